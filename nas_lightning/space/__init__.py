@@ -1,0 +1,1 @@
+"""What can be found: operations, cells, supernet, genotype, network. Imports torch only."""
