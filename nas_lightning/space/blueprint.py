@@ -1,0 +1,90 @@
+"""Blueprints: the plain description of a fixed network that a run folder keeps, and the network built from it."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from nas_lightning.errors import InputError
+from nas_lightning.space.genotype import Genotype
+from nas_lightning.space.network import ConvNet, Network
+from nas_lightning.space.size import Size, Task
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class SearchedBlueprint:
+    """A searched network; ``to_dict`` is the content of ``genotype.json``."""
+
+    genotype: Genotype
+    size: Size
+    task: Task
+
+    def build(self) -> Network:
+        """The network with fresh weights."""
+        return Network(self.genotype, self.size, self.task)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types only, ready for JSON."""
+        concat = list(range(self.genotype.num_nodes - self.size.fanout_concat + 1, self.genotype.num_nodes + 1))
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "normal": [list(node) for node in self.genotype.normal],
+            "normal_concat": concat,
+            "reduce": [list(node) for node in self.genotype.reduce],
+            "reduce_concat": concat,
+            "size": asdict(self.size),
+            "task": asdict(self.task),
+        }
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> "SearchedBlueprint":
+        """The inverse of ``to_dict``.
+
+        Raises:
+            InputError: if a part is missing or cannot be a network.
+        """
+        try:
+            cells = {
+                kind: tuple((str(op), int(source)) for op, source in content[kind]) for kind in ("normal", "reduce")
+            }
+            size, task = Size(**content["size"]), Task(**content["task"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"genotype.json: cannot be read ({error})") from error
+        genotype = Genotype(**cells)
+        if genotype.num_nodes != size.nodes_per_layer:
+            raise InputError(
+                f"genotype.json: {genotype.num_nodes} nodes are described, the size says {size.nodes_per_layer}"
+            )
+        return cls(genotype, size, task)
+
+
+@dataclass(frozen=True)
+class ReferenceBlueprint:
+    """A hand-made network; ``to_dict`` is the content of ``model.json``."""
+
+    widths: tuple[int, ...]
+    kernel_size: int
+    task: Task
+
+    def build(self) -> ConvNet:
+        """The network with fresh weights."""
+        return ConvNet(self.task, self.widths, self.kernel_size)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types only, ready for JSON."""
+        return {"schema_version": SCHEMA_VERSION, **asdict(self), "widths": list(self.widths)}
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> "ReferenceBlueprint":
+        """The inverse of ``to_dict``.
+
+        Raises:
+            InputError: if a part is missing.
+        """
+        try:
+            return cls(tuple(content["widths"]), content["kernel_size"], Task(**content["task"]))
+        except (KeyError, TypeError) as error:
+            raise InputError(f"model.json: cannot be read ({error})") from error
+
+
+Blueprint = SearchedBlueprint | ReferenceBlueprint

@@ -1,0 +1,61 @@
+"""Folding: the form of a network that is deployed, without BatchNorm."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from nas_lightning.space.stem import InputNorm
+
+
+class ChannelAffine(nn.Module):
+    """``x * scale + shift`` per channel: what is left of the input normalisation after folding."""
+
+    def __init__(self, scale: Tensor, shift: Tensor) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(scale.reshape(-1, 1))
+        self.shift = nn.Parameter(shift.reshape(-1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[B, C, L]`` to the same shape."""
+        return x * self.scale + self.shift
+
+
+@torch.no_grad()
+def fold(network: nn.Module) -> nn.Module:
+    """A copy of ``network`` in eval mode with every BatchNorm folded into the layer before it.
+
+    The train split's constants and the input BatchNorm become one ``ChannelAffine``. It cannot go further, into the
+    first convolution, because that one pads with zeros after the normalisation.
+    """
+    root = nn.Sequential(copy.deepcopy(network).eval())
+    for parent in list(root.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, InputNorm):
+                setattr(parent, name, _fold_input(child))
+        if isinstance(parent, nn.Sequential):
+            _fold_sequence(parent)
+    folded = root[0]
+    if any(isinstance(module, nn.BatchNorm1d) for module in folded.modules()):
+        raise NotImplementedError("fold: a BatchNorm1d does not follow a Conv1d in the same nn.Sequential")
+    return folded
+
+
+def _fold_sequence(sequence: nn.Sequential) -> None:
+    for i in range(len(sequence) - 1):
+        conv, bn = sequence[i], sequence[i + 1]
+        if isinstance(conv, nn.Conv1d) and isinstance(bn, nn.BatchNorm1d):
+            sequence[i], sequence[i + 1] = fuse_conv_bn_eval(conv, bn), nn.Identity()
+
+
+def _fold_input(norm: InputNorm) -> ChannelAffine:
+    bn = norm.bn
+    assert bn.running_mean is not None
+    assert bn.running_var is not None
+    scale = torch.rsqrt(bn.running_var + bn.eps)
+    shift = -bn.running_mean * scale
+    if bn.affine:
+        scale, shift = scale * bn.weight, shift * bn.weight + bn.bias
+    mean, std = norm.mean.flatten(), norm.std.flatten()
+    return ChannelAffine(scale / std, shift - scale * mean / std)

@@ -1,0 +1,83 @@
+"""The genotype: what a search found, and how it is read off the op weights."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from nas_lightning.errors import InputError
+from nas_lightning.space.ops import OPS
+from nas_lightning.space.size import edges
+
+KINDS = ("normal", "reduce")
+"""The kinds of cell; all cells of a kind share one set of alphas."""
+
+
+@dataclass(frozen=True)
+class Genotype:
+    """One ``(operation, input node)`` per node, for both kinds of cell.
+
+    Node 0 is the cell's input; entry i describes node i + 1.
+
+    >>> Genotype((("skip_connect", 0),), (("conv_bn_relu_3x1", 0),)).num_nodes
+    1
+
+    Raises:
+        InputError: if the kinds differ in length, an operation is unknown, or a node reads a node that is not earlier.
+    """
+
+    normal: tuple[tuple[str, int], ...]
+    reduce: tuple[tuple[str, int], ...]
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.normal) == len(self.reduce):
+            raise InputError(
+                f"genotype: normal has {len(self.normal)} nodes and reduce {len(self.reduce)}; "
+                "both need the same number, at least 1"
+            )
+        for kind in KINDS:
+            for node, (op, source) in enumerate(self.cell(kind), start=1):
+                if op not in OPS or op == "none":
+                    raise InputError(f"genotype: unknown operation {op!r} in {kind} node {node}")
+                if not 0 <= source < node:
+                    raise InputError(f"genotype: {kind} node {node} reads node {source}; allowed: 0 to {node - 1}")
+
+    @property
+    def num_nodes(self) -> int:
+        """Nodes of a cell besides its input."""
+        return len(self.normal)
+
+    def cell(self, kind: str) -> tuple[tuple[str, int], ...]:
+        """The nodes of one kind of cell, ``"normal"`` or ``"reduce"``."""
+        return self.normal if kind == "normal" else self.reduce
+
+    def live_nodes(self, kind: str, fanout_concat: int) -> set[int]:
+        """Nodes whose value reaches the cell's output; the others are not built."""
+        live: set[int] = set()
+        for node in range(self.num_nodes, 0, -1):
+            read = any(source == node and later in live for later, (_, source) in enumerate(self.cell(kind), start=1))
+            if read or node > self.num_nodes - fanout_concat:
+                live.add(node)
+        return live
+
+
+def derive(op_weights: Mapping[str, Tensor], ops: Sequence[str], num_nodes: int) -> Genotype:
+    """Read the genotype off the op weights: each node keeps its one strongest ``(input, operation)`` pair.
+
+    Args:
+        op_weights: per kind of cell a tensor ``[E, O]``: the alphas after relaxation.
+        ops: names of the O columns; ``none`` is never kept.
+        num_nodes: nodes of a cell.
+    """
+    candidates = [(index, op) for index, op in enumerate(ops) if op != "none"]
+
+    def strongest(weights: Tensor, node: int) -> tuple[str, int]:
+        rows = [(row, source) for row, (source, target) in enumerate(edges(num_nodes)) if target == node]
+        pairs = [(float(weights[row, index]), op, source) for row, source in rows for index, op in candidates]
+        _, op, source = max(pairs, key=lambda pair: pair[0])
+        return op, source
+
+    cells = {
+        kind: tuple(strongest(op_weights[kind].detach(), node) for node in range(1, num_nodes + 1)) for kind in KINDS
+    }
+    return Genotype(cells["normal"], cells["reduce"])

@@ -1,0 +1,97 @@
+"""What fixes the outline of a network: its size, its task, and the plan of cells that follows from the size."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Size:
+    """The size of a network, in the words of the user guide.
+
+    Attributes:
+        layers: number of cells, at least 3.
+        nodes_per_layer: nodes of a cell besides its input node.
+        init_channels: channels of the first cells; reduction cells double them.
+        init_channel_multiplier: the stem has ``init_channels * init_channel_multiplier`` channels.
+        fanout_concat: how many of a cell's last nodes are concatenated to its output.
+        post_reduction_stride: stride of the 1x1 convolution that follows a reduction cell, 1 or 2.
+    """
+
+    layers: int
+    nodes_per_layer: int
+    init_channels: int
+    init_channel_multiplier: int
+    fanout_concat: int
+    post_reduction_stride: int = 1
+
+    @property
+    def num_edges(self) -> int:
+        """Edges of a cell: every node sums over all earlier ones."""
+        return self.nodes_per_layer * (self.nodes_per_layer + 1) // 2
+
+    @property
+    def stem_channels(self) -> int:
+        """Channels out of the stem."""
+        return self.init_channels * self.init_channel_multiplier
+
+    @property
+    def out_channels(self) -> int:
+        """Channels that reach the linear head."""
+        return self.plan()[-1].channels * self.fanout_concat
+
+    @property
+    def total_stride(self) -> int:
+        """By how much the network divides the input length, rounding up."""
+        return math.prod(2 if cell.is_reduction else cell.in_stride for cell in self.plan())
+
+    def plan(self) -> list["CellPlan"]:
+        """One entry per cell, in order.
+
+        >>> [cell.channels for cell in Size(3, 4, 1, 3, 4).plan()]
+        [1, 2, 4]
+        """
+        return list(_plan(self))
+
+
+@dataclass(frozen=True)
+class CellPlan:
+    """What one cell is built from: ``in_channels`` come in, every node has ``channels``."""
+
+    in_channels: int
+    channels: int
+    in_stride: int
+    is_reduction: bool
+
+    @property
+    def kind(self) -> str:
+        """``"normal"`` or ``"reduce"``: which alphas the cell uses."""
+        return "reduce" if self.is_reduction else "normal"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the data ask of a network: input ``[B, in_channels, length]``, output ``[B, num_classes]``."""
+
+    in_channels: int
+    length: int
+    num_classes: int
+
+
+def _plan(size: Size) -> Iterator[CellPlan]:
+    in_channels, channels, after_reduction = size.stem_channels, size.init_channels, False
+    for layer in range(size.layers):
+        is_reduction = layer in (size.layers // 3, 2 * size.layers // 3)
+        channels *= 2 if is_reduction else 1
+        in_stride = size.post_reduction_stride if after_reduction else 1
+        yield CellPlan(in_channels, channels, in_stride, is_reduction)
+        in_channels, after_reduction = channels * size.fanout_concat, is_reduction
+
+
+def edges(num_nodes: int) -> list[tuple[int, int]]:
+    """The edges of a cell as ``(source, target)``, in the order of the rows of the alphas.
+
+    >>> edges(2)
+    [(0, 1), (0, 2), (1, 2)]
+    """
+    return [(source, target) for target in range(1, num_nodes + 1) for source in range(target)]
