@@ -1,0 +1,1 @@
+"""Readers, splits and the DataModule. Knows nothing of search."""
