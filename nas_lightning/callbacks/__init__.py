@@ -1,0 +1,7 @@
+"""Lightning callbacks of a run: the genotype of each epoch and the second run, pictures, the progress bar."""
+
+from nas_lightning.callbacks.genotype import GenotypeCallback
+from nas_lightning.callbacks.pictures import AlphaPictures
+from nas_lightning.callbacks.progress import StageBar
+
+__all__ = ["AlphaPictures", "GenotypeCallback", "StageBar"]

@@ -1,0 +1,38 @@
+"""The callback that draws the search into TensorBoard."""
+
+import lightning as L
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from nas_lightning.errors import InputError
+from nas_lightning.report.pictures import alpha_heatmap, genotype_drawing
+from nas_lightning.search.module import SearchModule
+
+
+class AlphaPictures(L.Callback):
+    """Adds a heatmap of the alphas per kind of cell and the drawn genotype to TensorBoard.
+
+    Args:
+        every_n_epochs: how often; the last epoch is always drawn.
+
+    Raises:
+        InputError: if ``every_n_epochs`` is below 1.
+    """
+
+    def __init__(self, every_n_epochs: int = 1) -> None:
+        if every_n_epochs < 1:
+            raise InputError(f"callbacks.alpha_pictures.every_n_epochs: found {every_n_epochs}; allowed: 1 or more")
+        self.every_n_epochs = every_n_epochs
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Draw, if this run is a search and TensorBoard listens."""
+        epoch = trainer.current_epoch
+        is_due = (epoch + 1) % self.every_n_epochs == 0 or epoch + 1 == trainer.max_epochs
+        if not (is_due and isinstance(pl_module, SearchModule) and isinstance(trainer.logger, TensorBoardLogger)):
+            return
+        board, supernet, genotype = trainer.logger.experiment, pl_module.supernet, pl_module.genotype()
+        for kind, alphas in supernet.alphas.items():
+            values = alphas.detach().float().cpu().numpy()
+            title = f"{kind} cell, epoch {epoch + 1}"
+            picture = alpha_heatmap(values, supernet.op_names, genotype.cell(kind), title)
+            board.add_figure(f"alphas/{kind}", picture, epoch)
+        board.add_figure("genotype", genotype_drawing(genotype, supernet.size.fanout_concat), epoch)

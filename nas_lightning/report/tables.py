@@ -1,0 +1,77 @@
+"""Tables: the end of one run, and the runs of a sweep side by side."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from nas_lightning.files import read_json, write_text
+from nas_lightning.space.genotype import KINDS
+
+COLUMNS = ("preset", "seed", "accuracy", "params", "macs", "seconds", "folder")
+"""Columns of the table of a sweep; accuracy is of ``test``, or of ``val`` where nothing was tested."""
+
+
+def print_summary(folder: Path, blueprint: dict[str, Any], metrics: dict[str, Any], cost: dict[str, Any]) -> None:
+    """Print what was found, how good it is, what it costs and where it lies."""
+    table = Table(show_header=False, title="nas_lightning", title_justify="left")
+    for kind in KINDS:
+        if kind in blueprint:
+            cell = ", ".join(f"{node}: {op} of {source}" for node, (op, source) in enumerate(blueprint[kind], start=1))
+            table.add_row(f"{kind} cell", cell)
+    if "widths" in blueprint:
+        table.add_row("hand-made", f"widths {blueprint['widths']}, kernel {blueprint['kernel_size']}")
+    for split in ("test", "val"):
+        if split in metrics:
+            figures = metrics[split]
+            table.add_row(f"{split} accuracy", f"{figures['accuracy']:.4f}   macro F1 {figures['macro_f1']:.4f}")
+    table.add_row(
+        "cost", f"{cost['params']:,} parameters, {cost['macs']:,} MACs, {cost['ram_bytes']:,} bytes of RAM (float32)"
+    )
+    table.add_row(
+        "seconds",
+        ", ".join(f"{stage} {metrics[stage]['seconds']:.0f}" for stage in ("search", "training") if stage in metrics),
+    )
+    table.add_row("files", str(folder))
+    table.add_row("next", f"tensorboard --logdir {folder}")
+    Console().print(table)
+
+
+def run_row(folder: Path) -> dict[str, Any] | None:
+    """One row of a sweep's table, or None for a run that did not end."""
+    if not (folder / "metrics.json").is_file() or not (folder / "cost.json").is_file():
+        return None
+    metrics, cost = read_json(folder / "metrics.json"), read_json(folder / "cost.json")
+    figures = metrics.get("test", metrics["val"])
+    seconds = sum(metrics[stage]["seconds"] for stage in ("search", "training") if stage in metrics)
+    return {
+        "preset": metrics["preset"],
+        "seed": metrics["seed"],
+        "accuracy": round(figures["accuracy"], 4),
+        "params": cost["params"],
+        "macs": cost["macs"],
+        "seconds": round(seconds, 1),
+        "folder": folder.name,
+    }
+
+
+def write_sweep_table(sweep_folder: Path) -> list[dict[str, Any]]:
+    """Write ``table.csv`` and ``table.md`` of the finished runs of a sweep, print the table, and return its rows."""
+    folders = sorted((p for p in sweep_folder.iterdir() if p.is_dir()), key=lambda p: (len(p.name), p.name))
+    rows = [row for folder in folders if (row := run_row(folder)) is not None]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(sweep_folder / "table.csv", text.getvalue())
+    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
+    lines += ["| " + " | ".join(str(row[column]) for column in COLUMNS) + " |" for row in rows]
+    write_text(sweep_folder / "table.md", "\n".join(lines) + "\n")
+    table = Table(*COLUMNS, title=f"{len(rows)} runs: {sweep_folder}", title_justify="left")
+    for row in rows:
+        table.add_row(*(str(row[column]) for column in COLUMNS))
+    Console().print(table)
+    return rows
