@@ -1,1 +1,8 @@
 """Differentiable architecture search for tiny 1-D CNN time-series classifiers."""
+
+from nas_lightning.api import search_and_get_model
+from nas_lightning.errors import InputError
+from nas_lightning.run_folder import load
+from nas_lightning.space.genotype import Genotype
+
+__all__ = ["Genotype", "InputError", "load", "search_and_get_model"]

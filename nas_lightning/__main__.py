@@ -1,0 +1,107 @@
+"""The command line: overrides in, exit status out."""
+
+import os
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from nas_lightning.config.checks import check_config
+from nas_lightning.config.compose import conf_dir, load_config, register_records, to_config
+from nas_lightning.config.keys import guide_overrides, merge_overrides
+from nas_lightning.config.records import Config
+from nas_lightning.errors import InputError
+from nas_lightning.files import has_ended
+
+_LATER_WORDS = ("devices", "inspect", "verify")
+
+
+def main() -> None:
+    """Run the command line; exit status 0 done, 2 wrong input or configuration, 1 anything else."""
+    wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of ending the process
+    try:
+        _run_hydra(sys.argv[1:])
+    except (InputError, HydraException, OmegaConfBaseException) as error:
+        if wants_traceback:
+            raise
+        print(f"error: {_one_sentence(error)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _run_hydra(arguments: list[str]) -> None:
+    resumed = [argument for argument in arguments if argument.startswith("resume=")]
+    if resumed:
+        if len(arguments) > 1:
+            raise InputError(f"resume: takes no other setting, found {[a for a in arguments if a not in resumed]}")
+        _resume(Path(resumed[0].partition("=")[2]))
+        return
+    defaults: dict[str, str] = {}
+    if arguments and not arguments[0].startswith("-") and "=" not in arguments[0]:
+        first, *arguments = arguments
+        defaults = _read_first_word(first)
+    sys.argv[1:] = merge_overrides(defaults, arguments)
+    register_records()
+    errors: list[InputError] = []
+
+    def job(composed: DictConfig) -> None:
+        """One run; a single one leaves its error to be raised below, a sweep goes on and Hydra raises at its end."""
+        folder = Path(HydraConfig.get().runtime.output_dir)
+        try:
+            _run(_checked(composed), folder)
+        except InputError as error:
+            if not any(folder.iterdir()):
+                folder.rmdir()
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise
+            errors.append(error)
+
+    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
+    if errors:
+        raise errors[0]
+
+
+def _read_first_word(word: str) -> dict[str, str]:
+    if word in _LATER_WORDS:
+        raise InputError(f"{word}: this command is not in this version")
+    if Path(word).suffix not in (".yaml", ".yml"):
+        raise InputError(f"{word!r}: is neither a .yaml file nor key=value; see nas-lightning --help")
+    return guide_overrides(Path(word))
+
+
+def _checked(composed: DictConfig) -> Config:
+    config = to_config(composed)
+    check_config(config)
+    return config
+
+
+def _resume(folder: Path) -> None:
+    config = load_config(folder / "config.yaml")
+    if has_ended(folder):
+        raise InputError(f"resume: {folder} is the folder of a run that ended")
+    _run(config, folder)
+
+
+def _run(config: Config, folder: Path) -> None:
+    from nas_lightning.pipeline import run  # Lightning takes seconds to import; --help and mistakes do without it
+
+    try:
+        run(config, folder)
+    except (KeyboardInterrupt, SystemExit):  # Lightning ends an interrupted fit by SystemExit
+        if (folder / "config.yaml").is_file():
+            print(f"\ninterrupted; go on with: nas-lightning resume={folder}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _one_sentence(error: Exception) -> str:
+    text = str(error).split("Config search path")[0]
+    return " ".join(text.split())
+
+
+if __name__ == "__main__":
+    main()

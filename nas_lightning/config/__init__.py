@@ -1,0 +1,1 @@
+"""Records, checks, the guide's YAML layout, and everything that touches Hydra."""

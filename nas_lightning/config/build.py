@@ -1,0 +1,76 @@
+"""Objects from the configuration; the only place that calls ``hydra.utils.instantiate``."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.loggers import Logger
+
+from nas_lightning.config.records import Config
+from nas_lightning.data.datamodule import TimeSeriesData
+from nas_lightning.errors import InputError
+from nas_lightning.search.strategy import Strategy
+from nas_lightning.space.blueprint import ReferenceBlueprint
+from nas_lightning.space.size import Size, Task
+
+
+def build_data(config: Config) -> TimeSeriesData:
+    """The DataModule of the group ``data``."""
+    return _call("data", config.data)
+
+
+def build_strategy(config: Config) -> Strategy:
+    """The search strategy of the group ``search``."""
+    return _call("search", config.search)
+
+
+def build_size(config: Config) -> Size:
+    """The size, from the ``training.nas_*`` keys."""
+    training = config.training
+    return Size(
+        layers=training.nas_layers,
+        nodes_per_layer=training.nas_nodes_per_layer,
+        init_channels=training.nas_init_channels,
+        init_channel_multiplier=training.nas_init_channel_multiplier,
+        fanout_concat=training.nas_fanout_concat,
+        post_reduction_stride=config.space.post_reduction_stride,
+    )
+
+
+def build_reference(config: Config, task: Task) -> ReferenceBlueprint:
+    """The hand-made network of the group ``model``."""
+    return _call("model", config.model, task=task, widths=tuple(config.model["widths"]))
+
+
+def build_optimizers(config: Config) -> tuple[Any, Any]:
+    """What makes the optimizer and the scheduler of the final training."""
+    return _call("optimizer", config.optimizer), _call("scheduler", config.scheduler)
+
+
+def build_trainer(config: Config, folder: Path, stage: str, epochs: int, callbacks: list[L.Callback]) -> L.Trainer:
+    """The Trainer of one stage, with the configured callbacks behind ``callbacks``."""
+    configured = [_call(f"callbacks.{name}", record) for name, record in config.callbacks.items() if record]
+    logger: Logger | bool = _call("logger", config.logger, save_dir=folder, version=stage) if config.logger else False
+    return _call(
+        "trainer",
+        config.trainer,
+        max_epochs=epochs,
+        callbacks=callbacks + configured,
+        logger=logger,
+        default_root_dir=folder,
+        # Without this Lightning adds a bar of its own, and its rich one cannot run inside another fit.
+        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in configured),
+    )
+
+
+def _call(key: str, record: dict[str, Any], **arguments: Any) -> Any:
+    try:
+        return instantiate(record, **arguments, _convert_="all")
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, InputError):
+            raise cause from error
+        raise InputError(f"{key}: {' '.join(str(cause or error).split())}") from error

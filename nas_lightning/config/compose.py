@@ -1,0 +1,71 @@
+"""Composition: overrides in, a typed ``Config`` out."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+
+from nas_lightning.config.records import Config
+from nas_lightning.errors import InputError
+
+
+def conf_dir() -> Path:
+    """The folder of the configuration files: inside the wheel, or beside the package in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    packaged = package / "conf"
+    return packaged if packaged.is_dir() else package.parent / "conf"
+
+
+def register_records() -> None:
+    """Make the typed records known to Hydra, as the first entry of the defaults list."""
+    ConfigStore.instance().store(name="base_config", node=Config)
+
+
+def compose_config(overrides: list[str]) -> Config:
+    """Compose as the command line does, also inside a program that runs Hydra itself."""
+    register_records()
+    outer = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            return to_config(compose("config", overrides))
+    finally:
+        GlobalHydra.instance().hydra = outer
+
+
+def to_config(composed: DictConfig) -> Config:
+    """Resolve and leave OmegaConf: from here on the configuration is plain records; paths become absolute."""
+    content = OmegaConf.to_container(composed, resolve=True)
+    config = _to_record(content)
+    if config.dataset.input_data_path:
+        config.dataset.input_data_path = str(Path(config.dataset.input_data_path).absolute())
+        config.data["path"] = config.dataset.input_data_path
+    return config
+
+
+def load_config(path: Path) -> Config:
+    """Read the ``config.yaml`` of a run folder.
+
+    Raises:
+        InputError: if there is none, or it is not one.
+    """
+    if not path.is_file():
+        raise InputError(f"resume: {path.parent} is not a run folder; it has no config.yaml")
+    try:
+        return _to_record(OmegaConf.to_container(OmegaConf.load(path), resolve=True))
+    except Exception as error:  # OmegaConf and YAML each raise their own families
+        raise InputError(f"{path}: is not the configuration of a run ({' '.join(str(error).split())})") from error
+
+
+def config_yaml(config: Config) -> str:
+    """The content of ``config.yaml``."""
+    return OmegaConf.to_yaml(OmegaConf.structured(config))
+
+
+def _to_record(content: Any) -> Config:
+    known: Mapping[str, Any] = {key: content[key] for key in Config.__dataclass_fields__ if key in content}
+    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), known))  # type: ignore[return-value]

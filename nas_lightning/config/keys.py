@@ -1,0 +1,116 @@
+"""Overrides before Hydra sees them: the guide's YAML layout, unknown keys, and keys that stand for a group."""
+
+import difflib
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import yaml
+
+from nas_lightning.config.records import Config
+from nas_lightning.errors import InputError
+
+_GROUP_KEYS = {"training.nas_model_size": "nas_model_size", "common.target_device": "target_device"}
+"""Keys of the guide that pick an option of a group (or, until there are device cards, a key of the root)."""
+
+
+def known_keys(record: type = Config, prefix: str = "") -> list[str]:
+    """The dotted keys of the typed sections, in order."""
+    keys: list[str] = []
+    hints = get_type_hints(record)
+    for field in fields(record):
+        if is_dataclass(hints[field.name]):
+            keys += known_keys(hints[field.name], f"{prefix}{field.name}.")
+        else:
+            keys.append(prefix + field.name)
+    return keys
+
+
+def check_key(key: str, source: str) -> None:
+    """Refuse an unknown key of a typed section, or an unknown section.
+
+    Raises:
+        InputError: naming the source, the key and the nearest known one.
+    """
+    allowed = [*known_keys(), *_GROUP_KEYS]
+    section = key.split(".")[0]
+    open_sections = {name for name in known_keys() if "." not in name}
+    if key in allowed or (section in open_sections and "." in key):
+        return
+    nearest = difflib.get_close_matches(key, allowed, n=1, cutoff=0.0)[0]
+    raise InputError(f"{source}: unknown key {key!r}; the nearest known key is {nearest!r}")
+
+
+def guide_overrides(path: Path) -> dict[str, str]:
+    """A YAML in the guide's layout as overrides: Hydra key to value in Hydra's grammar.
+
+    Raises:
+        InputError: if there is no such file, it is not YAML with sections, or a key is unknown.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: is not YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict):
+        raise InputError(
+            f"{path}: has no sections; allowed: the layout of the user guide (common, dataset, training, ...)"
+        )
+    overrides = {}
+    for key, value in _flatten(content):
+        check_key(key, str(path))
+        overrides[_GROUP_KEYS.get(key, key)] = _to_grammar(value)
+    return overrides
+
+
+def to_overrides(settings: dict[str, Any]) -> list[str]:
+    """Keys and Python values as arguments for Hydra."""
+    return [f"{key}={_to_grammar(value)}" for key, value in settings.items()]
+
+
+def merge_overrides(defaults: dict[str, str], arguments: list[str]) -> list[str]:
+    """The arguments of the command line with ``defaults`` put before them; an argument replaces the default of its key.
+
+    Raises:
+        InputError: for an argument with an unknown key.
+    """
+    merged, rest = dict(defaults), []
+    for argument in arguments:
+        key, separator, value = argument.partition("=")
+        name = key.lstrip("+~")
+        if argument.startswith("-") or not separator or name.startswith("hydra") or "@" in name or "/" in name:
+            rest.append(argument)
+            continue
+        if name not in _groups():
+            check_key(name, "command line")
+        if key in _GROUP_KEYS or key == name:
+            merged[_GROUP_KEYS.get(key, key)] = value
+        else:
+            rest.append(argument)
+    return [f"{key}={value}" for key, value in merged.items()] + rest
+
+
+def _groups() -> set[str]:
+    return {"nas_model_size", "experiment", "resume"}
+
+
+def _flatten(content: dict[Any, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    items: list[tuple[str, Any]] = []
+    for name, value in content.items():
+        key = f"{prefix}{name}"
+        items += _flatten(value, f"{key}.") if isinstance(value, dict) and value else [(key, value)]
+    return items
+
+
+def _to_grammar(value: Any) -> str:
+    """A YAML value in Hydra's override grammar; strings are quoted, so that nothing in them has a meaning."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(_to_grammar(item) for item in value) + "]"
+    if isinstance(value, int | float):
+        return str(value)
+    return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"

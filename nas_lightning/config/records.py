@@ -1,0 +1,92 @@
+"""The typed records of the configuration; their values stand in ``conf/``.
+
+Sections and keys are those of the user guide. A group whose files call a constructor (``search``, ``optimizer``, ...)
+is a plain dictionary with a ``_target_``.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+
+@dataclass
+class Common:
+    """``common``: what the run is."""
+
+    task_type: str = MISSING
+    run_name: str = MISSING
+
+
+@dataclass
+class Dataset:
+    """``dataset``: what is read, and how much of it becomes ``val``."""
+
+    dataset_name: str | None = None
+    input_data_path: str | None = None
+    val_fraction: float = MISSING
+
+
+@dataclass
+class FeatureExtraction:
+    """``data_processing_feature_extraction``: what is made of the recordings."""
+
+    feature_extraction_name: str | None = None
+    variables: Any = None
+
+
+@dataclass
+class Training:
+    """``training``: the search (``nas_*``) and the training of the network that it finds."""
+
+    enable: bool = MISSING
+    training_epochs: int = MISSING
+    batch_size: int = MISSING
+    learning_rate: float = MISSING
+    nas_enabled: bool = MISSING
+    nas_epochs: int = MISSING
+    nas_optimization_mode: str = MISSING
+    nas_model_size: str = MISSING
+    nas_layers: int = MISSING
+    nas_nodes_per_layer: int = MISSING
+    nas_init_channels: int = MISSING
+    nas_init_channel_multiplier: int = MISSING
+    nas_fanout_concat: int = MISSING
+
+
+@dataclass
+class Switch:
+    """``testing`` and ``compilation``: on or off."""
+
+    enable: bool = MISSING
+
+
+@dataclass
+class Space:
+    """``space``: what can be found, besides the size."""
+
+    ops: list[str] = MISSING
+    post_reduction_stride: int = MISSING
+
+
+@dataclass
+class Config:
+    """The whole configuration of a run."""
+
+    seed: int = MISSING
+    target_device: str | None = None
+    common: Common = field(default_factory=Common)
+    dataset: Dataset = field(default_factory=Dataset)
+    data_processing_feature_extraction: FeatureExtraction = field(default_factory=FeatureExtraction)
+    training: Training = field(default_factory=Training)
+    testing: Switch = field(default_factory=Switch)
+    compilation: Switch = field(default_factory=Switch)
+    space: Space = field(default_factory=Space)
+    search: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    scheduler: dict[str, Any] = field(default_factory=dict)
+    trainer: dict[str, Any] = field(default_factory=dict)
+    logger: dict[str, Any] = field(default_factory=dict)
+    callbacks: dict[str, Any] = field(default_factory=dict)

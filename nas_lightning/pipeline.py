@@ -1,0 +1,275 @@
+"""The story, top to bottom: data, search, genotype, training, test, export."""
+
+import logging
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, Timer
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import nn
+
+from nas_lightning.callbacks import GenotypeCallback
+from nas_lightning.config.build import (
+    build_data,
+    build_optimizers,
+    build_reference,
+    build_size,
+    build_strategy,
+    build_trainer,
+)
+from nas_lightning.config.checks import MODES, check_config
+from nas_lightning.config.compose import config_yaml
+from nas_lightning.config.records import Config
+from nas_lightning.cost.exact import cost_of
+from nas_lightning.cost.expected import ExpectedCost
+from nas_lightning.data.datamodule import TimeSeriesData
+from nas_lightning.data.loaders import LoaderData
+from nas_lightning.errors import InputError
+from nas_lightning.export.onnx import check_parity, export_onnx
+from nas_lightning.files import read_json, write_json, write_text
+from nas_lightning.report.pictures import confusion_picture
+from nas_lightning.report.tables import print_summary
+from nas_lightning.search.module import SearchModule, search_loader
+from nas_lightning.space.blueprint import Blueprint, SearchedBlueprint
+from nas_lightning.space.genotype import Genotype
+from nas_lightning.space.size import Task
+from nas_lightning.space.supernet import Supernet
+from nas_lightning.training.evaluate import confusion, figures, predict
+from nas_lightning.training.module import TrainModule
+
+log = logging.getLogger("nas_lightning")
+
+
+@dataclass
+class Run:
+    """What every stage needs: the configuration, the data after ``setup``, and the folder."""
+
+    config: Config
+    data: TimeSeriesData | LoaderData
+    folder: Path
+
+    @property
+    def task(self) -> Task:
+        """What the data ask of a network."""
+        return Task(*self.data.task_shape)
+
+
+def run(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None = None) -> None:
+    """Do the whole road and leave its files in ``folder``; a folder with a part of them is continued.
+
+    Args:
+        config: checked here before any data is read.
+        folder: the run folder; made if it is missing.
+        data: used instead of what the configuration names.
+
+    Raises:
+        InputError: if the configuration or the data are wrong; then nothing is written.
+        ParityError: if the exported file does not compute what the network computes.
+    """
+    check_config(config)
+    data = data or build_data(config)
+    data.setup()
+    stage = Run(config, data, folder)
+    _check_length(stage)
+    if config.training.nas_enabled:
+        build_strategy(config)  # a wrong strategy is refused before the folder is touched
+    folder.mkdir(parents=True, exist_ok=True)
+    with _run_log(folder), _quiet_lightning():
+        log.info("run folder: %s", folder)
+        write_text(folder / "config.yaml", config_yaml(config))
+        if not config.training.nas_enabled:
+            train(stage, build_reference(config, stage.task))
+        elif (folder / "genotype.json").is_file():
+            _train_if_enabled(stage, SearchedBlueprint.from_dict(read_json(folder / "genotype.json")))
+        else:
+            search(stage)
+
+
+def search(run: Run) -> None:
+    """Search; when it ends, its callback keeps the genotype and starts ``train``."""
+    config, task, size = run.config, run.task, build_size(run.config)
+    L.seed_everything(config.seed, workers=True, verbose=False)
+    strategy = build_strategy(config)
+    supernet = Supernet(size, task, config.space.ops)
+    supernet.stem.norm.set_constants(run.data.mean, run.data.std)
+    expected_cost = ExpectedCost(size, task, supernet.op_names, MODES[config.training.nas_optimization_mode.lower()])
+    module = SearchModule(supernet, strategy, expected_cost)
+    timer = Timer()
+
+    def on_found(genotype: Genotype, module: SearchModule, trainer: L.Trainer) -> None:
+        blueprint = SearchedBlueprint(genotype, size, task)
+        log.info("genotype: %s", genotype)
+        figures = {"strategy": strategy.name, "seconds": timer.time_elapsed("train")}
+        figures |= {"epochs": trainer.current_epoch, "steps": module.num_steps}
+        write_json(run.folder / "metrics.json", _identity(run) | {"search": figures})
+        write_json(run.folder / "cost.json", cost_of(blueprint.build(), task.in_channels, task.length).to_dict())
+        write_json(run.folder / "genotype.json", blueprint.to_dict() | {"class_names": list(run.data.class_names)})
+        _train_if_enabled(run, blueprint)
+
+    callbacks = [timer, GenotypeCallback(run.folder / "genotype_history.json", on_found)]
+    loader = search_loader(run.data.train_dataloader(), run.data.alphas_dataloader())
+    log.info("search: %s, %d epochs", strategy.name, config.training.nas_epochs)
+    _fit(run, "search", config.training.nas_epochs, callbacks, module, loader)
+
+
+def train(run: Run, blueprint: Blueprint) -> None:
+    """Train the network of ``blueprint`` from scratch, keep its best epoch on ``val``, then measure and export it."""
+    config = run.config
+    L.seed_everything(config.seed, workers=True, verbose=False)
+    network = blueprint.build()
+    network.stem.norm.set_constants(run.data.mean, run.data.std)
+    module = TrainModule(network, *build_optimizers(config))
+    timer = Timer()
+    log.info("training: %d epochs", config.training.training_epochs)
+    trainer = _fit(run, "training", config.training.training_epochs, [timer], module, run.data.train_dataloader())
+    best = torch.load(run.folder / "checkpoints" / "training" / "best.ckpt", weights_only=True, map_location="cpu")
+    module.load_state_dict(best["state_dict"])
+    training = {
+        "seconds": timer.time_elapsed("train"),
+        "epochs": trainer.current_epoch,
+        "best_epoch": best["epoch"] + 1,
+    }
+    _finish(run, blueprint, network.cpu(), trainer, training)
+
+
+def _finish(run: Run, blueprint: Blueprint, network: nn.Module, trainer: L.Trainer, training: dict[str, Any]) -> None:
+    """Measure, export, prove the export, and write the files of the run; ``metrics.json`` comes last."""
+    folder, task = run.folder, run.task
+    tested = run.config.testing.enable and isinstance(run.data, TimeSeriesData)
+    val_loader = run.data.val_dataloader()
+    test_loader = run.data.test_dataloader() if tested else None
+    logits = {"val": predict(network, val_loader)}
+    if test_loader is not None:
+        logits["test"] = predict(network, test_loader)
+    if isinstance(blueprint, SearchedBlueprint):
+        description = read_json(folder / "genotype.json")
+    else:
+        description = blueprint.to_dict() | {"class_names": list(run.data.class_names)}
+        write_json(folder / "model.json", description)
+    cost = cost_of(network, task.in_channels, task.length).to_dict()
+    write_json(folder / "cost.json", cost)
+    _save_weights(network, folder / "model.pt")
+    export_onnx(network, task.in_channels, task.length, folder / "model.onnx")
+    split, loader = ("val", val_loader) if test_loader is None else ("test", test_loader)
+    difference = check_parity(folder / "model.onnx", (x for x, _ in loader), logits[split][0])
+    log.info("model.onnx: differs from the network by at most %.2g on %s", difference, split)
+    metrics = _identity(run) | (read_json(folder / "metrics.json") if (folder / "metrics.json").is_file() else {})
+    metrics |= {name: figures(*pair) for name, pair in logits.items()}
+    metrics |= {"training": training, "onnx": {"split": split, "max_difference": difference}}
+    write_json(folder / "metrics.json", metrics)
+    _log_results(run, trainer, metrics, cost, *logits[split])
+    print_summary(folder, description, metrics, cost)
+
+
+def _train_if_enabled(run: Run, blueprint: Blueprint) -> None:
+    if run.config.training.enable:
+        train(run, blueprint)
+    else:
+        log.info("training.enable is false: the run ends with genotype.json")
+
+
+def _fit(
+    run: Run, stage: str, epochs: int, callbacks: list[L.Callback], module: L.LightningModule, loader: Any
+) -> L.Trainer:
+    """Fit one stage with checkpoints of its last and best epoch; go on from the last one if it is there."""
+    folder = run.folder / "checkpoints" / stage
+    checkpoint = ModelCheckpoint(
+        folder,
+        "best",
+        monitor=f"{'search/val' if stage == 'search' else 'training/val'}_loss",
+        save_last=True,
+        enable_version_counter=False,
+        auto_insert_metric_name=False,
+    )
+    trainer = build_trainer(run.config, run.folder, stage, epochs, [*callbacks, checkpoint])
+    last = folder / "last.ckpt"
+    trainer.fit(
+        module, loader, run.data.val_dataloader(), ckpt_path=last if last.is_file() else None, weights_only=True
+    )
+    return trainer
+
+
+def _identity(run: Run) -> dict[str, Any]:
+    config = run.config
+    preset = config.training.nas_model_size if config.training.nas_enabled else "model"
+    return {
+        "preset": preset,
+        "dataset": config.dataset.input_data_path or config.dataset.dataset_name,
+        "seed": config.seed,
+    }
+
+
+def _save_weights(network: nn.Module, path: Path) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    torch.save(network.state_dict(), temporary)
+    temporary.replace(path)
+
+
+def _log_results(
+    run: Run, trainer: L.Trainer, metrics: dict[str, Any], cost: dict[str, Any], logits: Any, y: Any
+) -> None:
+    """The confusion matrix and the row of the ``hparams`` page."""
+    if not isinstance(trainer.logger, TensorBoardLogger):
+        return
+    picture = confusion_picture(confusion(logits, y), run.data.class_names)
+    trainer.logger.experiment.add_figure("confusion", picture, trainer.current_epoch)
+    training = {key: value for key, value in asdict(run.config.training).items() if key.startswith("nas_")}
+    figures = metrics.get("test", metrics["val"])
+    results = {f"hparams/{name}": float(figures[name]) for name in ("accuracy", "macro_f1")}
+    results |= {f"hparams/{name}": float(cost[name]) for name in ("params", "macs")}
+    trainer.logger.log_hyperparams({**_identity(run), **training}, results)
+    trainer.logger.save()
+
+
+def _check_length(run: Run) -> None:
+    """Two time steps must be left after all strides: BatchNorm cannot normalise a single value."""
+    if not run.config.training.nas_enabled:
+        return
+    least = build_size(run.config).total_stride + 1
+    if run.task.length < least:
+        raise InputError(
+            f"data: the samples have {run.task.length} time steps; the reductions of this network need at least {least}"
+        )
+
+
+@contextmanager
+def _run_log(folder: Path) -> Iterator[None]:
+    handler = logging.FileHandler(folder / "run.log", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    start = time.perf_counter()
+    try:
+        yield
+        log.info("done in %.1f seconds", time.perf_counter() - start)
+    except BaseException as error:
+        log.error("stopped: %s: %s", type(error).__name__, error)
+        raise
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+        handler.close()
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Hide what Lightning says about choices that are made here on purpose, and its advertisements."""
+    lightning_log = logging.getLogger("lightning.pytorch")
+    level = lightning_log.level
+    lightning_log.setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")  # the data lie in memory
+        warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")  # a resumed run
+        warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated.*")  # Lightning's own use of torch
+        try:
+            yield
+        finally:
+            lightning_log.setLevel(level)
