@@ -164,7 +164,7 @@ def _finish(run: Run, blueprint: Blueprint, network: nn.Module, trainer: L.Train
     metrics |= {name: figures(*pair) for name, pair in logits.items()}
     metrics |= {"training": training, "onnx": {"split": split, "max_difference": difference}}
     write_json(folder / "metrics.json", metrics)
-    _log_results(run, trainer, metrics, cost, *logits[split])
+    _log_results(run, trainer, metrics, cost, split, *logits[split])
     print_summary(folder, description, metrics, cost)
 
 
@@ -213,16 +213,15 @@ def _save_weights(network: nn.Module, path: Path) -> None:
 
 
 def _log_results(
-    run: Run, trainer: L.Trainer, metrics: dict[str, Any], cost: dict[str, Any], logits: Any, y: Any
+    run: Run, trainer: L.Trainer, metrics: dict[str, Any], cost: dict[str, Any], split: str, logits: Any, y: Any
 ) -> None:
     """The confusion matrix and the row of the ``hparams`` page."""
     if not isinstance(trainer.logger, TensorBoardLogger):
         return
-    picture = confusion_picture(confusion(logits, y), run.data.class_names)
+    picture = confusion_picture(confusion(logits, y), run.data.class_names, split)
     trainer.logger.experiment.add_figure("confusion", picture, trainer.current_epoch)
     training = {key: value for key, value in asdict(run.config.training).items() if key.startswith("nas_")}
-    figures = metrics.get("test", metrics["val"])
-    results = {f"hparams/{name}": float(figures[name]) for name in ("accuracy", "macro_f1")}
+    results = {f"hparams/{name}": float(metrics[split][name]) for name in ("accuracy", "macro_f1")}
     results |= {f"hparams/{name}": float(cost[name]) for name in ("params", "macs")}
     trainer.logger.log_hyperparams({**_identity(run), **training}, results)
     trainer.logger.save()

@@ -45,7 +45,7 @@ def genotype_drawing(genotype: Genotype, fanout_concat: int) -> Figure:
     return figure
 
 
-def confusion_picture(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
+def confusion_picture(counts: np.ndarray, class_names: Sequence[str], split: str) -> Figure:
     """Confusion counts ``[K, K]``: rows the true class, columns the predicted one, coloured by the share of the row."""
     side = 2.2 + 0.62 * len(class_names)
     figure = Figure(figsize=(side + 1, side), layout="constrained")
@@ -53,7 +53,7 @@ def confusion_picture(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
     share = counts / counts.sum(1, keepdims=True).clip(min=1)
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     _label_axes(axes, class_names, class_names)
-    axes.set(title="Test split", xlabel="predicted", ylabel="true")
+    axes.set(title=f"{split} split", xlabel="predicted", ylabel="true")
     _print_values(axes, counts, "{:d}", white=share > 0.5)
     figure.colorbar(image, label="share of the true class")
     return figure
@@ -88,7 +88,8 @@ def _draw_cell(axes: Axes, genotype: Genotype, kind: str, fanout_concat: int) ->
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
         axes.text(x, y, op, ha="center", va="center", fontsize=9, color=color, alpha=alpha, bbox=box)
         if node > len(nodes) - fanout_concat:
-            _arrow(axes, place[node], (out_x, middle), "#bbbbbb", 1.0)
+            bend = 0.0 if place[node][0] == out_x - 1 else -0.25  # around the nodes that stand in between
+            _arrow(axes, place[node], (out_x, middle), "#bbbbbb", 1.0, bend)
     for node, (x, y) in place.items():
         _box(axes, x, y, "input" if node == 0 else str(node), "#ffe9b3" if node == 0 else "#dce9f7")
     _box(axes, out_x, middle, "concat", "#ffe9b3")
@@ -117,13 +118,15 @@ def _places(nodes: Sequence[tuple[str, int]]) -> dict[int, tuple[float, float]]:
     return place
 
 
-def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], color: str, alpha: float) -> None:
-    style = {"arrowstyle": "-|>", "color": color, "alpha": alpha, "shrinkA": 20, "shrinkB": 22, "linewidth": 1.6}
-    axes.annotate("", xy=end, xytext=start, arrowprops=style)
+def _arrow(
+    axes: Axes, start: tuple[float, float], end: tuple[float, float], color: str, alpha: float, bend: float = 0.0
+) -> None:
+    style = {"arrowstyle": "-|>", "color": color, "alpha": alpha, "shrinkA": 20, "shrinkB": 28, "linewidth": 1.6}
+    axes.annotate("", xy=end, xytext=start, arrowprops=style | {"connectionstyle": f"arc3,rad={bend}"}, zorder=1)
 
 
 def _box(axes: Axes, x: float, y: float, text: str, color: str) -> None:
-    axes.add_patch(
-        FancyBboxPatch((x - 0.11, y - 0.16), 0.22, 0.32, "round,pad=0.02", facecolor=color, edgecolor="#444444")
-    )
-    axes.text(x, y, text, ha="center", va="center", fontsize=10)
+    corner, width, height = (x - 0.11, y - 0.16), 0.22, 0.32
+    style = "round,pad=0.02"
+    axes.add_patch(FancyBboxPatch(corner, width, height, style, facecolor=color, edgecolor="#444444", zorder=2))
+    axes.text(x, y, text, ha="center", va="center", fontsize=10, zorder=3)

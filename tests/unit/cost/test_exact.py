@@ -1,0 +1,50 @@
+import pytest
+import torch
+from torch import nn
+
+from nas_lightning.cost.exact import cost_of
+from nas_lightning.space.ops import conv_bn_relu
+
+
+def test_a_convolution_counted_by_hand():
+    """2 -> 4 channels, kernel 3, stride 2, 10 -> 5 steps: 4*2*3 weights + 4 biases; 4*2*3*5 MACs; 20 + 20 floats."""
+    cost = cost_of(conv_bn_relu(2, 4, 3, 2, True), in_channels=2, length=10)
+    assert (cost.params, cost.macs) == (24 + 4, 120)
+    assert cost.flash_bytes == 4 * 28
+    assert cost.ram_bytes == 4 * (20 + 20)
+    assert [(row.kind, row.macs) for row in cost.layers] == [("Conv1d", 120), ("ReLU", 0)]
+
+
+def test_groups_divide_the_macs():
+    assert cost_of(nn.Conv1d(4, 4, 3, padding=1, groups=4, bias=False), 4, 10).macs == 4 * 3 * 10
+
+
+def test_peak_ram_counts_what_is_alive_at_once():
+    """A branch that is read later stays alive: input 20, a 20, b 20, concat 40."""
+
+    class Branches(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.MaxPool1d(3, 1, 1), nn.MaxPool1d(3, 1, 1)
+
+        def forward(self, x):
+            return torch.cat([self.a(x), self.b(x)], 1)
+
+    assert cost_of(Branches(), 2, 10).ram_bytes == 4 * (20 + 20 + 40)
+
+
+@pytest.mark.parametrize(
+    ("network", "name"), [(nn.Sequential(nn.GELU()), "GELU"), (nn.Sequential(nn.Softplus()), "Softplus")]
+)
+def test_an_unknown_layer_is_an_error(network, name):
+    with pytest.raises(NotImplementedError, match=f"no cost is known for the layer {name}"):
+        cost_of(network, 2, 10)
+
+
+def test_an_unknown_function_is_an_error():
+    class Sine(nn.Module):
+        def forward(self, x):
+            return torch.sin(x)
+
+    with pytest.raises(NotImplementedError, match=r"no cost is known for .*sin"):
+        cost_of(Sine(), 2, 10)

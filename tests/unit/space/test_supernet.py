@@ -1,0 +1,78 @@
+import pytest
+import torch
+from torch import nn
+
+from nas_lightning.space.genotype import KINDS, Genotype
+from nas_lightning.space.network import Network
+from nas_lightning.space.size import Size, Task, edges
+from nas_lightning.space.supernet import Supernet
+
+SIZE, TASK = Size(4, 3, 2, 3, 2, post_reduction_stride=2), Task(3, 33, 4)
+
+
+def softmax(supernet):
+    return {kind: alpha.softmax(-1) for kind, alpha in supernet.alphas.items()}
+
+
+def test_accepts_a_trailing_axis_of_one():
+    supernet = Supernet(SIZE, TASK).eval()
+    x = torch.randn(2, 3, 33)
+    assert torch.equal(supernet(x, softmax(supernet)), supernet(x[..., None], softmax(supernet)))
+
+
+def test_alphas_have_a_row_per_edge_and_a_column_per_operation():
+    assert {kind: tuple(a.shape) for kind, a in Supernet(SIZE, TASK).alphas.items()} == dict.fromkeys(KINDS, (6, 7))
+
+
+def test_batch_norm_has_no_affine_parameters():
+    norms = [m for m in Supernet(SIZE, TASK).modules() if isinstance(m, nn.BatchNorm1d)]
+    assert norms
+    assert all(norm.weight is None for norm in norms)
+
+
+def test_every_alpha_gets_a_gradient():
+    supernet = Supernet(SIZE, TASK)
+    nn.functional.cross_entropy(supernet(torch.randn(8, 3, 33), softmax(supernet)), torch.arange(8) % 4).backward()
+    for alpha in supernet.alphas.values():
+        assert (alpha.grad.abs().sum(1) > 0).all()
+
+
+@pytest.mark.parametrize("fanout", [1, 2, 3])
+def test_with_one_hot_weights_the_supernet_is_the_network_of_the_genotype(fanout):
+    """The fixed network is given the supernet's weights; both must then compute the same."""
+    size = Size(4, 3, 2, 3, fanout, post_reduction_stride=2)
+    genotype = Genotype(
+        (("conv_bn_relu_5x1", 0), ("max_pool_3x1", 0), ("skip_connect", 1)),
+        (("skip_connect", 0), ("conv_bn_relu_3x1", 1), ("avg_pool_3x1", 0)),
+    )
+    torch.manual_seed(0)
+    supernet, network = Supernet(size, TASK).eval(), Network(genotype, size, TASK).eval()
+    randomize_statistics(supernet)
+    network.stem.load_state_dict(supernet.stem.state_dict(), strict=False)
+    network.head.load_state_dict(supernet.head.state_dict())
+    for plan, search_cell, cell in zip(size.plan(), supernet.cells, network.cells, strict=True):
+        cell.preprocess.load_state_dict(search_cell.preprocess.state_dict(), strict=False)
+        for name, op in cell.nodes.items():
+            choice, source = genotype.cell(plan.kind)[int(name) - 1]
+            mixed = search_cell.mixed_ops[edges(3).index((source, int(name)))]
+            op.load_state_dict(mixed.ops[supernet.op_names.index(choice)].state_dict(), strict=False)
+    x = torch.randn(5, 3, 33)
+    torch.testing.assert_close(network(x), supernet(x, one_hot(genotype, supernet.op_names)))
+
+
+def one_hot(genotype, ops):
+    weights = {kind: torch.zeros(6, len(ops)) for kind in KINDS}
+    for kind in KINDS:
+        weights[kind][:, ops.index("none")] = 1
+        for node, (op, source) in enumerate(genotype.cell(kind), start=1):
+            row = edges(3).index((source, node))
+            weights[kind][row] = 0
+            weights[kind][row, ops.index(op)] = 1
+    return weights
+
+
+def randomize_statistics(network):
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            nn.init.normal_(module.running_mean)
+            nn.init.uniform_(module.running_var, 0.5, 2)
