@@ -11,12 +11,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from nas_lightning.config.checks import check_config
 from nas_lightning.config.compose import conf_dir, load_config, register_records, to_config
 from nas_lightning.config.keys import guide_overrides, merge_overrides
 from nas_lightning.config.records import Config
 from nas_lightning.errors import InputError
 from nas_lightning.files import has_ended
+from nas_lightning.pipeline import run
 
 _LATER_WORDS = ("devices", "inspect", "verify")
 
@@ -47,13 +47,15 @@ def _run_hydra(arguments: list[str]) -> None:
         defaults = _read_first_word(first)
     sys.argv[1:] = merge_overrides(defaults, arguments)
     register_records()
+    folders: list[Path] = []
     errors: list[InputError] = []
 
     def job(composed: DictConfig) -> None:
         """One run; a single one leaves its error to be raised below, a sweep goes on and Hydra raises at its end."""
         folder = Path(HydraConfig.get().runtime.output_dir)
+        folders.append(folder)
         try:
-            _run(_checked(composed), folder)
+            _run(to_config(composed), folder)
         except InputError as error:
             if not any(folder.iterdir()):
                 folder.rmdir()
@@ -61,7 +63,12 @@ def _run_hydra(arguments: list[str]) -> None:
                 raise
             errors.append(error)
 
-    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
+    try:
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
+    except OSError as error:
+        if folders or isinstance(error, HydraException):  # Hydra's "no such option" is an OSError too
+            raise
+        raise InputError(f"hydra: cannot write into {error.filename} ({error.strerror})") from error
     if errors:
         raise errors[0]
 
@@ -74,12 +81,6 @@ def _read_first_word(word: str) -> dict[str, str]:
     return guide_overrides(Path(word))
 
 
-def _checked(composed: DictConfig) -> Config:
-    config = to_config(composed)
-    check_config(config)
-    return config
-
-
 def _resume(folder: Path) -> None:
     config = load_config(folder / "config.yaml")
     if has_ended(folder):
@@ -88,8 +89,6 @@ def _resume(folder: Path) -> None:
 
 
 def _run(config: Config, folder: Path) -> None:
-    from nas_lightning.pipeline import run  # Lightning takes seconds to import; --help and mistakes do without it
-
     try:
         run(config, folder)
     except (KeyboardInterrupt, SystemExit):  # Lightning ends an interrupted fit by SystemExit
@@ -99,7 +98,10 @@ def _run(config: Config, folder: Path) -> None:
 
 
 def _one_sentence(error: Exception) -> str:
-    text = str(error).split("Config search path")[0]
+    """Hydra's message without its advice, and the first line of what caused it."""
+    text = str(error).split("Config search path")[0].split("To append")[0]
+    if isinstance(error, HydraException) and error.__cause__:
+        text = text.strip().rstrip(".") + ": " + str(error.__cause__).split("\n")[0]
     return " ".join(text.split())
 
 

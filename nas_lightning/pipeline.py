@@ -23,6 +23,7 @@ from nas_lightning.config.build import (
     build_size,
     build_strategy,
     build_trainer,
+    try_parts,
 )
 from nas_lightning.config.checks import MODES, check_config
 from nas_lightning.config.compose import config_yaml
@@ -78,8 +79,8 @@ def run(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None =
     data.setup()
     stage = Run(config, data, folder)
     _check_length(stage)
-    if config.training.nas_enabled:
-        build_strategy(config)  # a wrong strategy is refused before the folder is touched
+    with _quiet_lightning():
+        try_parts(config, folder)
     folder.mkdir(parents=True, exist_ok=True)
     with _run_log(folder), _quiet_lightning():
         log.info("run folder: %s", folder)

@@ -1,13 +1,16 @@
 """Objects from the configuration; the only place that calls ``hydra.utils.instantiate``."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import Logger
+from torch import nn
 
 from nas_lightning.config.records import Config
 from nas_lightning.data.datamodule import TimeSeriesData
@@ -42,7 +45,8 @@ def build_size(config: Config) -> Size:
 
 def build_reference(config: Config, task: Task) -> ReferenceBlueprint:
     """The hand-made network of the group ``model``."""
-    return _call("model", config.model, task=task, widths=tuple(config.model["widths"]))
+    make = _call("model", config.model, _partial_=True)  # Hydra would turn the record `task` into a dictionary
+    return _convert_errors("model", make, task=task, widths=tuple(config.model["widths"]))
 
 
 def build_optimizers(config: Config) -> tuple[Any, Any]:
@@ -66,11 +70,37 @@ def build_trainer(config: Config, folder: Path, stage: str, epochs: int, callbac
     )
 
 
+def try_parts(config: Config, folder: Path) -> None:
+    """Build every configured part once, so that a wrong key is refused before anything is written.
+
+    Raises:
+        InputError: naming the group and what its constructor said.
+    """
+    parameter = nn.Parameter(torch.zeros(1))
+    make_optimizer, make_scheduler = build_optimizers(config)
+    optimizer = _convert_errors("optimizer", make_optimizer, [parameter])
+    _convert_errors("scheduler", make_scheduler, optimizer)
+    if config.training.nas_enabled:
+        strategy = build_strategy(config)
+        optimizer = _convert_errors("search.weight_optimizer", strategy.weight_optimizer, [parameter])
+        _convert_errors("search.weight_scheduler", strategy.weight_scheduler, optimizer)
+        _convert_errors("search.alpha_optimizer", strategy.alpha_optimizer, [parameter])
+    else:
+        build_reference(config, Task(in_channels=1, length=2, num_classes=2)).build()
+    build_trainer(config, folder, "search", 1, [])
+
+
 def _call(key: str, record: dict[str, Any], **arguments: Any) -> Any:
+    return _convert_errors(key, instantiate, record, **arguments, _convert_="all")
+
+
+def _convert_errors(key: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
     try:
-        return instantiate(record, **arguments, _convert_="all")
-    except InstantiationException as error:
-        cause = error.__cause__
+        return function(*arguments, **named)
+    except InputError:
+        raise
+    except Exception as error:  # whatever a configured class raises for its arguments
+        cause = (error.__cause__ or error) if isinstance(error, InstantiationException) else error
         if isinstance(cause, InputError):
             raise cause from error
-        raise InputError(f"{key}: {' '.join(str(cause or error).split())}") from error
+        raise InputError(f"{key}: {' '.join(str(cause).split())}") from error

@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader
 
 from nas_lightning.data.datamodule import channel_constants
 from nas_lightning.data.recordings import check_recordings
+from nas_lightning.errors import InputError
 
 
 class PairLoader:
@@ -50,6 +51,10 @@ class LoaderData(L.LightningDataModule):
         arrays = {"X_train": x_train, "y_train": y_train, "X_test": x_val, "y_test": y_val}
         check_recordings("loaders (test: valid_loader)", {key: value.numpy() for key, value in arrays.items()})
         num_classes = int(y_train.max()) + 1
+        if y_train.unique().tolist() != list(range(num_classes)):
+            raise InputError(
+                f"train_loader: has the labels {y_train.unique().tolist()}; allowed: 0 to K - 1, each present"
+            )
         self.class_names = tuple(str(label) for label in range(num_classes))
         self.task_shape = (x_train.shape[1], x_train.shape[2], num_classes)
         self.mean, self.std = channel_constants(x_train)

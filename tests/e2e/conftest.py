@@ -1,0 +1,30 @@
+"""The command line, run in this process."""
+
+import sys
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+from nas_lightning.__main__ import main
+
+
+@pytest.fixture
+def cli(monkeypatch, tmp_path, capsys):
+    """Call the program with arguments from an empty folder; returns exit status, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["nas-lightning", *map(str, arguments)])
+        GlobalHydra.instance().clear()
+        status = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code
+        finally:
+            monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return call

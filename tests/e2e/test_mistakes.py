@@ -1,0 +1,173 @@
+"""Every mistake ends with one sentence and exit status 2, and leaves nothing behind."""
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from nas_lightning import InputError, search_and_get_model
+
+ARGUMENTS = [
+    (["nas_model_size=tiny"], r"Could not find 'nas_model_size/tiny' Available options in 'nas_model_size': l m s xl xxl"),
+    (["training.nas_layers=2"], "training.nas_layers: found 2; allowed: 3 or more"),
+    (["training.nas_nodes_per_layer=0"], "training.nas_nodes_per_layer: found 0; allowed: 1 or more"),
+    (["training.nas_init_channels=0"], "training.nas_init_channels: found 0; allowed: 1 or more"),
+    (["training.nas_init_channel_multiplier=0"], "training.nas_init_channel_multiplier: found 0; allowed: 1 or more"),
+    (["training.nas_fanout_concat=5"], "training.nas_fanout_concat: found 5; allowed: 1 to training.nas_nodes_per_layer, which is 4"),
+    (["training.nas_fanout_concat=0"], "training.nas_fanout_concat: found 0; allowed: 1 or more"),
+    (["training.nas_epochs=-1"], "training.nas_epochs: found -1; allowed: 1 or more"),
+    (["training.training_epochs=0"], "training.training_epochs: found 0; allowed: 1 or more"),
+    (["training.batch_size=0"], "training.batch_size: found 0; allowed: 1 or more"),
+    (["training.batch_size=31"], "training.batch_size: 31 is larger than the train split of BasicMotions; allowed: 1 to 30"),
+    (["training.learning_rate=0"], "training.learning_rate: found 0.0; allowed: more than 0"),
+    (["training.nas_optimization_mode=speed"], "training.nas_optimization_mode: found 'speed'; allowed: memory, compute"),
+    (["training.nas_epochs=many"], "Value 'many' of type 'str' could not be converted to Integer"),
+    (["training.nas_epoch=3"], "command line: unknown key 'training.nas_epoch'; the nearest known key is 'training.nas_epochs'"),
+    (["traning.nas_epochs=3"], "command line: unknown key 'traning.nas_epochs'; the nearest known key is 'training.nas_epochs'"),
+    (["training.enable=false", "training.nas_enabled=false"], "training.enable and training.nas_enabled are both false"),
+    (["training.nas_enabled=false", "model.kernel_size=4"], "model: found widths [8, 16] and kernel_size 4; allowed: widths of 1 or more, an odd"),
+    (["seed=-1"], "seed: found -1; allowed: 0 or more"),
+    (["seed=1.5"], "Value '1.5' of type 'float' could not be converted to Integer"),
+    (["common.task_type=regression"], "common.task_type: found 'regression'; allowed: generic_timeseries_classification"),
+    (["common.target_device=F28P55"], "target_device: device cards is not in this version, found 'F28P55'; leave the key out"),
+    (["data_processing_feature_extraction.feature_extraction_name=FFT"], "data_processing_feature_extraction.feature_extraction_name: feature extraction is not in this version, found 'FFT'"),
+    (["compilation.enable=true"], "compilation.enable: compilation is not in this version, found True"),
+    (["data_processing_feature_extraction.variables=7"], "data_processing_feature_extraction.variables: found 7; BasicMotions has 6 channels"),
+    (["data_processing_feature_extraction.variables=[0,6]"], "variables: found [0, 6]; BasicMotions has 6 channels: allowed are 1 to 6, or a list of numbers from 0 to 5"),
+    (["dataset.val_fraction=1"], "dataset.val_fraction: found 1.0; allowed: between 0 and 1"),
+    (["dataset.val_fraction=0.05"], "dataset.val_fraction: 0.05 of 40 training samples cannot hold every one of 4 classes"),
+    (["dataset.dataset_name=null"], "dataset: neither dataset_name nor input_data_path is set"),
+    (["dataset.input_data_path=missing.npz"], "missing.npz; give the path of a .npz file"),
+    (["space.ops=[none]"], "space.ops: found ['none']; at least one operation besides 'none' is needed"),
+    (["space.ops=[conv_9]"], "space.ops: found 'conv_9'; allowed: none, avg_pool_3x1"),
+    (["space.ops=[skip_connect,skip_connect]"], "space.ops: an operation stands twice"),
+    (["space.post_reduction_stride=3"], "space.post_reduction_stride: found 3; allowed: 1 or 2"),
+    (["search.unroled=true"], "Could not override 'search.unroled': Key 'unroled' is not in struct"),
+    (["search=dartz"], "Could not find 'search/dartz' Available options in 'search': darts"),
+    (["search.clip_norm=0"], "search.clip_norm: found 0; allowed: more than 0"),
+    (["search.penalties.cost.weight=-1"], "search.penalties.cost.weight: found -1; allowed: 0 or more"),
+    (["search.unrolled=true", "search.weight_optimizer._target_=torch.optim.Adam", "~search.weight_optimizer.momentum"], "search.unrolled: needs search.weight_optimizer to be torch.optim.SGD, found Adam"),
+    (["trainer.devices=2"], "trainer.devices: found 2; allowed: 1, because a search runs on one device"),
+    (["callbacks.alpha_pictures.every_n_epochs=0"], "callbacks.alpha_pictures.every_n_epochs: found 0; allowed: 1 or more"),
+    (["hydra.run.dir=/dev/null/out"], "hydra: cannot write into /dev/null/out (Not a directory)"),
+    (["resume=nowhere"], "resume: nowhere is not a run folder; it has no config.yaml"),
+    (["resume=nowhere", "seed=1"], "resume: takes no other setting, found ['seed=1']"),
+    (["devices"], "devices: this command is not in this version"),
+    (["serach"], "'serach': is neither a .yaml file nor key=value; see nas-lightning --help"),
+    (["missing.yaml"], "missing.yaml: cannot be read (No such file or directory)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"), ARGUMENTS, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+def test_wrong_arguments(cli, tmp_path, arguments, text):
+    status, out, err = cli(*arguments)
+    assert status == 2
+    assert text in err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert not out
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def spoil(x, value):
+    x = x.copy()
+    x[3, 0, 5] = value
+    return x
+
+
+DATA = [
+    (lambda a: {"X_test": None}, "data.npz: lacks X_test; found ['X_train', 'y_test', 'y_train'], needed"),
+    (lambda a: {"X_train": spoil(a["X_train"], np.nan)}, "X_train has 1 values that are NaN or infinite, the first in sample 3"),
+    (lambda a: {"X_test": spoil(a["X_test"], np.inf)}, "X_test has 1 values that are NaN or infinite, the first in sample 3"),
+    (lambda a: {"y_train": np.zeros(40, int), "y_test": np.zeros(40, int)}, "y_train has the one class [0]; at least 2 are needed"),
+    (lambda a: {"y_test": a["y_test"] + 1}, "y_test has labels that y_train lacks: [4]; allowed: [0, 1, 2, 3]"),
+    (lambda a: {"y_train": a["y_train"] + 0.5}, "y_train has type float64; allowed: whole numbers or strings"),
+    (lambda a: {"y_train": a["y_train"][:-1]}, "y_train has shape [39]; X_train asks for [40]"),
+    (lambda a: {"X_train": a["X_train"][:, :5]}, "X_train has [channels, length] [5, 100] and X_test [6, 100]; they must agree"),
+    (lambda a: {"X_train": a["X_train"][:, 0]}, "X_train has shape [40, 100]; allowed: [samples, channels, length]"),
+    (lambda a: {"X_test": a["X_test"][:0]}, "X_test has shape [0, 6, 100]; allowed: [samples, channels, length], none of them 0"),
+    (lambda a: {"X_train": a["X_train"].astype(str)}, "X_train has type <U32; allowed: numbers"),
+    (lambda a: {"X_train": np.array([None, 1], dtype=object)}, "cannot be read as .npz without pickled objects"),
+    (lambda a: {"groups_train": np.arange(39)}, "groups_train has shape [39] and type int64; allowed: [40] whole numbers"),
+    (lambda a: {"groups_train": np.zeros(40, int)}, "groups_train: 1 groups cannot be split at dataset.val_fraction 0.25; at least 4 are needed"),
+    (lambda a: {"class_names": np.array(["a", "b"])}, "class_names has 2 names for 4 labels in y_train"),
+    (lambda a: {"X_train": a["X_train"][..., :4], "X_test": a["X_test"][..., :4]}, "data: the samples have 4 time steps; the reductions of this network need at least 5"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "text"), DATA, ids=[text[:40] for _, text in DATA])
+def test_wrong_data(cli, arrays, write_npz, change, text):
+    status, _, err = cli(f"dataset.input_data_path={write_npz(**change(arrays))}", "hydra.run.dir=run")
+    assert (status, err.count("\n")) == (2, 1)
+    assert text in err
+
+
+def test_a_file_that_is_no_npz(cli, tmp_path):
+    (tmp_path / "data.npz").write_text("time,value\n")
+    status, _, err = cli("dataset.input_data_path=data.npz")
+    assert status == 2
+    assert "data.npz cannot be read as .npz without pickled objects" in err
+
+
+def test_an_unknown_data_set(cli, monkeypatch):
+    """aeon looks for it in its archive; here nothing can be reached."""
+    import socket
+
+    def refuse(*args, **kwargs):
+        raise OSError("no network")
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    status, _, err = cli("dataset.dataset_name=NoSuchSet")
+    assert status == 2
+    assert "dataset.dataset_name: cannot load 'NoSuchSet' from the UCR/UEA archive" in err
+
+
+GUIDE = [
+    ("training:\n  nas_epoch: 3\n", "unknown key 'training.nas_epoch'; the nearest known key is 'training.nas_epochs'"),
+    ("training:\n  nas_model_size: tiny\n", "Could not find 'nas_model_size/tiny'"),
+    ("- a\n", "has no sections; allowed: the layout of the user guide"),
+    ("a: [\n", "is not YAML"),
+]
+
+
+@pytest.mark.parametrize(("content", "text"), GUIDE)
+def test_a_wrong_file_in_the_layout_of_the_guide(cli, tmp_path, content, text):
+    (tmp_path / "config.yaml").write_text(content)
+    status, _, err = cli("config.yaml")
+    assert (status, err.count("\n")) == (2, 1)
+    assert text in err
+
+
+def test_the_traceback_is_shown_on_request(cli, monkeypatch):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    with pytest.raises(InputError, match="batch_size"):
+        cli("training.batch_size=31")
+
+
+def two_class_loader(labels):
+    return DataLoader(TensorDataset(torch.randn(8, 1, 16), torch.tensor(labels)), 4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({}, "search_and_get_model: train_loader is missing; give a DataLoader"),
+        ({"nas_epoch": 3}, "unknown setting 'nas_epoch'; allowed: train_loader, valid_loader, training_epochs"),
+        ({"batch_size": 3}, "unknown setting 'batch_size'"),
+        (
+            {"train_loader": two_class_loader([0] * 8), "valid_loader": two_class_loader([0] * 8)},
+            "y_train has the one class",
+        ),
+        (
+            {"train_loader": two_class_loader([0, 2] * 4), "valid_loader": two_class_loader([0, 2] * 4)},
+            r"labels \[0, 2\]; allowed: 0 to K - 1",
+        ),
+    ],
+)
+def test_wrong_calls_of_the_function(tmp_path, settings, text):
+    with pytest.raises(InputError, match=text):
+        search_and_get_model(folder=tmp_path / "run", **settings)
+    assert not (tmp_path / "run").exists()
