@@ -14,6 +14,10 @@ _GROUP_KEYS = {"training.nas_model_size": "nas_model_size", "common.target_devic
 """Keys of the guide that pick an option of a group (or, until there are device cards, a key of the root)."""
 
 
+_OWN_GROUPS = ("nas_model_size", "experiment")
+"""Groups that fill other sections, and have no section of their own."""
+
+
 def known_keys(record: type = Config, prefix: str = "") -> list[str]:
     """The dotted keys of the typed sections, in order."""
     keys: list[str] = []
@@ -75,24 +79,23 @@ def merge_overrides(defaults: dict[str, str], arguments: list[str]) -> list[str]
     Raises:
         InputError: for an argument with an unknown key.
     """
-    merged, rest = dict(defaults), []
+    flags: list[str] = []
+    merged, others = dict(defaults), []
     for argument in arguments:
         key, separator, value = argument.partition("=")
         name = key.lstrip("+~")
-        if argument.startswith("-") or not separator or name.startswith("hydra") or "@" in name or "/" in name:
-            rest.append(argument)
-            continue
-        if name not in _groups():
-            check_key(name, "command line")
-        if key in _GROUP_KEYS or key == name:
-            merged[_GROUP_KEYS.get(key, key)] = value
+        if argument.startswith("-") or not (separator or argument.startswith("~")):
+            flags.append(argument)  # with the words that follow them: Hydra wants all of them before the overrides
+        elif name.startswith("hydra") or "@" in name or "/" in name:
+            others.append(argument)
         else:
-            rest.append(argument)
-    return [f"{key}={value}" for key, value in merged.items()] + rest
-
-
-def _groups() -> set[str]:
-    return {"nas_model_size", "experiment", "resume"}
+            if name not in _OWN_GROUPS:
+                check_key(name, "command line")
+            if key == name:
+                merged[_GROUP_KEYS.get(key, key)] = value
+            else:
+                others.append(argument)
+    return flags + [f"{key}={value}" for key, value in merged.items()] + others
 
 
 def _flatten(content: dict[Any, Any], prefix: str = "") -> list[tuple[str, Any]]:

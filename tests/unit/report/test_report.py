@@ -1,0 +1,57 @@
+import csv
+
+import numpy as np
+
+from nas_lightning.files import write_json
+from nas_lightning.report.pictures import alpha_heatmap, confusion_picture, genotype_drawing
+from nas_lightning.report.tables import write_sweep_table
+from nas_lightning.space.genotype import Genotype
+
+CELL = (("skip_connect", 0), ("conv_bn_relu_3x1", 1))
+
+
+def texts(figure):
+    return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+def test_the_heatmap_prints_every_alpha_and_frames_what_is_kept():
+    alphas = np.arange(9.0).reshape(3, 3) / 10
+    figure = alpha_heatmap(alphas, ["none", "skip_connect", "conv_bn_relu_3x1"], CELL, "normal cell")
+    axes = figure.axes[0]
+    assert texts(figure) == [f"{value:.3f}" for value in alphas.flat]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["0 → 1", "0 → 2", "1 → 2"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["none", "skip_connect", "conv_bn_relu_3x1"]
+    assert [patch.get_xy() for patch in axes.patches] == [(0.5, -0.5), (1.5, 1.5)]
+
+
+def test_the_drawing_shows_nodes_and_operations_of_both_cells():
+    figure = genotype_drawing(Genotype(CELL, CELL[::1]), fanout_concat=1)
+    for axes in figure.axes:
+        shown = [text.get_text() for text in axes.texts]
+        assert {"input", "1", "2", "concat", "skip_connect", "conv_bn_relu_3x1"} <= set(shown)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["normal cell", "reduce cell"]
+
+
+def test_the_confusion_picture_prints_counts():
+    figure = confusion_picture(np.array([[3, 1], [0, 4]]), ["idle", "arc"], "test")
+    assert texts(figure) == ["3", "1", "0", "4"]
+
+
+def test_the_sweep_table_lists_the_runs_that_ended(tmp_path, capsys):
+    for name, accuracy in (("0", 0.5), ("1", 0.75), ("10", 1.0)):
+        folder = tmp_path / name
+        folder.mkdir()
+        timing = {"search": {"seconds": 2.0}, "training": {"seconds": 1.0}}
+        write_json(
+            folder / "metrics.json", {"preset": "s", "seed": 3, "test": {"accuracy": accuracy}, "val": {}} | timing
+        )
+        write_json(folder / "cost.json", {"params": 10, "macs": 20})
+    (tmp_path / "2").mkdir()
+    write_sweep_table(tmp_path)
+    rows = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))
+    assert [(row["folder"], row["accuracy"]) for row in rows] == [("0", "0.5"), ("1", "0.75"), ("10", "1.0")]
+    assert rows[0] | {"folder": ""} == {
+        "preset": "s", "seed": "3", "accuracy": "0.5", "params": "10", "macs": "20", "seconds": "3.0", "folder": "",
+    }  # fmt: skip
+    assert "| s | 3 | 0.75 | 10 | 20 | 3.0 | 1 |" in (tmp_path / "table.md").read_text()
+    assert "3 runs" in capsys.readouterr().out
