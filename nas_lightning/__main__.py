@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from nas_lightning.config.compose import conf_dir, load_config, register_records, to_config
 from nas_lightning.config.keys import guide_overrides, merge_overrides
 from nas_lightning.config.records import Config
+from nas_lightning.config.sweep import failures, leave_failure
 from nas_lightning.errors import InputError
 from nas_lightning.files import has_ended
 from nas_lightning.pipeline import run
@@ -51,17 +52,18 @@ def _run_hydra(arguments: list[str]) -> None:
     errors: list[InputError] = []
 
     def job(composed: DictConfig) -> None:
-        """One run; a single one leaves its error to be raised below, a sweep goes on and Hydra raises at its end."""
+        """One run; its error is raised below, in a sweep after all the others have run."""
         folder = Path(HydraConfig.get().runtime.output_dir)
         folders.append(folder)
         try:
             _run(to_config(composed), folder)
         except InputError as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                leave_failure(folder, error)
+                return
+            errors.append(error)
             if not any(folder.iterdir()):
                 folder.rmdir()
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
-                raise
-            errors.append(error)
 
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
@@ -69,8 +71,8 @@ def _run_hydra(arguments: list[str]) -> None:
         if folders or isinstance(error, HydraException):  # Hydra's "no such option" is an OSError too
             raise
         raise InputError(f"hydra: cannot write into {error.filename} ({error.strerror})") from error
-    if errors:
-        raise errors[0]
+    if errors or failures:
+        raise (errors or failures)[0]
 
 
 def _read_first_word(word: str) -> dict[str, str]:

@@ -1,16 +1,22 @@
 """Fixtures: small real data, and the configuration of a short run."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
-from torch.utils.data import DataLoader
+import torch
+from torch.utils.data import DataLoader, TensorDataset
 
 from nas_lightning.config.compose import compose_config
-from nas_lightning.data.datamodule import Samples
 from nas_lightning.data.readers import read_archive
 
 SHORT = ["training.nas_epochs=2", "training.training_epochs=2", "callbacks=none"]
+
+
+# The networks are tiny: threads that wait for each other cost more than they give, most of all on a busy machine.
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(scope="session")
@@ -55,8 +61,6 @@ def short_config():
 @pytest.fixture
 def loaders(motions):
     """Plain DataLoaders over BasicMotions."""
-    import torch
-
     x, y = torch.from_numpy(motions.x_train), torch.from_numpy(motions.y_train)
-    train, val = Samples(x[::2], y[::2]), Samples(x[1::2], y[1::2])
+    train, val = TensorDataset(x[::2], y[::2]), TensorDataset(x[1::2], y[1::2])
     return {"train_loader": DataLoader(train, 8, shuffle=True), "valid_loader": DataLoader(val, 8)}

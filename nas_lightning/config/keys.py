@@ -1,6 +1,7 @@
 """Overrides before Hydra sees them: the guide's YAML layout, unknown keys, and keys that stand for a group."""
 
 import difflib
+import re
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -116,4 +117,5 @@ def _to_grammar(value: Any) -> str:
         return "[" + ",".join(_to_grammar(item) for item in value) + "]"
     if isinstance(value, int | float):
         return str(value)
-    return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"
+    # Hydra reads a backslash as itself, except in a run of them before a quote.
+    return "'" + re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), str(value)) + "'"
