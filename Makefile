@@ -11,6 +11,9 @@ help:            ## this list
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,parallel]'
 	touch $@
 
+demo: .venv/installed         ## install once, then the main job on real data
+	$(BIN)/nas-lightning nas_model_size=s
+
 test: .venv/installed check   ## install once, then lint, types and tests
 	$(BIN)/pytest
 

@@ -351,3 +351,26 @@ def test_the_function_works_inside_a_program_that_runs_hydra(loaders, tmp_path):
         assert compose_config(["seed=7"]).seed == 7
         with warnings.catch_warnings():
             assert compose("config", ["seed=8"]).seed == 8
+
+
+def test_options_come_from_a_folder_of_the_user_too(cli, tmp_path):
+    folder = tmp_path / "my_conf" / "nas_model_size"
+    folder.mkdir(parents=True)
+    (folder / "tiny.yaml").write_text(
+        "# @package training\nnas_model_size: tiny\nnas_layers: 3\nnas_nodes_per_layer: 1\n"
+        "nas_init_channels: 1\nnas_init_channel_multiplier: 1\nnas_fanout_concat: 1\n"
+    )
+    arguments = ["--config-dir", "my_conf", "nas_model_size=tiny", "training.enable=false", "hydra.run.dir=run"]
+    status, _, err = cli(*arguments, *SHORT)
+    assert status == 0, err
+    assert read(tmp_path / "run", "genotype.json")["size"]["nodes_per_layer"] == 1
+    assert read(tmp_path / "run", "metrics.json")["preset"] == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"), [(["--help"], "Groups and their options"), (["--cfg", "job"], "nas_epochs: 10")]
+)
+def test_help_and_configuration_are_printed(cli, arguments, text):
+    status, out, _ = cli(*arguments)
+    assert status == 0
+    assert text in out
