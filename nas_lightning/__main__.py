@@ -50,6 +50,7 @@ def _run_hydra(arguments: list[str]) -> None:
     register_records()
     folders: list[Path] = []
     errors: list[InputError] = []
+    failures.clear()
 
     def job(composed: DictConfig) -> None:
         """One run; its error is raised below, in a sweep after all the others have run."""

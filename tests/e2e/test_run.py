@@ -125,6 +125,8 @@ def test_tensorboard_shows_both_levels_pictures_and_hparams(finished):
     for stage in ("search", "training"):
         events = EventAccumulator(str(folder / "tensorboard" / stage), size_guidance={"images": 0})
         tags[stage] = events.Reload().Tags()
+        has_hparams = "_hparams_/session_start_info" in events.summary_metadata
+        assert has_hparams == (stage == "training")
         if stage == "search":
             assert [event.step for event in events.Images("alphas/normal")] == [0, 1]
     scalars = {f"search/{level}_{name}" for level in ("weights", "alphas", "val") for name in ("loss", "accuracy")}
