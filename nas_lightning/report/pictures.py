@@ -39,7 +39,8 @@ def alpha_heatmap(alphas: np.ndarray, ops: Sequence[str], kept: Sequence[tuple[s
 
 def genotype_drawing(genotype: Genotype, fanout_concat: int) -> Figure:
     """Both kinds of cell as graphs that run from left to right."""
-    figure = Figure(figsize=(11, 1.0 + 1.15 * 2 * max(2, genotype.num_nodes)), layout="constrained")
+    depth = max(x for kind in KINDS for x, _ in _places(genotype.cell(kind)).values())
+    figure = Figure(figsize=(3 + 2.6 * (depth + 1), 1.0 + 1.15 * 2 * max(2, genotype.num_nodes)), layout="constrained")
     for axes, kind in zip(figure.subplots(2, 1), KINDS, strict=True):
         _draw_cell(axes, genotype, kind, fanout_concat)
     return figure
