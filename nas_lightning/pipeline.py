@@ -147,6 +147,10 @@ def _finish(run: Run, blueprint: Blueprint, network: nn.Module, trainer: L.Train
     val_loader = run.data.val_dataloader()
     test_loader = run.data.test_dataloader() if tested else None
     logits = {"val": predict(network, val_loader)}
+    if not logits["val"][0].isfinite().all():
+        raise InputError(
+            f"training.learning_rate: the training diverged at {run.config.training.learning_rate}; lower it"
+        )
     if test_loader is not None:
         logits["test"] = predict(network, test_loader)
     if isinstance(blueprint, SearchedBlueprint):

@@ -1,5 +1,6 @@
 """Checks of the configuration, before any data is read: one sentence for the first thing that is wrong."""
 
+import math
 from typing import Any
 
 from nas_lightning.config.records import Config
@@ -55,8 +56,8 @@ def check_config(config: Config) -> None:
 def _check_training(config: Config) -> None:
     training = config.training
     _check_choice("training.nas_optimization_mode", training.nas_optimization_mode.lower(), MODES)
-    if not training.learning_rate > 0:
-        raise InputError(f"training.learning_rate: found {training.learning_rate}; allowed: more than 0")
+    if not 0 < training.learning_rate < math.inf:
+        raise InputError(f"training.learning_rate: found {training.learning_rate}; allowed: more than 0, and finite")
     if training.nas_fanout_concat > training.nas_nodes_per_layer:
         raise InputError(
             f"training.nas_fanout_concat: found {training.nas_fanout_concat}; allowed: 1 to "

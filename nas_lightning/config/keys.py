@@ -96,6 +96,9 @@ def merge_overrides(defaults: dict[str, str], arguments: list[str]) -> list[str]
                 merged[_GROUP_KEYS.get(key, key)] = value
             else:
                 others.append(argument)
+    size = merged.get("nas_model_size", "")
+    if size.isdigit():  # Hydra would end in a traceback
+        raise InputError(f"nas_model_size: found {size}; allowed: the name of an option, see nas-lightning --help")
     return flags + [f"{key}={value}" for key, value in merged.items()] + others
 
 

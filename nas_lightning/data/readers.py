@@ -1,8 +1,8 @@
 """Readers: one function per source, each returns ``Recordings``."""
 
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from nas_lightning.errors import InputError
 _REQUIRED = ("X_train", "y_train", "X_test", "y_test")
 
 
-def read(name: str | None, path: str | None, variables: int | Sequence[int] | None = None) -> Recordings:
+def read(name: str | None, path: str | None, variables: Any = None) -> Recordings:
     """Read the file at ``path`` if given, else the UCR/UEA set ``name``; keep the chosen channels.
 
     Args:
@@ -27,8 +27,9 @@ def read(name: str | None, path: str | None, variables: int | Sequence[int] | No
     if variables is None:
         return recordings
     num_channels = recordings.x_train.shape[1]
-    chosen = list(range(variables)) if isinstance(variables, int) else list(variables)
-    if not chosen or min(chosen) < 0 or max(chosen) >= num_channels:
+    chosen = list(range(variables)) if type(variables) is int else variables
+    is_list = isinstance(chosen, list) and all(type(channel) is int for channel in chosen)
+    if not is_list or not chosen or min(chosen) < 0 or max(chosen) >= num_channels:
         raise InputError(
             f"data_processing_feature_extraction.variables: found {variables}; {path or name} has {num_channels} "
             f"channels: allowed are 1 to {num_channels}, or a list of numbers from 0 to {num_channels - 1}"

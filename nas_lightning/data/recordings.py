@@ -53,14 +53,11 @@ def check_recordings(
         shape = arrays[f"y_{split}"].shape
         if shape != (len(x[split]),):
             raise InputError(f"{source}: y_{split} has shape {list(shape)}; X_{split} asks for [{len(x[split])}]")
-        if not np.issubdtype(arrays[f"y_{split}"].dtype, np.integer) and arrays[f"y_{split}"].dtype.kind not in "US":
-            raise InputError(
-                f"{source}: y_{split} has type {arrays[f'y_{split}'].dtype}; allowed: whole numbers or strings"
-            )
-    labels, y_train = np.unique(arrays["y_train"], return_inverse=True)
+    y = {split: _check_labels(source, f"y_{split}", arrays[f"y_{split}"]) for split in ("train", "test")}
+    labels, y_train = np.unique(y["train"], return_inverse=True)
     if len(labels) < 2:
         raise InputError(f"{source}: y_train has the one class {labels.tolist()}; at least 2 are needed")
-    unseen = sorted(set(arrays["y_test"].tolist()) - set(labels.tolist()))
+    unseen = sorted(set(y["test"].tolist()) - set(labels.tolist()))
     if unseen:
         raise InputError(f"{source}: y_test has labels that y_train lacks: {unseen}; allowed: {labels.tolist()}")
     if class_names is not None and len(class_names) != len(labels):
@@ -75,7 +72,7 @@ def check_recordings(
         x["train"],
         y_train.astype(np.int64),
         x["test"],
-        np.searchsorted(labels, arrays["y_test"]).astype(np.int64),
+        np.searchsorted(labels, y["test"]).astype(np.int64),
         tuple(class_names or [str(label) for label in labels]),
         groups,
     )
@@ -88,7 +85,8 @@ def _check_series(source: str, name: str, x: np.ndarray) -> np.ndarray:
         )
     if not (np.issubdtype(x.dtype, np.floating) or np.issubdtype(x.dtype, np.integer)):
         raise InputError(f"{source}: {name} has type {x.dtype}; allowed: numbers")
-    x = np.ascontiguousarray(x, dtype=np.float32)
+    with np.errstate(over="ignore"):  # what float32 cannot hold is named below
+        x = np.ascontiguousarray(x, dtype=np.float32)
     bad = ~np.isfinite(x)
     if bad.any():
         raise InputError(
@@ -96,3 +94,12 @@ def _check_series(source: str, name: str, x: np.ndarray) -> np.ndarray:
             f"{int(np.argwhere(bad)[0][0])}; allowed: finite numbers"
         )
     return x
+
+
+def _check_labels(source: str, name: str, y: np.ndarray) -> np.ndarray:
+    """Strings as they are; whole numbers of any type, and booleans, as int64."""
+    if y.dtype.kind in "US":
+        return y
+    if y.dtype.kind not in "iubf" or not np.array_equal(y.astype(np.float64) % 1, np.zeros(len(y))):
+        raise InputError(f"{source}: {name} has type {y.dtype} and other values than allowed: whole numbers or strings")
+    return y.astype(np.int64)

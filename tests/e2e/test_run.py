@@ -376,3 +376,10 @@ def test_help_and_configuration_are_printed(cli, arguments, text):
     status, out, _ = cli(*arguments)
     assert status == 0
     assert text in out
+
+
+def test_a_training_that_diverges_says_so(cli):
+    arguments = ["training.learning_rate=1e9", "optimizer=sgd", "training.nas_enabled=false", "hydra.run.dir=run"]
+    status, _, err = cli(*arguments, *SHORT)
+    assert status == 2
+    assert err == "error: training.learning_rate: the training diverged at 1000000000.0; lower it\n"

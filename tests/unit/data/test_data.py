@@ -25,6 +25,13 @@ def test_labels_are_mapped_and_their_names_kept():
     assert recordings.y_train.tolist() == recordings.y_test.tolist() == [1, 0, 1, 0, 2, 2]
 
 
+@pytest.mark.parametrize(
+    ("labels", "names"), [(np.float32([1, 2, 1, 2]), ("1", "2")), (np.array([True, False] * 2), ("0", "1"))]
+)
+def test_whole_floats_and_booleans_are_labels(labels, names):
+    assert recordings_of(labels).class_names == names
+
+
 def test_an_npz_reads_as_what_was_written(write_npz, arrays):
     recordings = read_npz(write_npz(class_names=np.array(["a", "b", "c", "d"])))
     assert np.array_equal(recordings.x_train, arrays["X_train"])
