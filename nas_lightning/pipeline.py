@@ -137,7 +137,7 @@ def train(run: Run, blueprint: Blueprint) -> None:
         "epochs": trainer.current_epoch,
         "best_epoch": best["epoch"] + 1,
     }
-    _finish(run, blueprint, network.cpu(), trainer, training)
+    _finish(run, blueprint, network.cpu().float(), trainer, training)
 
 
 def _finish(run: Run, blueprint: Blueprint, network: nn.Module, trainer: L.Trainer, training: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ MEASURES = ("params", "macs")
 """What can be expected: parameters (memory) or multiply-accumulates (compute)."""
 
 
-class ExpectedCost(nn.Module):
+class ExpectedCost:
     """Expected parameters or MACs of a supernet, summed over all cells with their true channels and lengths.
 
     With op weights w (shape ``[E, O]``) and the exact cost c of every operation on every edge, the expectation is
@@ -32,10 +32,7 @@ class ExpectedCost(nn.Module):
         measure: ``"params"`` or ``"macs"``.
     """
 
-    fixed: Tensor
-
     def __init__(self, size: Size, task: Task, ops: tuple[str, ...], measure: str) -> None:
-        super().__init__()
         self.size, self.ops, self.measure = size, ops, measure
         tables = {kind: torch.zeros(size.num_edges, len(ops), dtype=torch.float64) for kind in KINDS}
         fixed = _cost(Stem(task.in_channels, size.stem_channels, True), task.in_channels, task.length, measure)
@@ -52,23 +49,20 @@ class ExpectedCost(nn.Module):
                     tables[cell.kind][row, column] += _op_cost(op, cell.channels, length_in, stride, measure)
             length = length_out
         fixed += _cost(nn.Linear(size.out_channels, task.num_classes), 1, size.out_channels, measure)
-        for kind in KINDS:
-            self.register_buffer(kind, tables[kind], persistent=False)
-        self.register_buffer("fixed", torch.tensor(float(fixed), dtype=torch.float64), persistent=False)
+        self.tables, self.fixed = tables, fixed
 
     @property
     def largest(self) -> float:
         """Cost when every edge takes its dearest operation: the scale of the penalty."""
-        return float(self.fixed + sum(getattr(self, kind).amax(1).sum() for kind in KINDS))
+        return self.fixed + sum(float(table.amax(1).sum()) for table in self.tables.values())
 
-    def forward(self, op_weights: Mapping[str, Tensor]) -> Tensor:
+    def __call__(self, op_weights: Mapping[str, Tensor]) -> Tensor:
         """Expected cost (a scalar) for ``[E, O]`` op weights per kind of cell."""
-        total = self.fixed
-        for kind in KINDS:
-            weights = op_weights[kind]
-            per_edge = (weights * getattr(self, kind).to(weights)).sum(1)
-            total = total + (per_edge * self._live(weights)).sum()
-        return total
+        return self.fixed + torch.stack([self._of_kind(kind, op_weights[kind]) for kind in KINDS]).sum()
+
+    def _of_kind(self, kind: str, weights: Tensor) -> Tensor:
+        per_edge = (weights * self.tables[kind].to(weights.dtype).to(weights.device)).sum(1)
+        return (per_edge * self._live(weights)).sum()
 
     def _live(self, weights: Tensor) -> Tensor:
         """How surely each edge's target reaches the output of the cell, shape ``[E]``."""

@@ -383,3 +383,48 @@ def test_a_training_that_diverges_says_so(cli):
     status, _, err = cli(*arguments, *SHORT)
     assert status == 2
     assert err == "error: training.learning_rate: the training diverged at 1000000000.0; lower it\n"
+
+
+@pytest.fixture
+def reference_loss(run):
+    """Loss on val of a short run of the hand-made network."""
+
+    def call(name, *arguments):
+        return read(run(name, "training.nas_enabled=false", *arguments), "metrics.json")["val"]["loss"]
+
+    return call
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "training.learning_rate=0.001", "training.batch_size=8", "training.training_epochs=7",
+        "dataset.val_fraction=0.4", "optimizer=sgd", "scheduler=constant", "optimizer.weight_decay=5",
+        "model.kernel_size=3", "trainer.precision=64-true",
+    ],
+)  # fmt: skip
+def test_an_option_of_the_training_changes_the_outcome(reference_loss, option):
+    assert reference_loss("default") != reference_loss("other", option)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "search.weight_optimizer.lr=0.1", "search.weight_scheduler.eta_min=0.02", "search.alpha_optimizer.lr=0.1",
+        "search.alpha_optimizer.weight_decay=0.5", "search.penalties.cost.weight=5", "search.clip_norm=0.01",
+        "search.weight_optimizer.weight_decay=0.1", "search.weight_optimizer.momentum=0",
+    ],
+)  # fmt: skip
+def test_an_option_of_the_search_changes_the_outcome(run, option):
+    def alphas(name, *arguments):
+        folder = run(name, "training.enable=false", "training.nas_epochs=3", *arguments)
+        state = torch.load(folder / "checkpoints" / "search" / "last.ckpt", weights_only=True)["state_dict"]
+        return state["supernet.alphas.normal"]
+
+    assert not torch.equal(alphas("default"), alphas("other", option))
+
+
+def test_the_run_name_names_the_folder(cli, tmp_path):
+    status, _, err = cli(*SHORT, "common.run_name=pump/first", "training.enable=false")
+    assert status == 0, err
+    assert (tmp_path / "outputs" / "pump" / "first" / "genotype.json").is_file()

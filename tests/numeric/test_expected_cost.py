@@ -90,5 +90,5 @@ def test_every_convolution_costs_something():
     for measure in MEASURES:
         expected = ExpectedCost(size, task, ALL_OPS, measure)
         for column, op in enumerate(ALL_OPS):
-            costs = expected.normal[:, column]
+            costs = expected.tables["normal"][:, column]
             assert (costs > 0).all() == ("conv" in op or "depthwise" in op), op
