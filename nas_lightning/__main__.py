@@ -88,12 +88,12 @@ def _resume(folder: Path) -> None:
     config = load_config(folder / "config.yaml")
     if has_ended(folder):
         raise InputError(f"resume: {folder} is the folder of a run that ended")
-    _run(config, folder)
+    _run(config, folder, resume=True)
 
 
-def _run(config: Config, folder: Path) -> None:
+def _run(config: Config, folder: Path, resume: bool = False) -> None:
     try:
-        run(config, folder)
+        run(config, folder, resume=resume)
     except (KeyboardInterrupt, SystemExit):  # Lightning ends an interrupted fit by SystemExit
         if (folder / "config.yaml").is_file():
             print(f"\ninterrupted; go on with: nas-lightning resume={folder}", file=sys.stderr)

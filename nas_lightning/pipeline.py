@@ -62,19 +62,22 @@ class Run:
         return Task(*self.data.task_shape)
 
 
-def run(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None = None) -> None:
-    """Do the whole road and leave its files in ``folder``; a folder with a part of them is continued.
+def run(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None = None, *, resume: bool = False) -> None:
+    """Do the whole road and leave its files in ``folder``.
 
     Args:
         config: checked here before any data is read.
         folder: the run folder; made if it is missing.
         data: used instead of what the configuration names.
+        resume: go on with the run that ``folder`` holds a part of; without it such a folder is refused.
 
     Raises:
-        InputError: if the configuration or the data are wrong; then nothing is written.
+        InputError: if the configuration or the data are wrong (then nothing is written), or the training diverges.
         ParityError: if the exported file does not compute what the network computes.
     """
     check_config(config)
+    if not resume and (folder / "config.yaml").is_file():
+        raise InputError(f"{folder}: holds a run already; go on with it by resume={folder}, or choose another folder")
     data = data or build_data(config)
     data.setup()
     stage = Run(config, data, folder)

@@ -424,6 +424,15 @@ def test_an_option_of_the_search_changes_the_outcome(run, option):
     assert not torch.equal(alphas("default"), alphas("other", option))
 
 
+def test_a_folder_with_a_run_is_not_run_over(run, cli, tmp_path):
+    folder = run("run", "training.enable=false")
+    before = (folder / "genotype.json").read_bytes()
+    status, _, err = cli(*SHORT, "hydra.run.dir=run", "nas_model_size=m")
+    assert status == 2
+    assert err == f"error: {folder}: holds a run already; go on with it by resume={folder}, or choose another folder\n"
+    assert (folder / "genotype.json").read_bytes() == before
+
+
 def test_the_run_name_names_the_folder(cli, tmp_path):
     status, _, err = cli(*SHORT, "common.run_name=pump/first", "training.enable=false")
     assert status == 0, err
