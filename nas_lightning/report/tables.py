@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from nas_lightning.files import read_json, write_text
+from nas_lightning.files import has_ended, read_json, write_text
 from nas_lightning.space.genotype import KINDS
 
 COLUMNS = ("preset", "seed", "accuracy", "params", "macs", "seconds", "folder")
@@ -42,7 +42,7 @@ def print_summary(folder: Path, blueprint: dict[str, Any], metrics: dict[str, An
 
 def run_row(folder: Path) -> dict[str, Any] | None:
     """One row of a sweep's table, or None for a run that did not end."""
-    if not (folder / "metrics.json").is_file() or not (folder / "cost.json").is_file():
+    if not has_ended(folder):
         return None
     metrics, cost = read_json(folder / "metrics.json"), read_json(folder / "cost.json")
     figures = metrics.get("test", metrics["val"])

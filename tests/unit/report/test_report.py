@@ -47,6 +47,8 @@ def test_the_sweep_table_lists_the_runs_that_ended(tmp_path, capsys):
         )
         write_json(folder / "cost.json", {"params": 10, "macs": 20})
     (tmp_path / "2").mkdir()
+    write_json(tmp_path / "2" / "metrics.json", {"preset": "s", "seed": 3, "search": {"seconds": 2.0}})
+    write_json(tmp_path / "2" / "cost.json", {"params": 10, "macs": 20})
     write_sweep_table(tmp_path)
     rows = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))
     assert [(row["folder"], row["accuracy"]) for row in rows] == [("0", "0.5"), ("1", "0.75"), ("10", "1.0")]
