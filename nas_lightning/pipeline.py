@@ -1,5 +1,6 @@
 """The story, top to bottom: data, search, genotype, training, test, export."""
 
+import io
 import logging
 import time
 import warnings
@@ -34,7 +35,8 @@ from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.loaders import LoaderData
 from nas_lightning.errors import InputError
 from nas_lightning.export.onnx import check_parity, export_onnx
-from nas_lightning.files import read_json, write_json, write_text
+from nas_lightning.files import read_json, write_bytes, write_json, write_text
+from nas_lightning.kernels.choice import describe
 from nas_lightning.report.pictures import confusion_picture
 from nas_lightning.report.tables import print_summary
 from nas_lightning.search.module import SearchModule, search_loader
@@ -101,7 +103,7 @@ def search(run: Run) -> None:
     config, task, size = run.config, run.task, build_size(run.config)
     L.seed_everything(config.seed, workers=True, verbose=False)
     strategy = build_strategy(config)
-    supernet = Supernet(size, task, config.space.ops)
+    supernet = Supernet(size, task, config.space.ops, config.training.nas_kernels)
     supernet.stem.norm.set_constants(run.data.mean, run.data.std)
     expected_cost = ExpectedCost(size, task, supernet.op_names, MODES[config.training.nas_optimization_mode.lower()])
     module = SearchModule(supernet, strategy, expected_cost)
@@ -119,7 +121,8 @@ def search(run: Run) -> None:
 
     callbacks = [timer, GenotypeCallback(run.folder / "genotype_history.json", on_found)]
     loader = search_loader(run.data.train_dataloader(), run.data.alphas_dataloader())
-    log.info("search: %s, %d epochs", strategy.name, config.training.nas_epochs)
+    kernels = describe(config.training.nas_kernels)
+    log.info("search: %s, %d epochs, %s", strategy.name, config.training.nas_epochs, kernels)
     _fit(run, "search", config.training.nas_epochs, callbacks, module, loader)
 
 
@@ -191,7 +194,7 @@ def _fit(
     checkpoint = ModelCheckpoint(
         folder,
         "best",
-        monitor=f"{'search/val' if stage == 'search' else 'training/val'}_loss",
+        monitor=f"{stage}/val_loss",
         save_last=True,
         enable_version_counter=False,
         auto_insert_metric_name=False,
@@ -215,9 +218,9 @@ def _identity(run: Run) -> dict[str, Any]:
 
 
 def _save_weights(network: nn.Module, path: Path) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    torch.save(network.state_dict(), temporary)
-    temporary.replace(path)
+    buffer = io.BytesIO()
+    torch.save(network.state_dict(), buffer)
+    write_bytes(path, buffer.getvalue())
 
 
 def _log_results(

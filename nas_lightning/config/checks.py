@@ -5,6 +5,8 @@ from typing import Any
 
 from nas_lightning.config.records import Config
 from nas_lightning.errors import InputError
+from nas_lightning.kernels.build import why_not_native
+from nas_lightning.kernels.choice import KERNELS
 from nas_lightning.space.ops import OPS
 
 TASK_TYPES = ("generic_timeseries_classification",)
@@ -56,6 +58,9 @@ def check_config(config: Config) -> None:
 def _check_training(config: Config) -> None:
     training = config.training
     _check_choice("training.nas_optimization_mode", training.nas_optimization_mode.lower(), MODES)
+    _check_choice("training.nas_kernels", training.nas_kernels, KERNELS)
+    if training.nas_kernels == "native" and (reason := why_not_native()) is not None:
+        raise InputError(f"training.nas_kernels: native is not possible here ({reason}); allowed: auto, torch")
     if not 0 < training.learning_rate < math.inf:
         raise InputError(f"training.learning_rate: found {training.learning_rate}; allowed: more than 0, and finite")
     if training.nas_fanout_concat > training.nas_nodes_per_layer:

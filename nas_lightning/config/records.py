@@ -52,6 +52,7 @@ class Training:
     nas_init_channels: int = MISSING
     nas_init_channel_multiplier: int = MISSING
     nas_fanout_concat: int = MISSING
+    nas_kernels: str = MISSING
 
 
 @dataclass

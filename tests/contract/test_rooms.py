@@ -10,7 +10,8 @@ import nas_lightning
 ROOT = Path(nas_lightning.__file__).parent
 BASE = {"errors", "files"}
 MAY_IMPORT = {
-    "space": BASE,
+    "kernels": BASE,
+    "space": BASE | {"kernels"},
     "cost": BASE | {"space"},
     "data": BASE,
     "export": BASE | {"space"},
@@ -18,7 +19,7 @@ MAY_IMPORT = {
     "training": BASE | {"space"},
     "search": BASE | {"space", "cost"},
     "callbacks": BASE | {"space", "cost", "search", "report"},
-    "config": BASE | {"space", "cost", "search", "data", "training", "callbacks", "report"},
+    "config": BASE | {"kernels", "space", "cost", "search", "data", "training", "callbacks", "report"},
     "errors": set(),
     "files": set(),
     "run_folder": BASE | {"space"},

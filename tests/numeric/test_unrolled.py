@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from nas_lightning.kernels.build import why_not_native
 from nas_lightning.search.arch_step import first_order_loss, unrolled_loss
 from nas_lightning.space.size import Size, Task
 from nas_lightning.space.supernet import Supernet
@@ -17,11 +18,13 @@ def penalty(op_weights):
     return 0.3 * sum((w**2).sum() for w in op_weights.values())
 
 
-@pytest.fixture
-def problem():
+@pytest.fixture(params=["torch", "native"])
+def problem(request):
     """A small supernet with a non-zero momentum buffer, and one batch for each level."""
+    if request.param == "native" and why_not_native() is not None:
+        pytest.skip(str(why_not_native()))
     torch.manual_seed(0)
-    supernet = Supernet(Size(3, 2, 2, 2, 2), Task(2, 16, 3)).double()
+    supernet = Supernet(Size(3, 2, 2, 2, 2), Task(2, 16, 3), kernels=request.param).double()
     batches = [(torch.randn(6, 2, 16, dtype=torch.float64), torch.arange(6) % 3) for _ in range(2)]
     sgd = torch.optim.SGD(supernet.weights().values(), lr=0.05, momentum=0.9, weight_decay=1e-2)
     for _ in range(2):

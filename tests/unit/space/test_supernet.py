@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -6,6 +8,7 @@ from nas_lightning.space.genotype import KINDS, Genotype
 from nas_lightning.space.network import Network
 from nas_lightning.space.size import Size, Task, edges
 from nas_lightning.space.supernet import Supernet
+from nas_lightning.space.textbook import TextbookSupernet
 
 SIZE, TASK = Size(4, 3, 2, 3, 2, post_reduction_stride=2), Task(3, 33, 4)
 
@@ -25,9 +28,13 @@ def test_alphas_have_a_row_per_edge_and_a_column_per_operation():
 
 
 def test_batch_norm_has_no_affine_parameters():
-    norms = [m for m in Supernet(SIZE, TASK).modules() if isinstance(m, nn.BatchNorm1d)]
+    """Every parameter is a kernel, an alpha, or of the head."""
+    supernet = Supernet(SIZE, TASK)
+    norms = [m for m in supernet.modules() if isinstance(m, nn.BatchNorm1d)]
     assert norms
     assert all(norm.weight is None for norm in norms)
+    others = {name: p.dim() for name, p in supernet.named_parameters() if not name.startswith(("alphas", "head"))}
+    assert all(dim == (4 if "stacks" in name else 3) for name, dim in others.items())
 
 
 def test_every_alpha_gets_a_gradient():
@@ -46,7 +53,7 @@ def test_with_one_hot_weights_the_supernet_is_the_network_of_the_genotype(fanout
         (("skip_connect", 0), ("conv_bn_relu_3x1", 1), ("avg_pool_3x1", 0)),
     )
     torch.manual_seed(0)
-    supernet, network = Supernet(size, TASK).eval(), Network(genotype, size, TASK).eval()
+    supernet, network = TextbookSupernet(size, TASK).eval(), Network(genotype, size, TASK).eval()
     randomize_statistics(supernet)
     network.stem.load_state_dict(supernet.stem.state_dict(), strict=False)
     network.head.load_state_dict(supernet.head.state_dict())
@@ -76,3 +83,28 @@ def randomize_statistics(network):
         if isinstance(module, nn.BatchNorm1d):
             nn.init.normal_(module.running_mean)
             nn.init.uniform_(module.running_var, 0.5, 2)
+
+
+def test_half_precision_and_copies_of_the_module_work():
+    """`half` and the like are methods of every module; nothing may hide them."""
+    supernet = copy.deepcopy(Supernet(SIZE, TASK)).half().float().to(torch.bfloat16)
+    assert supernet(torch.randn(4, 3, 33).to(torch.bfloat16), softmax(supernet)).dtype == torch.bfloat16
+
+
+def test_the_seed_decides_the_start():
+    def start(seed):
+        torch.manual_seed(seed)
+        return torch.cat([p.flatten() for p in Supernet(SIZE, TASK).parameters()])
+
+    assert torch.equal(start(0), start(0))
+    assert not torch.equal(start(0), start(1))
+
+
+def test_weights_start_as_those_of_the_textbook_do():
+    """The same distribution: a kernel of k taps on C channels is uniform in +-1 / sqrt(k C)."""
+    supernet = Supernet(Size(3, 4, 8, 3, 4), TASK)
+    for name, stack in supernet.state_dict().items():
+        if "conv_bn_relu_" in name:
+            bound = (stack.shape[2] * stack.shape[3]) ** -0.5
+            assert 0.9 * bound < float(stack.abs().max()) <= bound
+            assert float(stack.std()) == pytest.approx(bound / 3**0.5, rel=0.1)

@@ -1,0 +1,271 @@
+"""The operations of ``torch_ops`` by compiled kernels, for float32 and float64 on the CPU; differentiable twice."""
+
+import ctypes
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from nas_lightning.kernels.build import library
+from nas_lightning.kernels.torch_ops import Windows, fold_moments, mix_pools
+
+_in_float = partial(torch.amp.custom_fwd, device_type="cpu", cast_inputs=torch.float32)
+_as_forward = partial(torch.amp.custom_bwd, device_type="cpu")
+
+
+class _Shape(ctypes.Structure):
+    """``MixtureShape`` of native.cpp."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("batch", "in_channels", "channels", "length", "edges", "ops")),
+        *((name, ctypes.c_int32) for name in ("taps", "has_pools")),
+        *((name, ctypes.POINTER(ctypes.c_int32)) for name in ("lo", "hi")),
+    )
+
+
+def _call(name: str, dtype: torch.dtype, *arguments: Any) -> int:
+    """Call a kernel: tensors become pointers, None a null pointer; the number of threads is PyTorch's."""
+    function = getattr(library(dtype), name)
+    plain = [ctypes.c_void_p(a.data_ptr()) if isinstance(a, Tensor) else a for a in arguments]
+    return function(*plain, torch.get_num_threads())
+
+
+def _shape(x: Tensor, kernels: Tensor, has_pools: bool, windows: Windows) -> Any:
+    num_edges, num_ops, channels, in_channels, taps = kernels.shape
+    lo, hi = ((ctypes.c_int32 * num_ops)(*(window[end] for window in windows)) for end in (0, 1))
+    shape = _Shape(x.shape[0], in_channels, channels, x.shape[2], num_edges, num_ops, taps, has_pools, lo, hi)
+    return ctypes.byref(shape)
+
+
+class _Mixture(torch.autograd.Function):
+    @staticmethod
+    @_in_float
+    def forward(ctx, x, kernels, bias, mix, pool_mix, windows, *acc):  # type: ignore[no-untyped-def]
+        x, kernels, bias, mix = (t.contiguous() for t in (x, kernels, bias, mix))
+        pool_mix = None if pool_mix is None else pool_mix.contiguous()
+        ctx.shape = _shape(x, kernels, pool_mix is not None, windows)
+        num_edges, _, channels, _, _ = kernels.shape
+        masks = torch.empty(_call("mask_bytes", x.dtype, ctx.shape), dtype=torch.uint8)
+        y = [x.new_empty(x.shape[0], channels, x.shape[2]) for _ in range(num_edges)]
+        pointers = _pointers(acc) if acc else None
+        arguments = (x, None, pointers, kernels, bias, mix, pool_mix, masks, _pointers(y))
+        _call("mixture_forward", x.dtype, ctx.shape, *arguments)
+        ctx.save_for_backward(x, kernels, bias, mix, pool_mix, masks)
+        ctx.has_acc = bool(acc)
+        ctx.set_materialize_grads(False)
+        return tuple(y)
+
+    @staticmethod
+    @_as_forward
+    def backward(ctx, *grad_y):  # type: ignore[no-untyped-def]
+        if any(g is None for g in grad_y):
+            like = next(g for g in grad_y if g is not None)
+            grad_y = tuple(torch.zeros_like(like) if g is None else g for g in grad_y)
+        grads = _MixtureGradient.apply(*ctx.saved_tensors, ctx.shape, *grad_y)
+        return *grads, None, *(grad_y if ctx.has_acc else ())
+
+
+class _MixtureGradient(torch.autograd.Function):
+    """Gradients of x, kernels, bias, mix and pool mix.
+
+    With q = sign * grad_y the gradient is linear in per-unit sums: ``D = sum q patch(x)`` for the kernels and
+    ``d = sum q`` for the bias; the gradient of mix is ``kernels . D + bias d``, because a ReLU scales with its input.
+    """
+
+    @staticmethod
+    @_in_float
+    def forward(ctx, x, kernels, bias, mix, pool_mix, masks, shape, *grad_y):  # type: ignore[no-untyped-def]
+        ctx.set_materialize_grads(False)
+        grad_y = [g.contiguous() for g in grad_y]
+        d_kernels, d_bias, d_mix = torch.empty_like(kernels), torch.empty_like(bias), torch.empty_like(mix)
+        outputs = (d_kernels, d_bias, d_mix)
+        d_x, d_pool_mix, *units = _backward(grad_y, x, x, kernels, bias, mix, pool_mix, masks, outputs, shape)
+        ctx.save_for_backward(x, kernels, bias, mix, pool_mix, masks, *units, *grad_y)
+        ctx.shape = shape
+        return d_x, *outputs, d_pool_mix
+
+    @staticmethod
+    @once_differentiable
+    @_as_forward
+    def backward(ctx, u_x, u_kernels, u_bias, u_mix, u_pool_mix):  # type: ignore[no-untyped-def]
+        x, kernels, bias, mix, pool_mix, masks, unit_kernels, unit_bias, *grad_y = ctx.saved_tensors
+        like = ((u_x, x), (u_kernels, kernels), (u_bias, bias), (u_mix, mix))
+        u_x, u_kernels, u_bias, u_mix = (torch.zeros_like(t) if u is None else u for u, t in like)
+        u_x = u_x.contiguous()
+        # To grad_y: the tangent of the mixture along (u_x, u_kernels, u_bias, u_mix), at the signs of the first pass.
+        tangent_kernels = _scale(u_kernels, mix) + _scale(kernels, u_mix)
+        tangent_bias = _scale(u_bias, mix) + _scale(bias, u_mix)
+        both = torch.cat([_scale(kernels, mix), tangent_kernels], dim=3)  # for the channels of u_x, then those of x
+        g_grad_y = [torch.empty_like(g) for g in grad_y]
+        arguments = (x, u_x, None, both, tangent_bias, None, pool_mix, masks, _pointers(g_grad_y))
+        _call("mixture_forward", x.dtype, ctx.shape, *arguments)
+        # To the rest: the first pass again, with u_x in the place of x and the tangent in that of the kernels.
+        no_pools = None if pool_mix is None else torch.zeros_like(pool_mix)
+        sums = _backward(grad_y, u_x, x, tangent_kernels, None, None, no_pools, masks, (None,) * 3, ctx.shape)
+        g_x, g_pool_mix, unit_u_kernels, _ = sums
+        g_kernels = _scale(unit_u_kernels, mix) + _scale(unit_kernels, u_mix)
+        g_mix = (kernels * unit_u_kernels + u_kernels * unit_kernels).sum((2, 3, 4)) + (u_bias * unit_bias).sum(2)
+        if u_pool_mix is not None:
+            with torch.enable_grad():
+                x = x.detach().requires_grad_()
+                pooled = mix_pools(x, u_pool_mix)
+            g_grad_y = [g + p for g, p in zip(g_grad_y, pooled.detach(), strict=True)]
+            g_x += torch.autograd.grad(pooled, x, torch.stack(grad_y))[0]
+        return g_x, g_kernels, _scale(unit_bias, u_mix), g_mix, g_pool_mix, None, None, *g_grad_y
+
+
+def _pointers(tensors: Sequence[Tensor]) -> Any:
+    return (ctypes.c_void_p * len(tensors))(*(t.data_ptr() for t in tensors))
+
+
+def _scale(values: Tensor, mix: Tensor) -> Tensor:
+    """``values [E, O, ...]`` times ``mix [E, O]``."""
+    return values * mix.reshape(mix.shape + (1,) * (values.dim() - 2))
+
+
+def _backward(
+    grad_y: Sequence[Tensor],
+    x: Tensor,
+    select: Tensor,
+    kernels: Tensor,
+    bias: Tensor | None,
+    mix: Tensor | None,
+    pool_mix: Tensor | None,
+    masks: Tensor,
+    outputs: Sequence[Tensor | None],
+    shape: Any,
+) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
+    """Gradients of x and pool mix, and those of kernels and bias per unit of mix; the others go to ``outputs``."""
+    d_x, unit_kernels, unit_bias = torch.empty_like(x), torch.empty_like(kernels), kernels.new_empty(kernels.shape[:3])
+    d_pool_mix = kernels.new_empty(kernels.shape[0], 3)
+    arguments = (x, select, kernels, bias, mix, pool_mix, _pointers(grad_y), masks)
+    _call("mixture_backward", x.dtype, shape, *arguments, d_x, *outputs, d_pool_mix, unit_kernels, unit_bias)
+    return d_x, None if pool_mix is None else d_pool_mix, unit_kernels, unit_bias
+
+
+class _FoldBatchNorm(torch.autograd.Function):
+    @staticmethod
+    @_in_float
+    def forward(ctx, x, kernels, eps):  # type: ignore[no-untyped-def]
+        x, taps = x.contiguous(), kernels.shape[-1]
+        mean, covariance = _moments(*_patch_sums(x, x, taps), x)
+        ctx.save_for_backward(x, kernels, mean, covariance)
+        ctx.eps = eps
+        outputs = fold_moments(kernels, mean, covariance, eps)
+        ctx.mark_non_differentiable(*outputs[2:])
+        ctx.set_materialize_grads(False)
+        return outputs
+
+    @staticmethod
+    @_as_forward
+    def backward(ctx, g_folded, g_bias, *_):  # type: ignore[no-untyped-def]
+        x, kernels, mean, covariance = ctx.saved_tensors
+        g_folded = torch.zeros_like(kernels) if g_folded is None else g_folded
+        g_bias = kernels.new_zeros(kernels.shape[:3]) if g_bias is None else g_bias
+        if torch.is_grad_enabled():  # the gradient itself will be differentiated: take it by operations that can be
+            # Views, because x was computed from the tensor that kernels is a part of: the walk back must not go there.
+            x, kernels = x.view_as(x), kernels.view_as(kernels)
+            folded, bias, *_ = fold_moments(kernels, *_moments(*_PatchSums.apply(x, kernels.shape[-1]), x), ctx.eps)
+            wanted = [t for t, is_wanted in zip((x, kernels), ctx.needs_input_grad, strict=False) if is_wanted]
+            found = iter(torch.autograd.grad((folded, bias), wanted, (g_folded, g_bias), create_graph=True))
+            return *(next(found) if is_wanted else None for is_wanted in ctx.needs_input_grad[:2]), None
+        rows, grads = kernels.flatten(0, 2).flatten(1), g_folded.flatten(0, 2).flatten(1)
+        by_covariance = rows @ covariance
+        row_mean = rows @ mean
+        scale = torch.rsqrt((by_covariance * rows).sum(1) + ctx.eps)
+        g_row_bias = g_bias.flatten()
+        g_row_mean = -scale * g_row_bias
+        g_scale = (grads * rows).sum(1) - row_mean * g_row_bias
+        g_variance = -0.5 * scale**3 * g_scale
+        weighted = rows * g_variance[:, None]
+        g_rows = grads * scale[:, None] + torch.outer(g_row_mean, mean) + 2 * g_variance[:, None] * by_covariance
+        g_covariance = weighted.T @ rows  # symmetric
+        g_mean = g_row_mean @ rows - 2 * (g_covariance @ mean)
+        count = x.shape[0] * x.shape[2]
+        g_x = _weigh_patches(g_covariance * (2 / count), g_mean / count, x, kernels.shape[-1])
+        return g_x, g_rows.view(kernels.shape), None
+
+
+def _moments(sums: Tensor, products: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and covariance of the patches of x from their sums, in the type of x."""
+    count = x.shape[0] * x.shape[2]
+    mean = sums / count
+    return mean.to(x.dtype), (products / count - torch.outer(mean, mean)).to(x.dtype)
+
+
+class _PatchSums(torch.autograd.Function):
+    """Sums of the patches ``[C * K]`` and of their products ``[C * K, C * K]``, float64."""
+
+    @staticmethod
+    @_in_float
+    def forward(ctx, x, taps):  # type: ignore[no-untyped-def]
+        x = x.contiguous()
+        ctx.save_for_backward(x)
+        ctx.taps = taps
+        return _patch_sums(x, x, taps)
+
+    @staticmethod
+    @_as_forward
+    def backward(ctx, g_sums, g_products):  # type: ignore[no-untyped-def]
+        (x,) = ctx.saved_tensors
+        return _WeighPatches.apply(g_products + g_products.T, g_sums, x, ctx.taps), None
+
+
+class _WeighPatches(torch.autograd.Function):
+    """The transposed map of patches, of ``shift [C * K]`` plus ``weights [C * K, C * K]`` times each patch of x."""
+
+    @staticmethod
+    @_in_float
+    def forward(ctx, weights, shift, x, taps):  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(weights, x)
+        ctx.taps = taps
+        return _weigh_patches(weights, shift, x, taps)
+
+    @staticmethod
+    @once_differentiable
+    @_as_forward
+    def backward(ctx, u):  # type: ignore[no-untyped-def]
+        weights, x = ctx.saved_tensors
+        u = u.contiguous()
+        g_shift, g_weights = _patch_sums(u, x, ctx.taps)
+        return g_weights, g_shift, _weigh_patches(weights.T, torch.zeros_like(g_shift), u, ctx.taps), None
+
+
+def _patch_sums(x1: Tensor, x2: Tensor, taps: int) -> tuple[Tensor, Tensor]:
+    batch, channels, length = x1.shape
+    size = channels * taps
+    sums, products = x1.new_empty(size, dtype=torch.float64), x1.new_empty(size, size, dtype=torch.float64)
+    _call("cross_moments", x1.dtype, *_int64(batch, channels, length), taps, x1, x2, sums, products)
+    return sums, products
+
+
+def _weigh_patches(weights: Tensor, shift: Tensor, x: Tensor, taps: int) -> Tensor:
+    weights, shift = (t.to(x.dtype).contiguous() for t in (weights, shift))
+    out = torch.empty_like(x)
+    _call("weigh_patches", x.dtype, *_int64(*x.shape), taps, weights, shift, x, out)
+    return out
+
+
+def _int64(*values: int) -> tuple[ctypes.c_int64, ...]:
+    return tuple(ctypes.c_int64(value) for value in values)
+
+
+def mixture(
+    x: Tensor,
+    acc: Sequence[Tensor] | None,
+    kernels: Tensor,
+    bias: Tensor,
+    mix: Tensor,
+    pool_mix: Tensor | None,
+    windows: Windows,
+) -> Sequence[Tensor]:
+    """As ``torch_ops.mixture``; taps outside the windows are taken for zero, and get no gradient."""
+    return _Mixture.apply(x, kernels, bias, mix, pool_mix, windows, *(a.contiguous() for a in acc or ()))
+
+
+def fold_batch_norm(x: Tensor, kernels: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """As ``torch_ops.fold_batch_norm``; sums over samples and time are float64."""
+    return _FoldBatchNorm.apply(x, kernels, eps)

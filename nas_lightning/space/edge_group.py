@@ -1,0 +1,189 @@
+"""All edges of one stride in a cell, stacked: what the supernet computes at once instead of edge by edge.
+
+Letters: B samples, C channels, L time steps, E edges, O convolutional operations, K taps of the widest of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nas_lightning.kernels.choice import implementation
+from nas_lightning.kernels.torch_ops import fold_statistics
+from nas_lightning.space.dense import (
+    chain_of,
+    convolutions,
+    dense_kernel,
+    input_phases,
+    kernel_phases,
+    update_running,
+    window,
+)
+from nas_lightning.space.ops import OPS, Zero
+
+
+@dataclass(frozen=True)
+class EdgeWeights:
+    """The op weights of the edges out of one node.
+
+    Attributes:
+        convs: ``[E, O]``.
+        pools: ``[E, 3]``: identity, average and maximum over 3 steps, all at stride 1; None if there are none.
+        shared: ``[E, N]``, of the other operations without parameters, which are the same on every edge.
+        single: ``[E, M]``, of the other operations with parameters.
+    """
+
+    convs: Tensor
+    pools: Tensor | None
+    shared: Tensor
+    single: Tensor
+
+
+class EdgeGroup(nn.Module):
+    """The operations on all edges of one stride.
+
+    Operations that are convolutions (``dense.chain_of``) are computed as dense convolutions, all together; pools and
+    the identity once per node; anything else runs as the module that it is. The convolutions' weights lie in
+    ``stacks``, named ``OPERATION/POSITION``, with the edges as first dimension.
+
+    Args:
+        ops: names of the operations, the columns of the op weights.
+        channels: of every node.
+        stride: 1 or 2.
+        rows: the rows of the op weights that these edges are, ordered by source.
+        counts: how many edges leave each source, in that order.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
+    def __init__(
+        self, ops: Sequence[str], channels: int, stride: int, rows: Sequence[int], counts: Sequence[int]
+    ) -> None:
+        super().__init__()
+        self.stride, self.rows, self.counts = stride, list(rows), list(counts)
+        built = {op: [OPS[op](channels, stride, False) for _ in rows] for op in ops}
+        examples = {op: modules[0] for op, modules in built.items()}
+        self.chains = {op: chain for op, module in examples.items() if (chain := chain_of(module)) is not None}
+        pools = {column: op for op, module in examples.items() if (column := _pool_column(module)) is not None}
+        done = {*self.chains, *pools.values(), *(op for op, module in examples.items() if isinstance(module, Zero))}
+        rest = {op: module for op, module in examples.items() if op not in done}
+        self.shared = nn.ModuleDict({op: module for op, module in rest.items() if not module.state_dict()})
+        self.single = nn.ModuleDict({op: nn.ModuleList(built[op]) for op in rest if op not in self.shared})
+        self.columns = {
+            "convs": [ops.index(op) for op in self.chains],
+            "pools": [ops.index(pools[i]) if i in pools else len(ops) for i in range(3)] if pools else [],
+            "shared": [ops.index(op) for op in self.shared],
+            "single": [ops.index(op) for op in self.single],
+        }
+        self.stacks = nn.ParameterDict(
+            {
+                f"{op}/{i}": torch.stack([convolutions(module)[i].weight.detach() for module in built[op]])
+                for op, chain in self.chains.items()
+                for i in range(chain.num_convs)
+            }
+        )
+        self.half_taps = max((chain.half for chain in self.chains.values()), default=0)
+        self.windows = [window(chain.half, self.half_taps, stride) for chain in self.chains.values()]
+        shape = (len(self.rows), len(self.chains), channels)
+        self.register_buffer("running_mean", torch.zeros(shape))
+        self.register_buffer("running_var", torch.ones(shape))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+        bn = nn.BatchNorm1d(channels)
+        self.eps, self.momentum = bn.eps, bn.momentum
+
+    def split_weights(self, op_weights: Tensor) -> list[EdgeWeights]:
+        """The op weights of all edges of a cell and all operations, for the edges out of each source of this group."""
+        weights = F.pad(op_weights[self.rows], (0, 1))  # one more column, of zeros: an operation that is not there
+        parts = {name: weights[:, columns].split(self.counts) for name, columns in self.columns.items()}
+        return [
+            EdgeWeights(convs, pools if self.columns["pools"] else None, shared, single)
+            for convs, pools, shared, single in zip(*parts.values(), strict=True)
+        ]
+
+    def kernels(self) -> Sequence[Tensor]:
+        """The kernels of all convolutions at stride 1, for each source ``[E, O, C, C_in, K]``.
+
+        At stride 2 they read the input's two phases, so that C_in is 2 C.
+        """
+        dense = [
+            dense_kernel([self.stacks[f"{op}/{i}"] for i in range(chain.num_convs)], chain, self.half_taps)
+            for op, chain in self.chains.items()
+        ]
+        if not dense:
+            return [torch.empty(0)] * len(self.counts)
+        kernels = torch.stack(dense, dim=1)
+        return (kernel_phases(kernels) if self.stride == 2 else kernels).split(self.counts)
+
+    def forward(
+        self,
+        source: int,
+        x: Tensor,
+        acc: Sequence[Tensor] | None,
+        weights: EdgeWeights,
+        kernels: Tensor,
+        kernels_choice: str,
+    ) -> Sequence[Tensor]:
+        """What a source adds to the nodes it leads to.
+
+        Args:
+            source: its position among the sources of this group.
+            x: its value ``[B, C, L]``.
+            acc: what the nodes hold so far, one ``[B, C, ceil(L / stride)]`` per edge; None for zeros.
+            weights: of its edges.
+            kernels: of its edges, from ``kernels``.
+            kernels_choice: one of ``KERNELS``.
+        """
+        acc = self._run_modules(source, x, acc, weights)
+        values = input_phases(x) if self.stride == 2 else x
+        heavy = implementation(kernels_choice, values)
+        if not self.chains:
+            kernels = x.new_empty(self.counts[source], 0, x.shape[1], values.shape[1], 1)
+        folded, bias = self._fold(source, values, kernels, kernels_choice)
+        return heavy.mixture(values, acc, folded, bias, weights.convs, weights.pools, self.windows)
+
+    def _fold(self, source: int, x: Tensor, kernels: Tensor, kernels_choice: str) -> tuple[Tensor, Tensor]:
+        """Kernels and bias with the BatchNorms folded in; in training their running statistics are updated."""
+        end = list(accumulate(self.counts))[source]
+        rows = slice(end - self.counts[source], end)
+        running_mean, running_var = self.running_mean[rows], self.running_var[rows]
+        if not self.training or not self.chains:
+            return fold_statistics(kernels, running_mean, running_var, self.eps)
+        heavy = implementation(kernels_choice, x)
+        folded, bias, mean, variance = heavy.fold_batch_norm(x, kernels, self.eps)
+        update_running(running_mean, running_var, mean, variance, x.shape[0] * x.shape[2], self.momentum)
+        if source == 0:
+            self.num_batches_tracked.add_(1)
+        return folded, bias
+
+    def _run_modules(
+        self, source: int, x: Tensor, acc: Sequence[Tensor] | None, weights: EdgeWeights
+    ) -> Sequence[Tensor] | None:
+        """Add the operations that are neither convolutions nor pools at stride 1."""
+        added: list[Sequence[Tensor]] = [] if acc is None else [acc]
+        if self.shared:
+            values = torch.stack([module(x) for module in self.shared.values()])  # [N, B, C, L / stride]
+            added.append(torch.einsum("nbcl,en->ebcl", values, weights.shared).unbind())
+        first = sum(self.counts[:source])
+        for column, modules in enumerate(self.single.values()):
+            assert isinstance(modules, nn.ModuleList)
+            added.append([weights.single[e, column] * modules[first + e](x) for e in range(self.counts[source])])
+        if len(added) < 2:
+            return added[0] if added else None
+        return [torch.stack(terms).sum(0) for terms in zip(*added, strict=True)]
+
+
+def _pool_column(module: nn.Module) -> int | None:
+    """The column of ``EdgeWeights.pools`` that an operation is, or None."""
+    match module:
+        case nn.Identity():
+            return 0
+        case nn.AvgPool1d(kernel_size=(3,), stride=(1,), padding=(1,), ceil_mode=False, count_include_pad=False):
+            return 1
+        case nn.MaxPool1d(kernel_size=3, stride=1, padding=1, dilation=1, ceil_mode=False):
+            return 2
+    return None
