@@ -49,7 +49,7 @@ def library(dtype: torch.dtype = torch.float32) -> ctypes.CDLL:
         if not path.is_file():
             _compile([compiler, *flags], path)
         loaded = ctypes.CDLL(str(path))
-    except OSError as error:
+    except (OSError, subprocess.TimeoutExpired) as error:
         raise BuildError(f"the kernels cannot be built or loaded ({error})") from error
     loaded.mask_bytes.restype = ctypes.c_int64
     return loaded

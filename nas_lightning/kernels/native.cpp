@@ -13,6 +13,7 @@
 // P = K / 2, rows = E * C output channels of one operation.
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -676,6 +677,93 @@ void weigh_patches(int64_t batch, int64_t channels, int64_t length, int taps, co
   });
 }
 
+// ------------------------------------------------------------------------------------- folding of batch normalisation
+
+// a [rows, inner] times b [inner, columns], into rows that lie `stride` apart, as those of b do (a multiple of kLanes).
+template <typename T>
+void multiply(const T* a, const T* b, T* out, int64_t rows, int64_t inner, int64_t stride, int threads) {
+  constexpr int64_t kRows = 16;
+  const bool is_small = rows * inner * stride < 1 << 17;
+  for_tiles(ceil_div(rows, kRows), is_small ? 1 : threads, [&](int64_t tile, int) {
+    const int64_t first = tile * kRows;
+    convolve(b, stride, inner, a + first * inner, 1, 0, 0, std::min(kRows, rows - first), stride / kLanes<T>,
+             [&](int64_t r, int64_t v, Vec<T> sum) { store(out + (first + r) * stride + v * kLanes<T>, sum); });
+  });
+}
+
+// Rows of `size` with zeros behind them, so that they are whole vectors.
+template <typename T>
+std::vector<T> pad_rows(const T* from, int64_t rows, int64_t size, int64_t stride) {
+  std::vector<T> out(rows * stride, T(0));
+  for (int64_t r = 0; r < rows; ++r) std::copy_n(from + r * size, size, &out[r * stride]);
+  return out;
+}
+
+// Mean and variance of convolutions `kernels` [rows, C * K] of x, and those kernels and the bias that give normalised
+// outputs; mean [C * K] and covariance [C * K, C * K] of the patches of x are kept for the gradient.
+template <typename T>
+void fold_forward(int64_t batch, int64_t channels, int64_t length, int taps, int64_t rows, const T* x, const T* kernels,
+                  double eps, T* patch_mean, T* covariance, T* mean, T* variance, T* folded, T* bias, int threads) {
+  const int64_t size = channels * taps, stride = ceil_div(size, kLanes<T>) * kLanes<T>;
+  const double count = double(batch) * length;
+  std::vector<double> sums(size), products(size * size);
+  cross_moments<T>(batch, channels, length, taps, x, x, sums.data(), products.data(), threads);
+  for (int64_t i = 0; i < size; ++i) {
+    patch_mean[i] = sums[i] / count;
+    for (int64_t j = 0; j < size; ++j)
+      covariance[i * size + j] = products[i * size + j] / count - sums[i] / count * (sums[j] / count);
+  }
+  std::vector<T> by_covariance(rows * stride);
+  multiply(kernels, pad_rows(covariance, size, size, stride).data(), by_covariance.data(), rows, size, stride, threads);
+  for (int64_t r = 0; r < rows; ++r) {
+    const T* w = kernels + r * size;
+    double first = 0, second = 0;
+    for (int64_t i = 0; i < size; ++i) {
+      first += double(w[i]) * patch_mean[i];
+      second += double(w[i]) * by_covariance[r * stride + i];
+    }
+    const double scale = 1 / std::sqrt(second + eps);
+    mean[r] = first;
+    variance[r] = second;
+    bias[r] = -first * scale;
+    for (int64_t i = 0; i < size; ++i) folded[r * size + i] = w[i] * T(scale);
+  }
+}
+
+// Gradients of x and kernels from those of the folded kernels and the bias.
+template <typename T>
+void fold_backward(int64_t batch, int64_t channels, int64_t length, int taps, int64_t rows, const T* x, const T* kernels,
+                   double eps, const T* patch_mean, const T* covariance, const T* mean, const T* variance,
+                   const T* g_folded, const T* g_bias, T* g_x, T* g_kernels, int threads) {
+  const int64_t size = channels * taps, stride = ceil_div(size, kLanes<T>) * kLanes<T>;
+  const T count = T(double(batch) * length);
+  std::vector<T> by_covariance(rows * stride), weighted(size * rows), g_covariance(size * stride), g_mean(size, T(0));
+  multiply(kernels, pad_rows(covariance, size, size, stride).data(), by_covariance.data(), rows, size, stride, threads);
+  for (int64_t r = 0; r < rows; ++r) {
+    const T *w = kernels + r * size, *g = g_folded + r * size;
+    const T scale = T(1 / std::sqrt(double(variance[r]) + eps)), g_row_mean = -scale * g_bias[r];
+    double g_scale = -double(mean[r]) * g_bias[r];
+    for (int64_t i = 0; i < size; ++i) g_scale += double(g[i]) * w[i];
+    const T g_variance = T(-0.5 * scale * scale * scale * g_scale);
+    for (int64_t i = 0; i < size; ++i) {
+      g_kernels[r * size + i] = scale * g[i] + g_row_mean * patch_mean[i] + 2 * g_variance * by_covariance[r * stride + i];
+      weighted[i * rows + r] = g_variance * w[i];
+      g_mean[i] += g_row_mean * w[i];
+    }
+  }
+  multiply(weighted.data(), pad_rows(kernels, rows, size, stride).data(), g_covariance.data(), size, rows, stride, threads);
+  std::vector<T> weights(size * size), shift(size);
+  for (int64_t i = 0; i < size; ++i) {
+    shift[i] = g_mean[i] / count;
+    for (int64_t j = 0; j < size; ++j) {
+      const T weight = 2 * g_covariance[i * stride + j] / count;
+      weights[i * size + j] = weight;
+      shift[i] -= weight * patch_mean[j];
+    }
+  }
+  weigh_patches<T>(batch, channels, length, taps, weights.data(), shift.data(), x, g_x, threads);
+}
+
 template <typename T>
 int64_t mask_bytes(const MixtureShape& s, int threads) {
   const Tiling<T> tiling = tiling_of<T>(s, threads);
@@ -715,6 +803,21 @@ void cross_moments(int64_t batch, int64_t channels, int64_t length, int taps, co
 void weigh_patches(int64_t batch, int64_t channels, int64_t length, int taps, const Scalar* weights,
                    const Scalar* shift, const Scalar* x, Scalar* out, int threads) {
   weigh_patches<Scalar>(batch, channels, length, taps, weights, shift, x, out, threads);
+}
+
+void fold_forward(int64_t batch, int64_t channels, int64_t length, int taps, int64_t rows, const Scalar* x,
+                  const Scalar* kernels, double eps, Scalar* patch_mean, Scalar* covariance, Scalar* mean,
+                  Scalar* variance, Scalar* folded, Scalar* bias, int threads) {
+  fold_forward<Scalar>(batch, channels, length, taps, rows, x, kernels, eps, patch_mean, covariance, mean, variance,
+                       folded, bias, threads);
+}
+
+void fold_backward(int64_t batch, int64_t channels, int64_t length, int taps, int64_t rows, const Scalar* x,
+                   const Scalar* kernels, double eps, const Scalar* patch_mean, const Scalar* covariance,
+                   const Scalar* mean, const Scalar* variance, const Scalar* g_folded, const Scalar* g_bias,
+                   Scalar* g_x, Scalar* g_kernels, int threads) {
+  fold_backward<Scalar>(batch, channels, length, taps, rows, x, kernels, eps, patch_mean, covariance, mean, variance,
+                        g_folded, g_bias, g_x, g_kernels, threads);
 }
 
 }  // extern "C"

@@ -2,7 +2,7 @@
 
 import ctypes
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -24,20 +24,27 @@ class _Shape(ctypes.Structure):
         *((name, ctypes.c_int32) for name in ("taps", "has_pools")),
         *((name, ctypes.POINTER(ctypes.c_int32)) for name in ("lo", "hi")),
     )
+    mask_bytes: int
 
 
 def _call(name: str, dtype: torch.dtype, *arguments: Any) -> int:
     """Call a kernel: tensors become pointers, None a null pointer; the number of threads is PyTorch's."""
-    function = getattr(library(dtype), name)
     plain = [ctypes.c_void_p(a.data_ptr()) if isinstance(a, Tensor) else a for a in arguments]
-    return function(*plain, torch.get_num_threads())
+    return getattr(library(dtype), name)(*plain, torch.get_num_threads())
 
 
-def _shape(x: Tensor, kernels: Tensor, has_pools: bool, windows: Windows) -> Any:
+@lru_cache
+def _cached_shape(sizes: tuple[int, ...], windows: Windows, dtype: torch.dtype, num_threads: int) -> _Shape:
+    lo, hi = ((ctypes.c_int32 * len(windows))(*(window[end] for window in windows)) for end in (0, 1))
+    shape = _Shape(*sizes, lo, hi)
+    shape.mask_bytes = library(dtype).mask_bytes(ctypes.byref(shape), num_threads)
+    return shape
+
+
+def _shape(x: Tensor, kernels: Tensor, has_pools: bool, windows: Windows) -> _Shape:
     num_edges, num_ops, channels, in_channels, taps = kernels.shape
-    lo, hi = ((ctypes.c_int32 * num_ops)(*(window[end] for window in windows)) for end in (0, 1))
-    shape = _Shape(x.shape[0], in_channels, channels, x.shape[2], num_edges, num_ops, taps, has_pools, lo, hi)
-    return ctypes.byref(shape)
+    sizes = (x.shape[0], in_channels, channels, x.shape[2], num_edges, num_ops, taps, has_pools)
+    return _cached_shape(sizes, tuple(windows), x.dtype, torch.get_num_threads())
 
 
 class _Mixture(torch.autograd.Function):
@@ -48,11 +55,11 @@ class _Mixture(torch.autograd.Function):
         pool_mix = None if pool_mix is None else pool_mix.contiguous()
         ctx.shape = _shape(x, kernels, pool_mix is not None, windows)
         num_edges, _, channels, _, _ = kernels.shape
-        masks = torch.empty(_call("mask_bytes", x.dtype, ctx.shape), dtype=torch.uint8)
+        masks = torch.empty(ctx.shape.mask_bytes, dtype=torch.uint8)
         y = [x.new_empty(x.shape[0], channels, x.shape[2]) for _ in range(num_edges)]
         pointers = _pointers(acc) if acc else None
         arguments = (x, None, pointers, kernels, bias, mix, pool_mix, masks, _pointers(y))
-        _call("mixture_forward", x.dtype, ctx.shape, *arguments)
+        _call("mixture_forward", x.dtype, ctypes.byref(ctx.shape), *arguments)
         ctx.save_for_backward(x, kernels, bias, mix, pool_mix, masks)
         ctx.has_acc = bool(acc)
         ctx.set_materialize_grads(False)
@@ -101,7 +108,7 @@ class _MixtureGradient(torch.autograd.Function):
         both = torch.cat([_scale(kernels, mix), tangent_kernels], dim=3)  # for the channels of u_x, then those of x
         g_grad_y = [torch.empty_like(g) for g in grad_y]
         arguments = (x, u_x, None, both, tangent_bias, None, pool_mix, masks, _pointers(g_grad_y))
-        _call("mixture_forward", x.dtype, ctx.shape, *arguments)
+        _call("mixture_forward", x.dtype, ctypes.byref(ctx.shape), *arguments)
         # To the rest: the first pass again, with u_x in the place of x and the tangent in that of the kernels.
         no_pools = None if pool_mix is None else torch.zeros_like(pool_mix)
         sums = _backward(grad_y, u_x, x, tangent_kernels, None, None, no_pools, masks, (None,) * 3, ctx.shape)
@@ -142,7 +149,9 @@ def _backward(
     d_x, unit_kernels, unit_bias = torch.empty_like(x), torch.empty_like(kernels), kernels.new_empty(kernels.shape[:3])
     d_pool_mix = kernels.new_empty(kernels.shape[0], 3)
     arguments = (x, select, kernels, bias, mix, pool_mix, _pointers(grad_y), masks)
-    _call("mixture_backward", x.dtype, shape, *arguments, d_x, *outputs, d_pool_mix, unit_kernels, unit_bias)
+    _call(
+        "mixture_backward", x.dtype, ctypes.byref(shape), *arguments, d_x, *outputs, d_pool_mix, unit_kernels, unit_bias
+    )
     return d_x, None if pool_mix is None else d_pool_mix, unit_kernels, unit_bias
 
 
@@ -150,21 +159,24 @@ class _FoldBatchNorm(torch.autograd.Function):
     @staticmethod
     @_in_float
     def forward(ctx, x, kernels, eps):  # type: ignore[no-untyped-def]
-        x, taps = x.contiguous(), kernels.shape[-1]
-        mean, covariance = _moments(*_patch_sums(x, x, taps), x)
-        ctx.save_for_backward(x, kernels, mean, covariance)
-        ctx.eps = eps
-        outputs = fold_moments(kernels, mean, covariance, eps)
-        ctx.mark_non_differentiable(*outputs[2:])
+        x, kernels, size = x.contiguous(), kernels.contiguous(), x.shape[1] * kernels.shape[-1]
+        patch_mean, covariance, folded = x.new_empty(size), x.new_empty(size, size), torch.empty_like(kernels)
+        mean, variance, bias = (x.new_empty(kernels.shape[:3]) for _ in range(3))
+        sizes = _sizes(x, kernels)
+        outputs = (patch_mean, covariance, mean, variance, folded, bias)
+        _call("fold_forward", x.dtype, *sizes, x, kernels, ctypes.c_double(eps), *outputs)
+        ctx.save_for_backward(x, kernels, patch_mean, covariance, mean, variance)
+        ctx.eps, ctx.sizes = eps, sizes
+        ctx.mark_non_differentiable(mean, variance)
         ctx.set_materialize_grads(False)
-        return outputs
+        return folded, bias, mean, variance
 
     @staticmethod
     @_as_forward
     def backward(ctx, g_folded, g_bias, *_):  # type: ignore[no-untyped-def]
-        x, kernels, mean, covariance = ctx.saved_tensors
-        g_folded = torch.zeros_like(kernels) if g_folded is None else g_folded
-        g_bias = kernels.new_zeros(kernels.shape[:3]) if g_bias is None else g_bias
+        x, kernels, *statistics = ctx.saved_tensors
+        g_folded = torch.zeros_like(kernels) if g_folded is None else g_folded.contiguous()
+        g_bias = kernels.new_zeros(kernels.shape[:3]) if g_bias is None else g_bias.contiguous()
         if torch.is_grad_enabled():  # the gradient itself will be differentiated: take it by operations that can be
             # Views, because x was computed from the tensor that kernels is a part of: the walk back must not go there.
             x, kernels = x.view_as(x), kernels.view_as(kernels)
@@ -172,21 +184,16 @@ class _FoldBatchNorm(torch.autograd.Function):
             wanted = [t for t, is_wanted in zip((x, kernels), ctx.needs_input_grad, strict=False) if is_wanted]
             found = iter(torch.autograd.grad((folded, bias), wanted, (g_folded, g_bias), create_graph=True))
             return *(next(found) if is_wanted else None for is_wanted in ctx.needs_input_grad[:2]), None
-        rows, grads = kernels.flatten(0, 2).flatten(1), g_folded.flatten(0, 2).flatten(1)
-        by_covariance = rows @ covariance
-        row_mean = rows @ mean
-        scale = torch.rsqrt((by_covariance * rows).sum(1) + ctx.eps)
-        g_row_bias = g_bias.flatten()
-        g_row_mean = -scale * g_row_bias
-        g_scale = (grads * rows).sum(1) - row_mean * g_row_bias
-        g_variance = -0.5 * scale**3 * g_scale
-        weighted = rows * g_variance[:, None]
-        g_rows = grads * scale[:, None] + torch.outer(g_row_mean, mean) + 2 * g_variance[:, None] * by_covariance
-        g_covariance = weighted.T @ rows  # symmetric
-        g_mean = g_row_mean @ rows - 2 * (g_covariance @ mean)
-        count = x.shape[0] * x.shape[2]
-        g_x = _weigh_patches(g_covariance * (2 / count), g_mean / count, x, kernels.shape[-1])
-        return g_x, g_rows.view(kernels.shape), None
+        g_x, g_kernels = torch.empty_like(x), torch.empty_like(kernels)
+        arguments = (x, kernels, ctypes.c_double(ctx.eps), *statistics, g_folded, g_bias, g_x, g_kernels)
+        _call("fold_backward", x.dtype, *ctx.sizes, *arguments)
+        return g_x, g_kernels, None
+
+
+def _sizes(x: Tensor, kernels: Tensor) -> tuple[Any, ...]:
+    """Samples, channels, length, taps and convolutions, for a kernel."""
+    rows = kernels.shape[0] * kernels.shape[1] * kernels.shape[2]
+    return *_int64(*x.shape), kernels.shape[-1], ctypes.c_int64(rows)
 
 
 def _moments(sums: Tensor, products: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
