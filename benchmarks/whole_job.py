@@ -3,9 +3,9 @@
     python benchmarks/whole_job.py --data WISDM.npz
     python benchmarks/whole_job.py --data WISDM.npz --size s --batch 256 training.nas_kernels=torch
 
-The job runs in a process of its own, from an empty folder, by the command line that users call. ``start_up`` is the time
-from its launch to the first search step. The parts of the search are shares of the search alone: ``step`` is the two
-optimizer steps themselves, ``lightning`` what is left when all named parts are taken off.
+The job runs in a process of its own, from an empty folder, by the command line that users call. ``start_up`` is the
+time from its launch to the first search step. The parts of the search are shares of the search alone: ``step`` is the
+two optimizer steps themselves, ``lightning`` what is left when all named parts are taken off.
 """
 
 import argparse
@@ -61,28 +61,22 @@ def run_child(arguments: argparse.Namespace) -> None:
     def timed_log_batch(self: SearchModule, *values: Any) -> None:
         start = time.perf_counter()
         log_batch(self, *values)
-        active[-1].logging_seconds += time.perf_counter() - start
+        recorders[-1].logging_seconds += time.perf_counter() - start
 
     SearchModule._log_batch = timed_log_batch  # type: ignore[method-assign]
-    active = recorders
     sys.argv = ["nas-lightning", f"nas_model_size={arguments.size}", f"dataset.input_data_path={arguments.data}"]
     sys.argv += [f"training.nas_epochs={arguments.nas_epochs}", f"training.training_epochs={arguments.training_epochs}"]
-    sys.argv += [
-        f"training.batch_size={arguments.batch}",
-        "hydra.run.dir=run",
-        "+trainer.profiler._target_=whole_job.Recorder",
-    ]
+    sys.argv += [f"training.batch_size={arguments.batch}", "hydra.run.dir=run"]
+    sys.argv += ["+trainer.profiler._target_=whole_job.Recorder"]
     sys.argv += arguments.overrides
     nas_lightning()
     total = time.time() - float(os.environ[LAUNCHED])
     metrics = json.loads(Path("run/metrics.json").read_text())
-    search, training = (r for r in recorders if r.recorded_durations)
-    report(arguments, total, metrics, search, training)
+    search = next(recorder for recorder in recorders if recorder.recorded_durations)
+    report(arguments, total, metrics, search)
 
 
-def report(
-    arguments: argparse.Namespace, total: float, metrics: dict[str, Any], search: Recorder, training: Recorder
-) -> None:
+def report(arguments: argparse.Namespace, total: float, metrics: dict[str, Any], search: Recorder) -> None:
     """Print the parts of the job, and the parts of the search."""
     case = {"size": arguments.size, "batch": arguments.batch, "threads": arguments.threads}
     assert search.first_step is not None
@@ -90,9 +84,8 @@ def report(
     seconds = {"start_up": start_up, "search": metrics["search"]["seconds"], "training": metrics["training"]["seconds"]}
     seconds["test_and_export"] = total - sum(seconds.values())
     for part, value in [*seconds.items(), ("total", total)]:
-        print(
-            json.dumps(case | {"part": part, "seconds": round(value, 2), "share": round(value / total, 4)}), flush=True
-        )
+        row = {"part": part, "seconds": round(value, 2), "share": round(value / total, 4)}
+        print(json.dumps(case | row), flush=True)
     whole = metrics["search"]["seconds"]
     parts = {
         "step": search.seconds("Strategy", "training_step") - search.logging_seconds,
