@@ -1,6 +1,7 @@
 """The time table of a whole job: start-up, search, training, test and export of one run. One JSON line a part.
 
-    python benchmarks/whole_job.py --data WISDM.npz
+    python benchmarks/whole_job.py
+    python benchmarks/whole_job.py --data WISDM.npz --size m --batch 64
     python benchmarks/whole_job.py --data WISDM.npz --size s --batch 256 training.nas_kernels=torch
 
 The job runs in a process of its own, from an empty folder, by the command line that users call. ``start_up`` is the
@@ -64,7 +65,8 @@ def run_child(arguments: argparse.Namespace) -> None:
         recorders[-1].logging_seconds += time.perf_counter() - start
 
     SearchModule._log_batch = timed_log_batch  # type: ignore[method-assign]
-    sys.argv = ["nas-lightning", f"nas_model_size={arguments.size}", f"dataset.input_data_path={arguments.data}"]
+    sys.argv = ["nas-lightning", f"nas_model_size={arguments.size}"]
+    sys.argv += [f"dataset.input_data_path={arguments.data}"] if arguments.data else []
     sys.argv += [f"training.nas_epochs={arguments.nas_epochs}", f"training.training_epochs={arguments.training_epochs}"]
     sys.argv += [f"training.batch_size={arguments.batch}", "hydra.run.dir=run"]
     sys.argv += ["+trainer.profiler._target_=whole_job.Recorder"]
@@ -109,11 +111,11 @@ def report(arguments: argparse.Namespace, total: float, metrics: dict[str, Any],
 def main() -> None:
     """Launch the job and hand its table on."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True, type=lambda text: str(Path(text).absolute()))
+    parser.add_argument("--data", type=lambda text: str(Path(text).absolute()), help="a .npz file; else BasicMotions")
     parser.add_argument("--size", default="m")
     parser.add_argument("--nas-epochs", type=int, default=10)
     parser.add_argument("--training-epochs", type=int, default=15)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("overrides", nargs="*", help="settings, for example training.nas_kernels=torch")
@@ -123,7 +125,8 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {LAUNCHED: str(time.time())}
-        call = [sys.executable, str(Path(__file__).absolute()), *sys.argv[1:], "--data", arguments.data, "--child"]
+        call = [sys.executable, str(Path(__file__).absolute()), *sys.argv[1:], "--child"]
+        call += ["--data", arguments.data] if arguments.data else []  # absolute: the job runs in another folder
         done = subprocess.run(call, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stderr)

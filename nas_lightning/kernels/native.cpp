@@ -103,12 +103,13 @@ template <typename T>
 struct Tiling {
   int64_t batch, length, gap, period, samples, tiles, vectors, halo, width;
 
-  // `channels` rows of a tile shall stay in the caches, and a tile be long enough to be worth its own costs.
-  Tiling(int64_t batch, int64_t length, int64_t gap, int64_t channels, int threads)
+  // `channels` rows of a tile shall stay in the caches, and a tile be long enough to be worth its own costs; a small batch
+  // still gives work to several threads. The number of threads has no say: signs of one pass are read in another.
+  Tiling(int64_t batch, int64_t length, int64_t gap, int64_t channels)
       : batch(batch), length(length), gap(gap), period(length + gap) {
     const int64_t steps = std::clamp<int64_t>(32768 / std::max<int64_t>(channels, 1), 256, 1024);
     samples = std::max<int64_t>(1, (steps + period / 2) / period);
-    samples = std::min(samples, ceil_div(batch, threads));
+    samples = std::min(samples, ceil_div(batch, 8));
     tiles = ceil_div(batch, samples);
     vectors = ceil_div(samples * period, kLanes<T>);
     halo = ceil_div(gap, kLanes<T>) * kLanes<T>;
@@ -359,8 +360,8 @@ struct MixtureShape {
 };
 
 template <typename T>
-Tiling<T> tiling_of(const MixtureShape& s, int threads) {
-  return Tiling<T>(s.batch, s.length, std::max(s.taps / 2, 1), s.in_channels + s.rows(), threads);
+Tiling<T> tiling_of(const MixtureShape& s) {
+  return Tiling<T>(s.batch, s.length, std::max(s.taps / 2, 1), s.in_channels + s.rows());
 }
 
 // kernels [E, O, C, in, K] as [O][E * C][in][K]
@@ -381,7 +382,7 @@ template <typename T>
 void mixture_forward(const MixtureShape& s, const T* x, const T* tangent, const T* const* acc, const T* kernels,
                      const T* bias, const T* mix, const T* pool_mix, uint8_t* masks, T* const* y, int threads) {
   const int half = s.taps / 2;
-  const Tiling<T> tiling = tiling_of<T>(s, threads);
+  const Tiling<T> tiling = tiling_of<T>(s);
   const int64_t inputs = s.in_channels * (tangent ? 2 : 1), rows = s.rows(), width = tiling.width;
   const std::vector<T> w = by_operation(kernels, s, inputs * s.taps), b = by_operation(bias, s, 1);
   std::vector<T> row_mix(s.ops * rows, T(1));
@@ -444,7 +445,7 @@ void mixture_backward(const MixtureShape& s, const T* x, const T* select, const 
                       T* d_mix, T* d_pool_mix, T* unit_kernels, T* unit_bias, int threads) {
   constexpr int64_t kRows = 32;  // rows of one operation that are worked on at a time
   const int half = s.taps / 2;
-  const Tiling<T> tiling = tiling_of<T>(s, threads);
+  const Tiling<T> tiling = tiling_of<T>(s);
   const int64_t inputs = s.in_channels, rows = s.rows(), width = tiling.width, block = std::min(rows, kRows);
   const int64_t per_row = inputs * s.taps, sample_in = inputs * s.length, sample_out = s.channels * s.length;
   // [O][row blocks][in][rows of the block][K reversed]: the transposed convolution
@@ -558,7 +559,7 @@ void cross_moments(int64_t batch, int64_t channels, int64_t length, int taps, co
                    double* products, int threads) {
   const int half = taps / 2, lags = 2 * taps - 1, zero = taps - 1, edge = std::min<int64_t>(half, length);
   const bool same = x1 == x2;
-  const Tiling<T> tiling(batch, length, std::max(taps - 1, 1), 2 * channels, threads);
+  const Tiling<T> tiling(batch, length, std::max(taps - 1, 1), 2 * channels);
   const int64_t width = tiling.width, sample = channels * length, square = channels * channels;
   PerThread<double> lag_sums(threads, square * lags), edge_sums(threads, 2 * edge * edge * square),
       totals(threads, channels), edge_totals(threads, 2 * edge * channels);
@@ -623,7 +624,7 @@ template <typename T>
 void weigh_patches(int64_t batch, int64_t channels, int64_t length, int taps, const T* weights, const T* shift, const T* x,
                    T* out, int threads) {
   const int half = taps / 2, lags = 2 * taps - 1, zero = taps - 1, edge = std::min<int64_t>(half, length);
-  const Tiling<T> tiling(batch, length, std::max(taps - 1, 1), 2 * channels, threads);
+  const Tiling<T> tiling(batch, length, std::max(taps - 1, 1), 2 * channels);
   const int64_t width = tiling.width, sample = channels * length, square = channels * channels;
   auto weight = [&](int64_t c1, int o1, int64_t c2, int o2) -> double {
     return weights[((c1 * taps + o1 + half) * channels + c2) * taps + o2 + half];
@@ -765,8 +766,8 @@ void fold_backward(int64_t batch, int64_t channels, int64_t length, int taps, in
 }
 
 template <typename T>
-int64_t mask_bytes(const MixtureShape& s, int threads) {
-  const Tiling<T> tiling = tiling_of<T>(s, threads);
+int64_t mask_bytes(const MixtureShape& s) {
+  const Tiling<T> tiling = tiling_of<T>(s);
   return tiling.tiles * s.ops * s.rows() * tiling.vectors;
 }
 
@@ -779,7 +780,7 @@ using Scalar = NAS_SCALAR;
 
 extern "C" {
 
-int64_t mask_bytes(const MixtureShape* s, int threads) { return mask_bytes<Scalar>(*s, threads); }
+int64_t mask_bytes(const MixtureShape* s) { return mask_bytes<Scalar>(*s); }
 
 void mixture_forward(const MixtureShape* s, const Scalar* x, const Scalar* tangent, const Scalar* const* acc,
                      const Scalar* kernels, const Scalar* bias, const Scalar* mix, const Scalar* pool_mix,

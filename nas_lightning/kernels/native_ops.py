@@ -2,7 +2,7 @@
 
 import ctypes
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -11,9 +11,6 @@ from torch.autograd.function import once_differentiable
 
 from nas_lightning.kernels.build import library
 from nas_lightning.kernels.torch_ops import Windows, fold_moments, mix_pools
-
-_in_float = partial(torch.amp.custom_fwd, device_type="cpu", cast_inputs=torch.float32)
-_as_forward = partial(torch.amp.custom_bwd, device_type="cpu")
 
 
 class _Shape(ctypes.Structure):
@@ -34,25 +31,22 @@ def _call(name: str, dtype: torch.dtype, *arguments: Any) -> int:
 
 
 @lru_cache
-def _cached_shape(sizes: tuple[int, ...], windows: Windows, dtype: torch.dtype, num_threads: int) -> _Shape:
+def _cached_shape(sizes: tuple[int, ...], windows: Windows, dtype: torch.dtype) -> _Shape:
     lo, hi = ((ctypes.c_int32 * len(windows))(*(window[end] for window in windows)) for end in (0, 1))
     shape = _Shape(*sizes, lo, hi)
-    shape.mask_bytes = library(dtype).mask_bytes(ctypes.byref(shape), num_threads)
+    shape.mask_bytes = library(dtype).mask_bytes(ctypes.byref(shape))
     return shape
 
 
 def _shape(x: Tensor, kernels: Tensor, has_pools: bool, windows: Windows) -> _Shape:
     num_edges, num_ops, channels, in_channels, taps = kernels.shape
     sizes = (x.shape[0], in_channels, channels, x.shape[2], num_edges, num_ops, taps, has_pools)
-    return _cached_shape(sizes, tuple(windows), x.dtype, torch.get_num_threads())
+    return _cached_shape(sizes, tuple(windows), x.dtype)
 
 
 class _Mixture(torch.autograd.Function):
     @staticmethod
-    @_in_float
     def forward(ctx, x, kernels, bias, mix, pool_mix, windows, *acc):  # type: ignore[no-untyped-def]
-        x, kernels, bias, mix = (t.contiguous() for t in (x, kernels, bias, mix))
-        pool_mix = None if pool_mix is None else pool_mix.contiguous()
         ctx.shape = _shape(x, kernels, pool_mix is not None, windows)
         num_edges, _, channels, _, _ = kernels.shape
         masks = torch.empty(ctx.shape.mask_bytes, dtype=torch.uint8)
@@ -66,7 +60,6 @@ class _Mixture(torch.autograd.Function):
         return tuple(y)
 
     @staticmethod
-    @_as_forward
     def backward(ctx, *grad_y):  # type: ignore[no-untyped-def]
         if any(g is None for g in grad_y):
             like = next(g for g in grad_y if g is not None)
@@ -83,7 +76,6 @@ class _MixtureGradient(torch.autograd.Function):
     """
 
     @staticmethod
-    @_in_float
     def forward(ctx, x, kernels, bias, mix, pool_mix, masks, shape, *grad_y):  # type: ignore[no-untyped-def]
         ctx.set_materialize_grads(False)
         grad_y = [g.contiguous() for g in grad_y]
@@ -96,7 +88,6 @@ class _MixtureGradient(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    @_as_forward
     def backward(ctx, u_x, u_kernels, u_bias, u_mix, u_pool_mix):  # type: ignore[no-untyped-def]
         x, kernels, bias, mix, pool_mix, masks, unit_kernels, unit_bias, *grad_y = ctx.saved_tensors
         like = ((u_x, x), (u_kernels, kernels), (u_bias, bias), (u_mix, mix))
@@ -116,7 +107,7 @@ class _MixtureGradient(torch.autograd.Function):
         g_kernels = _scale(unit_u_kernels, mix) + _scale(unit_kernels, u_mix)
         g_mix = (kernels * unit_u_kernels + u_kernels * unit_kernels).sum((2, 3, 4)) + (u_bias * unit_bias).sum(2)
         if u_pool_mix is not None:
-            with torch.enable_grad():
+            with torch.enable_grad(), torch.autocast("cpu", enabled=False):
                 x = x.detach().requires_grad_()
                 pooled = mix_pools(x, u_pool_mix)
             g_grad_y = [g + p for g, p in zip(g_grad_y, pooled.detach(), strict=True)]
@@ -157,9 +148,8 @@ def _backward(
 
 class _FoldBatchNorm(torch.autograd.Function):
     @staticmethod
-    @_in_float
     def forward(ctx, x, kernels, eps):  # type: ignore[no-untyped-def]
-        x, kernels, size = x.contiguous(), kernels.contiguous(), x.shape[1] * kernels.shape[-1]
+        size = x.shape[1] * kernels.shape[-1]
         patch_mean, covariance, folded = x.new_empty(size), x.new_empty(size, size), torch.empty_like(kernels)
         mean, variance, bias = (x.new_empty(kernels.shape[:3]) for _ in range(3))
         sizes = _sizes(x, kernels)
@@ -172,7 +162,6 @@ class _FoldBatchNorm(torch.autograd.Function):
         return folded, bias, mean, variance
 
     @staticmethod
-    @_as_forward
     def backward(ctx, g_folded, g_bias, *_):  # type: ignore[no-untyped-def]
         x, kernels, *statistics = ctx.saved_tensors
         g_folded = torch.zeros_like(kernels) if g_folded is None else g_folded.contiguous()
@@ -180,7 +169,9 @@ class _FoldBatchNorm(torch.autograd.Function):
         if torch.is_grad_enabled():  # the gradient itself will be differentiated: take it by operations that can be
             # Views, because x was computed from the tensor that kernels is a part of: the walk back must not go there.
             x, kernels = x.view_as(x), kernels.view_as(kernels)
-            folded, bias, *_ = fold_moments(kernels, *_moments(*_PatchSums.apply(x, kernels.shape[-1]), x), ctx.eps)
+            with torch.autocast("cpu", enabled=False):
+                moments = _moments(*_PatchSums.apply(x, kernels.shape[-1]), x)
+                folded, bias, *_ = fold_moments(kernels, *moments, ctx.eps)
             wanted = [t for t, is_wanted in zip((x, kernels), ctx.needs_input_grad, strict=False) if is_wanted]
             found = iter(torch.autograd.grad((folded, bias), wanted, (g_folded, g_bias), create_graph=True))
             return *(next(found) if is_wanted else None for is_wanted in ctx.needs_input_grad[:2]), None
@@ -207,15 +198,12 @@ class _PatchSums(torch.autograd.Function):
     """Sums of the patches ``[C * K]`` and of their products ``[C * K, C * K]``, float64."""
 
     @staticmethod
-    @_in_float
     def forward(ctx, x, taps):  # type: ignore[no-untyped-def]
-        x = x.contiguous()
         ctx.save_for_backward(x)
         ctx.taps = taps
         return _patch_sums(x, x, taps)
 
     @staticmethod
-    @_as_forward
     def backward(ctx, g_sums, g_products):  # type: ignore[no-untyped-def]
         (x,) = ctx.saved_tensors
         return _WeighPatches.apply(g_products + g_products.T, g_sums, x, ctx.taps), None
@@ -225,7 +213,6 @@ class _WeighPatches(torch.autograd.Function):
     """The transposed map of patches, of ``shift [C * K]`` plus ``weights [C * K, C * K]`` times each patch of x."""
 
     @staticmethod
-    @_in_float
     def forward(ctx, weights, shift, x, taps):  # type: ignore[no-untyped-def]
         ctx.save_for_backward(weights, x)
         ctx.taps = taps
@@ -233,7 +220,6 @@ class _WeighPatches(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    @_as_forward
     def backward(ctx, u):  # type: ignore[no-untyped-def]
         weights, x = ctx.saved_tensors
         u = u.contiguous()
@@ -270,9 +256,13 @@ def mixture(
     windows: Windows,
 ) -> Sequence[Tensor]:
     """As ``torch_ops.mixture``; taps outside the windows are taken for zero, and get no gradient."""
-    return _Mixture.apply(x, kernels, bias, mix, pool_mix, windows, *(a.contiguous() for a in acc or ()))
+    # Made fit out here and not within the function, which could not be differentiated twice by what it makes itself.
+    kernels, bias, mix = (t.to(x.dtype).contiguous() for t in (kernels, bias, mix))
+    pool_mix = None if pool_mix is None else pool_mix.to(x.dtype).contiguous()
+    acc = [a.to(x.dtype).contiguous() for a in acc or ()]
+    return _Mixture.apply(x.contiguous(), kernels, bias, mix, pool_mix, windows, *acc)
 
 
 def fold_batch_norm(x: Tensor, kernels: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """As ``torch_ops.fold_batch_norm``; sums over samples and time are float64."""
-    return _FoldBatchNorm.apply(x, kernels, eps)
+    return _FoldBatchNorm.apply(x.contiguous(), kernels.to(x.dtype).contiguous(), eps)

@@ -25,6 +25,7 @@ ARGUMENTS = [
     (["data_processing_feature_extraction.variables=true"], "data_processing_feature_extraction.variables: found True; BasicMotions has 6 channels"),
     (["training.learning_rate=0"], "training.learning_rate: found 0.0; allowed: more than 0, and finite"),
     (["training.nas_optimization_mode=speed"], "training.nas_optimization_mode: found 'speed'; allowed: memory, compute"),
+    (["training.nas_kernels=fast"], "training.nas_kernels: found 'fast'; allowed: auto, native, torch"),
     (["training.nas_epochs=many"], "Value 'many' of type 'str' could not be converted to Integer"),
     (["training.nas_epoch=3"], "command line: unknown key 'training.nas_epoch'; the nearest known key is 'training.nas_epochs'"),
     (["traning.nas_epochs=3"], "command line: unknown key 'traning.nas_epochs'; the nearest known key is 'training.nas_epochs'"),

@@ -15,6 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import nas_lightning
 from nas_lightning import search_and_get_model
 from nas_lightning.config.compose import load_config
+from nas_lightning.kernels.build import why_not_native
 
 SHORT = ("experiment=quick", "callbacks=none")
 FILES = {
@@ -28,6 +29,7 @@ def finished(tmp_path_factory):
     """One run with everything on, in a process of its own."""
     folder = tmp_path_factory.mktemp("finished") / "run"
     command = [sys.executable, "-m", "nas_lightning", "experiment=quick", f"hydra.run.dir={folder}", "seed=3"]
+    command.append("callbacks.alpha_pictures.every_n_epochs=1")
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder.parent, check=False)
     assert done.returncode == 0, done.stderr
     return folder, done
@@ -413,6 +415,7 @@ def test_an_option_of_the_training_changes_the_outcome(reference_loss, option):
         "search.weight_optimizer.lr=0.1", "search.weight_scheduler.eta_min=0.02", "search.alpha_optimizer.lr=0.1",
         "search.alpha_optimizer.weight_decay=0.5", "search.penalties.cost.weight=5", "search.clip_norm=0.01",
         "search.weight_optimizer.weight_decay=0.1", "search.weight_optimizer.momentum=0",
+        "trainer.precision=bf16-mixed",
     ],
 )  # fmt: skip
 def test_an_option_of_the_search_changes_the_outcome(run, option):
@@ -422,6 +425,28 @@ def test_an_option_of_the_search_changes_the_outcome(run, option):
         return state["supernet.alphas.normal"]
 
     assert not torch.equal(alphas("default"), alphas("other", option))
+
+
+@pytest.mark.skipif(why_not_native() is not None, reason=str(why_not_native()))
+def test_both_kernels_search_alike_and_the_log_says_which(run):
+    states = {}
+    for kernels in ("native", "torch"):
+        folder = run(kernels, "training.enable=false", f"training.nas_kernels={kernels}")
+        assert f"search: darts, 2 epochs, {kernels} kernels" in (folder / "run.log").read_text()
+        checkpoint = torch.load(folder / "checkpoints" / "search" / "last.ckpt", weights_only=True)
+        states[kernels] = checkpoint["state_dict"]
+    for name, tensor in states["torch"].items():
+        torch.testing.assert_close(states["native"][name], tensor, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_alphas_are_drawn_as_often_as_asked(cli, tmp_path, every):
+    arguments = ["experiment=quick", "training.enable=false", "training.nas_epochs=3", "hydra.run.dir=run"]
+    status, _, err = cli(*arguments, f"callbacks.alpha_pictures.every_n_epochs={every}")
+    assert status == 0, err
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard" / "search"), size_guidance={"images": 0}).Reload()
+    drawn = [event.step for event in events.Images("alphas/normal")]
+    assert drawn == ([0, 1, 2] if every == 1 else [1, 2])
 
 
 def test_a_folder_with_a_run_is_not_run_over(run, cli, tmp_path):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from nas_lightning.kernels.build import why_not_native
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -36,6 +38,8 @@ def test_the_wheel_runs_from_any_folder(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "elsewhere" / "run" / "model.onnx").is_file()
+    log = (tmp_path / "elsewhere" / "run" / "run.log").read_text()
+    assert ("native kernels" in log) == (why_not_native() is None)
     where = subprocess.run([python, "-c", "import nas_lightning; print(nas_lightning.__file__)"], cwd="/", **{
         "capture_output": True, "text": True, "check": True,
     })  # fmt: skip

@@ -149,6 +149,23 @@ def test_folding_is_batch_norm(ops, batch, channels, length, taps):
 
 
 @needs_native
+def test_tensors_that_are_not_contiguous_keep_their_second_derivatives():
+    inputs, _ = make_inputs(SHAPES[8])
+    x, previous, kernels, *rest = inputs
+    wide = torch.randn(*x.shape[:2], 2 * x.shape[2], dtype=torch.float64, requires_grad=True)
+    turned = kernels.detach().mT.contiguous().requires_grad_()
+
+    def second(ops):
+        folded, bias, _, _ = ops.fold_batch_norm(wide[:, :, ::2], turned.mT, 1e-5)
+        y = ops.mixture(wide[:, :, ::2], previous, folded, bias, *rest[1:])
+        grads = torch.autograd.grad(sum(part.square().sum() for part in y), [wide, turned], create_graph=True)
+        return torch.autograd.grad(sum(g.square().sum() for g in grads), [wide, turned])
+
+    for a, b in zip(second(torch_ops), second(native_ops), strict=True):
+        torch.testing.assert_close(b, a, rtol=1e-9, atol=1e-9 * float(a.abs().max()))
+
+
+@needs_native
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_one_number_of_threads_gives_one_result(threads):
     """Bit for bit; another number of threads adds up in another order and may differ in the last bits."""

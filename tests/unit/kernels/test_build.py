@@ -3,6 +3,9 @@
 import pytest
 import torch
 
+from nas_lightning.config.checks import check_config
+from nas_lightning.config.compose import compose_config
+from nas_lightning.errors import InputError
 from nas_lightning.kernels import build, native_ops, torch_ops
 from nas_lightning.kernels.choice import describe, implementation
 
@@ -29,6 +32,14 @@ def test_without_a_compiler_auto_means_torch(no_compiler):
     assert describe("auto").startswith("torch kernels, several times slower than native ones: there is no C++ compiler")
     with pytest.raises(build.BuildError, match="there is no C"):
         native_ops.fold_batch_norm(torch.zeros(2, 1, 4), torch.zeros(1, 1, 1, 1, 3), 1e-5)
+
+
+def test_native_kernels_that_cannot_be_built_are_refused(no_compiler):
+    config = compose_config(["training.nas_kernels=native"])
+    with pytest.raises(InputError) as error:
+        check_config(config)
+    reason = "there is no C++ compiler (c++, g++ or clang++)"
+    assert str(error.value) == f"training.nas_kernels: native is not possible here ({reason}); allowed: auto, torch"
 
 
 def test_what_native_kernels_cannot_take_is_left_to_torch():

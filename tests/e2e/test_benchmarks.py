@@ -1,0 +1,71 @@
+"""The benchmark scripts run, and print what docs/benchmarks.md says they print."""
+
+import importlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "benchmarks"
+PAGE = (ROOT / "docs" / "benchmarks.md").read_text()
+
+
+def rows(script, *arguments):
+    call = [sys.executable, str(FOLDER / script), *arguments]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in FOLDER.glob("*.py")))
+def test_every_script_is_on_the_page_with_options_that_it_has(script):
+    commands = re.findall(rf"^    python benchmarks/{script}(.*)$", PAGE, re.MULTILINE)
+    assert commands
+    call = [sys.executable, str(FOLDER / script), "--help"]
+    text = subprocess.run(call, capture_output=True, text=True, check=True).stdout
+    for option in re.findall(r"--[a-z-]+", " ".join(commands)):
+        assert option in text
+
+
+@pytest.mark.slow
+def test_a_step_is_measured_on_both_sides():
+    shape = ["--batch", "32", "--length", "64", "--repeats", "2", "--threads", "1"]
+    found = rows("supernet_step.py", "--sizes", "s", "--orders", "first,unrolled", *shape)
+    assert [(row["size"], row["order"]) for row in found] == [("s", "first"), ("s", "unrolled")]
+    for row in found:
+        keys = {"textbook_ms", "fast_ms", "ratio", "peak_mib_textbook", "peak_mib_fast", "threads", "device"}
+        assert keys <= row.keys()
+        assert row["textbook_ms"] > row["fast_ms"] > 0
+        assert row["peak_mib_textbook"] > row["peak_mib_fast"]
+
+
+@pytest.mark.parametrize("side", ["fast", "textbook", "textbook_1d"])
+@pytest.mark.parametrize("order", ["first", "unrolled"])
+def test_a_step_is_a_callable_that_moves_alphas_and_weights(order, side, monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    build_step = importlib.import_module("supernet_step").build_step
+    step = build_step("s", order, 4, 32, 2, post_reduction_stride=2, side=side)
+    supernet = next(cell.cell_contents for cell in step.__closure__ if hasattr(cell.cell_contents, "alphas"))
+    before = {name: parameter.detach().clone() for name, parameter in supernet.named_parameters()}
+    assert step() is None
+    after = dict(supernet.named_parameters())
+    for name in ("alphas.normal", "alphas.reduce", "head.weight"):
+        assert not (before[name] == after[name]).all(), name
+
+
+@pytest.mark.slow
+def test_the_time_table_of_a_job_adds_up(tmp_path, arrays):
+    np.savez(tmp_path / "data.npz", **arrays)
+    short = ["--nas-epochs", "2", "--training-epochs", "2", "--batch", "8", "--size", "s", "--threads", "1"]
+    found = {row["part"]: row for row in rows("whole_job.py", "--data", str(tmp_path / "data.npz"), *short)}
+    parts = [found[part]["seconds"] for part in ("start_up", "search", "training", "test_and_export")]
+    assert all(value > 0 for value in parts)
+    assert sum(parts) == pytest.approx(found["total"]["seconds"], abs=0.1)
+    shares = [row["share_of_search"] for part, row in found.items() if part.startswith("search.")]
+    assert sum(shares) == pytest.approx(1, abs=0.01)
+    assert found["result"]["steps"] == 8
