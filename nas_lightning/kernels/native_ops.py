@@ -24,10 +24,10 @@ class _Shape(ctypes.Structure):
     mask_bytes: int
 
 
-def _call(name: str, dtype: torch.dtype, *arguments: Any) -> int:
+def _call(name: str, dtype: torch.dtype, *arguments: Any) -> None:
     """Call a kernel: tensors become pointers, None a null pointer; the number of threads is PyTorch's."""
     plain = [ctypes.c_void_p(a.data_ptr()) if isinstance(a, Tensor) else a for a in arguments]
-    return getattr(library(dtype), name)(*plain, torch.get_num_threads())
+    getattr(library(dtype), name)(*plain, torch.get_num_threads())
 
 
 @lru_cache
@@ -255,7 +255,23 @@ def mixture(
     pool_mix: Tensor | None,
     windows: Windows,
 ) -> Sequence[Tensor]:
-    """As ``torch_ops.mixture``; taps outside the windows are taken for zero, and get no gradient."""
+    """As ``torch_ops.mixture``; taps outside the windows are taken for zero, and get no gradient.
+
+    Raises:
+        ValueError: if shapes do not fit each other; the kernels behind would read and write where they may not.
+    """
+    num_edges, num_ops, channels, in_channels, taps = kernels.shape
+    fits = (
+        (x.shape[1], bias.shape, mix.shape) == (in_channels, kernels.shape[:3], kernels.shape[:2])
+        and (pool_mix is None or (pool_mix.shape == (num_edges, 3) and channels == in_channels))
+        and (not acc or [a.shape for a in acc] == [(x.shape[0], channels, x.shape[2])] * num_edges)
+        and len(windows) == num_ops
+        and all(0 <= lo <= hi < taps for lo, hi in windows)
+    )
+    if not fits:
+        raise ValueError(
+            f"mixture: x {list(x.shape)}, kernels {list(kernels.shape)} and the rest do not fit each other"
+        )
     # Made fit out here and not within the function, which could not be differentiated twice by what it makes itself.
     kernels, bias, mix = (t.to(x.dtype).contiguous() for t in (kernels, bias, mix))
     pool_mix = None if pool_mix is None else pool_mix.to(x.dtype).contiguous()

@@ -137,7 +137,13 @@ def fused_conv_bn_relu(layers: nn.Sequential, x: Tensor, kernels_choice: str) ->
 def update_running(
     running_mean: Tensor, running_var: Tensor, mean: Tensor, variance: Tensor, count: int, momentum: float | None
 ) -> None:
-    """Update running statistics in place as BatchNorm does, from a batch of ``count`` values per channel."""
+    """Update running statistics in place as BatchNorm does, from a batch of ``count`` values per channel.
+
+    Raises:
+        ValueError: for a single value, which has no variance.
+    """
     assert momentum is not None
+    if count < 2:
+        raise ValueError("batch normalisation needs more than one value per channel in training")
     running_mean.lerp_(mean.to(running_mean.dtype), momentum)
     running_var.lerp_(variance.to(running_var.dtype) * (count / (count - 1)), momentum)

@@ -26,22 +26,19 @@ def rows(script, *arguments):
 def test_every_script_is_on_the_page_with_options_that_it_has(script):
     commands = re.findall(rf"^    python benchmarks/{script}(.*)$", PAGE, re.MULTILINE)
     assert commands
-    call = [sys.executable, str(FOLDER / script), "--help"]
-    text = subprocess.run(call, capture_output=True, text=True, check=True).stdout
     for option in re.findall(r"--[a-z-]+", " ".join(commands)):
-        assert option in text
+        assert f'"{option}"' in (FOLDER / script).read_text()
 
 
 @pytest.mark.slow
 def test_a_step_is_measured_on_both_sides():
     shape = ["--batch", "32", "--length", "64", "--repeats", "2", "--threads", "1"]
-    found = rows("supernet_step.py", "--sizes", "s", "--orders", "first,unrolled", *shape)
-    assert [(row["size"], row["order"]) for row in found] == [("s", "first"), ("s", "unrolled")]
-    for row in found:
-        keys = {"textbook_ms", "fast_ms", "ratio", "peak_mib_textbook", "peak_mib_fast", "threads", "device"}
-        assert keys <= row.keys()
-        assert row["textbook_ms"] > row["fast_ms"] > 0
-        assert row["peak_mib_textbook"] > row["peak_mib_fast"]
+    (row,) = rows("supernet_step.py", "--sizes", "s", *shape)
+    keys = {"textbook_ms", "fast_ms", "ratio", "peak_mib_textbook", "peak_mib_fast", "threads", "device"}
+    assert keys <= row.keys()
+    assert (row["size"], row["order"], row["threads"]) == ("s", "first", 1)
+    assert row["textbook_ms"] > row["fast_ms"] > 0
+    assert row["peak_mib_textbook"] > row["peak_mib_fast"]
 
 
 @pytest.mark.parametrize("side", ["fast", "textbook", "textbook_1d"])

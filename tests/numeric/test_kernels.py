@@ -166,6 +166,21 @@ def test_tensors_that_are_not_contiguous_keep_their_second_derivatives():
 
 
 @needs_native
+@pytest.mark.parametrize("wrong", ["x", "acc", "bias", "mix", "pool_mix", "windows"])
+def test_shapes_that_do_not_fit_are_refused(wrong):
+    (x, acc, kernels, bias, mix, pool_mix, windows), _ = make_inputs(SHAPES[0])
+    given = {"x": x, "acc": acc, "kernels": kernels, "bias": bias, "mix": mix, "pool_mix": pool_mix, "windows": windows}
+    if wrong == "acc":
+        given["acc"] = [a[:, :, 1:] for a in acc]
+    elif wrong == "windows":
+        given["windows"] = [(0, 7), *windows[1:]]
+    else:
+        given[wrong] = given[wrong][:, 1:] if wrong != "x" else x.expand(-1, 2, -1)
+    with pytest.raises(ValueError, match="do not fit each other"):
+        native_ops.mixture(**given)
+
+
+@needs_native
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_one_number_of_threads_gives_one_result(threads):
     """Bit for bit; another number of threads adds up in another order and may differ in the last bits."""

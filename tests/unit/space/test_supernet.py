@@ -91,6 +91,13 @@ def test_half_precision_and_copies_of_the_module_work():
     assert supernet(torch.randn(4, 3, 33).to(torch.bfloat16), softmax(supernet)).dtype == torch.bfloat16
 
 
+def test_a_single_value_per_channel_cannot_be_normalised():
+    """The textbook raises for it too; two reductions leave one step of four."""
+    supernet = Supernet(Size(3, 1, 1, 1, 1), Task(1, 4, 2))
+    with pytest.raises(ValueError, match="more than one value per channel"):
+        supernet(torch.randn(1, 1, 4), softmax(supernet))
+
+
 def test_the_seed_decides_the_start():
     def start(seed):
         torch.manual_seed(seed)
