@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 
 import torch
-from supernet_step import build_step
+from supernet_step import build_step, measure
 
 from nas_lightning.config.build import build_size
 from nas_lightning.config.compose import compose_config
@@ -76,12 +76,7 @@ def main() -> None:
         size = build_size(compose_config([f"nas_model_size={name}"]))
         flops, num_bytes = work(size, arguments.batch, arguments.length)
         step = build_step(name, "first", arguments.batch, arguments.length, 1)
-        step()
-        times = []
-        for _ in range(arguments.repeats):
-            start = time.perf_counter()
-            step()
-            times.append(1e3 * (time.perf_counter() - start))
+        times = measure({"fast": step}, arguments.repeats, "cpu")["fast"]
         arithmetic_ms, traffic_ms = 1e3 * flops / flops_rate, 1e3 * num_bytes / bytes_rate
         floor_ms, fast_ms = max(arithmetic_ms, traffic_ms), statistics.median(times)
         row = {"size": name, "gflop": flops / 1e9, "gbyte": num_bytes / 1e9}

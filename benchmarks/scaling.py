@@ -12,13 +12,12 @@ import math
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import torch
 from matplotlib.figure import Figure
-from supernet_step import build_step
+from supernet_step import build_step, measure
 
 BASE = {"batch": 64, "length": 128, "nas_layers": 10, "nas_init_channels": 4, "nas_nodes_per_layer": 4}
 AXES = {
@@ -42,13 +41,7 @@ def step_ms(axis: str, value: int, repeats: int) -> float:
     """The median time of a step."""
     batch, length, settings = case(axis, value)
     step = build_step("m", "first", batch, length, 1, overrides=settings)
-    step()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        step()
-        times.append(1e3 * (time.perf_counter() - start))
-    return statistics.median(times)
+    return statistics.median(measure({"fast": step}, repeats, "cpu")["fast"])
 
 
 def peak_mib(axis: str, value: int, threads: int) -> float:

@@ -13,7 +13,7 @@ KERNELS = ("auto", "native", "torch")
 
 
 def implementation(kernels: str, x: Tensor) -> ModuleType:
-    """The module with ``mixture`` and ``patch_moments`` for a tensor like x.
+    """The module with ``mixture`` and ``fold_batch_norm`` for a tensor like x.
 
     Args:
         kernels: one of ``KERNELS``; native kernels serve float32 and float64 on the CPU, all else is left to PyTorch.

@@ -6,6 +6,7 @@ Letters: B samples, C channels, L time steps, E edges, O convolutional operation
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from types import ModuleType
 
 import torch
 from torch import Tensor, nn
@@ -143,17 +144,16 @@ class EdgeGroup(nn.Module):
         heavy = implementation(kernels_choice, values)
         if not self.chains:
             kernels = x.new_empty(self.counts[source], 0, x.shape[1], values.shape[1], 1)
-        folded, bias = self._fold(source, values, kernels, kernels_choice)
+        folded, bias = self._fold(source, values, kernels, heavy)
         return heavy.mixture(values, acc, folded, bias, weights.convs, weights.pools, self.windows)
 
-    def _fold(self, source: int, x: Tensor, kernels: Tensor, kernels_choice: str) -> tuple[Tensor, Tensor]:
+    def _fold(self, source: int, x: Tensor, kernels: Tensor, heavy: ModuleType) -> tuple[Tensor, Tensor]:
         """Kernels and bias with the BatchNorms folded in; in training their running statistics are updated."""
         end = list(accumulate(self.counts))[source]
         rows = slice(end - self.counts[source], end)
         running_mean, running_var = self.running_mean[rows], self.running_var[rows]
         if not self.training or not self.chains:
             return fold_statistics(kernels, running_mean, running_var, self.eps)
-        heavy = implementation(kernels_choice, x)
         folded, bias, mean, variance = heavy.fold_batch_norm(x, kernels, self.eps)
         update_running(running_mean, running_var, mean, variance, x.shape[0] * x.shape[2], self.momentum)
         if source == 0:
