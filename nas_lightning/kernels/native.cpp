@@ -18,6 +18,7 @@
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <type_traits>
 #include <vector>
 #ifdef __AVX__
 #include <immintrin.h>
@@ -64,6 +65,25 @@ inline void store(T* p, Vec<T> v) {
 }
 
 template <typename T>
+inline Vec<T> broadcast(T value) {
+#ifdef __AVX__
+  if constexpr (sizeof(T) == 4) return (Vec<T>)_mm256_set1_ps(value);
+  if constexpr (sizeof(T) == 8) return (Vec<T>)_mm256_set1_pd(value);
+#endif
+  return Vec<T>{} + value;  // an addition, because -0 + 0 is not -0
+}
+
+// A vector that is to stay in a register: compilers would rather load it again for each use, and half of the loads at odd
+// offsets cross a cache line.
+template <typename T>
+inline Vec<T> hold(Vec<T> v) {
+#ifdef __AVX__
+  asm("" : "+x"(v));
+#endif
+  return v;
+}
+
+template <typename T>
 inline T sum_lanes(Vec<T> v) {
 #ifdef __AVX__
   if constexpr (sizeof(T) == 4) {
@@ -107,7 +127,7 @@ struct Tiling {
   // still gives work to several threads. The number of threads has no say: signs of one pass are read in another.
   Tiling(int64_t batch, int64_t length, int64_t gap, int64_t channels)
       : batch(batch), length(length), gap(gap), period(length + gap) {
-    const int64_t steps = std::clamp<int64_t>(32768 / std::max<int64_t>(channels, 1), 256, 1024);
+    const int64_t steps = std::clamp<int64_t>(32768 / std::max<int64_t>(channels, 1), 512, 1024);
     samples = std::max<int64_t>(1, (steps + period / 2) / period);
     samples = std::min(samples, ceil_div(batch, 8));
     tiles = ceil_div(batch, samples);
@@ -130,6 +150,11 @@ struct Tiling {
     for (int64_t s = 0; s < count; ++s)
       std::memcpy(to + s * stride, row + halo + s * period, length * sizeof(T));
   }
+
+  void scatter_add(const T* row, int64_t stride, int64_t count, T* to) const {
+    for (int64_t s = 0; s < count; ++s)
+      for (int64_t t = 0; t < length; ++t) to[s * stride + t] += row[halo + s * period + t];
+  }
 };
 
 // Runs job(tile, thread) for all tiles; which thread runs which tile depends on nothing but their numbers.
@@ -146,7 +171,10 @@ void for_tiles(int64_t tiles, int threads, Job job) {
 #endif
 }
 
-// Adds up one buffer per thread.
+// Threads for so many multiplications: starting them takes longer than a few.
+int threads_for(int64_t work, int threads) { return work < 1 << 16 ? 1 : threads; }
+
+// Sums, of which each thread holds its part.
 template <typename S>
 struct PerThread {
   size_t size;
@@ -156,10 +184,10 @@ struct PerThread {
     if (parts[thread].empty()) parts[thread].assign(size, S(0));
     return parts[thread].data();
   }
-  std::vector<S> sum() {
-    std::vector<S> total(size, S(0));
-    for (auto& part : parts)
-      for (size_t i = 0; i < part.size(); ++i) total[i] += part[i];
+  S operator[](size_t i) const {
+    S total(0);
+    for (const auto& part : parts)
+      if (!part.empty()) total += part[i];
     return total;
   }
 };
@@ -167,6 +195,7 @@ struct PerThread {
 // ---------------------------------------------------------------------------------------------------- inner kernels
 
 // done(row, vector, sum over c and k of w[row][c][k] * in[c][t + k]) for `rows` rows and `vectors` vectors of t.
+// R * N sums, N values and a weight shall fit into 16 registers with some to spare; with none, half of the speed is lost.
 template <typename T, int R, int N, typename Done>
 inline void convolve_block(const T* in, int64_t in_stride, int64_t channels, const T* w, int64_t w_row, int taps, int lo,
                            int hi, int64_t row, int64_t vector, Done& done) {
@@ -177,10 +206,10 @@ inline void convolve_block(const T* in, int64_t in_stride, int64_t channels, con
     for (int k = lo; k <= hi; ++k) {
       Vec<T> value[N];
 #pragma GCC unroll 8
-      for (int n = 0; n < N; ++n) value[n] = load(x + k + n * kLanes<T>);
+      for (int n = 0; n < N; ++n) value[n] = hold<T>(load(x + k + n * kLanes<T>));
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
-        const Vec<T> weight = Vec<T>{} + wc[r * w_row + k];
+        const Vec<T> weight = broadcast<T>(wc[r * w_row + k]);
 #pragma GCC unroll 8
         for (int n = 0; n < N; ++n) sum[r][n] += weight * value[n];
       }
@@ -206,61 +235,71 @@ void convolve(const T* in, int64_t in_stride, int64_t channels, const T* w, int 
               int64_t vectors, Done done) {
   const int64_t w_row = channels * taps;
   int64_t r = 0;
+  for (; rows - r >= 6 && rows - r != 8; r += 6)  // 8 are better off as 4 and 4
+    convolve_strip<T, 6, 2>(in, in_stride, channels, w + r * w_row, w_row, taps, lo, hi, r, vectors, done);
   for (; r + 4 <= rows; r += 4)
-    convolve_strip<T, 4, 3>(in, in_stride, channels, w + r * w_row, w_row, taps, lo, hi, r, vectors, done);
+    convolve_strip<T, 4, 2>(in, in_stride, channels, w + r * w_row, w_row, taps, lo, hi, r, vectors, done);
   const T* rest = w + r * w_row;
-  if (rows - r == 3) convolve_strip<T, 3, 4>(in, in_stride, channels, rest, w_row, taps, lo, hi, r, vectors, done);
+  if (rows - r == 3) convolve_strip<T, 3, 3>(in, in_stride, channels, rest, w_row, taps, lo, hi, r, vectors, done);
   if (rows - r == 2) convolve_strip<T, 2, 4>(in, in_stride, channels, rest, w_row, taps, lo, hi, r, vectors, done);
   if (rows - r == 1) convolve_strip<T, 1, 8>(in, in_stride, channels, rest, w_row, taps, lo, hi, r, vectors, done);
 }
 
-// done(row, channel, k, sum over t of a[row][t] * b[channel][t + k]) for k = lo .. hi.
-template <typename T, int R, int W, typename Done>
-inline void correlate_block(const T* a, int64_t a_stride, const T* b, int64_t vectors, int64_t row, int64_t channel, int k,
-                            Done& done) {
-  Vec<T> sum[R][W] = {};
+// done(row, n, sum over t of a[row][t] * b[n][t]) for R rows and N others.
+template <typename T, int R, int N, typename Done>
+inline void correlate_block(const T* a, int64_t a_stride, const T* const (&b)[N], int64_t vectors, Done done) {
+  Vec<T> sum[R][N] = {};
   for (int64_t v = 0; v < vectors; ++v) {
     Vec<T> left[R];
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) left[r] = load(a + r * a_stride + v * kLanes<T>);
+    for (int r = 0; r < R; ++r) left[r] = hold<T>(load(a + r * a_stride + v * kLanes<T>));
 #pragma GCC unroll 8
-    for (int i = 0; i < W; ++i) {
-      const Vec<T> right = load(b + k + i + v * kLanes<T>);
+    for (int n = 0; n < N; ++n) {
+      const Vec<T> right = hold<T>(load(b[n] + v * kLanes<T>));
 #pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) sum[r][i] += left[r] * right;
+      for (int r = 0; r < R; ++r) sum[r][n] += left[r] * right;
     }
   }
+#pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
-    for (int i = 0; i < W; ++i) done(row + r, channel, k + i, sum_lanes<T>(sum[r][i]));
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) done(r, n, sum_lanes<T>(sum[r][n]));
 }
 
 template <typename T, int R, typename Done>
 void correlate_strip(const T* a, int64_t a_stride, const T* b, int64_t b_stride, int64_t channels, int lo, int hi,
                      int64_t vectors, int64_t row, Done& done) {
-  for (int64_t c = 0; c < channels; ++c)
-    for (int k = lo; k <= hi;) {
-      const int left = hi - k + 1;
-      if (left == 3 || left > 4) {
-        correlate_block<T, R, 3>(a, a_stride, b + c * b_stride, vectors, row, c, k, done);
-        k += 3;
-      } else if (left >= 2) {
-        correlate_block<T, R, 2>(a, a_stride, b + c * b_stride, vectors, row, c, k, done);
-        k += 2;
-      } else {
-        correlate_block<T, R, 1>(a, a_stride, b + c * b_stride, vectors, row, c, k, done);
-        k += 1;
-      }
+  int64_t left = channels * (hi - lo + 1), c = 0;  // pairs of a channel and a tap
+  int k = lo;
+  const auto block = [&](auto size) {
+    constexpr int N = decltype(size)::value;
+    const T* from[N];
+    int64_t channel[N];
+    int tap[N];
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) {
+      channel[n] = c, tap[n] = k;
+      from[n] = b + c * b_stride + k;
+      if (++k > hi) k = lo, ++c;
     }
+    correlate_block<T, R, N>(a, a_stride, from, vectors,
+                             [&](int r, int n, T sum) { done(row + r, channel[n], tap[n], sum); });
+    left -= N;
+  };
+  while (left > 6 || left == 4) block(std::integral_constant<int, 4>{});
+  while (left >= 3) block(std::integral_constant<int, 3>{});
+  if (left == 2) block(std::integral_constant<int, 2>{});
+  if (left == 1) block(std::integral_constant<int, 1>{});
 }
 
+// done(row, channel, k, sum over t of a[row][t] * b[channel][t + k]) for k = lo .. hi.
 template <typename T, typename Done>
 void correlate(const T* a, int64_t a_stride, int64_t rows, const T* b, int64_t b_stride, int64_t channels, int lo, int hi,
                int64_t vectors, Done done) {
   int64_t r = 0;
-  for (; r + 4 <= rows; r += 4)
-    correlate_strip<T, 4>(a + r * a_stride, a_stride, b, b_stride, channels, lo, hi, vectors, r, done);
+  for (; r + 3 <= rows; r += 3)
+    correlate_strip<T, 3>(a + r * a_stride, a_stride, b, b_stride, channels, lo, hi, vectors, r, done);
   const T* rest = a + r * a_stride;
-  if (rows - r == 3) correlate_strip<T, 3>(rest, a_stride, b, b_stride, channels, lo, hi, vectors, r, done);
   if (rows - r == 2) correlate_strip<T, 2>(rest, a_stride, b, b_stride, channels, lo, hi, vectors, r, done);
   if (rows - r == 1) correlate_strip<T, 1>(rest, a_stride, b, b_stride, channels, lo, hi, vectors, r, done);
 }
@@ -452,17 +491,17 @@ void mixture_backward(const MixtureShape& s, const T* x, const T* select, const 
   std::vector<T> transposed(s.ops * rows * per_row);
   {
     const std::vector<T> w = by_operation(kernels, s, per_row);
-    for (int64_t o = 0; o < s.ops; ++o)
-      for (int64_t r0 = 0; r0 < rows; r0 += block) {
-        const int64_t n = std::min(block, rows - r0);
-        T* to = &transposed[(o * rows + r0) * per_row];
-        for (int64_t c = 0; c < inputs; ++c)
-          for (int64_t r = 0; r < n; ++r) {
-            const T scale = mix ? mix[(r0 + r) / s.channels * s.ops + o] : T(1);
-            for (int k = 0; k < s.taps; ++k)
-              *to++ = scale * w[(o * rows + r0 + r) * per_row + c * s.taps + s.taps - 1 - k];
-          }
-      }
+    const int64_t blocks = ceil_div(rows, block);
+    for_tiles(s.ops * blocks, threads_for(w.size(), threads), [&](int64_t tile, int) {
+      const int64_t o = tile / blocks, r0 = tile % blocks * block, n = std::min(block, rows - r0);
+      T* to = &transposed[(o * rows + r0) * per_row];
+      for (int64_t c = 0; c < inputs; ++c)
+        for (int64_t r = 0; r < n; ++r) {
+          const T scale = mix ? mix[(r0 + r) / s.channels * s.ops + o] : T(1);
+          const T* from = &w[(o * rows + r0 + r) * per_row + c * s.taps];
+          for (int k = s.taps - 1; k >= 0; --k) *to++ = scale * from[k];
+        }
+    });
   }
   const Pools<T> pools(tiling);
   std::vector<std::unique_ptr<T[]>> scratch(threads);
@@ -516,25 +555,23 @@ void mixture_backward(const MixtureShape& s, const T* x, const T* select, const 
     for (int64_t c = 0; c < inputs; ++c)
       tiling.scatter(out + c * width, sample_in, count, d_x + first * sample_in + c * s.length);
   });
-  const std::vector<double> w = kernel_sums.sum(), b = bias_sums.sum(), p = pool_sums.sum();
-  for (int64_t o = 0; o < s.ops; ++o)
-    for (int64_t e = 0; e < s.edges; ++e) {
-      const int64_t n = s.channels * per_row, from = o * s.edges + e, to = e * s.ops + o;
-      std::copy_n(&w[from * n], n, unit_kernels + to * n);
-      std::copy_n(&b[from * s.channels], s.channels, unit_bias + to * s.channels);
-      if (!d_mix) continue;
-      double sum = 0;
-      for (int64_t i = 0; i < n; ++i) {
-        sum += kernels[to * n + i] * w[from * n + i];
-        d_kernels[to * n + i] = mix[to] * T(w[from * n + i]);
+  for_tiles(s.ops * s.edges, threads_for(s.ops * rows * per_row, threads), [&](int64_t tile, int) {
+    const int64_t o = tile / s.edges, e = tile % s.edges, n = s.channels * per_row, to = e * s.ops + o;
+    double sum = 0;
+    const auto finish = [&](const PerThread<double>& sums, int64_t size, const T* parameters, T* unit, T* scaled) {
+      for (int64_t i = 0; i < size; ++i) {
+        const double value = sums[tile * size + i];
+        unit[to * size + i] = value;
+        if (!d_mix) continue;
+        sum += parameters[to * size + i] * value;
+        scaled[to * size + i] = mix[to] * T(value);
       }
-      for (int64_t i = 0; i < s.channels; ++i) {
-        sum += bias[to * s.channels + i] * b[from * s.channels + i];
-        d_bias[to * s.channels + i] = mix[to] * T(b[from * s.channels + i]);
-      }
-      d_mix[to] = sum;
-    }
-  std::copy(p.begin(), p.end(), d_pool_mix);
+    };
+    finish(kernel_sums, n, kernels, unit_kernels, d_kernels);
+    finish(bias_sums, s.channels, bias, unit_bias, d_bias);
+    if (d_mix) d_mix[to] = sum;
+  });
+  for (int64_t i = 0; i < s.edges * 3; ++i) d_pool_mix[i] = pool_sums[i];
 }
 
 // ---------------------------------------------------------------------------------------------------------- moments
@@ -594,35 +631,34 @@ void cross_moments(int64_t batch, int64_t channels, int64_t length, int taps, co
         }
     }
   });
-  const std::vector<double> lag = lag_sums.sum(), cut = edge_sums.sum(), total = totals.sum(),
-                            cut_total = edge_totals.sum();
-  for (int64_t c1 = 0; c1 < channels; ++c1)
+  for_tiles(channels, threads_for(square * taps * taps, threads), [&](int64_t c1, int) {
     for (int k1 = 0; k1 < taps; ++k1) {
       const int o1 = k1 - half, side = o1 < 0, reach1 = std::min(std::abs(o1), edge);
-      double sum = total[c1];
-      for (int i = 0; i < reach1; ++i) sum -= cut_total[(side * edge + i) * channels + c1];
+      double sum = totals[c1];
+      for (int i = 0; i < reach1; ++i) sum -= edge_totals[(side * edge + i) * channels + c1];
       sums[c1 * taps + k1] = sum;
       for (int64_t c2 = 0; c2 < channels; ++c2)
         for (int k2 = 0; k2 < taps; ++k2) {
           const int o2 = k2 - half, d = o2 - o1, step = side ? -d : d;
-          double value = same && d < 0 ? lag[(c2 * channels + c1) * lags + zero - d]
-                                       : lag[(c1 * channels + c2) * lags + zero + d];
+          double value = same && d < 0 ? lag_sums[(c2 * channels + c1) * lags + zero - d]
+                                       : lag_sums[(c1 * channels + c2) * lags + zero + d];
           if (int64_t(o1) * o2 > 0)
             for (int i = 0; i < reach1; ++i) {
               const int j = i + step;
               if (j >= 0 && j < std::min(std::abs(o2), edge))
-                value -= cut[((side * edge + i) * edge + j) * square + c1 * channels + c2];
+                value -= edge_sums[((side * edge + i) * edge + j) * square + c1 * channels + c2];
             }
           products[((c1 * taps + k1) * channels + c2) * taps + k2] = value;
         }
     }
+  });
 }
 
 // The transposed map of patches, of weighted patches: out [B, C, L] at t is the sum over the taps k whose patch exists of
-// shift[c][k] + sum over c', k' of weights[c][k][c'][k'] * patch of x.
+// shift[c][k] + sum over c', k' of weights[c][k][c'][k'] * patch of x; or it is added to `out`.
 template <typename T>
 void weigh_patches(int64_t batch, int64_t channels, int64_t length, int taps, const T* weights, const T* shift, const T* x,
-                   T* out, int threads) {
+                   T* out, bool add, int threads) {
   const int half = taps / 2, lags = 2 * taps - 1, zero = taps - 1, edge = std::min<int64_t>(half, length);
   const Tiling<T> tiling(batch, length, std::max(taps - 1, 1), 2 * channels);
   const int64_t width = tiling.width, sample = channels * length, square = channels * channels;
@@ -631,7 +667,7 @@ void weigh_patches(int64_t batch, int64_t channels, int64_t length, int taps, co
   };
   std::vector<T> by_lag(square * lags, T(0)), whole(channels, T(0));
   std::vector<T> cut(2 * edge * edge * square, T(0)), cut_shift(2 * edge * channels, T(0));
-  for (int64_t c1 = 0; c1 < channels; ++c1) {
+  for_tiles(channels, threads_for(square * taps * taps, threads), [&](int64_t c1, int) {
     for (int k = 0; k < taps; ++k) whole[c1] += shift[c1 * taps + k];
     for (int side = 0; side < 2; ++side)
       for (int i = 0; i < edge; ++i)
@@ -647,7 +683,7 @@ void weigh_patches(int64_t batch, int64_t channels, int64_t length, int taps, co
       for (int o1 = -half; o1 <= half; ++o1)
         for (int o2 = -half; o2 <= half; ++o2)
           by_lag[(c1 * channels + c2) * lags + zero + o2 - o1] += weight(c1, o1, c2, o2);
-  }
+  });
   std::vector<std::unique_ptr<T[]>> scratch(threads);
   for_tiles(tiling.tiles, threads, [&](int64_t tile, int thread) {
     if (!scratch[thread]) scratch[thread] = std::make_unique<T[]>(2 * channels * width);
@@ -673,96 +709,180 @@ void weigh_patches(int64_t batch, int64_t channels, int64_t length, int taps, co
         for (int64_t c = 0; c < channels; ++c) at[c * width] -= off[c];
       }
     }
-    for (int64_t c = 0; c < channels; ++c)
-      tiling.scatter(to + c * width, sample, count, out + first * sample + c * length);
+    for (int64_t c = 0; c < channels; ++c) {
+      T* target = out + first * sample + c * length;
+      if (add)
+        tiling.scatter_add(to + c * width, sample, count, target);
+      else
+        tiling.scatter(to + c * width, sample, count, target);
+    }
   });
 }
 
 // ------------------------------------------------------------------------------------- folding of batch normalisation
 
-// a [rows, inner] times b [inner, columns], into rows that lie `stride` apart, as those of b do (a multiple of kLanes).
-template <typename T>
-void multiply(const T* a, const T* b, T* out, int64_t rows, int64_t inner, int64_t stride, int threads) {
-  constexpr int64_t kRows = 16;
-  const bool is_small = rows * inner * stride < 1 << 17;
-  for_tiles(ceil_div(rows, kRows), is_small ? 1 : threads, [&](int64_t tile, int) {
-    const int64_t first = tile * kRows;
-    convolve(b, stride, inner, a + first * inner, 1, 0, 0, std::min(kRows, rows - first), stride / kLanes<T>,
-             [&](int64_t r, int64_t v, Vec<T> sum) { store(out + (first + r) * stride + v * kLanes<T>, sum); });
-  });
-}
+// With m and S the mean and covariance of the patches of x, a convolution w has mean w . m and variance v = w . S w, and
+// its folded kernel and bias are s w and -s mean, where s = (v + eps) ^ -1/2. What follows is that, its gradient, and the
+// gradient of the gradient. Kernels are rows [rows, size] with size = C * K.
 
-// Rows of `size` with zeros behind them, so that they are whole vectors.
+// Matrices of whole vectors in a row, with zeros behind what is given.
 template <typename T>
-std::vector<T> pad_rows(const T* from, int64_t rows, int64_t size, int64_t stride) {
-  std::vector<T> out(rows * stride, T(0));
-  for (int64_t r = 0; r < rows; ++r) std::copy_n(from + r * size, size, &out[r * stride]);
+struct Matrix {
+  int64_t rows, columns, stride;
+  std::vector<T> values;
+  Matrix(int64_t rows, int64_t columns)
+      : rows(rows), columns(columns), stride(ceil_div(columns, kLanes<T>) * kLanes<T>), values(rows * stride, T(0)) {}
+  Matrix(const T* from, int64_t rows, int64_t columns) : Matrix(rows, columns) {
+    for (int64_t r = 0; r < rows; ++r) std::copy_n(from + r * columns, columns, (*this)[r]);
+  }
+  T* operator[](int64_t row) { return &values[row * stride]; }
+  const T* operator[](int64_t row) const { return &values[row * stride]; }
+};
+
+// a [rows, b.rows] times b.
+template <typename T>
+Matrix<T> multiply(const T* a, int64_t rows, const Matrix<T>& b, int threads) {
+  constexpr int64_t kRows = 16;
+  Matrix<T> out(rows, b.columns);
+  for_tiles(ceil_div(rows, kRows), threads_for(rows * b.rows * b.stride, threads), [&](int64_t tile, int) {
+    const int64_t first = tile * kRows;
+    convolve(b[0], b.stride, b.rows, a + first * b.rows, 1, 0, 0, std::min(kRows, rows - first), b.stride / kLanes<T>,
+             [&](int64_t r, int64_t v, Vec<T> sum) { store(out[first + r] + v * kLanes<T>, sum); });
+  });
   return out;
 }
 
-// Mean and variance of convolutions `kernels` [rows, C * K] of x, and those kernels and the bias that give normalised
-// outputs; mean [C * K] and covariance [C * K, C * K] of the patches of x are kept for the gradient.
 template <typename T>
-void fold_forward(int64_t batch, int64_t channels, int64_t length, int taps, int64_t rows, const T* x, const T* kernels,
-                  double eps, T* patch_mean, T* covariance, T* mean, T* variance, T* folded, T* bias, int threads) {
-  const int64_t size = channels * taps, stride = ceil_div(size, kLanes<T>) * kLanes<T>;
-  const double count = double(batch) * length;
+double dot(const T* a, const T* b, int64_t size) {
+  double sum = 0;
+  for (int64_t i = 0; i < size; ++i) sum += double(a[i]) * b[i];
+  return sum;
+}
+
+struct FoldShape {
+  int64_t batch, channels, length, rows;
+  int32_t taps;
+  double eps;
+  int64_t size() const { return channels * taps; }
+  double count() const { return double(batch) * length; }
+  double scale(double variance) const { return 1 / std::sqrt(variance + eps); }
+};
+
+// The gradient of x from those of the mean m of its patches and of their covariance, halved: added to g_x or put there.
+template <typename T>
+void moments_backward(const FoldShape& s, const T* x, const T* m, const T* g_m, const Matrix<T>& half_g_covariance, T* g_x,
+                      bool add, int threads) {
+  const int64_t size = s.size();
+  std::vector<T> weights(size * size), shift(size);
+  for_tiles(size, threads_for(size * size, threads), [&](int64_t i, int) {
+    T sum = g_m ? g_m[i] : T(0);
+    for (int64_t j = 0; j < size; ++j) {
+      const T weight = 2 * half_g_covariance[i][j];
+      weights[i * size + j] = weight / T(s.count());
+      sum -= weight * m[j];
+    }
+    shift[i] = sum / T(s.count());
+  });
+  weigh_patches<T>(s.batch, s.channels, s.length, s.taps, weights.data(), shift.data(), x, g_x, add, threads);
+}
+
+// m [size] and covariance [size, size] are kept for the gradient; mean and variance [rows].
+template <typename T>
+void fold_forward(const FoldShape& s, const T* x, const T* kernels, T* m, T* covariance, T* mean, T* variance, T* folded,
+                  T* bias, int threads) {
+  const int64_t size = s.size(), rows = s.rows;
+  const double count = s.count();
   std::vector<double> sums(size), products(size * size);
-  cross_moments<T>(batch, channels, length, taps, x, x, sums.data(), products.data(), threads);
-  for (int64_t i = 0; i < size; ++i) {
-    patch_mean[i] = sums[i] / count;
+  cross_moments<T>(s.batch, s.channels, s.length, s.taps, x, x, sums.data(), products.data(), threads);
+  for_tiles(size, threads_for(size * size, threads), [&](int64_t i, int) {
+    m[i] = sums[i] / count;
     for (int64_t j = 0; j < size; ++j)
       covariance[i * size + j] = products[i * size + j] / count - sums[i] / count * (sums[j] / count);
-  }
-  std::vector<T> by_covariance(rows * stride);
-  multiply(kernels, pad_rows(covariance, size, size, stride).data(), by_covariance.data(), rows, size, stride, threads);
-  for (int64_t r = 0; r < rows; ++r) {
+  });
+  const Matrix<T> w_s = multiply(kernels, rows, Matrix<T>(covariance, size, size), threads);
+  for_tiles(rows, threads_for(rows * size, threads), [&](int64_t r, int) {
     const T* w = kernels + r * size;
-    double first = 0, second = 0;
-    for (int64_t i = 0; i < size; ++i) {
-      first += double(w[i]) * patch_mean[i];
-      second += double(w[i]) * by_covariance[r * stride + i];
-    }
-    const double scale = 1 / std::sqrt(second + eps);
+    const double first = dot(w, m, size), second = dot(w, w_s[r], size), scale = s.scale(second);
     mean[r] = first;
     variance[r] = second;
     bias[r] = -first * scale;
     for (int64_t i = 0; i < size; ++i) folded[r * size + i] = w[i] * T(scale);
-  }
+  });
 }
 
 // Gradients of x and kernels from those of the folded kernels and the bias.
 template <typename T>
-void fold_backward(int64_t batch, int64_t channels, int64_t length, int taps, int64_t rows, const T* x, const T* kernels,
-                   double eps, const T* patch_mean, const T* covariance, const T* mean, const T* variance,
-                   const T* g_folded, const T* g_bias, T* g_x, T* g_kernels, int threads) {
-  const int64_t size = channels * taps, stride = ceil_div(size, kLanes<T>) * kLanes<T>;
-  const T count = T(double(batch) * length);
-  std::vector<T> by_covariance(rows * stride), weighted(size * rows), g_covariance(size * stride), g_mean(size, T(0));
-  multiply(kernels, pad_rows(covariance, size, size, stride).data(), by_covariance.data(), rows, size, stride, threads);
-  for (int64_t r = 0; r < rows; ++r) {
+void fold_backward(const FoldShape& s, const T* x, const T* kernels, const T* m, const T* covariance, const T* mean,
+                   const T* variance, const T* g_folded, const T* g_bias, T* g_x, T* g_kernels, int threads) {
+  const int64_t size = s.size(), rows = s.rows;
+  const Matrix<T> w_s = multiply(kernels, rows, Matrix<T>(covariance, size, size), threads);
+  std::vector<T> left((size + 1) * rows);  // [size, rows] for the covariance, and a row for m
+  for_tiles(rows, threads_for(rows * size, threads), [&](int64_t r, int) {
     const T *w = kernels + r * size, *g = g_folded + r * size;
-    const T scale = T(1 / std::sqrt(double(variance[r]) + eps)), g_row_mean = -scale * g_bias[r];
-    double g_scale = -double(mean[r]) * g_bias[r];
-    for (int64_t i = 0; i < size; ++i) g_scale += double(g[i]) * w[i];
-    const T g_variance = T(-0.5 * scale * scale * scale * g_scale);
+    const double scale = s.scale(variance[r]), g_scale = dot(g, w, size) - double(mean[r]) * g_bias[r];
+    const T g_mean = T(-scale * g_bias[r]), g_variance = T(-0.5 * scale * scale * scale * g_scale);
     for (int64_t i = 0; i < size; ++i) {
-      g_kernels[r * size + i] = scale * g[i] + g_row_mean * patch_mean[i] + 2 * g_variance * by_covariance[r * stride + i];
-      weighted[i * rows + r] = g_variance * w[i];
-      g_mean[i] += g_row_mean * w[i];
+      g_kernels[r * size + i] = T(scale) * g[i] + g_mean * m[i] + 2 * g_variance * w_s[r][i];
+      left[i * rows + r] = g_variance * w[i];
     }
-  }
-  multiply(weighted.data(), pad_rows(kernels, rows, size, stride).data(), g_covariance.data(), size, rows, stride, threads);
-  std::vector<T> weights(size * size), shift(size);
-  for (int64_t i = 0; i < size; ++i) {
-    shift[i] = g_mean[i] / count;
-    for (int64_t j = 0; j < size; ++j) {
-      const T weight = 2 * g_covariance[i * stride + j] / count;
-      weights[i * size + j] = weight;
-      shift[i] -= weight * patch_mean[j];
+    left[size * rows + r] = g_mean;
+  });
+  const Matrix<T> g_moments = multiply(left.data(), size + 1, Matrix<T>(kernels, rows, size), threads);
+  moments_backward(s, x, m, g_moments[size], g_moments, g_x, false, threads);
+}
+
+// The gradient of fold_backward. It is the gradient of <g_folded, folded'> + <g_bias, bias'>, where a dash is the derivative
+// along u_x and u_kernels: m' is the mean of the patches of u_x, S' = C + C^T with C = mean of (patch of u_x)(patch of x)^T
+// less the product of the means, mean' = u . m + w . m', v' = 2 u . S w + w . S' w and s' = -1/2 s^3 v'.
+template <typename T>
+void fold_double_backward(const FoldShape& s, const T* x, const T* kernels, const T* m, const T* covariance, const T* mean,
+                          const T* variance, const T* g_folded, const T* g_bias, const T* u_x, const T* u_kernels, T* g_x,
+                          T* g_kernels, T* g_g_folded, T* g_g_bias, int threads) {
+  const int64_t size = s.size(), rows = s.rows;
+  const double count = s.count();
+  std::vector<double> sums(size), products(size * size);
+  cross_moments<T>(s.batch, s.channels, s.length, s.taps, u_x, x, sums.data(), products.data(), threads);
+  std::vector<T> m_dash(size);
+  for (int64_t i = 0; i < size; ++i) m_dash[i] = sums[i] / count;
+  Matrix<T> s_dash(size, size);
+  for_tiles(size, threads_for(size * size, threads), [&](int64_t i, int) {
+    for (int64_t j = 0; j < size; ++j)
+      s_dash[i][j] = (products[i * size + j] + products[j * size + i] - sums[i] * m[j] - sums[j] * m[i]) / count;
+  });
+  const Matrix<T> s_padded(covariance, size, size), w_s = multiply(kernels, rows, s_padded, threads),
+                  u_s = multiply(u_kernels, rows, s_padded, threads), w_s_dash = multiply(kernels, rows, s_dash, threads);
+  // The gradient of S, halved, is left [size, 2 rows] times the kernels and u below each other; that of m is one more row.
+  std::vector<T> left((size + 1) * 2 * rows), left_dash(size * rows);
+  for_tiles(rows, threads_for(rows * size, threads), [&](int64_t r, int) {
+    const T *w = kernels + r * size, *u = u_kernels + r * size, *g = g_folded + r * size;
+    const double scale = s.scale(variance[r]), cube = -0.5 * scale * scale * scale;
+    const double mean_dash = dot(u, m, size) + dot(w, m_dash.data(), size);
+    const double variance_dash = 2 * dot(u, w_s[r], size) + dot(w, w_s_dash[r], size), scale_dash = cube * variance_dash;
+    const double g_scale = dot(g, w, size) - double(mean[r]) * g_bias[r];  // of s', too
+    const double g_variance_dash = cube * g_scale, g_mean_dash = -scale * g_bias[r], g_mean = -scale_dash * g_bias[r];
+    const double g_variance =
+        cube * (dot(g, u, size) - mean_dash * g_bias[r] - 1.5 * scale * scale * variance_dash * g_scale);
+    g_g_bias[r] = -mean_dash * scale - mean[r] * scale_dash;
+    for (int64_t i = 0; i < size; ++i) {
+      g_g_folded[r * size + i] = scale * u[i] + scale_dash * w[i];
+      g_kernels[r * size + i] = scale_dash * g[i] + g_mean * m[i] + g_mean_dash * m_dash[i] +
+                                2 * (g_variance * w_s[r][i] + g_variance_dash * (u_s[r][i] + w_s_dash[r][i]));
+      left[i * 2 * rows + r] = g_variance * w[i] + g_variance_dash * u[i];
+      left[i * 2 * rows + rows + r] = left_dash[i * rows + r] = g_variance_dash * w[i];
     }
+    left[size * 2 * rows + r] = g_mean;
+    left[size * 2 * rows + rows + r] = g_mean_dash;
+  });
+  const Matrix<T> w(kernels, rows, size);
+  Matrix<T> both(2 * rows, size);
+  for (int64_t r = 0; r < rows; ++r) {
+    std::copy_n(kernels + r * size, size, both[r]);
+    std::copy_n(u_kernels + r * size, size, both[rows + r]);
   }
-  weigh_patches<T>(batch, channels, length, taps, weights.data(), shift.data(), x, g_x, threads);
+  const Matrix<T> g_moments = multiply(left.data(), size + 1, both, threads),
+                  g_s_dash = multiply(left_dash.data(), size, w, threads);
+  moments_backward(s, x, m, g_moments[size], g_moments, g_x, false, threads);
+  moments_backward<T>(s, u_x, m_dash.data(), nullptr, g_s_dash, g_x, true, threads);
 }
 
 template <typename T>
@@ -796,29 +916,23 @@ void mixture_backward(const MixtureShape* s, const Scalar* x, const Scalar* sele
                            d_pool_mix, unit_kernels, unit_bias, threads);
 }
 
-void cross_moments(int64_t batch, int64_t channels, int64_t length, int taps, const Scalar* x1, const Scalar* x2,
-                   double* sums, double* products, int threads) {
-  cross_moments<Scalar>(batch, channels, length, taps, x1, x2, sums, products, threads);
-}
-
-void weigh_patches(int64_t batch, int64_t channels, int64_t length, int taps, const Scalar* weights,
-                   const Scalar* shift, const Scalar* x, Scalar* out, int threads) {
-  weigh_patches<Scalar>(batch, channels, length, taps, weights, shift, x, out, threads);
-}
-
-void fold_forward(int64_t batch, int64_t channels, int64_t length, int taps, int64_t rows, const Scalar* x,
-                  const Scalar* kernels, double eps, Scalar* patch_mean, Scalar* covariance, Scalar* mean,
+void fold_forward(const FoldShape* s, const Scalar* x, const Scalar* kernels, Scalar* m, Scalar* covariance, Scalar* mean,
                   Scalar* variance, Scalar* folded, Scalar* bias, int threads) {
-  fold_forward<Scalar>(batch, channels, length, taps, rows, x, kernels, eps, patch_mean, covariance, mean, variance,
-                       folded, bias, threads);
+  fold_forward<Scalar>(*s, x, kernels, m, covariance, mean, variance, folded, bias, threads);
 }
 
-void fold_backward(int64_t batch, int64_t channels, int64_t length, int taps, int64_t rows, const Scalar* x,
-                   const Scalar* kernels, double eps, const Scalar* patch_mean, const Scalar* covariance,
-                   const Scalar* mean, const Scalar* variance, const Scalar* g_folded, const Scalar* g_bias,
-                   Scalar* g_x, Scalar* g_kernels, int threads) {
-  fold_backward<Scalar>(batch, channels, length, taps, rows, x, kernels, eps, patch_mean, covariance, mean, variance,
-                        g_folded, g_bias, g_x, g_kernels, threads);
+void fold_backward(const FoldShape* s, const Scalar* x, const Scalar* kernels, const Scalar* m, const Scalar* covariance,
+                   const Scalar* mean, const Scalar* variance, const Scalar* g_folded, const Scalar* g_bias, Scalar* g_x,
+                   Scalar* g_kernels, int threads) {
+  fold_backward<Scalar>(*s, x, kernels, m, covariance, mean, variance, g_folded, g_bias, g_x, g_kernels, threads);
+}
+
+void fold_double_backward(const FoldShape* s, const Scalar* x, const Scalar* kernels, const Scalar* m,
+                          const Scalar* covariance, const Scalar* mean, const Scalar* variance, const Scalar* g_folded,
+                          const Scalar* g_bias, const Scalar* u_x, const Scalar* u_kernels, Scalar* g_x,
+                          Scalar* g_kernels, Scalar* g_g_folded, Scalar* g_g_bias, int threads) {
+  fold_double_backward<Scalar>(*s, x, kernels, m, covariance, mean, variance, g_folded, g_bias, u_x, u_kernels, g_x,
+                               g_kernels, g_g_folded, g_g_bias, threads);
 }
 
 }  // extern "C"

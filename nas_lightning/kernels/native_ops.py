@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nas_lightning.kernels.build import library
-from nas_lightning.kernels.torch_ops import Windows, fold_moments, mix_pools
+from nas_lightning.kernels.torch_ops import Windows, mix_pools
 
 
 class _Shape(ctypes.Structure):
@@ -146,104 +146,59 @@ def _backward(
     return d_x, None if pool_mix is None else d_pool_mix, unit_kernels, unit_bias
 
 
+class _FoldShape(ctypes.Structure):
+    """``FoldShape`` of native.cpp."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("batch", "channels", "length", "rows")),
+        ("taps", ctypes.c_int32),
+        ("eps", ctypes.c_double),
+    )
+
+
 class _FoldBatchNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, kernels, eps):  # type: ignore[no-untyped-def]
         size = x.shape[1] * kernels.shape[-1]
-        patch_mean, covariance, folded = x.new_empty(size), x.new_empty(size, size), torch.empty_like(kernels)
+        m, covariance, folded = x.new_empty(size), x.new_empty(size, size), torch.empty_like(kernels)
         mean, variance, bias = (x.new_empty(kernels.shape[:3]) for _ in range(3))
-        sizes = _sizes(x, kernels)
-        outputs = (patch_mean, covariance, mean, variance, folded, bias)
-        _call("fold_forward", x.dtype, *sizes, x, kernels, ctypes.c_double(eps), *outputs)
-        ctx.save_for_backward(x, kernels, patch_mean, covariance, mean, variance)
-        ctx.eps, ctx.sizes = eps, sizes
+        ctx.shape = _FoldShape(*x.shape, mean.numel(), kernels.shape[-1], eps)
+        outputs = (m, covariance, mean, variance, folded, bias)
+        _call("fold_forward", x.dtype, ctypes.byref(ctx.shape), x, kernels, *outputs)
+        ctx.save_for_backward(x, kernels, m, covariance, mean, variance)
         ctx.mark_non_differentiable(mean, variance)
         ctx.set_materialize_grads(False)
         return folded, bias, mean, variance
 
     @staticmethod
     def backward(ctx, g_folded, g_bias, *_):  # type: ignore[no-untyped-def]
-        x, kernels, *statistics = ctx.saved_tensors
+        kernels = ctx.saved_tensors[1]
         g_folded = torch.zeros_like(kernels) if g_folded is None else g_folded.contiguous()
         g_bias = kernels.new_zeros(kernels.shape[:3]) if g_bias is None else g_bias.contiguous()
-        if torch.is_grad_enabled():  # the gradient itself will be differentiated: take it by operations that can be
-            # Views, because x was computed from the tensor that kernels is a part of: the walk back must not go there.
-            x, kernels = x.view_as(x), kernels.view_as(kernels)
-            with torch.autocast("cpu", enabled=False):
-                moments = _moments(*_PatchSums.apply(x, kernels.shape[-1]), x)
-                folded, bias, *_ = fold_moments(kernels, *moments, ctx.eps)
-            wanted = [t for t, is_wanted in zip((x, kernels), ctx.needs_input_grad, strict=False) if is_wanted]
-            found = iter(torch.autograd.grad((folded, bias), wanted, (g_folded, g_bias), create_graph=True))
-            return *(next(found) if is_wanted else None for is_wanted in ctx.needs_input_grad[:2]), None
+        return *_FoldGradient.apply(*ctx.saved_tensors, g_folded, g_bias, ctx.shape), None
+
+
+class _FoldGradient(torch.autograd.Function):
+    """Gradients of x and kernels; the statistics among its arguments are differentiated as functions of both."""
+
+    @staticmethod
+    def forward(ctx, x, kernels, m, covariance, mean, variance, g_folded, g_bias, shape):  # type: ignore[no-untyped-def]
+        arguments = (x, kernels, m, covariance, mean, variance, g_folded, g_bias)
         g_x, g_kernels = torch.empty_like(x), torch.empty_like(kernels)
-        arguments = (x, kernels, ctypes.c_double(ctx.eps), *statistics, g_folded, g_bias, g_x, g_kernels)
-        _call("fold_backward", x.dtype, *ctx.sizes, *arguments)
-        return g_x, g_kernels, None
-
-
-def _sizes(x: Tensor, kernels: Tensor) -> tuple[Any, ...]:
-    """Samples, channels, length, taps and convolutions, for a kernel."""
-    rows = kernels.shape[0] * kernels.shape[1] * kernels.shape[2]
-    return *_int64(*x.shape), kernels.shape[-1], ctypes.c_int64(rows)
-
-
-def _moments(sums: Tensor, products: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and covariance of the patches of x from their sums, in the type of x."""
-    count = x.shape[0] * x.shape[2]
-    mean = sums / count
-    return mean.to(x.dtype), (products / count - torch.outer(mean, mean)).to(x.dtype)
-
-
-class _PatchSums(torch.autograd.Function):
-    """Sums of the patches ``[C * K]`` and of their products ``[C * K, C * K]``, float64."""
-
-    @staticmethod
-    def forward(ctx, x, taps):  # type: ignore[no-untyped-def]
-        ctx.save_for_backward(x)
-        ctx.taps = taps
-        return _patch_sums(x, x, taps)
-
-    @staticmethod
-    def backward(ctx, g_sums, g_products):  # type: ignore[no-untyped-def]
-        (x,) = ctx.saved_tensors
-        return _WeighPatches.apply(g_products + g_products.T, g_sums, x, ctx.taps), None
-
-
-class _WeighPatches(torch.autograd.Function):
-    """The transposed map of patches, of ``shift [C * K]`` plus ``weights [C * K, C * K]`` times each patch of x."""
-
-    @staticmethod
-    def forward(ctx, weights, shift, x, taps):  # type: ignore[no-untyped-def]
-        ctx.save_for_backward(weights, x)
-        ctx.taps = taps
-        return _weigh_patches(weights, shift, x, taps)
+        _call("fold_backward", x.dtype, ctypes.byref(shape), *arguments, g_x, g_kernels)
+        ctx.save_for_backward(*arguments)
+        ctx.shape = shape
+        return g_x, g_kernels
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, u):  # type: ignore[no-untyped-def]
-        weights, x = ctx.saved_tensors
-        u = u.contiguous()
-        g_shift, g_weights = _patch_sums(u, x, ctx.taps)
-        return g_weights, g_shift, _weigh_patches(weights.T, torch.zeros_like(g_shift), u, ctx.taps), None
-
-
-def _patch_sums(x1: Tensor, x2: Tensor, taps: int) -> tuple[Tensor, Tensor]:
-    batch, channels, length = x1.shape
-    size = channels * taps
-    sums, products = x1.new_empty(size, dtype=torch.float64), x1.new_empty(size, size, dtype=torch.float64)
-    _call("cross_moments", x1.dtype, *_int64(batch, channels, length), taps, x1, x2, sums, products)
-    return sums, products
-
-
-def _weigh_patches(weights: Tensor, shift: Tensor, x: Tensor, taps: int) -> Tensor:
-    weights, shift = (t.to(x.dtype).contiguous() for t in (weights, shift))
-    out = torch.empty_like(x)
-    _call("weigh_patches", x.dtype, *_int64(*x.shape), taps, weights, shift, x, out)
-    return out
-
-
-def _int64(*values: int) -> tuple[ctypes.c_int64, ...]:
-    return tuple(ctypes.c_int64(value) for value in values)
+    def backward(ctx, u_x, u_kernels):  # type: ignore[no-untyped-def]
+        x, kernels, *_, g_folded, g_bias = ctx.saved_tensors
+        outputs = [torch.empty_like(t) for t in (x, kernels, g_folded, g_bias)]
+        arguments = (*ctx.saved_tensors, u_x.contiguous(), u_kernels.contiguous(), *outputs)
+        _call("fold_double_backward", x.dtype, ctypes.byref(ctx.shape), *arguments)
+        g_x, g_kernels, g_g_folded, g_g_bias = outputs
+        return g_x, g_kernels, None, None, None, None, g_g_folded, g_g_bias, None
 
 
 def mixture(
