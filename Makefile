@@ -15,7 +15,7 @@ demo: .venv/installed         ## install once, then the main job on real data
 	$(BIN)/nas-lightning nas_model_size=s
 
 test: .venv/installed check   ## install once, then lint, types and tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 check: .venv/installed        ## lint, format and types
 	$(BIN)/ruff check .

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from nas_lightning.config.build import build_size, build_strategy
 from nas_lightning.config.compose import compose_config
 from nas_lightning.cost.expected import ExpectedCost
+from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.kernels.choice import KERNELS
 from nas_lightning.search.arch_step import first_order_loss, unrolled_loss
 from nas_lightning.space.size import Size, Task
@@ -109,7 +110,7 @@ def build_step(
     else:
         supernet = (Textbook2d if side == "textbook" else TextbookSupernet)(outline, task, ops)
     supernet.to(device)
-    cost = ExpectedCost(outline, task, ops, "params")
+    cost = ExpectedCost(SpaceCost(outline, task, ops))
     alphas, weights = list(supernet.alphas.values()), list(supernet.weights().values())
     sgd, adam = strategy.weight_optimizer(weights), strategy.alpha_optimizer(alphas)
     batches = [

@@ -11,19 +11,20 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from nas_lightning.config.compose import conf_dir, load_config, register_records, to_config
+from nas_lightning.config.compose import conf_dir, device_cards, load_config, register_records, to_config
 from nas_lightning.config.keys import guide_overrides, merge_overrides
 from nas_lightning.config.records import Config
 from nas_lightning.config.sweep import failures, leave_failure
-from nas_lightning.errors import InputError
+from nas_lightning.errors import BudgetError, InputError
 from nas_lightning.files import has_ended
-from nas_lightning.pipeline import run
+from nas_lightning.report.tables import print_devices
+from nas_lightning.smallest import run
 
-_LATER_WORDS = ("devices", "inspect", "verify")
+_LATER_WORDS = ("inspect", "verify")
 
 
 def main() -> None:
-    """Run the command line; exit status 0 done, 2 wrong input or configuration, 1 anything else."""
+    """Run the command line; exit status 0 done, 2 wrong input or configuration, 3 nothing meets the budget, 1 else."""
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of ending the process
     try:
@@ -32,10 +33,15 @@ def main() -> None:
         if wants_traceback:
             raise
         print(f"error: {_one_sentence(error)}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(3 if isinstance(error, BudgetError) else 2)
 
 
 def _run_hydra(arguments: list[str]) -> None:
+    if arguments[:1] == ["devices"]:
+        if arguments[1:]:
+            raise InputError(f"devices: takes no setting, found {arguments[1:]}")
+        print_devices(device_cards())
+        return
     resumed = [argument for argument in arguments if argument.startswith("resume=")]
     if resumed:
         if len(arguments) > 1:

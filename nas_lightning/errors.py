@@ -1,4 +1,6 @@
-"""The one exception for mistakes of the user."""
+"""The exceptions for what the user can change."""
+
+from collections.abc import Mapping, Sequence
 
 
 class InputError(ValueError):
@@ -7,3 +9,27 @@ class InputError(ValueError):
     The text is one sentence that names the key or file, what was found and what is allowed; the command line prints
     it and exits with status 2.
     """
+
+
+class BudgetError(InputError):
+    """Nothing meets the budget; the command line exits with status 3.
+
+    Attributes:
+        limits: what was asked for, by measure.
+        binding: the measures whose limits have to be raised.
+        nearest: limits that can be met, each as near to the one asked for as the others allow.
+    """
+
+    def __init__(
+        self, what: str, limits: Mapping[str, int], binding: Sequence[str], nearest: Mapping[str, int]
+    ) -> None:
+        verb = "binds" if len(binding) == 1 else "bind"
+        super().__init__(
+            f"budget: {what} meets {_text(limits)}; {' and '.join(binding)} {verb}; "
+            f"the nearest limits that can be met: {_text(nearest)}"
+        )
+        self.limits, self.binding, self.nearest = dict(limits), tuple(binding), dict(nearest)
+
+
+def _text(limits: Mapping[str, int]) -> str:
+    return ", ".join(f"{measure} {limit:,}" for measure, limit in limits.items())

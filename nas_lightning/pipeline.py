@@ -6,7 +6,8 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,11 @@ from torch import nn
 
 from nas_lightning.callbacks import GenotypeCallback
 from nas_lightning.config.build import (
+    build_candidates,
     build_data,
+    build_limits,
+    build_numbers,
+    build_ops,
     build_optimizers,
     build_reference,
     build_size,
@@ -29,11 +34,15 @@ from nas_lightning.config.build import (
 from nas_lightning.config.checks import MODES, check_config
 from nas_lightning.config.compose import config_yaml
 from nas_lightning.config.records import Config
-from nas_lightning.cost.exact import cost_of
+from nas_lightning.cost.exact import Numbers, cost_of
 from nas_lightning.cost.expected import ExpectedCost
+from nas_lightning.cost.npu import PROFILES, npu_report
+from nas_lightning.cost.projection import Projected, check_feasible
+from nas_lightning.cost.sizing import choose_size
+from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.loaders import LoaderData
-from nas_lightning.errors import InputError
+from nas_lightning.errors import BudgetError, InputError
 from nas_lightning.export.onnx import check_parity, export_onnx
 from nas_lightning.files import read_json, write_bytes, write_json, write_text
 from nas_lightning.kernels.choice import describe
@@ -41,8 +50,7 @@ from nas_lightning.report.pictures import confusion_picture
 from nas_lightning.report.tables import print_summary
 from nas_lightning.search.module import SearchModule, search_loader
 from nas_lightning.space.blueprint import Blueprint, SearchedBlueprint
-from nas_lightning.space.genotype import Genotype
-from nas_lightning.space.size import Task
+from nas_lightning.space.size import Size, Task
 from nas_lightning.space.supernet import Supernet
 from nas_lightning.training.evaluate import confusion, figures, predict
 from nas_lightning.training.module import TrainModule
@@ -57,24 +65,61 @@ class Run:
     config: Config
     data: TimeSeriesData | LoaderData
     folder: Path
+    warm_start: Path | None = None
 
     @property
     def task(self) -> Task:
         """What the data ask of a network."""
         return Task(*self.data.task_shape)
 
+    @cached_property
+    def limits(self) -> dict[str, int]:
+        """What the network must not exceed."""
+        return build_limits(self.config)
 
-def run(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None = None, *, resume: bool = False) -> None:
-    """Do the whole road and leave its files in ``folder``.
+    @cached_property
+    def numbers(self) -> Numbers:
+        """How numbers are kept on the device."""
+        return build_numbers(self.config)
+
+    @property
+    def size(self) -> Size:
+        """The size of the search."""
+        return self._sized[0]
+
+    @property
+    def size_share(self) -> float | None:
+        """With ``nas_model_size=auto`` the share of the budget that an average network of the chosen size uses."""
+        return self._sized[1]
+
+    @cached_property
+    def _sized(self) -> tuple[Size, float | None]:
+        if self.config.training.nas_model_size != "auto":
+            return build_size(self.config), None
+        candidates = build_candidates(self.config)
+        return choose_size(candidates, self.task, build_ops(self.config), self.numbers, self.limits)
+
+
+def run(
+    config: Config,
+    folder: Path,
+    data: TimeSeriesData | LoaderData | None = None,
+    *,
+    resume: bool = False,
+    warm_start: Path | None = None,
+) -> None:
+    """Do the whole road once and leave its files in ``folder``.
 
     Args:
         config: checked here before any data is read.
         folder: the run folder; made if it is missing.
         data: used instead of what the configuration names.
         resume: go on with the run that ``folder`` holds a part of; without it such a folder is refused.
+        warm_start: the checkpoint of another search of this size, whose supernet this one starts from.
 
     Raises:
         InputError: if the configuration or the data are wrong (then nothing is written), or the training diverges.
+        BudgetError: if no network of the space meets the budget (then nothing is written).
         ParityError: if the exported file does not compute what the network computes.
     """
     check_config(config)
@@ -82,8 +127,8 @@ def run(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None =
         raise InputError(f"{folder}: holds a run already; go on with it by resume={folder}, or choose another folder")
     data = data or build_data(config)
     data.setup()
-    stage = Run(config, data, folder)
-    _check_length(stage)
+    stage = Run(config, data, folder, warm_start)
+    _check_fit(stage)
     with _quiet_lightning():
         try_parts(config, folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -100,22 +145,30 @@ def run(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None =
 
 def search(run: Run) -> None:
     """Search; when it ends, its callback keeps the genotype and starts ``train``."""
-    config, task, size = run.config, run.task, build_size(run.config)
+    config, task, size = run.config, run.task, run.size
     L.seed_everything(config.seed, workers=True, verbose=False)
     strategy = build_strategy(config)
-    supernet = Supernet(size, task, config.space.ops, config.training.nas_kernels)
+    space_cost = SpaceCost(size, task, build_ops(config), run.numbers)
+    _log_device(run, space_cost)
+    supernet = Supernet(size, task, space_cost.ops, config.training.nas_kernels)
     supernet.stem.norm.set_constants(run.data.mean, run.data.std)
-    expected_cost = ExpectedCost(size, task, supernet.op_names, MODES[config.training.nas_optimization_mode.lower()])
-    module = SearchModule(supernet, strategy, expected_cost)
+    measure = MODES[config.training.nas_optimization_mode.lower()]
+    module = SearchModule(supernet, strategy, ExpectedCost(space_cost, measure, run.limits))
+    if run.warm_start is not None:
+        module.load_state_dict(torch.load(run.warm_start, weights_only=True, map_location="cpu")["state_dict"])
     timer = Timer()
 
-    def on_found(genotype: Genotype, module: SearchModule, trainer: L.Trainer) -> None:
-        blueprint = SearchedBlueprint(genotype, size, task)
-        log.info("genotype: %s", genotype)
+    def on_found(found: Projected, module: SearchModule, trainer: L.Trainer) -> None:
+        blueprint = SearchedBlueprint(found.genotype, size, task)
+        log.info("genotype: %s", found.genotype)
+        if any(found.free_cost[measure] > limit for measure, limit in run.limits.items()):
+            free = ", ".join(f"{measure} {found.free_cost[measure]:,}" for measure in run.limits)
+            loss = found.free_log_weight - found.log_weight
+            log.info("budget: the free choice exceeds it (%s); the best within it has %.3f less log weight", free, loss)
         figures = {"strategy": strategy.name, "seconds": timer.time_elapsed("train")}
         figures |= {"epochs": trainer.current_epoch, "steps": module.num_steps}
         write_json(run.folder / "metrics.json", _identity(run) | {"search": figures})
-        write_json(run.folder / "cost.json", cost_of(blueprint.build(), task.in_channels, task.length).to_dict())
+        write_json(run.folder / "cost.json", _cost(run, blueprint.build()))
         write_json(run.folder / "genotype.json", blueprint.to_dict() | {"class_names": list(run.data.class_names)})
         _train_if_enabled(run, blueprint)
 
@@ -131,6 +184,7 @@ def train(run: Run, blueprint: Blueprint) -> None:
     config = run.config
     L.seed_everything(config.seed, workers=True, verbose=False)
     network = blueprint.build()
+    _cost(run, network)  # refuses what exceeds the budget before it is trained
     network.stem.norm.set_constants(run.data.mean, run.data.std)
     module = TrainModule(network, *build_optimizers(config))
     timer = Timer()
@@ -164,7 +218,7 @@ def _finish(run: Run, blueprint: Blueprint, network: nn.Module, trainer: L.Train
     else:
         description = blueprint.to_dict() | {"class_names": list(run.data.class_names)}
         write_json(folder / "model.json", description)
-    cost = cost_of(network, task.in_channels, task.length).to_dict()
+    cost = _cost(run, network)
     write_json(folder / "cost.json", cost)
     _save_weights(network, folder / "model.pt")
     export_onnx(network, task.in_channels, task.length, folder / "model.onnx")
@@ -238,15 +292,62 @@ def _log_results(
     trainer.logger.save()
 
 
-def _check_length(run: Run) -> None:
-    """Two time steps must be left after all strides: BatchNorm cannot normalise a single value."""
+def _log_device(run: Run, space_cost: SpaceCost) -> None:
+    """Say what the limits are, which size was chosen for them, and what an NPU changed before the search."""
+    config = run.config
+    if run.size_share is not None:
+        text = "size: %d layers and %d initial channels; an average network of this size uses %.0f %% of the budget"
+        log.info(text, run.size.layers, run.size.init_channels, 100 * run.size_share)
+    if run.limits:
+        limits = ", ".join(f"{measure} {limit:,}" for measure, limit in run.limits.items())
+        log.info("budget: %s (device %s)", limits, config.device.name)
+    if config.device.npu_profile is None:
+        return
+    pruned = [op for op in config.space.ops if op not in space_cost.ops]
+    asked = config.training.nas_init_channels
+    if config.training.nas_model_size != "auto" and asked != space_cost.size.init_channels:
+        before = SpaceCost(replace(space_cost.size, init_channels=asked), run.task, space_cost.ops, run.numbers)
+        factor = space_cost.largest("params") / before.largest("params")
+        rounded = f"init_channels {asked} -> {space_cost.size.init_channels}, up to {factor:.1f} times the parameters"
+    else:
+        rounded = "channels as they are"
+    log.info("NPU rules %s: %s; pruned: %s", config.device.npu_profile, rounded, ", ".join(pruned) or "nothing")
+
+
+def _check_fit(run: Run) -> None:
+    """Refuse data that are too short for the network, and limits that no network of the space meets."""
     if not run.config.training.nas_enabled:
         return
-    least = build_size(run.config).total_stride + 1
+    # Two time steps must be left after all strides: BatchNorm cannot normalise a single value.
+    least = run.size.total_stride + 1
     if run.task.length < least:
         raise InputError(
             f"data: the samples have {run.task.length} time steps; the reductions of this network need at least {least}"
         )
+    if run.limits:
+        check_feasible(SpaceCost(run.size, run.task, build_ops(run.config), run.numbers), run.limits)
+
+
+def _cost(run: Run, network: nn.Module) -> dict[str, Any]:
+    """The content of ``cost.json``.
+
+    Raises:
+        BudgetError: if the network exceeds a limit.
+    """
+    task, profile = run.task, run.config.device.npu_profile
+    cost = cost_of(network, task.in_channels, task.length, run.numbers).to_dict()
+    exceeded = [measure for measure, limit in run.limits.items() if cost[measure] > limit]
+    if exceeded:
+        raise BudgetError("this network", run.limits, exceeded, {measure: cost[measure] for measure in exceeded})
+    if run.limits:
+        cost["device"] = run.config.device.name
+        cost["budget"] = {
+            measure: {"limit": limit, "value": cost[measure], "holds": cost[measure] <= limit}
+            for measure, limit in run.limits.items()
+        }
+    if profile is not None:
+        cost["npu_report"] = npu_report(network, task.in_channels, task.length, PROFILES[profile])
+    return cost
 
 
 @contextmanager

@@ -7,9 +7,9 @@ from typing import Any
 
 import lightning as L
 
+from nas_lightning.cost.projection import Projected
 from nas_lightning.files import write_json
 from nas_lightning.search.module import SearchModule
-from nas_lightning.space.genotype import Genotype
 
 
 class GenotypeCallback(L.Callback):
@@ -20,22 +20,23 @@ class GenotypeCallback(L.Callback):
 
     Args:
         history_path: a JSON list with one entry per epoch, rewritten whole each epoch.
-        on_found: called once, after the fit, with the kept genotype; it may start another ``Trainer.fit``.
+        on_found: called once, after the fit, with the kept genotype and its cost; it may start another ``Trainer.fit``.
     """
 
-    def __init__(self, history_path: Path, on_found: Callable[[Genotype, SearchModule, L.Trainer], None]) -> None:
+    def __init__(self, history_path: Path, on_found: Callable[[Projected, SearchModule, L.Trainer], None]) -> None:
         self.history_path, self.on_found = history_path, on_found
         self.history: list[dict[str, Any]] = []
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Append this epoch's genotype."""
-        cells = {kind: [list(node) for node in nodes] for kind, nodes in asdict(_search(pl_module).genotype()).items()}
+        genotype = _search(pl_module).found().genotype
+        cells = {kind: [list(node) for node in nodes] for kind, nodes in asdict(genotype).items()}
         self.history.append({"epoch": trainer.current_epoch, **cells})
         write_json(self.history_path, self.history)
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Hand the last genotype on."""
-        self.on_found(_search(pl_module).genotype(), _search(pl_module), trainer)
+        self.on_found(_search(pl_module).found(), _search(pl_module), trainer)
 
     def state_dict(self) -> dict[str, Any]:
         """The history goes into the checkpoint."""

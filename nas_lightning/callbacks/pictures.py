@@ -29,7 +29,7 @@ class AlphaPictures(L.Callback):
         is_due = (epoch + 1) % self.every_n_epochs == 0 or epoch + 1 == trainer.max_epochs
         if not (is_due and isinstance(pl_module, SearchModule) and isinstance(trainer.logger, TensorBoardLogger)):
             return
-        board, supernet, genotype = trainer.logger.experiment, pl_module.supernet, pl_module.genotype()
+        board, supernet, genotype = trainer.logger.experiment, pl_module.supernet, pl_module.found().genotype
         for kind, alphas in supernet.alphas.items():
             values = alphas.detach().float().cpu().numpy()
             title = f"{kind} cell, epoch {epoch + 1}"

@@ -1,6 +1,8 @@
 """Objects from the configuration; the only place that calls ``hydra.utils.instantiate``."""
 
+import itertools
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from nas_lightning.config.records import Config
+from nas_lightning.cost.exact import MEASURES, Numbers
+from nas_lightning.cost.npu import PROFILES, accelerated_ops, round_channels
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.errors import InputError
 from nas_lightning.search.strategy import Strategy
@@ -30,17 +34,62 @@ def build_strategy(config: Config) -> Strategy:
     return _call("search", config.search)
 
 
+def build_numbers(config: Config) -> Numbers:
+    """How numbers are kept on the device, from the section ``cost``."""
+    return Numbers(**asdict(config.cost))
+
+
+def build_limits(config: Config) -> dict[str, int]:
+    """What the network must not exceed, by measure: the section ``budget``, and a share of the device's memories."""
+    limits = {measure: getattr(config.budget, measure) for measure in MEASURES}
+    for measure in ("flash_bytes", "ram_bytes"):
+        memory = getattr(config.device, measure)
+        if limits[measure] is None and memory is not None:
+            limits[measure] = int(memory * config.budget.fraction)
+    return {measure: limit for measure, limit in limits.items() if limit is not None}
+
+
+def build_ops(config: Config) -> tuple[str, ...]:
+    """The operations, without those that the device's NPU does not accelerate.
+
+    Raises:
+        InputError: if none is left.
+    """
+    ops = tuple(config.space.ops)
+    if config.device.npu_profile is None:
+        return ops
+    kept = accelerated_ops(ops, PROFILES[config.device.npu_profile])
+    if not set(kept) - {"none"}:
+        raise InputError(f"space.ops: the NPU of {config.device.name} accelerates none of {', '.join(ops)}")
+    return kept
+
+
 def build_size(config: Config) -> Size:
-    """The size, from the ``training.nas_*`` keys."""
+    """The size, from the ``training.nas_*`` keys; channels are rounded up if the device has an NPU."""
+    training = config.training
+    return _for_device(config, _size(config, training.nas_layers, training.nas_init_channels))
+
+
+def build_candidates(config: Config) -> list[Size]:
+    """The sizes that ``nas_model_size=auto`` chooses from."""
+    pairs = itertools.product(config.space.auto_layers, config.space.auto_init_channels)
+    return list(dict.fromkeys(_for_device(config, _size(config, *pair)) for pair in pairs))
+
+
+def _size(config: Config, layers: int, init_channels: int) -> Size:
     training = config.training
     return Size(
-        layers=training.nas_layers,
+        layers=layers,
         nodes_per_layer=training.nas_nodes_per_layer,
-        init_channels=training.nas_init_channels,
+        init_channels=init_channels,
         init_channel_multiplier=training.nas_init_channel_multiplier,
         fanout_concat=training.nas_fanout_concat,
         post_reduction_stride=config.space.post_reduction_stride,
     )
+
+
+def _for_device(config: Config, size: Size) -> Size:
+    return size if config.device.npu_profile is None else round_channels(size)
 
 
 def build_reference(config: Config, task: Task) -> ReferenceBlueprint:

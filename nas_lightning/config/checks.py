@@ -3,7 +3,10 @@
 import math
 from typing import Any
 
+from nas_lightning.config.build import build_limits, build_numbers, build_ops
 from nas_lightning.config.records import Config
+from nas_lightning.cost.exact import MEASURES
+from nas_lightning.cost.npu import PROFILES
 from nas_lightning.errors import InputError
 from nas_lightning.kernels.build import why_not_native
 from nas_lightning.kernels.choice import KERNELS
@@ -23,12 +26,15 @@ _AT_LEAST: dict[str, float] = {
     "training.nas_init_channel_multiplier": 1,
     "training.nas_fanout_concat": 1,
     "seed": 0,
+    "target_rounds": 1,
 }
 _LATER = {
-    "target_device": (None, "device cards"),
     "data_processing_feature_extraction.feature_extraction_name": (None, "feature extraction"),
     "compilation.enable": (False, "compilation"),
 }
+
+
+_LIMITS = tuple(f"budget.{measure}" for measure in MEASURES)
 
 
 def check_config(config: Config) -> None:
@@ -46,8 +52,10 @@ def check_config(config: Config) -> None:
     _check_choice("common.task_type", config.common.task_type, TASK_TYPES)
     _check_training(config)
     _check_space(config)
+    _check_device(config)
     if not 0 < config.dataset.val_fraction < 1:
         raise InputError(f"dataset.val_fraction: found {config.dataset.val_fraction}; allowed: between 0 and 1")
+    _check_target(config)
     if not (config.dataset.dataset_name or config.dataset.input_data_path):
         raise InputError("dataset: neither dataset_name nor input_data_path is set; give one of them")
     devices = config.trainer.get("devices", 1)
@@ -79,6 +87,34 @@ def _check_training(config: Config) -> None:
             )
 
 
+def _check_target(config: Config) -> None:
+    if config.target_accuracy is None:
+        return
+    if not 0 < config.target_accuracy <= 1:
+        raise InputError(f"target_accuracy: found {config.target_accuracy}; allowed: more than 0, up to 1")
+    if not (config.training.enable and config.training.nas_enabled):
+        raise InputError("target_accuracy: needs training.enable and training.nas_enabled")
+    if config.training.nas_model_size == "auto":
+        raise InputError("target_accuracy: finds the limit itself; allowed: any nas_model_size but auto")
+
+
+def _check_device(config: Config) -> None:
+    for key in _LIMITS:
+        if (found := _get(config, key)) is not None and found < 1:
+            raise InputError(f"{key}: found {found}; allowed: 1 or more, or null for no limit")
+    if not 0 < config.budget.fraction <= 1:
+        raise InputError(f"budget.fraction: found {config.budget.fraction}; allowed: more than 0, up to 1")
+    for key in ("device.flash_bytes", "device.ram_bytes"):
+        if (found := _get(config, key)) is not None and found < 1:
+            raise InputError(f"{key}: found {found}; allowed: 1 or more, or null if unknown")
+    if config.device.npu_profile is not None:
+        _check_choice("device.npu_profile", config.device.npu_profile, (*PROFILES, "null"))
+    build_numbers(config)
+    build_ops(config)
+    if config.training.nas_model_size == "auto" and config.training.nas_enabled and not build_limits(config):
+        raise InputError("nas_model_size=auto: there is no limit to use; set one of " + ", ".join(_LIMITS))
+
+
 def _check_space(config: Config) -> None:
     ops = config.space.ops
     for op in ops:
@@ -87,6 +123,9 @@ def _check_space(config: Config) -> None:
         raise InputError(f"space.ops: an operation stands twice in {ops}; allowed: each once")
     if not set(ops) - {"none"}:
         raise InputError(f"space.ops: found {ops}; at least one operation besides 'none' is needed")
+    for key, least in (("space.auto_layers", 3), ("space.auto_init_channels", 1)):
+        if not (found := _get(config, key)) or min(found) < least:
+            raise InputError(f"{key}: found {found}; allowed: a list of numbers of {least} or more")
     if config.space.post_reduction_stride not in (1, 2):
         raise InputError(f"space.post_reduction_stride: found {config.space.post_reduction_stride}; allowed: 1 or 2")
 

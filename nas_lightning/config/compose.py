@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from nas_lightning.config.records import Config
+from nas_lightning.config.records import Config, Device
 from nas_lightning.errors import InputError
 
 
@@ -18,6 +18,13 @@ def conf_dir() -> Path:
     package = Path(__file__).resolve().parents[1]
     packaged = package / "conf"
     return packaged if packaged.is_dir() else package.parent / "conf"
+
+
+def device_cards() -> list[Device]:
+    """The cards of the group ``target_device``, by name."""
+    paths = sorted((conf_dir() / "target_device").glob("*.yaml"), key=lambda path: path.stem.lower())
+    cards = [OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Device), OmegaConf.load(p))) for p in paths]
+    return cast(list[Device], cards)
 
 
 def register_records() -> None:

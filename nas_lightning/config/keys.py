@@ -12,10 +12,10 @@ from nas_lightning.config.records import Config
 from nas_lightning.errors import InputError
 
 _GROUP_KEYS = {"training.nas_model_size": "nas_model_size", "common.target_device": "target_device"}
-"""Keys of the guide that pick an option of a group (or, until there are device cards, a key of the root)."""
+"""Keys of the guide that pick an option of a group."""
 
 
-_OWN_GROUPS = ("nas_model_size", "experiment")
+_OWN_GROUPS = ("nas_model_size", "target_device", "experiment")
 """Groups that fill other sections, and have no section of their own."""
 
 

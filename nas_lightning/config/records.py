@@ -68,6 +68,44 @@ class Space:
 
     ops: list[str] = MISSING
     post_reduction_stride: int = MISSING
+    auto_layers: list[int] = MISSING
+    auto_init_channels: list[int] = MISSING
+
+
+@dataclass
+class Device:
+    """``device``: the chip, as a card of the group ``target_device`` gives it; what is unknown is null."""
+
+    name: str = MISSING
+    core: str | None = None
+    clock_mhz: float | None = None
+    flash_bytes: int | None = None
+    ram_bytes: int | None = None
+    npu: str | None = None
+    npu_profile: str | None = None
+    source: str = ""
+    note: str = ""
+
+
+@dataclass
+class Budget:
+    """``budget``: what the network must not exceed; null is no limit."""
+
+    params: int | None = None
+    macs: int | None = None
+    flash_bytes: int | None = None
+    ram_bytes: int | None = None
+    fraction: float = MISSING
+
+
+@dataclass
+class CostSettings:
+    """``cost``: how numbers are kept on the device, and what code is allowed for."""
+
+    weight_bits: int = MISSING
+    activation_bits: int = MISSING
+    code_bytes: int = MISSING
+    code_bytes_per_layer: int = MISSING
 
 
 @dataclass
@@ -75,7 +113,11 @@ class Config:
     """The whole configuration of a run."""
 
     seed: int = MISSING
-    target_device: str | None = None
+    target_accuracy: float | None = None
+    target_rounds: int = MISSING
+    device: Device = field(default_factory=Device)
+    budget: Budget = field(default_factory=Budget)
+    cost: CostSettings = field(default_factory=CostSettings)
     common: Common = field(default_factory=Common)
     dataset: Dataset = field(default_factory=Dataset)
     data_processing_feature_extraction: FeatureExtraction = field(default_factory=FeatureExtraction)

@@ -1,67 +1,55 @@
 """The expected cost of the supernet, differentiable in the op weights."""
 
 from collections.abc import Mapping
-from functools import cache
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from nas_lightning.cost.exact import cost_of
+from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.space.genotype import KINDS
-from nas_lightning.space.ops import OPS, conv_bn_relu
-from nas_lightning.space.size import Size, Task, edges
-from nas_lightning.space.stem import Stem
+from nas_lightning.space.network import num_values
+from nas_lightning.space.size import Size, edges
 
-MEASURES = ("params", "macs")
-"""What can be expected: parameters (memory) or multiply-accumulates (compute)."""
+OpWeights = Mapping[str, Tensor]
 
 
 class ExpectedCost:
-    """Expected parameters or MACs of a supernet, summed over all cells with their true channels and lengths.
+    """Expected costs of a supernet, summed over all cells with their true channels and lengths.
 
-    With op weights w (shape ``[E, O]``) and the exact cost c of every operation on every edge, the expectation is
-    ``fixed + sum_cells sum_edges live(target) * sum_ops w * c``: stem, 1x1 convolutions and head are ``fixed``, and
-    ``live(node)`` is how surely a node reaches the cell's output: 1 for the concatenated ones, and
+    With op weights w (shape ``[E, O]``) and the exact cost c of every operation on every edge, the expectation of an
+    additive measure is ``fixed + sum_edges live(target) * sum_ops w * c``: stem, 1x1 convolutions and head are
+    ``fixed``, and ``live(node)`` is how surely a node reaches the cell's output: 1 for the concatenated ones, and
     ``1 - prod(1 - live(later) * (1 - w_none))`` over the edges that read it for the others. With one-hot op weights
     (one operation into each node, ``none`` elsewhere) this equals the exact cost of the network of that genotype.
 
+    Peak RAM is not a sum. Its smooth form looks at one moment of each cell, the concatenation, when the concatenated
+    values and their copy lie in memory: ``(num_concat + sum over concatenated nodes of 1 - a) * C * L`` where a is the
+    share of the identity in the op weights that lead into a node, because an identity needs no memory of its own. The
+    largest over all cells and the parts that every network has is taken by a log-sum-exp of the logarithms, that is the
+    p-norm with p = 16: above the largest, by at most a factor of (number of parts) ** (1 / 16).
+
     Args:
-        size: the outline.
-        task: input channels, length and classes.
-        ops: names of the O columns.
-        measure: ``"params"`` or ``"macs"``.
+        space_cost: of the size, the task and the operations.
+        measure: what a search without limits makes cheaper, ``"params"`` or ``"macs"``.
+        limits: by measure, what the network found must not exceed.
     """
 
-    def __init__(self, size: Size, task: Task, ops: tuple[str, ...], measure: str) -> None:
-        self.size, self.ops, self.measure = size, ops, measure
-        tables = {kind: torch.zeros(size.num_edges, len(ops), dtype=torch.float64) for kind in KINDS}
-        fixed = _cost(Stem(task.in_channels, size.stem_channels, True), task.in_channels, task.length, measure)
-        length = task.length
-        for cell in size.plan():
-            preprocess = conv_bn_relu(cell.in_channels, cell.channels, 1, cell.in_stride, True)
-            fixed += _cost(preprocess, cell.in_channels, length, measure)
-            length = -(-length // cell.in_stride)
-            length_out = -(-length // 2) if cell.is_reduction else length
-            for row, (source, _) in enumerate(edges(size.nodes_per_layer)):
-                strided = cell.is_reduction and source == 0
-                length_in, stride = (length, 2) if strided else (length_out, 1)
-                for column, op in enumerate(ops):
-                    tables[cell.kind][row, column] += _op_cost(op, cell.channels, length_in, stride, measure)
-            length = length_out
-        fixed += _cost(nn.Linear(size.out_channels, task.num_classes), 1, size.out_channels, measure)
-        self.tables, self.fixed = tables, fixed
+    def __init__(self, space_cost: SpaceCost, measure: str = "params", limits: Mapping[str, int] | None = None) -> None:
+        self.space_cost, self.size, self.ops = space_cost, space_cost.size, space_cost.ops
+        self.measure, self.limits = measure, dict(limits or {})
+        self._into = _incidence(self.size)
+        self._values = {kind: self._value_masks(is_reduction=kind == "reduce") for kind in KINDS}
 
-    @property
-    def largest(self) -> float:
-        """Cost when every edge takes its dearest operation: the scale of the penalty."""
-        return self.fixed + sum(float(table.amax(1).sum()) for table in self.tables.values())
+    def __call__(self, op_weights: OpWeights, measure: str) -> Tensor:
+        """The expectation (a scalar) of one measure for ``[E, O]`` op weights per kind of cell."""
+        if measure == "ram_bytes":
+            return self._ram(op_weights)
+        tables = self.space_cost.tables[measure]
+        sums = [self._of_kind(tables[kind], op_weights[kind]) for kind in KINDS]
+        return self.space_cost.fixed[measure] + torch.stack(sums).sum()
 
-    def __call__(self, op_weights: Mapping[str, Tensor]) -> Tensor:
-        """Expected cost (a scalar) for ``[E, O]`` op weights per kind of cell."""
-        return self.fixed + torch.stack([self._of_kind(kind, op_weights[kind]) for kind in KINDS]).sum()
-
-    def _of_kind(self, kind: str, weights: Tensor) -> Tensor:
-        per_edge = (weights * self.tables[kind].to(weights.dtype).to(weights.device)).sum(1)
+    def _of_kind(self, table: Tensor, weights: Tensor) -> Tensor:
+        per_edge = (weights * table.to(weights.dtype).to(weights.device)).sum(1)
         return (per_edge * self._live(weights)).sum()
 
     def _live(self, weights: Tensor) -> Tensor:
@@ -78,11 +66,35 @@ class ExpectedCost:
             live[node] = weights.new_ones(()) if node > num_nodes - self.size.fanout_concat else 1 - unread
         return torch.stack([live[target] for _, target in rows])
 
+    def _ram(self, op_weights: OpWeights) -> Tensor:
+        values = {kind: self._num_values(kind, op_weights[kind]) for kind in KINDS}
+        peaks = [op_weights["normal"].new_tensor(float(self.space_cost.fixed_ram_bytes))]
+        for plan, (_, length) in self.space_cost.cells:
+            node_bytes = self.space_cost.numbers.activation_bytes(plan.channels * length)
+            peaks.append((self.size.fanout_concat + values[plan.kind]) * node_bytes)
+        return (torch.stack(peaks).log() * 16).logsumexp(0).div(16).exp()
 
-def _cost(module: nn.Module, in_channels: int, length: int, measure: str) -> int:
-    return getattr(cost_of(module, in_channels, length), measure)
+    def _num_values(self, kind: str, weights: Tensor) -> Tensor:
+        """How many of the concatenated nodes have a value of their own."""
+        own, built = (mask.to(weights.dtype).to(weights.device) for mask in self._values[kind])
+        into = self._into.to(weights.dtype).to(weights.device)
+        share = (into @ (weights * own).sum(1)) / (into @ (weights * built).sum(1)).clamp(min=1e-12)  # [nodes]
+        return share[-self.size.fanout_concat :].sum()
+
+    def _value_masks(self, is_reduction: bool) -> tuple[Tensor, Tensor]:
+        """Where in ``[E, O]`` a choice makes a value, and where it is built at all."""
+        own, built = torch.zeros(2, self.size.num_edges, len(self.ops))
+        for row, (source, _) in enumerate(edges(self.size.nodes_per_layer)):
+            for column, op in enumerate(self.ops):
+                if op != "none":
+                    built[row, column] = 1
+                    own[row, column] = num_values(op, 2 if is_reduction and source == 0 else 1) > 0
+        return own, built
 
 
-@cache
-def _op_cost(op: str, channels: int, length: int, stride: int, measure: str) -> int:
-    return 0 if op == "none" else _cost(OPS[op](channels, stride, True), channels, length, measure)
+def _incidence(size: Size) -> Tensor:
+    """``[nodes, E]``: which edges lead into each node."""
+    found = torch.zeros(size.nodes_per_layer, size.num_edges)
+    for row, (_, target) in enumerate(edges(size.nodes_per_layer)):
+        found[target - 1, row] = 1
+    return found

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
-from nas_lightning.space.genotype import KINDS, Genotype
+from nas_lightning.space.genotype import KINDS, Genotype, live_nodes
 from nas_lightning.space.size import edges
 
 _OP_COLORS = {"skip": "#7f7f7f", "avg": "#2ca02c", "max": "#2ca02c", "conv": "#1f77b4"}
@@ -60,6 +60,19 @@ def confusion_picture(counts: np.ndarray, class_names: Sequence[str], split: str
     return figure
 
 
+def tradeoff_picture(points: Sequence[tuple[int, float]], measure: str, target: float) -> Figure:
+    """Accuracy on ``val`` against a cost: one trained network a point, numbered in the order of the rounds."""
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    for number, (cost, accuracy) in enumerate(points):
+        axes.plot(cost, accuracy, "o", color="#1f77b4" if accuracy >= target else "#d62728")
+        axes.annotate(str(number), (cost, accuracy), xytext=(4, 4), textcoords="offset points", fontsize=8)
+    axes.axhline(target, linestyle="--", color="#7f7f7f", label=f"target {target:g}")
+    axes.set(xscale="log", xlabel=measure, ylabel="accuracy on val")
+    axes.legend()
+    return figure
+
+
 def _label_axes(axes: Axes, rows: Sequence[str], columns: Sequence[str]) -> None:
     axes.set_yticks(range(len(rows)), rows)
     axes.set_xticks(range(len(columns)), columns, rotation=30, ha="right")
@@ -77,7 +90,7 @@ def _print_values(
 def _draw_cell(axes: Axes, genotype: Genotype, kind: str, fanout_concat: int) -> None:
     nodes = genotype.cell(kind)
     place = _places(nodes)
-    live = genotype.live_nodes(kind, fanout_concat)
+    live = live_nodes(genotype.cell(kind), fanout_concat)
     out_x = max(x for x, _ in place.values()) + 1
     middle = sum(y for _, y in place.values()) / len(place)
     for node, (op, source) in enumerate(nodes, start=1):

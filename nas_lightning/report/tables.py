@@ -2,11 +2,12 @@
 
 import csv
 import io
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from nas_lightning.files import has_ended, read_json, write_text
 from nas_lightning.space.genotype import KINDS
@@ -29,14 +30,33 @@ def print_summary(folder: Path, blueprint: dict[str, Any], metrics: dict[str, An
             figures = metrics[split]
             table.add_row(f"{split} accuracy", f"{figures['accuracy']:.4f}   macro F1 {figures['macro_f1']:.4f}")
     table.add_row(
-        "cost", f"{cost['params']:,} parameters, {cost['macs']:,} MACs, {cost['ram_bytes']:,} bytes of RAM (float32)"
+        "cost",
+        f"{cost['params']:,} parameters, {cost['macs']:,} MACs, {cost['flash_bytes']:,} bytes of flash, "
+        f"{cost['ram_bytes']:,} of RAM ({cost['weight_bits']}-bit weights, {cost['activation_bits']}-bit activations)",
     )
+    if "budget" in cost:
+        shares = [f"{measure} {b['value'] / b['limit']:.0%} of {b['limit']:,}" for measure, b in cost["budget"].items()]
+        table.add_row("budget", ", ".join(shares))
+    if "npu_report" in cost:
+        accelerated = sum(row["accelerated"] for row in cost["npu_report"])
+        table.add_row("NPU", f"{accelerated} of {len(cost['npu_report'])} layers accelerated; the rest: cost.json")
     table.add_row(
         "seconds",
         ", ".join(f"{stage} {metrics[stage]['seconds']:.0f}" for stage in ("search", "training") if stage in metrics),
     )
     table.add_row("files", str(folder))
     table.add_row("next", f"tensorboard --logdir {folder}")
+    Console().print(table)
+
+
+def print_devices(cards: Iterable[Any]) -> None:
+    """Print the device cards: memories, clock, core, NPU, and where each value is from."""
+    table = Table(Column("device", no_wrap=True), "core", "MHz", "flash KB", "RAM KB", "NPU", "NPU rules", "source")
+    for card in cards:
+        memories = ["-" if size is None else f"{size / 1024:,.0f}" for size in (card.flash_bytes, card.ram_bytes)]
+        clock = "-" if card.clock_mhz is None else f"{card.clock_mhz:g}"
+        text = ". ".join(part for part in (card.source, card.note) if part)
+        table.add_row(card.name, card.core or "-", clock, *memories, card.npu or "-", card.npu_profile or "-", text)
     Console().print(table)
 
 
@@ -58,15 +78,20 @@ def run_row(folder: Path) -> dict[str, Any] | None:
     }
 
 
+def csv_text(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
+    """Rows as comma-separated values with a header; None is an empty field."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
 def write_sweep_table(sweep_folder: Path) -> list[dict[str, Any]]:
     """Write ``table.csv`` and ``table.md`` of the finished runs of a sweep, print the table, and return its rows."""
     folders = sorted((p for p in sweep_folder.iterdir() if p.is_dir()), key=lambda p: (len(p.name), p.name))
     rows = [row for folder in folders if (row := run_row(folder)) is not None]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(sweep_folder / "table.csv", text.getvalue())
+    write_text(sweep_folder / "table.csv", csv_text(COLUMNS, rows))
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     lines += ["| " + " | ".join(str(row[column]) for column in COLUMNS) + " |" for row in rows]
     write_text(sweep_folder / "table.md", "\n".join(lines) + "\n")

@@ -10,10 +10,11 @@ from lightning.pytorch.utilities.combined_loader import CombinedLoader
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
+from nas_lightning.cost.exact import MEASURES
 from nas_lightning.cost.expected import ExpectedCost
+from nas_lightning.cost.projection import Projected, project
 from nas_lightning.search.arch_step import Batch, first_order_loss, unrolled_loss
 from nas_lightning.search.strategy import Strategy
-from nas_lightning.space.genotype import Genotype, derive
 from nas_lightning.space.supernet import Supernet
 
 
@@ -23,7 +24,7 @@ class SearchModule(L.LightningModule):
     Args:
         supernet: its ``alphas`` get their own optimizer, all other parameters are weights.
         strategy: the choices of the search.
-        expected_cost: what the penalties weigh.
+        expected_cost: what the penalties weigh, and the limits that the network found must meet.
     """
 
     automatic_optimization = False
@@ -95,7 +96,8 @@ class SearchModule(L.LightningModule):
         self.log("search/lr_weights", weight_optimizer.param_groups[0]["lr"])
         self.log("search/lr_alphas", alpha_optimizer.param_groups[0]["lr"])
         op_weights = self.op_weights()
-        self.log(f"search/expected_{self.expected_cost.measure}", self.expected_cost(op_weights).float())
+        for measure in MEASURES:
+            self.log(f"search/expected_{measure}", self.expected_cost(op_weights, measure).float())
         for kind, weights in op_weights.items():
             self.log(f"search/entropy_{kind}", torch.special.entr(weights).sum(1).mean())
         cast(LRScheduler, self.lr_schedulers()).step()
@@ -105,9 +107,13 @@ class SearchModule(L.LightningModule):
         with torch.no_grad():
             return self.strategy.op_weights(dict(self.supernet.alphas.items()))
 
-    def genotype(self) -> Genotype:
-        """What the present op weights describe."""
-        return derive(self.op_weights(), self.supernet.op_names, self.supernet.size.nodes_per_layer)
+    def found(self) -> Projected:
+        """What the present op weights describe, within the limits.
+
+        Raises:
+            BudgetError: if no network of the space meets them.
+        """
+        return project(self.op_weights(), self.expected_cost.space_cost, self.expected_cost.limits)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the count of steps."""

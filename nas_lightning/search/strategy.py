@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from nas_lightning.cost.expected import ExpectedCost
+from nas_lightning.cost.expected import ExpectedCost, OpWeights
+from nas_lightning.cost.tables import ADDITIVE
 from nas_lightning.errors import InputError
+from nas_lightning.space.genotype import derive, one_hot
 
-OpWeights = Mapping[str, Tensor]
 Penalty = Callable[[OpWeights, ExpectedCost], Tensor]
 
 
@@ -27,18 +28,78 @@ class Softmax:
 class CostPenalty:
     """``weight`` times the expected cost, as a share of the dearest network of the supernet.
 
+    It weighs what ``training.nas_optimization_mode`` names, unless the budget limits that: then ``BudgetPull`` does.
+
     Raises:
         InputError: for a negative weight.
     """
 
     def __init__(self, weight: float) -> None:
-        if weight < 0:
-            raise InputError(f"search.penalties.cost.weight: found {weight}; allowed: 0 or more")
-        self.weight = weight
+        self.weight = _not_negative("search.penalties.cost.weight", weight)
 
     def __call__(self, op_weights: OpWeights, expected_cost: ExpectedCost) -> Tensor:
         """The penalty, a scalar."""
-        return self.weight * expected_cost(op_weights) / expected_cost.largest
+        measure = expected_cost.measure
+        if measure in expected_cost.limits:
+            return torch.zeros(())
+        return self.weight * expected_cost(op_weights, measure) / expected_cost.space_cost.largest(measure)
+
+
+class BudgetPull:
+    """A pull to the limits from both sides: ``weight * abs(max_m(cost_m / limit_m) - 1)``.
+
+    As the absolute reward of TuNAS (arXiv 2008.06120, section 3.1), with two changes. The cost is that of the network
+    which the op weights describe now, and its gradient that of the expected cost (a straight-through estimate), because
+    the expectation of a soft mixture says little about the network that is derived from it. And of several limits
+    the one that is used most counts, so that they do not pull against each other. Limits on parameters, MACs and flash.
+
+    Raises:
+        InputError: for a negative weight.
+    """
+
+    def __init__(self, weight: float) -> None:
+        self.weight = _not_negative("search.penalties.budget.weight", weight)
+
+    def __call__(self, op_weights: OpWeights, expected_cost: ExpectedCost) -> Tensor:
+        """The penalty, a scalar; zero without limits."""
+        limits = {measure: limit for measure, limit in expected_cost.limits.items() if measure in ADDITIVE}
+        if not limits:
+            return torch.zeros(())
+        weights = _straight_through(op_weights, expected_cost)
+        shares = [expected_cost(weights, measure) / limit for measure, limit in limits.items()]
+        return self.weight * (torch.stack(shares).max() - 1).abs()
+
+
+class RamPenalty:
+    """``weight`` times the share by which the smooth peak RAM exceeds its limit; nothing below it, and without one.
+
+    Raises:
+        InputError: for a negative weight.
+    """
+
+    def __init__(self, weight: float) -> None:
+        self.weight = _not_negative("search.penalties.ram.weight", weight)
+
+    def __call__(self, op_weights: OpWeights, expected_cost: ExpectedCost) -> Tensor:
+        """The penalty, a scalar."""
+        limit = expected_cost.limits.get("ram_bytes")
+        if limit is None:
+            return torch.zeros(())
+        weights = _straight_through(op_weights, expected_cost)
+        return self.weight * (expected_cost(weights, "ram_bytes") / limit - 1).relu()
+
+
+def _not_negative(key: str, weight: float) -> float:
+    if weight < 0:
+        raise InputError(f"{key}: found {weight}; allowed: 0 or more")
+    return weight
+
+
+def _straight_through(op_weights: OpWeights, expected_cost: ExpectedCost) -> dict[str, Tensor]:
+    """Op weights with the values of the network that they describe now, and the gradient of their own."""
+    genotype = derive(op_weights, expected_cost.ops, expected_cost.size.nodes_per_layer)
+    hard = one_hot(genotype, expected_cost.ops)
+    return {kind: hard[kind].to(w.device, w.dtype) + w - w.detach() for kind, w in op_weights.items()}
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from nas_lightning.errors import InputError
@@ -51,14 +52,15 @@ class Genotype:
         """The nodes of one kind of cell, ``"normal"`` or ``"reduce"``."""
         return self.normal if kind == "normal" else self.reduce
 
-    def live_nodes(self, kind: str, fanout_concat: int) -> set[int]:
-        """Nodes whose value reaches the cell's output; the others are not built."""
-        live: set[int] = set()
-        for node in range(self.num_nodes, 0, -1):
-            read = any(source == node and later in live for later, (_, source) in enumerate(self.cell(kind), start=1))
-            if read or node > self.num_nodes - fanout_concat:
-                live.add(node)
-        return live
+
+def live_nodes(cell: Sequence[tuple[str, int]], fanout_concat: int) -> set[int]:
+    """Nodes whose value reaches the output of a cell of ``(operation, source)``; the others are not built."""
+    live: set[int] = set()
+    for node in range(len(cell), 0, -1):
+        read = any(source == node and later in live for later, (_, source) in enumerate(cell, start=1))
+        if read or node > len(cell) - fanout_concat:
+            live.add(node)
+    return live
 
 
 def derive(op_weights: Mapping[str, Tensor], ops: Sequence[str], num_nodes: int) -> Genotype:
@@ -81,3 +83,19 @@ def derive(op_weights: Mapping[str, Tensor], ops: Sequence[str], num_nodes: int)
         kind: tuple(strongest(op_weights[kind].detach(), node) for node in range(1, num_nodes + 1)) for kind in KINDS
     }
     return Genotype(cells["normal"], cells["reduce"])
+
+
+def one_hot(genotype: Genotype, ops: Sequence[str]) -> dict[str, Tensor]:
+    """Op weights ``[E, O]`` per kind of cell: 1 at what the genotype keeps, and at ``none`` on all other edges."""
+    rows = edges(genotype.num_nodes)
+    found = {}
+    for kind in KINDS:
+        weights = torch.zeros(len(rows), len(ops))
+        if "none" in ops:
+            weights[:, ops.index("none")] = 1
+        for node, (op, source) in enumerate(genotype.cell(kind), start=1):
+            row = rows.index((source, node))
+            weights[row] = 0
+            weights[row, ops.index(op)] = 1
+        found[kind] = weights
+    return found

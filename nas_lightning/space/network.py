@@ -2,26 +2,38 @@
 
 import itertools
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 from torch import Tensor, nn
 
-from nas_lightning.space.genotype import Genotype
+from nas_lightning.space.genotype import Genotype, live_nodes
 from nas_lightning.space.ops import OPS, conv_bn_relu
+from nas_lightning.space.order import CellGraph, best_order
 from nas_lightning.space.size import CellPlan, Size, Task
 from nas_lightning.space.stem import Stem
 
 
 class Cell(nn.Module):
-    """One fixed cell: ``[B, in_channels, L]`` to ``[B, channels * fanout_concat, L_out]``."""
+    """One fixed cell: ``[B, in_channels, L]`` to ``[B, channels * fanout_concat, L_out]``.
 
-    def __init__(self, plan: CellPlan, size: Size, genotype: Genotype) -> None:
+    Args:
+        plan: its place in the network.
+        size: the outline.
+        genotype: what each node computes.
+        lengths: time steps of node 0 and of the other nodes; they decide the order of the nodes, which is the one with
+            the smallest peak of memory.
+    """
+
+    def __init__(self, plan: CellPlan, size: Size, genotype: Genotype, lengths: tuple[int, int]) -> None:
         super().__init__()
         self.sources = [source for _, source in genotype.cell(plan.kind)]
         self.concat = range(genotype.num_nodes - size.fanout_concat + 1, genotype.num_nodes + 1)
         self.preprocess = conv_bn_relu(plan.in_channels, plan.channels, 1, plan.in_stride, affine=True)
+        graph = cell_graph(genotype.cell(plan.kind), size.fanout_concat, plan.is_reduction)
+        _, order = best_order(graph, *(plan.channels * length for length in lengths))
         self.nodes = nn.ModuleDict()
-        for node in sorted(genotype.live_nodes(plan.kind, size.fanout_concat)):
+        for node in order:
             op, source = genotype.cell(plan.kind)[node - 1]
             self.nodes[str(node)] = OPS[op](plan.channels, 2 if plan.is_reduction and source == 0 else 1, True)
 
@@ -32,6 +44,23 @@ class Cell(nn.Module):
             node = int(name)
             values[node] = op(values[self.sources[node - 1]])
         return torch.cat([values[node] for node in self.concat], dim=1)
+
+
+def cell_graph(cell: Sequence[tuple[str, int]], fanout_concat: int, is_reduction: bool) -> CellGraph:
+    """What decides the memory of a cell of ``(operation, source)`` for nodes 1 to n."""
+    live = live_nodes(cell, fanout_concat)
+    counts = tuple(
+        num_values(op, 2 if is_reduction and source == 0 else 1) if node in live else None
+        for node, (op, source) in enumerate(cell, start=1)
+    )
+    return CellGraph(tuple(source for _, source in cell), counts, fanout_concat)
+
+
+@cache
+def num_values(op: str, stride: int) -> int:
+    """How many values an operation makes one after the other: none for the identity, one for each convolution."""
+    module = OPS[op](1, stride, True)
+    return 0 if isinstance(module, nn.Identity) else max(1, sum(isinstance(m, nn.Conv1d) for m in module.modules()))
 
 
 class Network(nn.Module):
@@ -46,7 +75,8 @@ class Network(nn.Module):
     def __init__(self, genotype: Genotype, size: Size, task: Task) -> None:
         super().__init__()
         self.stem = Stem(task.in_channels, size.stem_channels, affine=True)
-        self.cells = nn.Sequential(*(Cell(plan, size, genotype) for plan in size.plan()))
+        cells = zip(size.plan(), size.lengths(task.length), strict=True)
+        self.cells = nn.Sequential(*(Cell(plan, size, genotype, lengths) for plan, lengths in cells))
         self.head = nn.Linear(size.out_channels, task.num_classes)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ class Size:
     @property
     def total_stride(self) -> int:
         """By how much the network divides the input length, rounding up."""
-        return math.prod(2 if cell.is_reduction else cell.in_stride for cell in self.plan())
+        return math.prod(cell.in_stride * (2 if cell.is_reduction else 1) for cell in self.plan())
 
     def plan(self) -> list["CellPlan"]:
         """One entry per cell, in order.
@@ -52,6 +52,19 @@ class Size:
         [1, 2, 4]
         """
         return list(_plan(self))
+
+    def lengths(self, length: int) -> list[tuple[int, int]]:
+        """For each cell the time steps of node 0 and of its other nodes, for an input of ``length``.
+
+        >>> Size(3, 4, 1, 3, 4).lengths(9)
+        [(9, 9), (9, 5), (5, 3)]
+        """
+        found = []
+        for cell in self.plan():
+            length_in = math.ceil(length / cell.in_stride)
+            length = math.ceil(length_in / 2) if cell.is_reduction else length_in
+            found.append((length_in, length))
+        return found
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,19 @@
 
 import pytest
 
-from nas_lightning.config.build import build_data, build_optimizers, build_reference, build_strategy, build_trainer
+from nas_lightning.config.build import (
+    build_data,
+    build_limits,
+    build_ops,
+    build_optimizers,
+    build_reference,
+    build_size,
+    build_strategy,
+    build_trainer,
+)
 from nas_lightning.config.checks import check_config
-from nas_lightning.config.compose import compose_config, conf_dir
+from nas_lightning.config.compose import compose_config, conf_dir, device_cards
+from nas_lightning.cost.npu import PROFILES
 from nas_lightning.space.size import Task
 
 OPTIONS = [f"{path.parent.name}={path.stem}" for path in sorted(conf_dir().glob("*/*.yaml"))]
@@ -19,7 +29,8 @@ SIZES = {
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes_and_builds(option, tmp_path):
-    config = compose_config([option])
+    needed = ["budget.params=400"] if option == "nas_model_size=auto" else []
+    config = compose_config([option, *needed])
     check_config(config)
     build_data(config)
     strategy = build_strategy(config)
@@ -29,7 +40,7 @@ def test_every_option_composes_and_builds(option, tmp_path):
 
 
 def test_the_sizes_are_those_of_the_guide():
-    assert {option.partition("=")[2] for option in OPTIONS if option.startswith("nas_model_size")} == set(SIZES)
+    assert {option.partition("=")[2] for option in OPTIONS if option.startswith("nas_model_size")} == {*SIZES, "auto"}
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -43,6 +54,48 @@ def test_a_size_fills_the_keys_of_training(name):
         t.nas_fanout_concat,
     )
     assert (t.nas_model_size, found) == (name, SIZES[name])
+
+
+CARDS = device_cards()
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
+def test_a_card_is_named_as_its_file_and_says_where_it_is_from(card):
+    config = compose_config([f"target_device={card.name}"])
+    assert config.device == card
+    if card.name == "none":
+        assert build_limits(config) == {}
+        return
+    assert card.source
+    assert card.core
+    expected = {m: getattr(card, m) // 2 for m in ("flash_bytes", "ram_bytes") if getattr(card, m)}
+    assert build_limits(config) == expected
+    assert (card.npu == "hard") == (card.npu_profile in PROFILES)
+
+
+def test_the_devices_of_the_guide_are_there():
+    names = {card.name for card in CARDS}
+    assert names > {
+        *("F28P55", "F28P65", "F2837", "F28003", "F28004", "F280013", "F280015", "F29H85", "MSPM0G3507", "MSPM0G3519"),
+        *("MSPM0G5187", "MSPM33C32", "MSPM33C34", "AM13E2", "AM263", "AM263P", "AM261", "CC2755", "CC1352", "CC1354"),
+        *("CC35X1", "cortex_m0plus", "cortex_m4", "cortex_m7", "cortex_m33", "none"),
+    }
+
+
+def test_limits_come_from_the_budget_then_the_share_of_the_device():
+    card = ["target_device=MSPM0G3507"]
+    assert build_limits(compose_config([*card, "budget.fraction=0.25"])) == {"flash_bytes": 32768, "ram_bytes": 8192}
+    limits = build_limits(compose_config([*card, "budget.flash_bytes=1000", "budget.macs=7"]))
+    assert limits == {"macs": 7, "flash_bytes": 1000, "ram_bytes": 16384}
+
+
+def test_an_npu_prunes_operations_and_rounds_channels():
+    ops = "space.ops=[none,conv_bn_relu_3x1,dil_conv_3x1]"
+    with_npu, without = compose_config(["target_device=F28P55", ops]), compose_config(["target_device=F28P65", ops])
+    assert build_ops(with_npu) == ("none", "conv_bn_relu_3x1")
+    assert build_ops(without) == ("none", "conv_bn_relu_3x1", "dil_conv_3x1")
+    assert (build_size(with_npu).init_channels, build_size(without).init_channels) == (4, 1)
+    assert build_size(compose_config(["target_device=F28P55", "device.npu_profile=null"])).init_channels == 1
 
 
 def test_a_size_can_be_customized_key_by_key():

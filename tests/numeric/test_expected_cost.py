@@ -1,57 +1,66 @@
-"""The expected cost against the exact one, and its gradients."""
+"""The expected costs against the exact ones, and their gradients."""
+
+import random
 
 import pytest
 import torch
+from random_networks import ALL_OPS, random_genotype, random_size, random_task
 
-from nas_lightning.cost.exact import cost_of
-from nas_lightning.cost.expected import MEASURES, ExpectedCost
-from nas_lightning.space.genotype import KINDS, Genotype
+from nas_lightning.cost.exact import MEASURES, Numbers, cost_of
+from nas_lightning.cost.expected import ExpectedCost
+from nas_lightning.cost.tables import ADDITIVE, SpaceCost
+from nas_lightning.space.genotype import KINDS, Genotype, one_hot
 from nas_lightning.space.network import Network
-from nas_lightning.space.ops import DEFAULT_OPS, OPS
-from nas_lightning.space.size import Size, Task, edges
-
-ALL_OPS = tuple(OPS)
+from nas_lightning.space.ops import DEFAULT_OPS
+from nas_lightning.space.size import Size, Task
 
 
-def random_genotype(generator, num_nodes):
-    def cell():
-        return tuple(
-            (ALL_OPS[1 + int(torch.randint(len(ALL_OPS) - 1, (), generator=generator))],
-             int(torch.randint(node, (), generator=generator)))
-            for node in range(1, num_nodes + 1)
-        )  # fmt: skip
-
-    return Genotype(cell(), cell())
+def double(op_weights):
+    return {kind: w.double() for kind, w in op_weights.items()}
 
 
-def one_hot(genotype):
-    weights = {}
-    for kind in KINDS:
-        rows = edges(genotype.num_nodes)
-        weights[kind] = torch.zeros(len(rows), len(ALL_OPS), dtype=torch.float64)
-        weights[kind][:, 0] = 1
-        for node, (op, source) in enumerate(genotype.cell(kind), start=1):
-            weights[kind][rows.index((source, node))] = 0
-            weights[kind][rows.index((source, node)), ALL_OPS.index(op)] = 1
-    return weights
+@pytest.mark.parametrize("seed", range(20))
+def test_tables_and_expectations_equal_the_exact_cost_of_a_network(seed):
+    rng = random.Random(seed)
+    size, task = random_size(rng), random_task(rng)
+    genotype = random_genotype(rng, size.nodes_per_layer)
+    numbers = Numbers(rng.choice([8, 16, 32]), rng.choice([8, 16, 32]))
+    exact = cost_of(Network(genotype, size, task), task.in_channels, task.length, numbers)
+    space_cost = SpaceCost(size, task, ALL_OPS, numbers)
+    assert space_cost.of(genotype) == {measure: getattr(exact, measure) for measure in MEASURES}
+    expected, weights = ExpectedCost(space_cost), double(one_hot(genotype, ALL_OPS))
+    assert {m: float(expected(weights, m)) for m in ADDITIVE} == {m: getattr(exact, m) for m in ADDITIVE}
 
 
-@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("op", [op for op in ALL_OPS if op != "none"])
+@pytest.mark.parametrize(("preset", "length"), [("s", 32), ("m", 57), ("l", 64), ("xl", 31), ("xxl", 48)])
+def test_every_operation_of_every_size_is_expected_at_its_exact_cost(op, preset, length):
+    from nas_lightning.config.build import build_size
+    from nas_lightning.config.compose import compose_config
+
+    size, task = build_size(compose_config([f"nas_model_size={preset}"])), Task(1, length, 4)
+    cell = tuple((op, node // 2) for node in range(size.nodes_per_layer))
+    genotype = Genotype(cell, cell)
+    exact = cost_of(Network(genotype, size, task), 1, length)
+    expected, weights = ExpectedCost(SpaceCost(size, task, ALL_OPS)), double(one_hot(genotype, ALL_OPS))
+    assert {m: float(expected(weights, m)) for m in ADDITIVE} == {m: getattr(exact, m) for m in ADDITIVE}
+
+
 @pytest.mark.parametrize("seed", range(10))
-def test_expected_equals_exact_at_one_hot(seed, measure):
-    generator = torch.Generator().manual_seed(seed)
-    fanout = 1 + seed % 4
-    size = Size(3 + seed, 4, 1 + seed % 3, 3, fanout, post_reduction_stride=1 + seed % 2)
-    task = Task(2, 40 + seed, 5)
-    genotype = random_genotype(generator, 4)
-    exact = getattr(cost_of(Network(genotype, size, task), task.in_channels, task.length), measure)
-    assert float(ExpectedCost(size, task, ALL_OPS, measure)(one_hot(genotype))) == exact
+def test_smooth_ram_is_near_the_peak_of_a_network(seed):
+    """It looks at the concatenations alone, and a p-norm lies above the largest by its number of terms at most."""
+    rng = random.Random(seed)
+    size, task = random_size(rng), random_task(rng)
+    genotype = random_genotype(rng, size.nodes_per_layer)
+    space_cost = SpaceCost(size, task, ALL_OPS)
+    smooth = float(ExpectedCost(space_cost)(double(one_hot(genotype, ALL_OPS)), "ram_bytes"))
+    assert 0.55 * space_cost.of(genotype)["ram_bytes"] < smooth < 1.25 * space_cost.of(genotype)["ram_bytes"]
 
 
 def gradients(measure, size, task):
     alphas = {kind: torch.zeros(size.num_edges, 7, dtype=torch.float64, requires_grad=True) for kind in KINDS}
-    expected = ExpectedCost(size, task, DEFAULT_OPS, measure)
-    expected({kind: a.softmax(-1) for kind, a in alphas.items()}).backward()
+    expected = ExpectedCost(SpaceCost(size, task, DEFAULT_OPS))
+    expected({kind: a.softmax(-1) for kind, a in alphas.items()}, measure).backward()
     return {kind: a.grad for kind, a in alphas.items()}
 
 
@@ -63,32 +72,39 @@ def test_memory_and_compute_have_different_gradients():
     assert abs(ratio[0] / ratio[1] - 1) > 0.05
 
 
+def test_ram_is_lowered_by_the_identity():
+    gradient = gradients("ram_bytes", Size(3, 3, 2, 3, 3), Task(1, 64, 2))["normal"]
+    skip = DEFAULT_OPS.index("skip_connect")
+    assert (gradient[:, skip] < 0).all()
+    assert (gradient[:, skip + 1 :] > 0).all()
+
+
 def test_macs_grow_with_the_length_and_parameters_do_not():
     size = Size(3, 2, 2, 3, 2)
     largest = {
-        (measure, length): ExpectedCost(size, Task(1, length, 2), DEFAULT_OPS, measure).largest
-        for measure in MEASURES
+        (measure, length): SpaceCost(size, Task(1, length, 2), DEFAULT_OPS).largest(measure)
+        for measure in ("params", "macs")
         for length in (32, 64)
     }
     assert largest["params", 32] == largest["params", 64]
     assert largest["macs", 64] > 1.9 * largest["macs", 32]
 
 
-def test_the_gradient_agrees_with_finite_differences():
-    expected = ExpectedCost(Size(3, 3, 1, 3, 2), Task(1, 16, 2), DEFAULT_OPS, "macs")
+@pytest.mark.parametrize("measure", MEASURES)
+def test_the_gradient_agrees_with_finite_differences(measure):
+    expected = ExpectedCost(SpaceCost(Size(3, 3, 1, 3, 2), Task(1, 16, 2), DEFAULT_OPS))
     raw = torch.randn(2, 6, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
 
     def cost(alphas):
-        return expected(dict(zip(KINDS, alphas.softmax(-1), strict=True)))
+        return expected(dict(zip(KINDS, alphas.softmax(-1), strict=True)), measure)
 
     assert torch.autograd.gradcheck(cost, (raw,))
 
 
 def test_every_convolution_costs_something():
-    """peers.md: a peer's cost model counted Conv1d as zero."""
-    size, task = Size(3, 2, 1, 3, 2), Task(1, 16, 2)
-    for measure in MEASURES:
-        expected = ExpectedCost(size, task, ALL_OPS, measure)
+    """A peer's cost model counted Conv1d as zero."""
+    space_cost = SpaceCost(Size(3, 2, 1, 3, 2), Task(1, 16, 2), ALL_OPS)
+    for measure in ("params", "macs"):
         for column, op in enumerate(ALL_OPS):
-            costs = expected.tables["normal"][:, column]
+            costs = space_cost.tables[measure]["normal"][:, column]
             assert (costs > 0).all() == ("conv" in op or "depthwise" in op), op

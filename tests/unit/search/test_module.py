@@ -10,6 +10,7 @@ from torch import nn
 from nas_lightning.config.build import build_size, build_strategy
 from nas_lightning.config.compose import compose_config
 from nas_lightning.cost.expected import ExpectedCost
+from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.search.module import SearchModule, search_loader
 from nas_lightning.space.size import Task
@@ -36,7 +37,7 @@ def make_module(data, *overrides):
     task, size = Task(*data.task_shape), build_size(config)
     torch.manual_seed(0)
     supernet = Supernet(size, task, config.space.ops)
-    return SearchModule(supernet, build_strategy(config), ExpectedCost(size, task, supernet.op_names, "params"))
+    return SearchModule(supernet, build_strategy(config), ExpectedCost(SpaceCost(size, task, supernet.op_names)))
 
 
 def fit(module, data, *callbacks, epochs=2):
@@ -145,7 +146,7 @@ def test_a_heavy_penalty_makes_the_found_network_cheaper(data):
     for weight in (0, 100):
         module = make_module(data, f"search.penalties.cost.weight={weight}", "search.alpha_optimizer.lr=0.1")
         fit(module, data, epochs=2)
-        costs.append(float(module.expected_cost(module.op_weights())))
+        costs.append(float(module.expected_cost(module.op_weights(), "params")))
     assert costs[1] < 0.7 * costs[0]
 
 

@@ -3,7 +3,7 @@ import torch
 
 from nas_lightning.errors import InputError
 from nas_lightning.space.blueprint import ReferenceBlueprint, SearchedBlueprint
-from nas_lightning.space.genotype import Genotype, derive
+from nas_lightning.space.genotype import Genotype, derive, live_nodes
 from nas_lightning.space.network import Network
 from nas_lightning.space.size import Size, Task
 
@@ -38,8 +38,8 @@ GENOTYPE = Genotype(
 
 
 def test_nodes_that_do_not_reach_the_output_are_not_built():
-    assert GENOTYPE.live_nodes("normal", 1) == {3}
-    assert GENOTYPE.live_nodes("reduce", 1) == {1, 2, 3}
+    assert live_nodes(GENOTYPE.normal, 1) == {3}
+    assert live_nodes(GENOTYPE.reduce, 1) == {1, 2, 3}
     cells = Network(GENOTYPE, Size(3, 3, 2, 3, 1), Task(1, 16, 2)).cells
     assert [list(cell.nodes) for cell in cells] == [["3"], ["1", "2", "3"], ["1", "2", "3"]]
 

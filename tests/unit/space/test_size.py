@@ -19,3 +19,10 @@ def test_every_cell_reads_what_the_one_before_gives():
 @pytest.mark.parametrize(("stride", "total"), [(1, 4), (2, 16)])
 def test_post_reduction_stride_halves_again_after_each_reduction(stride, total):
     assert Size(6, 4, 1, 3, 4, post_reduction_stride=stride).total_stride == total
+
+
+def test_total_stride_counts_a_reduction_that_follows_a_reduction():
+    """With three cells the last one is strided twice: by its 1x1 convolution, and as a reduction cell itself."""
+    size = Size(3, 4, 1, 3, 4, post_reduction_stride=2)
+    assert size.total_stride == 8
+    assert size.lengths(16)[-1] == (4, 2)

@@ -1,0 +1,317 @@
+"""The best network within a budget: exact, by integer programming."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.sparse import csr_array
+from torch import Tensor
+
+from nas_lightning.cost.tables import ADDITIVE, SpaceCost
+from nas_lightning.errors import BudgetError
+from nas_lightning.space.genotype import KINDS, Genotype, derive
+from nas_lightning.space.network import num_values
+from nas_lightning.space.size import edges
+
+Limits = Mapping[str, int]
+"""Measure to the largest value allowed."""
+
+
+@dataclass(frozen=True)
+class Projected:
+    """A genotype within a budget.
+
+    Attributes:
+        genotype: the one with the largest total log op-weight among all that meet the limits.
+        cost: all its measures.
+        log_weight: its total log op-weight.
+        free_cost: all measures of the choice without limits.
+        free_log_weight: its total log op-weight.
+    """
+
+    genotype: Genotype
+    cost: dict[str, int]
+    log_weight: float
+    free_cost: dict[str, int]
+    free_log_weight: float
+
+
+def project(op_weights: Mapping[str, Tensor], space_cost: SpaceCost, limits: Limits) -> Projected:
+    """The genotype with the largest total log op-weight among all that meet every limit.
+
+    Args:
+        op_weights: per kind of cell ``[E, O]``.
+        space_cost: what everything costs.
+        limits: by measure; none means the free choice.
+
+    Raises:
+        BudgetError: if no genotype meets them.
+    """
+    free = derive(op_weights, space_cost.ops, space_cost.size.nodes_per_layer)
+    score = _Score(op_weights, space_cost)
+    free_cost = space_cost.of(free)
+    genotype = free if _meets(free_cost, limits) else _Program(space_cost, limits).best(score)
+    if genotype is None:
+        raise BudgetError("no network of this space", limits, *_nearest(space_cost, limits))
+    return Projected(genotype, space_cost.of(genotype), score(genotype), free_cost, score(free))
+
+
+def least(measure: str, space_cost: SpaceCost, limits: Limits) -> int | None:
+    """The smallest value of a measure that a network within the other limits has; None if there is no such network."""
+    others = {name: limit for name, limit in limits.items() if name != measure}
+    if measure in ADDITIVE:
+        genotype = _Program(space_cost, others).cheapest(measure)
+        return None if genotype is None else space_cost.of(genotype)[measure]
+
+    def found(ram_bytes: int) -> int | None:
+        genotype = _Program(space_cost, others | {"ram_bytes": ram_bytes}).any()
+        return None if genotype is None else space_cost.of(genotype)["ram_bytes"]
+
+    genotype = _Program(space_cost, others).any()
+    if genotype is None:
+        return None
+    low, high = space_cost.fixed_ram_bytes, space_cost.of(genotype)["ram_bytes"]  # the answer is from low to high
+    while low < high:
+        reached = found((low + high) // 2)
+        low, high = (low, reached) if reached is not None else ((low + high) // 2 + 1, high)
+    return high
+
+
+def _nearest(space_cost: SpaceCost, limits: Limits) -> tuple[list[str], dict[str, int]]:
+    """Which limits bind, and limits that a network meets."""
+    nearest = dict(limits)
+    binding = []
+    for measure in limits:
+        alone = least(measure, space_cost, {})
+        assert alone is not None
+        if alone > limits[measure]:
+            binding.append(measure)
+            nearest[measure] = alone
+    if is_feasible(space_cost, nearest):
+        return binding, nearest
+    for measure in nearest:
+        value = least(measure, space_cost, nearest)
+        if value is not None:
+            return [*binding, measure], nearest | {measure: value}
+    first = next(iter(nearest))  # to raise one limit is not enough
+    genotype = _Program(space_cost, {first: nearest[first]}).any()
+    assert genotype is not None
+    cost = space_cost.of(genotype)
+    return [m for m in nearest if cost[m] > limits[m]], {m: max(nearest[m], cost[m]) for m in nearest}
+
+
+def is_feasible(space_cost: SpaceCost, limits: Limits) -> bool:
+    """Whether any network of a space meets the limits."""
+    return _Program(space_cost, limits).any() is not None
+
+
+def check_feasible(space_cost: SpaceCost, limits: Limits) -> None:
+    """Refuse limits that no network of a space meets.
+
+    Raises:
+        BudgetError: with the limits that bind, and the nearest that can be met.
+    """
+    if limits and not is_feasible(space_cost, limits):
+        raise BudgetError("no network of this space", limits, *_nearest(space_cost, limits))
+
+
+def _meets(cost: Mapping[str, int], limits: Limits) -> bool:
+    return all(cost[measure] <= limit for measure, limit in limits.items())
+
+
+class _Score:
+    """The log op-weight of each choice, never below that of 1e-30."""
+
+    def __init__(self, op_weights: Mapping[str, Tensor], space_cost: SpaceCost) -> None:
+        self.ops = space_cost.ops
+        self.of = {kind: w.detach().double().clamp(min=1e-30).log().numpy() for kind, w in op_weights.items()}
+
+    def __call__(self, genotype: Genotype) -> float:
+        rows = {edge: row for row, edge in enumerate(edges(genotype.num_nodes))}
+        return sum(
+            float(self.of[kind][rows[source, node], self.ops.index(op)])
+            for kind in KINDS
+            for node, (op, source) in enumerate(genotype.cell(kind), start=1)
+        )
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """One variable: ``node`` of the cells of ``kind`` computes ``op`` of ``source``."""
+
+    kind: str
+    node: int
+    source: int
+    op: str
+    row: int
+    column: int
+    num_values: int
+
+
+class _Program:
+    """The integer program of a space and its limits.
+
+    Variables, all 0 or 1: x for every choice; for every node that is not concatenated whether it is live; and z for
+    each of its choices, which is x where the node is live. Sums of costs are linear in x and z. Peak RAM is not linear:
+    what follows from the concatenation alone is a row (``_add_concat_rows``); whatever else a solution violates is
+    forbidden by another row, and the program solved again. The exact model decides in the end.
+    """
+
+    def __init__(self, space_cost: SpaceCost, limits: Limits) -> None:
+        self.space_cost, self.limits = space_cost, dict(limits)
+        self.num_nodes, self.fanout = space_cost.size.nodes_per_layer, space_cost.size.fanout_concat
+        self.choices = list(self._all_choices())
+        optional = range(1, self.num_nodes - self.fanout + 1)
+        self.live = {key: len(self.choices) + i for i, key in enumerate(product(KINDS, optional))}
+        inner = [i for i, choice in enumerate(self.choices) if (choice.kind, choice.node) in self.live]
+        first = len(self.choices) + len(self.live)
+        self.paid = {i: first + j for j, i in enumerate(inner)}  # z
+        self.num_variables = first + len(inner)
+        self.rows: list[dict[int, float]] = []
+        self.lower: list[float] = []
+        self.upper: list[float] = []
+        self._add_structure()
+        for measure in ADDITIVE:
+            if measure in self.limits:
+                self._add_limit(measure)
+        if "ram_bytes" in self.limits:
+            self._add_concat_rows()
+
+    def _all_choices(self) -> Sequence[_Choice]:
+        return [
+            _Choice(kind, node, source, op, row, column, num_values(op, 2 if kind == "reduce" and source == 0 else 1))
+            for kind in KINDS
+            for row, (source, node) in enumerate(edges(self.num_nodes))
+            for column, op in enumerate(self.space_cost.ops)
+            if op != "none"
+        ]
+
+    def best(self, score: _Score) -> Genotype | None:
+        """The genotype of the largest score within the limits, or None if there is none."""
+        gain = np.zeros(self.num_variables)
+        for i, choice in enumerate(self.choices):
+            gain[i] = score.of[choice.kind][choice.row, choice.column]
+        return self._solve(-gain)
+
+    def cheapest(self, measure: str) -> Genotype | None:
+        """The genotype with the least of an additive measure within the limits, or None if there is none."""
+        return self._solve(self._costs(measure))
+
+    def any(self) -> Genotype | None:
+        """A genotype within the limits, or None if there is none."""
+        return self._solve(np.zeros(self.num_variables))
+
+    def _solve(self, objective: NDArray[np.float64]) -> Genotype | None:
+        if self.limits.get("ram_bytes", math.inf) < self.space_cost.fixed_ram_bytes:
+            return None
+        while True:
+            values = self._solve_once(objective)
+            if values is None:
+                return None
+            picked = [i for i in range(len(self.choices)) if values[i] > 0.5]
+            genotype = self._genotype(picked)
+            if not self._forbid_what_is_violated(genotype, picked):
+                return genotype
+
+    def _solve_once(self, objective: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        entries = [(r, column, value) for r, row in enumerate(self.rows) for column, value in row.items()]
+        r, c, v = zip(*entries, strict=True)
+        matrix = csr_array((v, (r, c)), shape=(len(self.rows), self.num_variables))
+        result = milp(
+            objective / (np.abs(objective).max() or 1.0),
+            integrality=np.ones(self.num_variables),
+            bounds=Bounds(0, 1),
+            constraints=LinearConstraint(matrix, self.lower, self.upper),
+            options={"mip_rel_gap": 0.0},
+        )
+        if result.status == 2:  # infeasible
+            return None
+        if result.x is None:
+            raise RuntimeError(f"projection: the solver ended with {result.message}")
+        return np.asarray(result.x)
+
+    def _genotype(self, picked: Sequence[int]) -> Genotype:
+        cells: dict[str, list[tuple[str, int]]] = {kind: [] for kind in KINDS}
+        for i in sorted(picked, key=lambda i: self.choices[i].node):
+            cells[self.choices[i].kind].append((self.choices[i].op, self.choices[i].source))
+        return Genotype(tuple(cells["normal"]), tuple(cells["reduce"]))
+
+    def _add(self, row: dict[int, float], lower: float, upper: float) -> None:
+        self.rows.append(row)
+        self.lower.append(lower)
+        self.upper.append(upper)
+
+    def _add_structure(self) -> None:
+        for kind, node in product(KINDS, range(1, self.num_nodes + 1)):
+            own = [i for i, choice in enumerate(self.choices) if (choice.kind, choice.node) == (kind, node)]
+            self._add(dict.fromkeys(own, 1.0), 1, 1)
+        for (kind, source), live in self.live.items():
+            for node in range(source + 1, self.num_nodes + 1):  # live if a live node reads it
+                reads = [i for i, c in enumerate(self.choices) if (c.kind, c.node, c.source) == (kind, node, source)]
+                row = dict.fromkeys(reads, 1.0) | {live: -1.0}
+                reader = self.live.get((kind, node))
+                if reader is not None:
+                    row[reader] = 1.0
+                self._add(row, -np.inf, 0 if reader is None else 1)
+        for i, z in self.paid.items():
+            live = self.live[self.choices[i].kind, self.choices[i].node]
+            self._add({i: 1.0, live: 1.0, z: -1.0}, -np.inf, 1)
+
+    def _costs(self, measure: str) -> NDArray[np.float64]:
+        costs = np.zeros(self.num_variables)
+        for i, choice in enumerate(self.choices):
+            table = self.space_cost.tables[measure][choice.kind]
+            costs[self.paid.get(i, i)] = float(table[choice.row, choice.column])
+        return costs
+
+    def _add_limit(self, measure: str) -> None:
+        # The solver takes a row as met within 1e-6 of its scale; in shares of the limit that is less than one unit
+        # up to a million, and what passes above is caught by the exact model.
+        scale = max(self.limits[measure], 1)
+        costs = self._costs(measure) / scale
+        row = {int(i): float(costs[i]) for i in costs.nonzero()[0]}
+        self._add(row, -np.inf, (self.limits[measure] - self.space_cost.fixed[measure]) / scale)
+
+    def _add_concat_rows(self) -> None:
+        """At the concatenation the copy and all values of their own of the concatenated nodes lie in memory."""
+        for kind in KINDS:
+            node_bytes = max(
+                self.space_cost.numbers.activation_bytes(plan.channels * length)
+                for plan, (_, length) in self.space_cost.cells
+                if plan.kind == kind
+            )
+            own = [
+                i
+                for i, c in enumerate(self.choices)
+                if c.kind == kind and c.node > self.num_nodes - self.fanout and c.num_values
+            ]
+            most = self.limits["ram_bytes"] // node_bytes - self.fanout
+            self._add(dict.fromkeys(own, 1.0), -np.inf, most)
+
+    def _forbid_what_is_violated(self, genotype: Genotype, picked: Sequence[int]) -> bool:
+        """Add a row that excludes this solution if it breaks a limit; whether one was added."""
+        for kind in KINDS:
+            mine = [i for i in picked if self.choices[i].kind == kind]
+            if self.space_cost.ram_of_cell(kind, genotype.cell(kind)) > self.limits.get("ram_bytes", math.inf):
+                self._forbid([self._same_memory(i) for i in mine])
+                return True
+        if not _meets(self.space_cost.of(genotype), self.limits):
+            self._forbid([[i] for i in picked])
+            return True
+        return False
+
+    def _same_memory(self, i: int) -> list[int]:
+        """The choices that change nothing in memory if they stand in the place of choice i."""
+        c = self.choices[i]
+        return [
+            j
+            for j, other in enumerate(self.choices)
+            if (other.kind, other.node, other.source, other.num_values) == (c.kind, c.node, c.source, c.num_values)
+        ]
+
+    def _forbid(self, groups: Sequence[Sequence[int]]) -> None:
+        self._add({i: 1.0 for group in groups for i in group}, -np.inf, len(groups) - 1)

@@ -1,0 +1,72 @@
+"""The size that uses a budget: ``nas_model_size=auto``."""
+
+from collections.abc import Iterable
+
+from nas_lightning.cost.exact import Numbers
+from nas_lightning.cost.projection import Limits, check_feasible, is_feasible
+from nas_lightning.cost.tables import ADDITIVE, SpaceCost
+from nas_lightning.space.genotype import KINDS
+from nas_lightning.space.size import Size, Task, edges
+
+_NEAR = 0.6  # of the largest use of the budget: sizes above it are taken for equally good uses
+
+
+def choose_size(
+    candidates: Iterable[Size], task: Task, ops: tuple[str, ...], numbers: Numbers, limits: Limits
+) -> tuple[Size, float]:
+    """The size whose average network uses the budget best without exceeding it, and the share that it uses.
+
+    The share of a size is the largest, over the limits, of the average cost of its networks to the limit; RAM is that
+    of a network without identities. Of the sizes with a share up to 1 those above 0.6 of the largest such share
+    compete, and the widest of them is taken, then the deepest, because depth does not help networks one channel wide.
+    If all are above 1, the one with the smallest share that still has a network within the budget is taken.
+
+    Args:
+        candidates: the sizes to choose from.
+        task: input channels, length and classes.
+        ops: the operations.
+        numbers: bits and allowances.
+        limits: at least one.
+
+    Raises:
+        BudgetError: if no network of any size meets the limits.
+    """
+    shares: list[tuple[float, Size]] = []
+    smallest: SpaceCost | None = None
+    for size in candidates:
+        if task.length <= size.total_stride:
+            continue
+        space_cost = SpaceCost(size, task, ops, numbers)
+        if smallest is None or space_cost.fixed["params"] < smallest.fixed["params"]:
+            smallest = space_cost
+        if is_feasible(space_cost, limits):
+            shares.append((_share(space_cost, limits), size))
+    if not shares:
+        assert smallest is not None
+        check_feasible(smallest, limits)
+    within = [pair for pair in shares if pair[0] <= 1]
+    if not within:
+        share, size = min(shares, key=lambda pair: pair[0])
+        return size, share
+    best = max(share for share, _ in within)
+    near = [pair for pair in within if pair[0] >= _NEAR * best]
+    share, size = max(near, key=lambda pair: (pair[1].init_channels, pair[1].layers))
+    return size, share
+
+
+def _share(space_cost: SpaceCost, limits: Limits) -> float:
+    found = {measure: _average(space_cost, measure) for measure in ADDITIVE}
+    found["ram_bytes"] = space_cost.ram_without_identities()
+    return max(found[measure] / max(limit, 1) for measure, limit in limits.items())
+
+
+def _average(space_cost: SpaceCost, measure: str) -> float:
+    """The average of an additive measure over all networks of a space in which every node is live."""
+    built = [column for column, op in enumerate(space_cost.ops) if op != "none"]
+    rows = edges(space_cost.size.nodes_per_layer)
+    total = float(space_cost.fixed[measure])
+    for kind in KINDS:
+        means = space_cost.tables[measure][kind][:, built].mean(1)
+        for node in range(1, space_cost.size.nodes_per_layer + 1):
+            total += float(means[[row for row, (_, target) in enumerate(rows) if target == node]].mean())
+    return total

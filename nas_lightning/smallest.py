@@ -1,0 +1,146 @@
+"""The smallest network that is good enough: one run, or runs within ever smaller budgets (``target_accuracy``)."""
+
+import copy
+import logging
+import math
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas_lightning.config.build import build_data, build_limits, build_numbers, build_ops
+from nas_lightning.config.checks import MODES, check_config
+from nas_lightning.config.compose import config_yaml
+from nas_lightning.config.records import Config
+from nas_lightning.cost.exact import MEASURES
+from nas_lightning.cost.projection import least
+from nas_lightning.cost.tables import SpaceCost
+from nas_lightning.data.datamodule import TimeSeriesData
+from nas_lightning.data.loaders import LoaderData
+from nas_lightning.errors import InputError
+from nas_lightning.files import has_ended, read_json, write_json, write_text
+from nas_lightning.pipeline import run as run_once
+from nas_lightning.report.pictures import tradeoff_picture
+from nas_lightning.report.tables import csv_text
+from nas_lightning.run_folder import load, read_blueprint
+from nas_lightning.space.blueprint import SearchedBlueprint
+from nas_lightning.training.evaluate import figures, predict
+
+log = logging.getLogger("nas_lightning")
+
+_CLOSE = 1.05  # limits nearer to each other than this factor are not told apart
+_RESULT = ("genotype.json", "genotype_history.json", "metrics.json", "cost.json", "model.pt", "model.onnx", "run.log")
+
+COLUMNS = ("round", "limit", *MEASURES, "val_accuracy", "reached")
+"""Columns of ``tradeoff.csv``."""
+
+
+def run(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None = None, *, resume: bool = False) -> None:
+    """Do what the configuration asks for, and leave it in ``folder``.
+
+    Without ``target_accuracy`` that is one run, see ``pipeline.run``. With it, the first run is followed by up to
+    ``target_rounds`` others, each within a smaller or larger limit on what the optimization mode names (a bisection on
+    a logarithmic scale) and each searched from the supernet that the run before left. The smallest network whose
+    accuracy on ``val`` reaches the target is the result, and the only one tested. Every round is a run folder below
+    ``rounds``; ``tradeoff.csv`` and ``tradeoff.png`` show them all.
+
+    Args:
+        config: the configuration.
+        folder: the run folder.
+        data: used instead of what the configuration names.
+        resume: go on with what ``folder`` holds.
+
+    Raises:
+        InputError: as ``pipeline.run``; or if not even the first run reaches the target.
+    """
+    if config.target_accuracy is None:
+        run_once(config, folder, data, resume=resume)
+        return
+    check_config(config)
+    if not resume and (folder / "config.yaml").is_file():
+        raise InputError(f"{folder}: holds a run already; go on with it by resume={folder}, or choose another folder")
+    data = data or build_data(config)
+    data.setup()
+    descent = _Descent(config, folder, data)
+    best = descent.walk()
+    for name in _RESULT:
+        shutil.copy(best.folder / name, folder / name)
+    if config.testing.enable and isinstance(data, TimeSeriesData):
+        metrics = read_json(folder / "metrics.json")
+        tested = figures(*predict(load(folder), data.test_dataloader()))
+        write_json(folder / "metrics.json", metrics | {"test": tested})
+        log.info("smallest: test accuracy %.4f", tested["accuracy"])
+
+
+@dataclass(frozen=True)
+class _Round:
+    folder: Path
+    limit: int | None
+    cost: dict[str, int]
+    accuracy: float
+
+
+class _Descent:
+    """The rounds of one ``target_accuracy``; a round that ended is not run again."""
+
+    def __init__(self, config: Config, folder: Path, data: TimeSeriesData | LoaderData) -> None:
+        assert config.target_accuracy is not None
+        self.config, self.folder, self.data, self.target = config, folder, data, config.target_accuracy
+        self.measure = MODES[config.training.nas_optimization_mode.lower()]
+        self.rounds: list[_Round] = []
+
+    def walk(self) -> _Round:
+        """Run all rounds and return the one with the smallest network that reaches the target."""
+        best = self._round(getattr(self.config.budget, self.measure))
+        if best.accuracy < self.target:
+            raise InputError(
+                f"target_accuracy: found {self.target}; the first network reaches {best.accuracy:.4f} on val "
+                f"({best.folder}); allow more by a larger nas_model_size, a larger budget or more epochs"
+            )
+        failed = self._smallest_possible() - 1  # the largest limit that is known, or taken, to be too small
+        for _ in range(self.config.target_rounds):
+            reached = best.cost[self.measure]
+            limit = int(math.sqrt(max(failed, 1) * reached))
+            if limit <= failed or reached <= _CLOSE * failed:
+                break
+            found = self._round(limit)
+            if found.accuracy >= self.target:
+                best = found
+            else:
+                failed = limit
+        log.info("smallest: %s %d in %s", self.measure, best.cost[self.measure], best.folder)
+        return best
+
+    def _round(self, limit: int | None) -> _Round:
+        folder = self.folder / "rounds" / str(len(self.rounds))
+        config = copy.deepcopy(self.config)
+        config.target_accuracy, config.testing.enable = None, False
+        setattr(config.budget, self.measure, limit)
+        if not has_ended(folder):
+            warm_start = self.rounds[-1].folder / "checkpoints" / "search" / "last.ckpt" if self.rounds else None
+            is_begun = (folder / "config.yaml").is_file()
+            run_once(config, folder, self.data, resume=is_begun, warm_start=warm_start)
+        if not self.rounds:
+            write_text(self.folder / "config.yaml", config_yaml(self.config))
+        cost = read_json(folder / "cost.json")
+        accuracy = read_json(folder / "metrics.json")["val"]["accuracy"]
+        self.rounds.append(_Round(folder, limit, {m: cost[m] for m in MEASURES}, accuracy))
+        self._write_curve()
+        return self.rounds[-1]
+
+    def _smallest_possible(self) -> int:
+        blueprint = read_blueprint(self.rounds[0].folder)
+        assert isinstance(blueprint, SearchedBlueprint)
+        space_cost = SpaceCost(blueprint.size, blueprint.task, build_ops(self.config), build_numbers(self.config))
+        found = least(self.measure, space_cost, build_limits(self.config))
+        assert found is not None
+        return found
+
+    def _write_curve(self) -> None:
+        rows: list[dict[str, Any]] = [
+            {"round": i, "limit": r.limit, **r.cost, "val_accuracy": r.accuracy, "reached": r.accuracy >= self.target}
+            for i, r in enumerate(self.rounds)
+        ]
+        write_text(self.folder / "tradeoff.csv", csv_text(COLUMNS, rows))
+        points = [(r.cost[self.measure], r.accuracy) for r in self.rounds]
+        tradeoff_picture(points, self.measure, self.target).savefig(self.folder / "tradeoff.png")

@@ -1,0 +1,37 @@
+"""Random genotypes, sizes and limits for the tests of costs."""
+
+import random
+
+from nas_lightning.space.genotype import Genotype
+from nas_lightning.space.ops import OPS
+from nas_lightning.space.size import Size, Task
+
+ALL_OPS = tuple(OPS)
+
+
+def random_genotype(rng: random.Random, num_nodes: int, ops: tuple[str, ...] = ALL_OPS) -> Genotype:
+    """A genotype drawn evenly."""
+    kept = [op for op in ops if op != "none"]
+
+    def cell() -> tuple[tuple[str, int], ...]:
+        return tuple((rng.choice(kept), rng.randrange(node)) for node in range(1, num_nodes + 1))
+
+    return Genotype(cell(), cell())
+
+
+def random_size(rng: random.Random, most_nodes: int = 4) -> Size:
+    """A small size."""
+    num_nodes = rng.randint(1, most_nodes)
+    return Size(
+        layers=rng.choice([3, 4, 7]),
+        nodes_per_layer=num_nodes,
+        init_channels=rng.choice([1, 2, 3]),
+        init_channel_multiplier=rng.choice([1, 3]),
+        fanout_concat=rng.randint(1, num_nodes),
+        post_reduction_stride=rng.choice([1, 2]),
+    )
+
+
+def random_task(rng: random.Random) -> Task:
+    """A small task of an even or odd length."""
+    return Task(rng.choice([1, 3]), rng.choice([31, 32, 57]), rng.choice([2, 5]))

@@ -1,0 +1,44 @@
+import pytest
+
+from nas_lightning.cost.exact import Numbers
+from nas_lightning.cost.sizing import choose_size
+from nas_lightning.errors import BudgetError
+from nas_lightning.space.ops import DEFAULT_OPS
+from nas_lightning.space.size import Size, Task
+
+CANDIDATES = [Size(layers, 4, channels, 3, 4) for layers in (3, 5, 10) for channels in (1, 2, 4, 8)]
+TASK = Task(1, 96, 2)
+
+
+def choose(limits, task=TASK):
+    return choose_size(CANDIDATES, task, DEFAULT_OPS, Numbers(), limits)
+
+
+def test_a_larger_budget_gives_a_larger_size_that_uses_it():
+    found = [choose({"params": limit}) for limit in (400, 2_000, 20_000)]
+    sizes = [size.init_channels * size.layers for size, _ in found]
+    assert sizes == sorted(set(sizes))
+    assert all(0.4 < share <= 1 for _, share in found)
+
+
+def test_every_limit_counts():
+    free, _ = choose({"params": 20_000})
+    held, _ = choose({"params": 20_000, "ram_bytes": 1_600})
+    assert held.init_channels < free.init_channels
+
+
+def test_if_the_average_of_every_size_is_too_large_the_smallest_is_taken():
+    size, share = choose({"params": 235})
+    assert (size, share > 1) == (CANDIDATES[0], True)
+
+
+def test_a_budget_below_every_size_says_so():
+    with pytest.raises(BudgetError, match="no network of this space meets params 40; params binds"):
+        choose({"params": 40})
+
+
+def test_sizes_that_are_too_deep_for_the_data_are_left_out():
+    deep = Size(3, 4, 8, 3, 4, post_reduction_stride=2)
+    shallow = Size(3, 4, 1, 3, 4)
+    size, _ = choose_size([deep, shallow], Task(1, 8, 2), DEFAULT_OPS, Numbers(), {"params": 20_000})
+    assert size == shallow
