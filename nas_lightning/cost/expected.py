@@ -16,11 +16,12 @@ OpWeights = Mapping[str, Tensor]
 class ExpectedCost:
     """Expected costs of a supernet, summed over all cells with their true channels and lengths.
 
-    With op weights w (shape ``[E, O]``) and the exact cost c of every operation on every edge, the expectation of an
-    additive measure is ``fixed + sum_edges live(target) * sum_ops w * c``: stem, 1x1 convolutions and head are
-    ``fixed``, and ``live(node)`` is how surely a node reaches the cell's output: 1 for the concatenated ones, and
-    ``1 - prod(1 - live(later) * (1 - w_none))`` over the edges that read it for the others. With one-hot op weights
-    (one operation into each node, ``none`` elsewhere) this equals the exact cost of the network of that genotype.
+    A node keeps one pair of an input and an operation. With op weights w (shape ``[E, O]``) and the exact cost c of
+    every operation on every edge, the expectation is that of a network whose nodes keep each pair with a probability
+    proportional to its op weight, ``none`` left out: ``fixed + sum over nodes n of live(n) * sum q * c``, where
+    ``q = w / sum of w`` over all pairs into n. Stem, 1x1 convolutions and head are ``fixed``, and ``live(n)`` is how
+    surely a node reaches the cell's output: 1 for the concatenated ones, and ``1 - prod(1 - live(later) * q(edge))``
+    over the edges out of it for the others. With one-hot op weights this is the exact cost of that genotype's network.
 
     Peak RAM is not a sum. Its smooth form looks at one moment of each cell, the concatenation, when the concatenated
     values and their copy lie in memory: ``(num_concat + sum over concatenated nodes of 1 - a) * C * L`` where a is the
@@ -45,26 +46,27 @@ class ExpectedCost:
         if measure == "ram_bytes":
             return self._ram(op_weights)
         tables = self.space_cost.tables[measure]
-        sums = [self._of_kind(tables[kind], op_weights[kind]) for kind in KINDS]
+        sums = [self._of_kind(kind, tables[kind], op_weights[kind]) for kind in KINDS]
         return self.space_cost.fixed[measure] + torch.stack(sums).sum()
 
-    def _of_kind(self, table: Tensor, weights: Tensor) -> Tensor:
-        per_edge = (weights * table.to(weights.dtype).to(weights.device)).sum(1)
-        return (per_edge * self._live(weights)).sum()
+    def _of_kind(self, kind: str, table: Tensor, weights: Tensor) -> Tensor:
+        per_edge = (weights * table.to(weights)).sum(1)  # [E]; the cost of none is zero
+        into = self._into.to(weights)
+        mass = (weights * self._values[kind][1].to(weights)).sum(1)
+        total = (into @ mass).clamp(min=1e-12)  # [nodes]
+        return ((into @ per_edge) / total * self._live(mass / (into.T @ total))).sum()
 
-    def _live(self, weights: Tensor) -> Tensor:
-        """How surely each edge's target reaches the output of the cell, shape ``[E]``."""
-        used = 1 - weights[:, self.ops.index("none")] if "none" in self.ops else torch.ones_like(weights[:, 0])
+    def _live(self, edge_share: Tensor) -> Tensor:
+        """How surely each node reaches the output, ``[nodes]``, from each edge's share ``[E]`` at its target."""
         num_nodes = self.size.nodes_per_layer
-        rows = edges(num_nodes)
         live: dict[int, Tensor] = {}
         for node in range(num_nodes, 0, -1):
-            unread = weights.new_ones(())
-            for row, (source, target) in enumerate(rows):
+            unread = edge_share.new_ones(())
+            for row, (source, target) in enumerate(edges(num_nodes)):
                 if source == node:
-                    unread = unread * (1 - live[target] * used[row])
-            live[node] = weights.new_ones(()) if node > num_nodes - self.size.fanout_concat else 1 - unread
-        return torch.stack([live[target] for _, target in rows])
+                    unread = unread * (1 - live[target] * edge_share[row])
+            live[node] = edge_share.new_ones(()) if node > num_nodes - self.size.fanout_concat else 1 - unread
+        return torch.stack([live[node] for node in range(1, num_nodes + 1)])
 
     def _ram(self, op_weights: OpWeights) -> Tensor:
         values = {kind: self._num_values(kind, op_weights[kind]) for kind in KINDS}
@@ -76,8 +78,8 @@ class ExpectedCost:
 
     def _num_values(self, kind: str, weights: Tensor) -> Tensor:
         """How many of the concatenated nodes have a value of their own."""
-        own, built = (mask.to(weights.dtype).to(weights.device) for mask in self._values[kind])
-        into = self._into.to(weights.dtype).to(weights.device)
+        own, built = (mask.to(weights) for mask in self._values[kind])
+        into = self._into.to(weights)
         share = (into @ (weights * own).sum(1)) / (into @ (weights * built).sum(1)).clamp(min=1e-12)  # [nodes]
         return share[-self.size.fanout_concat :].sum()
 

@@ -104,8 +104,13 @@ class SpaceCost:
         return max(self.ram_of_cell(kind, ((op, 0),) * self.size.nodes_per_layer) for kind in KINDS)
 
     def largest(self, measure: str) -> float:
-        """An additive measure when every edge takes its dearest operation."""
-        return self.fixed[measure] + sum(float(table.amax(1).sum()) for table in self.tables[measure].values())
+        """An additive measure of the network whose nodes all keep their dearest pair of an input and an operation."""
+        total = float(self.fixed[measure])
+        for table in self.tables[measure].values():
+            for node in range(1, self.size.nodes_per_layer + 1):
+                into = [row for row, (_, target) in enumerate(edges(self.size.nodes_per_layer)) if target == node]
+                total += float(table[into].max())
+        return total
 
 
 class _Head(nn.Module):

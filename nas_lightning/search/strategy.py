@@ -26,7 +26,9 @@ class Softmax:
 
 
 class CostPenalty:
-    """``weight`` times the expected cost, as a share of the dearest network of the supernet.
+    """``weight`` times the expected cost of the cells' nodes, as a share of that of the dearest network of the space.
+
+    What every network has is left out, so that the weight means the same for parameters and for MACs.
 
     It weighs what ``training.nas_optimization_mode`` names, unless the budget limits that: then ``BudgetPull`` does.
 
@@ -42,7 +44,8 @@ class CostPenalty:
         measure = expected_cost.measure
         if measure in expected_cost.limits:
             return torch.zeros(())
-        return self.weight * expected_cost(op_weights, measure) / expected_cost.space_cost.largest(measure)
+        fixed, largest = expected_cost.space_cost.fixed[measure], expected_cost.space_cost.largest(measure)
+        return self.weight * (expected_cost(op_weights, measure) - fixed) / (largest - fixed)
 
 
 class BudgetPull:

@@ -66,3 +66,17 @@ def test_the_time_table_of_a_job_adds_up(tmp_path, arrays):
     shares = [row["share_of_search"] for part, row in found.items() if part.startswith("search.")]
     assert sum(shares) == pytest.approx(1, abs=0.01)
     assert found["result"]["steps"] == 8
+
+
+@pytest.mark.slow
+def test_a_budget_is_measured_with_and_without_a_limit(write_npz):
+    short = ["--set", "training.nas_epochs=1", "training.training_epochs=1"]
+    data = ["--data", str(write_npz()), "--processes", "1"]
+    (row,) = rows("budgets.py", *data, "--limits", "300", *short)
+    assert row["params"] <= row["limit"] == 300
+    assert row["share"] == pytest.approx(row["params"] / 300, abs=1e-3)
+    assert row["free_share"] > 0
+    assert row["lost"] >= 0
+    modes = rows("budgets.py", *data, "--modes", *short)
+    assert [row["mode"] for row in modes] == ["Memory", "Compute"]
+    assert all(0 <= row["test_accuracy"] <= 1 for row in modes)
