@@ -10,6 +10,8 @@ the two optimization modes run in turn. Runs go through the same function as the
 """
 
 import argparse
+import contextlib
+import io
 import json
 import logging
 import multiprocessing
@@ -46,7 +48,8 @@ def run_case(case: Case) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "run"
         settings = [f"dataset.input_data_path={data}", "callbacks=none", "logger=none", *overrides]
-        pipeline.run(compose_config(settings), target)
+        with contextlib.redirect_stdout(io.StringIO()):  # the summary of the run
+            pipeline.run(compose_config(settings), target)
         metrics, cost = read_json(target / "metrics.json"), read_json(target / "cost.json")
     found = projections[-1]
     row |= {measure: cost[measure] for measure in ("params", "macs", "flash_bytes", "ram_bytes")}

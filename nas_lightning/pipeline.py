@@ -28,6 +28,7 @@ from nas_lightning.config.build import (
     build_reference,
     build_size,
     build_strategy,
+    build_targets,
     build_trainer,
     try_parts,
 )
@@ -39,7 +40,7 @@ from nas_lightning.cost.expected import ExpectedCost
 from nas_lightning.cost.npu import PROFILES, npu_report
 from nas_lightning.cost.projection import Projected, check_feasible
 from nas_lightning.cost.sizing import choose_size
-from nas_lightning.cost.tables import SpaceCost
+from nas_lightning.cost.tables import ADDITIVE, SpaceCost
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.loaders import LoaderData
 from nas_lightning.errors import BudgetError, InputError
@@ -153,7 +154,7 @@ def search(run: Run) -> None:
     supernet = Supernet(size, task, space_cost.ops, config.training.nas_kernels)
     supernet.stem.norm.set_constants(run.data.mean, run.data.std)
     measure = MODES[config.training.nas_optimization_mode.lower()]
-    module = SearchModule(supernet, strategy, ExpectedCost(space_cost, measure, run.limits))
+    module = SearchModule(supernet, strategy, ExpectedCost(space_cost, measure, run.limits, build_targets(config)))
     if run.warm_start is not None:
         module.load_state_dict(torch.load(run.warm_start, weights_only=True, map_location="cpu")["state_dict"])
     timer = Timer()
@@ -301,6 +302,11 @@ def _log_device(run: Run, space_cost: SpaceCost) -> None:
     if run.limits:
         limits = ", ".join(f"{measure} {limit:,}" for measure, limit in run.limits.items())
         log.info("budget: %s (device %s)", limits, config.device.name)
+    for measure in sorted(build_targets(config) & set(ADDITIVE)):
+        share = space_cost.largest(measure) / run.limits[measure]
+        if share < 1:
+            text = "budget: the dearest network of this size has %.0f %% of %s; nas_model_size=auto uses more of it"
+            log.info(text, 100 * share, f"{measure} {run.limits[measure]:,}")
     if config.device.npu_profile is None:
         return
     pruned = [op for op in config.space.ops if op not in space_cost.ops]

@@ -49,6 +49,11 @@ def build_limits(config: Config) -> dict[str, int]:
     return {measure: limit for measure, limit in limits.items() if limit is not None}
 
 
+def build_targets(config: Config) -> set[str]:
+    """The measures that the section ``budget`` limits by itself; the rest of a chip need not be used."""
+    return {measure for measure in MEASURES if getattr(config.budget, measure) is not None}
+
+
 def build_ops(config: Config) -> tuple[str, ...]:
     """The operations, without those that the device's NPU does not accelerate.
 

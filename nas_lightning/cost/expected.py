@@ -1,6 +1,6 @@
 """The expected cost of the supernet, differentiable in the op weights."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor
@@ -33,11 +33,19 @@ class ExpectedCost:
         space_cost: of the size, the task and the operations.
         measure: what a search without limits makes cheaper, ``"params"`` or ``"macs"``.
         limits: by measure, what the network found must not exceed.
+        targets: the measures whose limit is also what the network should come near to; all if None.
     """
 
-    def __init__(self, space_cost: SpaceCost, measure: str = "params", limits: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        space_cost: SpaceCost,
+        measure: str = "params",
+        limits: Mapping[str, int] | None = None,
+        targets: Collection[str] | None = None,
+    ) -> None:
         self.space_cost, self.size, self.ops = space_cost, space_cost.size, space_cost.ops
         self.measure, self.limits = measure, dict(limits or {})
+        self.targets = frozenset(self.limits if targets is None else targets)
         self._into = _incidence(self.size)
         self._values = {kind: self._value_masks(is_reduction=kind == "reduce") for kind in KINDS}
 

@@ -49,15 +49,20 @@ def print_summary(folder: Path, blueprint: dict[str, Any], metrics: dict[str, An
     Console().print(table)
 
 
-def print_devices(cards: Iterable[Any]) -> None:
-    """Print the device cards: memories, clock, core, NPU, and where each value is from."""
-    table = Table(Column("device", no_wrap=True), "core", "MHz", "flash KB", "RAM KB", "NPU", "NPU rules", "source")
+def print_devices(cards: Sequence[Any]) -> None:
+    """Print the device cards: memories, clock, core, NPU; below, where the values of each are from."""
+    columns = ("device", "core", "MHz", "flash KB", "RAM KB", "NPU", "NPU rules")
+    table = Table(*(Column(name, no_wrap=True) for name in columns))
+    console = Console()
     for card in cards:
         memories = ["-" if size is None else f"{size / 1024:,.0f}" for size in (card.flash_bytes, card.ram_bytes)]
         clock = "-" if card.clock_mhz is None else f"{card.clock_mhz:g}"
+        table.add_row(card.name, card.core or "-", clock, *memories, card.npu or "-", card.npu_profile or "-")
+    console.print(table)
+    for card in cards:
         text = ". ".join(part for part in (card.source, card.note) if part)
-        table.add_row(card.name, card.core or "-", clock, *memories, card.npu or "-", card.npu_profile or "-", text)
-    Console().print(table)
+        if text:
+            console.print(f"{card.name}: {text}", soft_wrap=True, highlight=False, markup=False)
 
 
 def run_row(folder: Path) -> dict[str, Any] | None:

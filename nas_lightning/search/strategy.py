@@ -42,19 +42,20 @@ class CostPenalty:
     def __call__(self, op_weights: OpWeights, expected_cost: ExpectedCost) -> Tensor:
         """The penalty, a scalar."""
         measure = expected_cost.measure
-        if measure in expected_cost.limits:
+        if measure in expected_cost.targets:
             return torch.zeros(())
         fixed, largest = expected_cost.space_cost.fixed[measure], expected_cost.space_cost.largest(measure)
         return self.weight * (expected_cost(op_weights, measure) - fixed) / (largest - fixed)
 
 
 class BudgetPull:
-    """A pull to the limits from both sides: ``weight * abs(max_m(cost_m / limit_m) - 1)``.
+    """A pull to the budget from both sides: ``weight * abs(max_m(cost_m / limit_m) - 1)``.
 
     As the absolute reward of TuNAS (arXiv 2008.06120, section 3.1), with two changes. The cost is that of the network
     which the op weights describe now, and its gradient that of the expected cost (a straight-through estimate), because
     the expectation of a soft mixture says little about the network that is derived from it. And of several limits
-    the one that is used most counts, so that they do not pull against each other. Limits on parameters, MACs and flash.
+    the one that is used most counts, so that they do not pull against each other. Limits on parameters, MACs and flash
+    count; those that are the size of a chip, and nobody's target, only from above.
 
     Raises:
         InputError: for a negative weight.
@@ -69,8 +70,12 @@ class BudgetPull:
         if not limits:
             return torch.zeros(())
         weights = _straight_through(op_weights, expected_cost)
-        shares = [expected_cost(weights, measure) / limit for measure, limit in limits.items()]
-        return self.weight * (torch.stack(shares).max() - 1).abs()
+        shares = {measure: expected_cost(weights, measure) / limit for measure, limit in limits.items()}
+        largest = torch.stack(list(shares.values())).max()
+        if largest > 1:
+            return self.weight * (largest - 1)
+        targets = [share for measure, share in shares.items() if measure in expected_cost.targets]
+        return self.weight * (1 - torch.stack(targets).max()) if targets else torch.zeros(())
 
 
 class RamPenalty:

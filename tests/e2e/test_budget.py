@@ -67,6 +67,11 @@ def test_a_hand_made_network_above_the_budget_is_refused(run):
         run("training.nas_enabled=false", "budget.params=10")
 
 
+def test_a_budget_above_all_networks_of_the_size_points_to_a_larger_size(run):
+    folder = run("budget.macs=9000000", "training.enable=false", "training.nas_epochs=1")
+    assert "% of macs 9,000,000; nas_model_size=auto uses more of it" in (folder / "run.log").read_text()
+
+
 def test_a_device_limits_flash_and_ram_and_its_share_is_a_key(run):
     folder = run("target_device=cortex_m0plus", "training.enable=false", "budget.fraction=0.25")
     cost = read(folder, "cost.json")

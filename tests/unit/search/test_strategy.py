@@ -51,6 +51,16 @@ def test_of_two_limits_the_one_that_is_used_most_pulls():
     assert step < 0
 
 
+def test_a_limit_that_is_no_target_pulls_from_above_only():
+    op_weights = {kind: a.detach().softmax(-1) for kind, a in alphas().items()}
+    cost = free_cost(alphas())["flash_bytes"]
+    penalties = [
+        float(BudgetPull(1.0)(op_weights, ExpectedCost(SPACE_COST, limits={"flash_bytes": limit}, targets=targets)))
+        for limit, targets in ((2 * cost, ()), (cost // 2, ()), (2 * cost, ("flash_bytes",)))
+    ]
+    assert penalties == [0, pytest.approx(cost / (cost // 2) - 1, rel=1e-4), pytest.approx(0.5, rel=1e-4)]
+
+
 def test_ram_is_pushed_below_its_limit_and_left_alone_there():
     raw = alphas()
     ram = free_cost(raw)["ram_bytes"]
