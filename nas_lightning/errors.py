@@ -25,7 +25,7 @@ class BudgetError(InputError):
     ) -> None:
         verb = "binds" if len(binding) == 1 else "bind"
         super().__init__(
-            f"budget: {what} meets {_text(limits)}; {' and '.join(binding)} {verb}; "
+            f"budget: {what} {_text(limits)}; {' and '.join(binding)} {verb}; "
             f"the nearest limits that can be met: {_text(nearest)}"
         )
         self.limits, self.binding, self.nearest = dict(limits), tuple(binding), dict(nearest)

@@ -94,6 +94,11 @@ class Run:
         return self._sized[1]
 
     @cached_property
+    def space_cost(self) -> SpaceCost:
+        """What every network that the search could find costs."""
+        return SpaceCost(self.size, self.task, build_ops(self.config), self.numbers)
+
+    @cached_property
     def _sized(self) -> tuple[Size, float | None]:
         if self.config.training.nas_model_size != "auto":
             return build_size(self.config), None
@@ -149,12 +154,11 @@ def search(run: Run) -> None:
     config, task, size = run.config, run.task, run.size
     L.seed_everything(config.seed, workers=True, verbose=False)
     strategy = build_strategy(config)
-    space_cost = SpaceCost(size, task, build_ops(config), run.numbers)
-    _log_device(run, space_cost)
-    supernet = Supernet(size, task, space_cost.ops, config.training.nas_kernels)
+    _log_device(run)
+    supernet = Supernet(size, task, run.space_cost.ops, config.training.nas_kernels)
     supernet.stem.norm.set_constants(run.data.mean, run.data.std)
     measure = MODES[config.training.nas_optimization_mode.lower()]
-    module = SearchModule(supernet, strategy, ExpectedCost(space_cost, measure, run.limits, build_targets(config)))
+    module = SearchModule(supernet, strategy, ExpectedCost(run.space_cost, measure, run.limits, build_targets(config)))
     if run.warm_start is not None:
         module.load_state_dict(torch.load(run.warm_start, weights_only=True, map_location="cpu")["state_dict"])
     timer = Timer()
@@ -185,7 +189,6 @@ def train(run: Run, blueprint: Blueprint) -> None:
     config = run.config
     L.seed_everything(config.seed, workers=True, verbose=False)
     network = blueprint.build()
-    _cost(run, network)  # refuses what exceeds the budget before it is trained
     network.stem.norm.set_constants(run.data.mean, run.data.std)
     module = TrainModule(network, *build_optimizers(config))
     timer = Timer()
@@ -293,9 +296,9 @@ def _log_results(
     trainer.logger.save()
 
 
-def _log_device(run: Run, space_cost: SpaceCost) -> None:
+def _log_device(run: Run) -> None:
     """Say what the limits are, which size was chosen for them, and what an NPU changed before the search."""
-    config = run.config
+    config, space_cost = run.config, run.space_cost
     if run.size_share is not None:
         text = "size: %d layers and %d initial channels; an average network of this size uses %.0f %% of the budget"
         log.info(text, run.size.layers, run.size.init_channels, 100 * run.size_share)
@@ -321,8 +324,9 @@ def _log_device(run: Run, space_cost: SpaceCost) -> None:
 
 
 def _check_fit(run: Run) -> None:
-    """Refuse data that are too short for the network, and limits that no network of the space meets."""
+    """Refuse data that are too short for the network, and limits that it, or all networks of the space, do not meet."""
     if not run.config.training.nas_enabled:
+        _cost(run, build_reference(run.config, run.task).build())
         return
     # Two time steps must be left after all strides: BatchNorm cannot normalise a single value.
     least = run.size.total_stride + 1
@@ -331,7 +335,7 @@ def _check_fit(run: Run) -> None:
             f"data: the samples have {run.task.length} time steps; the reductions of this network need at least {least}"
         )
     if run.limits:
-        check_feasible(SpaceCost(run.size, run.task, build_ops(run.config), run.numbers), run.limits)
+        check_feasible(run.space_cost, run.limits)
 
 
 def _cost(run: Run, network: nn.Module) -> dict[str, Any]:
@@ -344,7 +348,9 @@ def _cost(run: Run, network: nn.Module) -> dict[str, Any]:
     cost = cost_of(network, task.in_channels, task.length, run.numbers).to_dict()
     exceeded = [measure for measure, limit in run.limits.items() if cost[measure] > limit]
     if exceeded:
-        raise BudgetError("this network", run.limits, exceeded, {measure: cost[measure] for measure in exceeded})
+        raise BudgetError(
+            "the network does not meet", run.limits, exceeded, {measure: cost[measure] for measure in exceeded}
+        )
     if run.limits:
         cost["device"] = run.config.device.name
         cost["budget"] = {

@@ -61,6 +61,8 @@ def run(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None =
         raise InputError(f"{folder}: holds a run already; go on with it by resume={folder}, or choose another folder")
     data = data or build_data(config)
     data.setup()
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "config.yaml", config_yaml(config))
     descent = _Descent(config, folder, data)
     best = descent.walk()
     for name in _RESULT:
@@ -119,9 +121,12 @@ class _Descent:
         if not has_ended(folder):
             warm_start = self.rounds[-1].folder / "checkpoints" / "search" / "last.ckpt" if self.rounds else None
             is_begun = (folder / "config.yaml").is_file()
-            run_once(config, folder, self.data, resume=is_begun, warm_start=warm_start)
-        if not self.rounds:
-            write_text(self.folder / "config.yaml", config_yaml(self.config))
+            try:
+                run_once(config, folder, self.data, resume=is_begun, warm_start=warm_start)
+            except InputError:
+                if not (folder / "config.yaml").is_file():  # refused before anything was written
+                    (self.folder / "config.yaml").unlink()
+                raise
         cost = read_json(folder / "cost.json")
         accuracy = read_json(folder / "metrics.json")["val"]["accuracy"]
         self.rounds.append(_Round(folder, limit, {m: cost[m] for m in MEASURES}, accuracy))

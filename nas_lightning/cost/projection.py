@@ -56,7 +56,7 @@ def project(op_weights: Mapping[str, Tensor], space_cost: SpaceCost, limits: Lim
     free_cost = space_cost.of(free)
     genotype = free if _meets(free_cost, limits) else _Program(space_cost, limits).best(score)
     if genotype is None:
-        raise BudgetError("no network of this space", limits, *_nearest(space_cost, limits))
+        raise BudgetError("no network of this space meets", limits, *_nearest(space_cost, limits))
     return Projected(genotype, space_cost.of(genotype), score(genotype), free_cost, score(free))
 
 
@@ -116,7 +116,7 @@ def check_feasible(space_cost: SpaceCost, limits: Limits) -> None:
         BudgetError: with the limits that bind, and the nearest that can be met.
     """
     if limits and not is_feasible(space_cost, limits):
-        raise BudgetError("no network of this space", limits, *_nearest(space_cost, limits))
+        raise BudgetError("no network of this space meets", limits, *_nearest(space_cost, limits))
 
 
 def _meets(cost: Mapping[str, int], limits: Limits) -> bool:

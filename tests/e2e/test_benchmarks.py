@@ -80,3 +80,10 @@ def test_a_budget_is_measured_with_and_without_a_limit(write_npz):
     modes = rows("budgets.py", *data, "--modes", *short)
     assert [row["mode"] for row in modes] == ["Memory", "Compute"]
     assert all(0 <= row["test_accuracy"] <= 1 for row in modes)
+
+
+def test_the_projection_is_measured():
+    (row,) = rows("projection.py", "--sizes", "s", "--length", "32", "--projections", "2")
+    assert row["size"] == "s"
+    assert row["tables_ms"] > 0
+    assert 0 < row["project_ms"] <= row["project_ms_high"]

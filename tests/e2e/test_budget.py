@@ -3,11 +3,12 @@
 import csv
 import json
 import re
+import shutil
 
 import pytest
 
 import nas_lightning
-from nas_lightning.config.compose import device_cards
+from nas_lightning.config.compose import device_cards, load_config
 from nas_lightning.cost.exact import cost_of
 from nas_lightning.errors import BudgetError
 from nas_lightning.smallest import run as run_config
@@ -62,9 +63,10 @@ def test_a_budget_that_nothing_meets_ends_with_status_3_before_anything_is_writt
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_a_hand_made_network_above_the_budget_is_refused(run):
-    with pytest.raises(BudgetError, match="this network meets params 10; params binds"):
+def test_a_hand_made_network_above_the_budget_is_refused(run, tmp_path):
+    with pytest.raises(BudgetError, match="budget: the network does not meet params 10; params binds"):
         run("training.nas_enabled=false", "budget.params=10")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_budget_above_all_networks_of_the_size_points_to_a_larger_size(run):
@@ -134,9 +136,20 @@ def test_the_smallest_network_that_is_good_enough(run):
     assert "test" not in read(folder / "rounds" / "0", "metrics.json")
     assert nas_lightning.load(folder)
     assert (folder / "tradeoff.png").stat().st_size > 1000
-    before = (folder / "tradeoff.csv").read_text()
     assert all((folder / "rounds" / row["round"] / "model.onnx").is_file() for row in rows)
-    assert before.count("\n") == len(rows) + 1
+    before = (folder / "tradeoff.csv").read_text()
+    (folder / "metrics.json").unlink()  # as if it had been stopped within the second round
+    shutil.rmtree(folder / "rounds" / "1")
+    run_config(load_config(folder / "config.yaml"), folder, resume=True)
+    assert (folder / "tradeoff.csv").read_text() == before
+    assert read(folder, "metrics.json")["test"] == metrics["test"]
+
+
+def test_a_target_with_wrong_data_leaves_nothing_behind(cli, tmp_path):
+    status, _, err = cli("target_accuracy=0.9", "training.batch_size=31")
+    assert status == 2
+    assert "training.batch_size: 31 is larger than the train split" in err
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_a_target_that_the_first_network_misses_says_so(run):

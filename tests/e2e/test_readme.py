@@ -13,14 +13,14 @@ from nas_lightning.config.keys import merge_overrides
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXT = "\n".join(page.read_text() for page in PAGES).replace("\\\n", " ")
-PLACEHOLDERS = ("resume=FOLDER", "my_config.yaml", "--config-dir my_conf", "--help", "--cfg")
+PLACEHOLDERS = ("nas-lightning devices", "resume=FOLDER", "my_config.yaml", "--config-dir my_conf", "--help", "--cfg")
 FOUND = re.findall(r"^    (nas-lightning .*)$|`(nas-lightning [^`]*)`", TEXT, re.MULTILINE)
 COMMANDS = sorted({"".join(pair) for pair in FOUND if not any(word in "".join(pair) for word in PLACEHOLDERS)})
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_composes(command):
-    arguments = merge_overrides({}, shlex.split(command)[1:])
+    arguments = merge_overrides({}, shlex.split(command, comments=True)[1:])
     plain = [a.split(",")[0] if "[" not in a else a for a in arguments if a != "-m" and not a.startswith("hydra")]
     check_config(compose_config(plain))
 
