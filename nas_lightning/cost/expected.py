@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.space.genotype import KINDS
-from nas_lightning.space.network import num_values
+from nas_lightning.space.network import makes_value
 from nas_lightning.space.size import Size, edges
 
 OpWeights = Mapping[str, Tensor]
@@ -98,7 +98,7 @@ class ExpectedCost:
             for column, op in enumerate(self.ops):
                 if op != "none":
                     built[row, column] = 1
-                    own[row, column] = num_values(op, 2 if is_reduction and source == 0 else 1) > 0
+                    own[row, column] = makes_value(op, 2 if is_reduction and source == 0 else 1)
         return own, built
 
 

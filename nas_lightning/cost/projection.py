@@ -14,7 +14,7 @@ from torch import Tensor
 from nas_lightning.cost.tables import ADDITIVE, SpaceCost
 from nas_lightning.errors import BudgetError
 from nas_lightning.space.genotype import KINDS, Genotype, derive
-from nas_lightning.space.network import num_values
+from nas_lightning.space.network import makes_value
 from nas_lightning.space.size import edges
 
 Limits = Mapping[str, int]
@@ -149,7 +149,7 @@ class _Choice:
     op: str
     row: int
     column: int
-    num_values: int
+    makes_value: bool
 
 
 class _Program:
@@ -183,7 +183,7 @@ class _Program:
 
     def _all_choices(self) -> Sequence[_Choice]:
         return [
-            _Choice(kind, node, source, op, row, column, num_values(op, 2 if kind == "reduce" and source == 0 else 1))
+            _Choice(kind, node, source, op, row, column, makes_value(op, 2 if kind == "reduce" and source == 0 else 1))
             for kind in KINDS
             for row, (source, node) in enumerate(edges(self.num_nodes))
             for column, op in enumerate(self.space_cost.ops)
@@ -287,7 +287,7 @@ class _Program:
             own = [
                 i
                 for i, c in enumerate(self.choices)
-                if c.kind == kind and c.node > self.num_nodes - self.fanout and c.num_values
+                if c.kind == kind and c.node > self.num_nodes - self.fanout and c.makes_value
             ]
             most = self.limits["ram_bytes"] // node_bytes - self.fanout
             self._add(dict.fromkeys(own, 1.0), -np.inf, most)
@@ -310,7 +310,7 @@ class _Program:
         return [
             j
             for j, other in enumerate(self.choices)
-            if (other.kind, other.node, other.source, other.num_values) == (c.kind, c.node, c.source, c.num_values)
+            if (other.kind, other.node, other.source, other.makes_value) == (c.kind, c.node, c.source, c.makes_value)
         ]
 
     def _forbid(self, groups: Sequence[Sequence[int]]) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from nas_lightning.cost.exact import MEASURES, Numbers, cost_of
 from nas_lightning.space.genotype import KINDS, Genotype, live_nodes
-from nas_lightning.space.network import cell_graph, num_values
+from nas_lightning.space.network import cell_graph, makes_value
 from nas_lightning.space.ops import OPS, conv_bn_relu
 from nas_lightning.space.order import best_order
 from nas_lightning.space.size import CellPlan, Size, Task, edges
@@ -100,7 +100,7 @@ class SpaceCost:
 
     def ram_without_identities(self) -> int:
         """Peak RAM of a network whose nodes all have a value of their own and read node 0."""
-        op = next((op for op in self.ops if op != "none" and num_values(op, 1)), "skip_connect")
+        op = next((op for op in self.ops if op != "none" and makes_value(op, 1)), "skip_connect")
         return max(self.ram_of_cell(kind, ((op, 0),) * self.size.nodes_per_layer) for kind in KINDS)
 
     def largest(self, measure: str) -> float:

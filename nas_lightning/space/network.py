@@ -49,18 +49,17 @@ class Cell(nn.Module):
 def cell_graph(cell: Sequence[tuple[str, int]], fanout_concat: int, is_reduction: bool) -> CellGraph:
     """What decides the memory of a cell of ``(operation, source)`` for nodes 1 to n."""
     live = live_nodes(cell, fanout_concat)
-    counts = tuple(
-        num_values(op, 2 if is_reduction and source == 0 else 1) if node in live else None
+    makes = tuple(
+        makes_value(op, 2 if is_reduction and source == 0 else 1) if node in live else None
         for node, (op, source) in enumerate(cell, start=1)
     )
-    return CellGraph(tuple(source for _, source in cell), counts, fanout_concat)
+    return CellGraph(tuple(source for _, source in cell), makes, fanout_concat)
 
 
 @cache
-def num_values(op: str, stride: int) -> int:
-    """How many values an operation makes one after the other: none for the identity, one for each convolution."""
-    module = OPS[op](1, stride, True)
-    return 0 if isinstance(module, nn.Identity) else max(1, sum(isinstance(m, nn.Conv1d) for m in module.modules()))
+def makes_value(op: str, stride: int) -> bool:
+    """Whether an operation makes a value of its own in memory: all do but the identity."""
+    return not isinstance(OPS[op](1, stride, True), nn.Identity)
 
 
 class Network(nn.Module):

@@ -18,13 +18,13 @@ class CellGraph:
 
     Attributes:
         sources: for nodes 1 to n the node that each reads.
-        num_values: for nodes 1 to n how many values its operation makes one after the other: 0 for the identity, 2 for
-            two convolutions in a row, else 1; None for a node that is not built.
+        makes_value: for nodes 1 to n whether its operation makes a value, as all do but the identity; None for a node
+            that is not built.
         num_concat: how many of the last nodes are concatenated.
     """
 
     sources: tuple[int, ...]
-    num_values: tuple[int | None, ...]
+    makes_value: tuple[bool | None, ...]
     num_concat: int
 
 
@@ -35,7 +35,7 @@ def best_order(graph: CellGraph, input_elements: int, node_elements: int) -> tup
     Counted from the time that node 0 is there up to and including the concatenation, which copies. Of all orders if the
     cell has at most 12 nodes, else the order of the numbers.
 
-    >>> best_order(CellGraph((0, 0), (1, 1), 2), 10, 10)
+    >>> best_order(CellGraph((0, 0), (True, True), 2), 10, 10)
     (40, (1, 2))
 
     Args:
@@ -69,8 +69,8 @@ class _Cell:
 
     def __init__(self, graph: CellGraph, input_elements: int, node_elements: int) -> None:
         self.graph, self.node_elements, self.input_elements = graph, node_elements, input_elements
-        self.built = [node for node, count in enumerate(graph.num_values, start=1) if count is not None]
-        self.makers = [node for node in self.built if graph.num_values[node - 1]]
+        self.built = [node for node, makes in enumerate(graph.makes_value, start=1) if makes is not None]
+        self.makers = [node for node in self.built if graph.makes_value[node - 1]]
         position = {node: i for i, node in enumerate(self.makers)}
         self.holder = {0: -1}  # which maker's value a node is; -1 for the value of node 0
         for node in self.built:
@@ -92,11 +92,12 @@ class _Cell:
         )
 
     def step(self, done: int, i: int) -> int:
-        """The peak while maker i runs after ``done``."""
-        peak = self.live(done) + self.node_elements
-        if self.graph.num_values[self.makers[i] - 1] == 2:  # the second reads the first; the parent may be gone by then
-            peak = max(peak, self.live(done | 1 << i) + self.node_elements)
-        return peak
+        """The elements in memory while maker i runs after ``done``.
+
+        Two convolutions in a row, with a value between them, need no more: if what they read is gone by the second,
+        that value has its place; if it is still needed, its next reader needs as much, or the concatenation does.
+        """
+        return self.live(done) + self.node_elements
 
     def at_concat(self, done: int) -> int:
         return self.live(done) + self.graph.num_concat * self.node_elements
@@ -109,7 +110,7 @@ class _Cell:
             if node:
                 nodes.append(node)
             for alias in self.built:
-                if self.graph.sources[alias - 1] == node and not self.graph.num_values[alias - 1]:
+                if self.graph.sources[alias - 1] == node and not self.graph.makes_value[alias - 1]:
                     add(alias)
 
         add(0)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from nas_lightning.cost.exact import cost_of
+from nas_lightning.cost.exact import Numbers, cost_of
 from nas_lightning.space.ops import conv_bn_relu
 
 
@@ -12,6 +12,16 @@ def test_a_convolution_counted_by_hand():
     assert (cost.params, cost.macs) == (24 + 4, 120)
     assert cost.ram_bytes == 20 + 20
     assert [(row.kind, row.macs) for row in cost.layers] == [("Conv1d", 120), ("ReLU", 0)]
+
+
+@pytest.mark.parametrize(("bits", "weights_and_scales"), [(8, 24 + 4 * 4), (16, 48 + 4 * 4), (32, 96)])
+def test_flash_counted_by_hand(bits, weights_and_scales):
+    """24 weights, 4 biases of 4 bytes, a scale for each of 4 channels of integers, code of one layer and of all."""
+    numbers = Numbers(weight_bits=bits, code_bytes=1000, code_bytes_per_layer=100)
+    cost = cost_of(conv_bn_relu(2, 4, 3, 2, True), 2, 10, numbers)
+    assert cost.flash_bytes == weights_and_scales + 4 * 4 + 100 + 1000
+    assert [row.flash_bytes for row in cost.layers] == [cost.flash_bytes - 1000, 0]
+    assert cost_of(nn.MaxPool1d(3), 2, 10, numbers).flash_bytes == 1100
 
 
 def test_groups_divide_the_macs():
