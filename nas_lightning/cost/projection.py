@@ -156,9 +156,9 @@ class _Program:
     """The integer program of a space and its limits.
 
     Variables, all 0 or 1: x for every choice; for every node that is not concatenated whether it is live; and z for
-    each of its choices, which is x where the node is live. Sums of costs are linear in x and z. Peak RAM is not linear:
-    what follows from the concatenation alone is a row (``_add_concat_rows``); whatever else a solution violates is
-    forbidden by another row, and the program solved again. The exact model decides in the end.
+    each of its choices, which is x where the node is live. Sums of costs are linear in x and z, and so is what
+    lies in memory at a concatenation (``_add_concat_rows``), which is nearly always the peak. Whatever else a solution
+    violates is forbidden by another row, and the program solved again. The exact model decides in the end.
     """
 
     def __init__(self, space_cost: SpaceCost, limits: Limits) -> None:
@@ -277,20 +277,41 @@ class _Program:
         self._add(row, -np.inf, (self.limits[measure] - self.space_cost.fixed[measure]) / scale)
 
     def _add_concat_rows(self) -> None:
-        """At the concatenation the copy and all values of their own of the concatenated nodes lie in memory."""
+        """At the concatenation the copy, and all values that the concatenated nodes are, lie in memory."""
+        outside = range(self.num_nodes - self.fanout + 1)  # node 0 and the nodes that are not concatenated
         for kind in KINDS:
+            held = {node: self._new_variable() for node in outside}  # whether a concatenated node is its value
+            for node, source in product(range(1, self.num_nodes + 1), outside):
+                same = self._where(kind, node, makes_value=False, source=source)
+                if same and node in held:
+                    self._add(dict.fromkeys(same, 1.0) | {held[node]: 1.0, held[source]: -1.0}, -np.inf, 1)
+                elif same:
+                    self._add(dict.fromkeys(same, 1.0) | {held[source]: -1.0}, -np.inf, 0)
+            values = {held[0]: 1.0}
+            for node in range(1, self.num_nodes + 1):
+                own = self._where(kind, node, makes_value=True)
+                if node in held:
+                    both = self._new_variable()
+                    self._add(dict.fromkeys(own, 1.0) | {held[node]: 1.0, both: -1.0}, -np.inf, 1)
+                    own = [both]
+                values |= dict.fromkeys(own, 1.0)
             node_bytes = max(
                 self.space_cost.numbers.activation_bytes(plan.channels * length)
                 for plan, (_, length) in self.space_cost.cells
                 if plan.kind == kind
             )
-            own = [
-                i
-                for i, c in enumerate(self.choices)
-                if c.kind == kind and c.node > self.num_nodes - self.fanout and c.makes_value
-            ]
-            most = self.limits["ram_bytes"] // node_bytes - self.fanout
-            self._add(dict.fromkeys(own, 1.0), -np.inf, most)
+            self._add(values, -np.inf, self.limits["ram_bytes"] // node_bytes - self.fanout)
+
+    def _where(self, kind: str, node: int, makes_value: bool, source: int | None = None) -> list[int]:
+        return [
+            i
+            for i, c in enumerate(self.choices)
+            if (c.kind, c.node, c.makes_value) == (kind, node, makes_value) and source in (None, c.source)
+        ]
+
+    def _new_variable(self) -> int:
+        self.num_variables += 1
+        return self.num_variables - 1
 
     def _forbid_what_is_violated(self, genotype: Genotype, picked: Sequence[int]) -> bool:
         """Add a row that excludes this solution if it breaks a limit; whether one was added."""
