@@ -152,9 +152,9 @@ def run(
 def search(run: Run) -> None:
     """Search; when it ends, its callback keeps the genotype and starts ``train``."""
     config, task, size = run.config, run.task, run.size
+    _log_device(run)  # and price the space, which draws random numbers for modules that are not in a cache yet
     L.seed_everything(config.seed, workers=True, verbose=False)
     strategy = build_strategy(config)
-    _log_device(run)
     supernet = Supernet(size, task, run.space_cost.ops, config.training.nas_kernels)
     supernet.stem.norm.set_constants(run.data.mean, run.data.std)
     measure = MODES[config.training.nas_optimization_mode.lower()]

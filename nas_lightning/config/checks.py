@@ -34,6 +34,7 @@ _LATER = {
 }
 
 
+_CHOSEN = {"training.nas_layers": "space.auto_layers", "training.nas_init_channels": "space.auto_init_channels"}
 _LIMITS = tuple(f"budget.{measure}" for measure in MEASURES)
 
 
@@ -46,8 +47,12 @@ def check_config(config: Config) -> None:
     for key, (allowed, part) in _LATER.items():
         if (found := _get(config, key)) != allowed:
             raise InputError(f"{key}: {part} is not in this version, found {found!r}; leave the key out")
+    is_auto = config.training.nas_model_size == "auto"
     for key, least in _AT_LEAST.items():
-        if (found := _get(config, key)) < least:
+        if is_auto and key in _CHOSEN:
+            if (found := _get(config, key)) != 0:
+                raise InputError(f"{key}: found {found}; nas_model_size=auto chooses it from {_CHOSEN[key]}")
+        elif (found := _get(config, key)) < least:
             raise InputError(f"{key}: found {found}; allowed: {least} or more")
     _check_choice("common.task_type", config.common.task_type, TASK_TYPES)
     _check_training(config)

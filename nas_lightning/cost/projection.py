@@ -96,7 +96,7 @@ def _nearest(space_cost: SpaceCost, limits: Limits) -> tuple[list[str], dict[str
     for measure in nearest:
         value = least(measure, space_cost, nearest)
         if value is not None:
-            return [*binding, measure], nearest | {measure: value}
+            return list(dict.fromkeys([*binding, measure])), nearest | {measure: value}
     first = next(iter(nearest))  # to raise one limit is not enough
     genotype = _Program(space_cost, {first: nearest[first]}).any()
     assert genotype is not None
@@ -128,7 +128,7 @@ class _Score:
 
     def __init__(self, op_weights: Mapping[str, Tensor], space_cost: SpaceCost) -> None:
         self.ops = space_cost.ops
-        self.of = {kind: w.detach().double().clamp(min=1e-30).log().numpy() for kind, w in op_weights.items()}
+        self.of = {kind: w.detach().cpu().double().clamp(min=1e-30).log().numpy() for kind, w in op_weights.items()}
 
     def __call__(self, genotype: Genotype) -> float:
         rows = {edge: row for row, edge in enumerate(edges(genotype.num_nodes))}

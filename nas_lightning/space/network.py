@@ -59,7 +59,8 @@ def cell_graph(cell: Sequence[tuple[str, int]], fanout_concat: int, is_reduction
 @cache
 def makes_value(op: str, stride: int) -> bool:
     """Whether an operation makes a value of its own in memory: all do but the identity."""
-    return not isinstance(OPS[op](1, stride, True), nn.Identity)
+    with torch.device("meta"):  # draws no random numbers, so that a network's weights do not depend on the cache
+        return not isinstance(OPS[op](1, stride, True), nn.Identity)
 
 
 class Network(nn.Module):

@@ -46,6 +46,7 @@ ARGUMENTS = [
     (["cost.activation_bits=4"], "cost.activation_bits: found 4; allowed: 8, 16, 32"),
     (["cost.code_bytes_per_layer=-1"], "cost.code_bytes_per_layer: found -1; allowed: 0 or more"),
     (["nas_model_size=auto"], "nas_model_size=auto: there is no limit to use; set one of budget.params, budget.macs"),
+    (["nas_model_size=auto", "budget.params=400", "training.nas_layers=5"], "training.nas_layers: found 5; nas_model_size=auto chooses it from space.auto_layers"),
     (["space.auto_layers=[2]"], "space.auto_layers: found [2]; allowed: a list of numbers of 3 or more"),
     (["space.auto_init_channels=[]"], "space.auto_init_channels: found []; allowed: a list of numbers of 1 or more"),
     (["target_accuracy=93"], "target_accuracy: found 93.0; allowed: more than 0, up to 1"),

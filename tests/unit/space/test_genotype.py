@@ -4,7 +4,7 @@ import torch
 from nas_lightning.errors import InputError
 from nas_lightning.space.blueprint import ReferenceBlueprint, SearchedBlueprint
 from nas_lightning.space.genotype import Genotype, derive, live_nodes
-from nas_lightning.space.network import Network
+from nas_lightning.space.network import Network, makes_value
 from nas_lightning.space.size import Size, Task
 
 OPS = ("none", "skip_connect", "conv_bn_relu_3x1")
@@ -69,3 +69,18 @@ def test_a_broken_genotype_file_is_named():
     content["size"]["nodes_per_layer"] = 4
     with pytest.raises(InputError, match="3 nodes are described, the size says 4"):
         SearchedBlueprint.from_dict(content)
+
+
+def test_the_weights_of_a_network_follow_from_the_seed_alone():
+    """Not from what was built before: what is known of operations is kept in caches."""
+    weights = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        weights.append(Network(GENOTYPE, Size(3, 3, 2, 3, 2), Task(1, 16, 2)).head.weight)
+        makes_value.cache_clear()
+    torch.manual_seed(0)
+    Network(GENOTYPE, Size(3, 3, 2, 3, 2), Task(1, 16, 2))
+    torch.manual_seed(0)
+    weights.append(Network(GENOTYPE, Size(3, 3, 2, 3, 2), Task(1, 16, 2)).head.weight)
+    assert torch.equal(weights[0], weights[1])
+    assert torch.equal(weights[0], weights[2])
