@@ -17,7 +17,7 @@ from nas_lightning.space.supernet import Supernet
 from nas_lightning.space.textbook import TextbookSupernet
 
 TOLERANCE = 1e-9
-SIZES = sorted(path.stem for path in (conf_dir() / "nas_model_size").glob("*.yaml"))
+SIZES = sorted({path.stem for path in (conf_dir() / "nas_model_size").glob("*.yaml")} - {"auto"})  # auto is one of them
 OP_LISTS = {
     "default": DEFAULT_OPS,
     "all": tuple(OPS),
