@@ -128,11 +128,7 @@ def run(
         BudgetError: if no network of the space meets the budget (then nothing is written).
         ParityError: if the exported file does not compute what the network computes.
     """
-    check_config(config)
-    if not resume and (folder / "config.yaml").is_file():
-        raise InputError(f"{folder}: holds a run already; go on with it by resume={folder}, or choose another folder")
-    data = data or build_data(config)
-    data.setup()
+    data = check_start(config, folder, data, resume)
     stage = Run(config, data, folder, warm_start)
     _check_fit(stage)
     with _quiet_lightning():
@@ -147,6 +143,22 @@ def run(
             _train_if_enabled(stage, SearchedBlueprint.from_dict(read_json(folder / "genotype.json")))
         else:
             search(stage)
+
+
+def check_start(
+    config: Config, folder: Path, data: TimeSeriesData | LoaderData | None, resume: bool
+) -> TimeSeriesData | LoaderData:
+    """What comes before anything is written: check the configuration and the folder, and read the data.
+
+    Raises:
+        InputError: if one of them is wrong.
+    """
+    check_config(config)
+    if not resume and (folder / "config.yaml").is_file():
+        raise InputError(f"{folder}: holds a run already; go on with it by resume={folder}, or choose another folder")
+    data = data or build_data(config)
+    data.setup()
+    return data
 
 
 def search(run: Run) -> None:

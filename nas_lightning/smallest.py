@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas_lightning.config.build import build_data, build_limits, build_numbers, build_ops
-from nas_lightning.config.checks import MODES, check_config
+from nas_lightning.config.build import build_limits, build_numbers, build_ops
+from nas_lightning.config.checks import MODES
 from nas_lightning.config.compose import config_yaml
 from nas_lightning.config.records import Config
 from nas_lightning.cost.exact import MEASURES
@@ -19,6 +19,7 @@ from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.loaders import LoaderData
 from nas_lightning.errors import InputError
 from nas_lightning.files import has_ended, read_json, write_json, write_text
+from nas_lightning.pipeline import check_start
 from nas_lightning.pipeline import run as run_once
 from nas_lightning.report.pictures import tradeoff_picture
 from nas_lightning.report.tables import csv_text
@@ -29,7 +30,7 @@ from nas_lightning.training.evaluate import figures, predict
 log = logging.getLogger("nas_lightning")
 
 _CLOSE = 1.05  # limits nearer to each other than this factor are not told apart
-_RESULT = ("genotype.json", "genotype_history.json", "metrics.json", "cost.json", "model.pt", "model.onnx", "run.log")
+_RESULT = ("genotype.json", "genotype_history.json", "cost.json", "model.pt", "model.onnx", "run.log")
 
 COLUMNS = ("round", "limit", *MEASURES, "val_accuracy", "reached")
 """Columns of ``tradeoff.csv``."""
@@ -56,22 +57,18 @@ def run(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None =
     if config.target_accuracy is None:
         run_once(config, folder, data, resume=resume)
         return
-    check_config(config)
-    if not resume and (folder / "config.yaml").is_file():
-        raise InputError(f"{folder}: holds a run already; go on with it by resume={folder}, or choose another folder")
-    data = data or build_data(config)
-    data.setup()
+    data = check_start(config, folder, data, resume)
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "config.yaml", config_yaml(config))
     descent = _Descent(config, folder, data)
     best = descent.walk()
     for name in _RESULT:
         shutil.copy(best.folder / name, folder / name)
+    metrics = read_json(best.folder / "metrics.json")
     if config.testing.enable and isinstance(data, TimeSeriesData):
-        metrics = read_json(folder / "metrics.json")
-        tested = figures(*predict(load(folder), data.test_dataloader()))
-        write_json(folder / "metrics.json", metrics | {"test": tested})
-        log.info("smallest: test accuracy %.4f", tested["accuracy"])
+        metrics["test"] = figures(*predict(load(folder), data.test_dataloader()))
+        log.info("smallest: test accuracy %.4f", metrics["test"]["accuracy"])
+    write_json(folder / "metrics.json", metrics)  # last: it marks a run that ended
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor
 
-from nas_lightning.cost.tables import SpaceCost
+from nas_lightning.cost.tables import ADDITIVE, SpaceCost
 from nas_lightning.space.genotype import KINDS
 from nas_lightning.space.network import makes_value
-from nas_lightning.space.size import Size, edges
+from nas_lightning.space.size import Size, edge_stride, edges, rows_into
 
 OpWeights = Mapping[str, Tensor]
 
@@ -46,6 +46,7 @@ class ExpectedCost:
         self.space_cost, self.size, self.ops = space_cost, space_cost.size, space_cost.ops
         self.measure, self.limits = measure, dict(limits or {})
         self.targets = frozenset(self.limits if targets is None else targets)
+        self.dearest = {m: space_cost.largest(m) - space_cost.fixed[m] for m in ADDITIVE}  # what nodes can cost at most
         self._into = _incidence(self.size)
         self._values = {kind: self._value_masks(is_reduction=kind == "reduce") for kind in KINDS}
 
@@ -98,13 +99,13 @@ class ExpectedCost:
             for column, op in enumerate(self.ops):
                 if op != "none":
                     built[row, column] = 1
-                    own[row, column] = makes_value(op, 2 if is_reduction and source == 0 else 1)
+                    own[row, column] = makes_value(op, edge_stride(is_reduction, source))
         return own, built
 
 
 def _incidence(size: Size) -> Tensor:
     """``[nodes, E]``: which edges lead into each node."""
     found = torch.zeros(size.nodes_per_layer, size.num_edges)
-    for row, (_, target) in enumerate(edges(size.nodes_per_layer)):
-        found[target - 1, row] = 1
+    for node in range(1, size.nodes_per_layer + 1):
+        found[node - 1, rows_into(node)] = 1
     return found

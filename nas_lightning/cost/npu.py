@@ -50,17 +50,13 @@ def round_channels(size: Size) -> Size:
 
 def accelerated_ops(ops: Sequence[str], profile: Profile) -> tuple[str, ...]:
     """The operations whose layers are all accelerated, at stride 1 and 2; ``none`` has no layers."""
-    return tuple(op for op in ops if op == "none" or not _objections(op, profile))
+    return tuple(op for op in ops if op == "none" or _is_accelerated(op, profile))
 
 
-def _objections(op: str, profile: Profile) -> list[str]:
-    found = []
-    for stride in (1, 2):
-        for layer in layers_of(OPS[op](_MULTIPLE, stride, True), _MULTIPLE, 16):
-            objection = _objection(layer, profile, is_first=False)
-            if objection is not None:
-                found.append(objection)
-    return found
+def _is_accelerated(op: str, profile: Profile) -> bool:
+    modules = [OPS[op](_MULTIPLE, stride, True) for stride in (1, 2)]
+    layers = [layer for module in modules for layer in layers_of(module, _MULTIPLE, 16)]
+    return all(_objection(layer, profile, is_first=False) is None for layer in layers)
 
 
 def npu_report(network: nn.Module, in_channels: int, length: int, profile: Profile) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from nas_lightning.cost.tables import ADDITIVE, SpaceCost
 from nas_lightning.errors import BudgetError
 from nas_lightning.space.genotype import KINDS, Genotype, derive
 from nas_lightning.space.network import makes_value
-from nas_lightning.space.size import edges
+from nas_lightning.space.size import edge_stride, edges
 
 Limits = Mapping[str, int]
 """Measure to the largest value allowed."""
@@ -164,7 +164,7 @@ class _Program:
     def __init__(self, space_cost: SpaceCost, limits: Limits) -> None:
         self.space_cost, self.limits = space_cost, dict(limits)
         self.num_nodes, self.fanout = space_cost.size.nodes_per_layer, space_cost.size.fanout_concat
-        self.choices = list(self._all_choices())
+        self.choices = self._all_choices()
         optional = range(1, self.num_nodes - self.fanout + 1)
         self.live = {key: len(self.choices) + i for i, key in enumerate(product(KINDS, optional))}
         inner = [i for i, choice in enumerate(self.choices) if (choice.kind, choice.node) in self.live]
@@ -181,9 +181,9 @@ class _Program:
         if "ram_bytes" in self.limits:
             self._add_concat_rows()
 
-    def _all_choices(self) -> Sequence[_Choice]:
+    def _all_choices(self) -> list[_Choice]:
         return [
-            _Choice(kind, node, source, op, row, column, makes_value(op, 2 if kind == "reduce" and source == 0 else 1))
+            _Choice(kind, node, source, op, row, column, makes_value(op, edge_stride(kind == "reduce", source)))
             for kind in KINDS
             for row, (source, node) in enumerate(edges(self.num_nodes))
             for column, op in enumerate(self.space_cost.ops)
@@ -247,12 +247,10 @@ class _Program:
 
     def _add_structure(self) -> None:
         for kind, node in product(KINDS, range(1, self.num_nodes + 1)):
-            own = [i for i, choice in enumerate(self.choices) if (choice.kind, choice.node) == (kind, node)]
-            self._add(dict.fromkeys(own, 1.0), 1, 1)
+            self._add(dict.fromkeys(self._where(kind, node), 1.0), 1, 1)
         for (kind, source), live in self.live.items():
             for node in range(source + 1, self.num_nodes + 1):  # live if a live node reads it
-                reads = [i for i, c in enumerate(self.choices) if (c.kind, c.node, c.source) == (kind, node, source)]
-                row = dict.fromkeys(reads, 1.0) | {live: -1.0}
+                row = dict.fromkeys(self._where(kind, node, source), 1.0) | {live: -1.0}
                 reader = self.live.get((kind, node))
                 if reader is not None:
                     row[reader] = 1.0
@@ -282,7 +280,7 @@ class _Program:
         for kind in KINDS:
             held = {node: self._new_variable() for node in outside}  # whether a concatenated node is its value
             for node, source in product(range(1, self.num_nodes + 1), outside):
-                same = self._where(kind, node, makes_value=False, source=source)
+                same = self._where(kind, node, source, makes_value=False)
                 if same and node in held:
                     self._add(dict.fromkeys(same, 1.0) | {held[node]: 1.0, held[source]: -1.0}, -np.inf, 1)
                 elif same:
@@ -302,11 +300,12 @@ class _Program:
             )
             self._add(values, -np.inf, self.limits["ram_bytes"] // node_bytes - self.fanout)
 
-    def _where(self, kind: str, node: int, makes_value: bool, source: int | None = None) -> list[int]:
+    def _where(self, kind: str, node: int, source: int | None = None, makes_value: bool | None = None) -> list[int]:
+        """The choices of a node, of one source or of all, and of operations that make a value or not."""
         return [
             i
             for i, c in enumerate(self.choices)
-            if (c.kind, c.node, c.makes_value) == (kind, node, makes_value) and source in (None, c.source)
+            if (c.kind, c.node) == (kind, node) and source in (None, c.source) and makes_value in (None, c.makes_value)
         ]
 
     def _new_variable(self) -> int:
@@ -316,23 +315,15 @@ class _Program:
     def _forbid_what_is_violated(self, genotype: Genotype, picked: Sequence[int]) -> bool:
         """Add a row that excludes this solution if it breaks a limit; whether one was added."""
         for kind in KINDS:
-            mine = [i for i in picked if self.choices[i].kind == kind]
             if self.space_cost.ram_of_cell(kind, genotype.cell(kind)) > self.limits.get("ram_bytes", math.inf):
-                self._forbid([self._same_memory(i) for i in mine])
+                # With them all that need the same memory, as choices do that differ in nothing else.
+                chosen = [self.choices[i] for i in picked if self.choices[i].kind == kind]
+                self._forbid([self._where(kind, c.node, c.source, c.makes_value) for c in chosen])
                 return True
         if not _meets(self.space_cost.of(genotype), self.limits):
             self._forbid([[i] for i in picked])
             return True
         return False
-
-    def _same_memory(self, i: int) -> list[int]:
-        """The choices that change nothing in memory if they stand in the place of choice i."""
-        c = self.choices[i]
-        return [
-            j
-            for j, other in enumerate(self.choices)
-            if (other.kind, other.node, other.source, other.makes_value) == (c.kind, c.node, c.source, c.makes_value)
-        ]
 
     def _forbid(self, groups: Sequence[Sequence[int]]) -> None:
         self._add({i: 1.0 for group in groups for i in group}, -np.inf, len(groups) - 1)

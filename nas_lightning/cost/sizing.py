@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from nas_lightning.cost.exact import Numbers
 from nas_lightning.cost.projection import Limits, check_feasible, is_feasible
 from nas_lightning.cost.tables import ADDITIVE, SpaceCost
-from nas_lightning.space.genotype import KINDS
-from nas_lightning.space.size import Size, Task, edges
+from nas_lightning.errors import InputError
+from nas_lightning.space.size import Size, Task, rows_into
 
 _NEAR = 0.6  # of the largest use of the budget: sizes above it are taken for equally good uses
 
@@ -29,21 +29,18 @@ def choose_size(
         limits: at least one.
 
     Raises:
+        InputError: if the data are too short for every size.
         BudgetError: if no network of any size meets the limits.
     """
-    shares: list[tuple[float, Size]] = []
-    smallest: SpaceCost | None = None
-    for size in candidates:
-        if task.length <= size.total_stride:
-            continue
-        space_cost = SpaceCost(size, task, ops, numbers)
-        if smallest is None or space_cost.fixed["params"] < smallest.fixed["params"]:
-            smallest = space_cost
-        if is_feasible(space_cost, limits):
-            shares.append((_share(space_cost, limits), size))
+    fitting = [size for size in candidates if task.length > size.total_stride]
+    if not fitting:
+        raise InputError(
+            f"data: the samples have {task.length} time steps, too few for any size of nas_model_size=auto"
+        )
+    spaces = [SpaceCost(size, task, ops, numbers) for size in fitting]
+    shares = [(_share(space, limits), space.size) for space in spaces if is_feasible(space, limits)]
     if not shares:
-        assert smallest is not None
-        check_feasible(smallest, limits)
+        check_feasible(min(spaces, key=lambda space: space.fixed["params"]), limits)
     within = [pair for pair in shares if pair[0] <= 1]
     if not within:
         share, size = min(shares, key=lambda pair: pair[0])
@@ -63,10 +60,6 @@ def _share(space_cost: SpaceCost, limits: Limits) -> float:
 def _average(space_cost: SpaceCost, measure: str) -> float:
     """The average of an additive measure over all networks of a space in which every node is live."""
     built = [column for column, op in enumerate(space_cost.ops) if op != "none"]
-    rows = edges(space_cost.size.nodes_per_layer)
-    total = float(space_cost.fixed[measure])
-    for kind in KINDS:
-        means = space_cost.tables[measure][kind][:, built].mean(1)
-        for node in range(1, space_cost.size.nodes_per_layer + 1):
-            total += float(means[[row for row, (_, target) in enumerate(rows) if target == node]].mean())
-    return total
+    nodes, tables = range(1, space_cost.size.nodes_per_layer + 1), space_cost.tables[measure].values()
+    means = [float(table[rows_into(node)][:, built].mean()) for table in tables for node in nodes]
+    return space_cost.fixed[measure] + sum(means)

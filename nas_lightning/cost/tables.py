@@ -10,7 +10,7 @@ from nas_lightning.space.genotype import KINDS, Genotype, live_nodes
 from nas_lightning.space.network import cell_graph, makes_value
 from nas_lightning.space.ops import OPS, conv_bn_relu
 from nas_lightning.space.order import best_order
-from nas_lightning.space.size import CellPlan, Size, Task, edges
+from nas_lightning.space.size import CellPlan, Size, Task, edge_stride, edges, rows_into
 from nas_lightning.space.stem import Stem
 
 ADDITIVE = ("params", "macs", "flash_bytes")
@@ -63,8 +63,8 @@ class SpaceCost:
 
     def _add_edges(self, cell: CellPlan, length_in: int, length_out: int) -> None:
         for row, (source, _) in enumerate(edges(self.size.nodes_per_layer)):
-            is_strided = cell.is_reduction and source == 0
-            length, stride = (length_in, 2) if is_strided else (length_out, 1)
+            stride = edge_stride(cell.is_reduction, source)
+            length = length_in if stride == 2 else length_out
             for column, op in enumerate(self.ops):
                 if op == "none":
                     continue
@@ -105,12 +105,8 @@ class SpaceCost:
 
     def largest(self, measure: str) -> float:
         """An additive measure of the network whose nodes all keep their dearest pair of an input and an operation."""
-        total = float(self.fixed[measure])
-        for table in self.tables[measure].values():
-            for node in range(1, self.size.nodes_per_layer + 1):
-                into = [row for row, (_, target) in enumerate(edges(self.size.nodes_per_layer)) if target == node]
-                total += float(table[into].max())
-        return total
+        nodes, tables = range(1, self.size.nodes_per_layer + 1), self.tables[measure].values()
+        return self.fixed[measure] + sum(float(table[rows_into(node)].max()) for table in tables for node in nodes)
 
 
 class _Head(nn.Module):

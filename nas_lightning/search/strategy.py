@@ -44,8 +44,8 @@ class CostPenalty:
         measure = expected_cost.measure
         if measure in expected_cost.targets:
             return torch.zeros(())
-        fixed, largest = expected_cost.space_cost.fixed[measure], expected_cost.space_cost.largest(measure)
-        return self.weight * (expected_cost(op_weights, measure) - fixed) / (largest - fixed)
+        of_nodes = expected_cost(op_weights, measure) - expected_cost.space_cost.fixed[measure]
+        return self.weight * of_nodes / expected_cost.dearest[measure]
 
 
 class BudgetPull:

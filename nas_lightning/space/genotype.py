@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nas_lightning.errors import InputError
 from nas_lightning.space.ops import OPS
-from nas_lightning.space.size import edges
+from nas_lightning.space.size import edges, rows_into
 
 KINDS = ("normal", "reduce")
 """The kinds of cell; all cells of a kind share one set of alphas."""
@@ -74,8 +74,8 @@ def derive(op_weights: Mapping[str, Tensor], ops: Sequence[str], num_nodes: int)
     candidates = [(index, op) for index, op in enumerate(ops) if op != "none"]
 
     def strongest(weights: Tensor, node: int) -> tuple[str, int]:
-        rows = [(row, source) for row, (source, target) in enumerate(edges(num_nodes)) if target == node]
-        pairs = [(float(weights[row, index]), op, source) for row, source in rows for index, op in candidates]
+        rows = enumerate(rows_into(node))
+        pairs = [(float(weights[row, index]), op, source) for source, row in rows for index, op in candidates]
         _, op, source = max(pairs, key=lambda pair: pair[0])
         return op, source
 

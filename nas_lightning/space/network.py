@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from nas_lightning.space.genotype import Genotype, live_nodes
 from nas_lightning.space.ops import OPS, conv_bn_relu
 from nas_lightning.space.order import CellGraph, best_order
-from nas_lightning.space.size import CellPlan, Size, Task
+from nas_lightning.space.size import CellPlan, Size, Task, edge_stride
 from nas_lightning.space.stem import Stem
 
 
@@ -35,7 +35,7 @@ class Cell(nn.Module):
         self.nodes = nn.ModuleDict()
         for node in order:
             op, source = genotype.cell(plan.kind)[node - 1]
-            self.nodes[str(node)] = OPS[op](plan.channels, 2 if plan.is_reduction and source == 0 else 1, True)
+            self.nodes[str(node)] = OPS[op](plan.channels, edge_stride(plan.is_reduction, source), True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Run the nodes in order and concatenate the last ones."""
@@ -50,7 +50,7 @@ def cell_graph(cell: Sequence[tuple[str, int]], fanout_concat: int, is_reduction
     """What decides the memory of a cell of ``(operation, source)`` for nodes 1 to n."""
     live = live_nodes(cell, fanout_concat)
     makes = tuple(
-        makes_value(op, 2 if is_reduction and source == 0 else 1) if node in live else None
+        makes_value(op, edge_stride(is_reduction, source)) if node in live else None
         for node, (op, source) in enumerate(cell, start=1)
     )
     return CellGraph(tuple(source for _, source in cell), makes, fanout_concat)

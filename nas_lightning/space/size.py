@@ -108,3 +108,17 @@ def edges(num_nodes: int) -> list[tuple[int, int]]:
     [(0, 1), (0, 2), (1, 2)]
     """
     return [(source, target) for target in range(1, num_nodes + 1) for source in range(target)]
+
+
+def rows_into(node: int) -> range:
+    """The rows of the alphas that are the edges into a node, from source 0 on.
+
+    >>> list(rows_into(2))
+    [1, 2]
+    """
+    return range(node * (node - 1) // 2, node * (node + 1) // 2)
+
+
+def edge_stride(is_reduction: bool, source: int) -> int:
+    """The stride of the edges out of a node: 2 out of node 0 of a reduction cell, else 1."""
+    return 2 if is_reduction and source == 0 else 1

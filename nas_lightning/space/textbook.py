@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_lightning.space.ops import DEFAULT_OPS, OPS, conv_bn_relu
-from nas_lightning.space.size import CellPlan, Size, Task, edges
+from nas_lightning.space.size import CellPlan, Size, Task, edge_stride, edges
 from nas_lightning.space.stem import Stem
 from nas_lightning.space.supernet import new_alphas
 
@@ -35,7 +35,7 @@ class TextbookCell(nn.Module):
         self.edges = edges(size.nodes_per_layer)
         self.preprocess = conv_bn_relu(plan.in_channels, plan.channels, 1, plan.in_stride, affine=False)
         self.mixed_ops = nn.ModuleList(
-            MixedOp(ops, plan.channels, 2 if plan.is_reduction and source == 0 else 1) for source, _ in self.edges
+            MixedOp(ops, plan.channels, edge_stride(plan.is_reduction, source)) for source, _ in self.edges
         )
 
     def forward(self, x: Tensor, op_weights: Tensor) -> Tensor:

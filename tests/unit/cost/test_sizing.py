@@ -2,7 +2,7 @@ import pytest
 
 from nas_lightning.cost.exact import Numbers
 from nas_lightning.cost.sizing import choose_size
-from nas_lightning.errors import BudgetError
+from nas_lightning.errors import BudgetError, InputError
 from nas_lightning.space.ops import DEFAULT_OPS
 from nas_lightning.space.size import Size, Task
 
@@ -42,3 +42,10 @@ def test_sizes_that_are_too_deep_for_the_data_are_left_out():
     shallow = Size(3, 4, 1, 3, 4)
     size, _ = choose_size([deep, shallow], Task(1, 8, 2), DEFAULT_OPS, Numbers(), {"params": 20_000})
     assert size == shallow
+
+
+def test_data_that_are_too_short_for_every_size_are_refused():
+    with pytest.raises(
+        InputError, match="data: the samples have 4 time steps, too few for any size of nas_model_size=auto"
+    ):
+        choose({"params": 400}, Task(1, 4, 2))
