@@ -11,16 +11,25 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from nas_lightning.config.compose import conf_dir, device_cards, load_config, register_records, to_config
+from nas_lightning.config.compose import (
+    compose_config,
+    conf_dir,
+    device_cards,
+    load_config,
+    register_records,
+    to_config,
+)
 from nas_lightning.config.keys import guide_overrides, merge_overrides
 from nas_lightning.config.records import Config
 from nas_lightning.config.sweep import failures, leave_failure
 from nas_lightning.errors import BudgetError, InputError
 from nas_lightning.files import has_ended
+from nas_lightning.inspection import inspect
 from nas_lightning.report.tables import print_devices
-from nas_lightning.smallest import run
+from nas_lightning.runs import run
 
-_LATER_WORDS = ("inspect", "verify")
+_LATER_WORDS = ("verify",)
+_RUN_DIR = "hydra.run.dir="
 
 
 def main() -> None:
@@ -41,6 +50,9 @@ def _run_hydra(arguments: list[str]) -> None:
         if arguments[1:]:
             raise InputError(f"devices: takes no setting, found {arguments[1:]}")
         print_devices(device_cards())
+        return
+    if arguments[:1] == ["inspect"]:
+        _inspect(arguments[1:])
         return
     resumed = [argument for argument in arguments if argument.startswith("resume=")]
     if resumed:
@@ -88,6 +100,17 @@ def _read_first_word(word: str) -> dict[str, str]:
     if Path(word).suffix not in (".yaml", ".yml"):
         raise InputError(f"{word!r}: is neither a .yaml file nor key=value; see nas-lightning --help")
     return guide_overrides(Path(word))
+
+
+def _inspect(arguments: list[str]) -> None:
+    defaults: dict[str, str] = {}
+    if arguments and "=" not in arguments[0]:
+        first, *arguments = arguments
+        defaults = _read_first_word(first)
+    folders = [argument.removeprefix(_RUN_DIR) for argument in arguments if argument.startswith(_RUN_DIR)]
+    others = [argument for argument in arguments if not argument.startswith(_RUN_DIR)]
+    config = compose_config(merge_overrides(defaults, others))
+    inspect(config, Path(folders[-1]) if folders else Path("outputs") / config.common.run_name)
 
 
 def _resume(folder: Path) -> None:

@@ -4,7 +4,7 @@ import io
 import logging
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -15,7 +15,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch import nn
+from torch import Tensor, nn
 
 from nas_lightning.callbacks import GenotypeCallback
 from nas_lightning.config.build import (
@@ -35,19 +35,20 @@ from nas_lightning.config.build import (
 from nas_lightning.config.checks import MODES, check_config
 from nas_lightning.config.compose import config_yaml
 from nas_lightning.config.records import Config
-from nas_lightning.cost.exact import Numbers, cost_of
+from nas_lightning.cost.exact import MEASURES, Numbers, cost_of
 from nas_lightning.cost.expected import ExpectedCost
 from nas_lightning.cost.npu import PROFILES, npu_report
 from nas_lightning.cost.projection import Projected, check_feasible
 from nas_lightning.cost.sizing import choose_size
 from nas_lightning.cost.tables import ADDITIVE, SpaceCost
 from nas_lightning.data.datamodule import TimeSeriesData
+from nas_lightning.data.features import FrontEndCost
 from nas_lightning.data.loaders import LoaderData
 from nas_lightning.errors import BudgetError, InputError
 from nas_lightning.export.onnx import check_parity, export_onnx
 from nas_lightning.files import read_json, write_bytes, write_json, write_text
 from nas_lightning.kernels.choice import describe
-from nas_lightning.report.pictures import confusion_picture
+from nas_lightning.report.pictures import augmentation_picture, confusion_picture
 from nas_lightning.report.tables import print_summary
 from nas_lightning.search.module import SearchModule, search_loader
 from nas_lightning.space.blueprint import Blueprint, SearchedBlueprint
@@ -74,9 +75,14 @@ class Run:
         return Task(*self.data.task_shape)
 
     @cached_property
-    def limits(self) -> dict[str, int]:
-        """What the network must not exceed."""
+    def budget(self) -> dict[str, int]:
+        """What the network and its front end must not exceed together."""
         return build_limits(self.config)
+
+    @cached_property
+    def limits(self) -> dict[str, int]:
+        """What the front end leaves of the budget to the network; they run one after the other in the same RAM."""
+        return limits_of_network(self.budget, self.data.front_end_cost)
 
     @cached_property
     def numbers(self) -> Numbers:
@@ -137,6 +143,7 @@ def run(
     with _run_log(folder), _quiet_lightning():
         log.info("run folder: %s", folder)
         write_text(folder / "config.yaml", config_yaml(config))
+        _write_data(stage)
         if not config.training.nas_enabled:
             train(stage, build_reference(config, stage.task))
         elif (folder / "genotype.json").is_file():
@@ -157,6 +164,10 @@ def check_start(
     if not resume and (folder / "config.yaml").is_file():
         raise InputError(f"{folder}: holds a run already; go on with it by resume={folder}, or choose another folder")
     data = data or build_data(config)
+    if config.export.include_features and not data.front_end.is_exportable:
+        raise InputError(
+            f"export.include_features: ONNX cannot express {', '.join(data.front_end.names)}; allowed: false"
+        )
     data.setup()
     return data
 
@@ -218,7 +229,7 @@ def train(run: Run, blueprint: Blueprint) -> None:
 
 def _finish(run: Run, blueprint: Blueprint, network: nn.Module, trainer: L.Trainer, training: dict[str, Any]) -> None:
     """Measure, export, prove the export, and write the files of the run; ``metrics.json`` comes last."""
-    folder, task = run.folder, run.task
+    folder = run.folder
     tested = run.config.testing.enable and isinstance(run.data, TimeSeriesData)
     val_loader = run.data.val_dataloader()
     test_loader = run.data.test_dataloader() if tested else None
@@ -237,9 +248,14 @@ def _finish(run: Run, blueprint: Blueprint, network: nn.Module, trainer: L.Train
     cost = _cost(run, network)
     write_json(folder / "cost.json", cost)
     _save_weights(network, folder / "model.pt")
-    export_onnx(network, task.in_channels, task.length, folder / "model.onnx")
     split, loader = ("val", val_loader) if test_loader is None else ("test", test_loader)
-    difference = check_parity(folder / "model.onnx", (x for x, _ in loader), logits[split][0])
+    samples: Iterable[Tensor] = (x for x, _ in loader)
+    if run.config.export.include_features and isinstance(run.data, TimeSeriesData):
+        samples = run.data.splits[split].raw_batches()
+        write_json(folder / "front_end.json", run.data.front_end.settings)
+        network = nn.Sequential(run.data.front_end.for_export(), network)
+    export_onnx(network, next(iter(samples := list(samples)))[0].shape, folder / "model.onnx")
+    difference = check_parity(folder / "model.onnx", samples, logits[split][0])
     log.info("model.onnx: differs from the network by at most %.2g on %s", difference, split)
     metrics = _identity(run) | (read_json(folder / "metrics.json") if (folder / "metrics.json").is_file() else {})
     metrics |= {name: figures(*pair) for name, pair in logits.items()}
@@ -247,6 +263,20 @@ def _finish(run: Run, blueprint: Blueprint, network: nn.Module, trainer: L.Train
     write_json(folder / "metrics.json", metrics)
     _log_results(run, trainer, metrics, cost, split, *logits[split])
     print_summary(folder, description, metrics, cost)
+
+
+def _write_data(run: Run) -> None:
+    """The lists of the splits, and what a user should know about the data."""
+    for note in run.data.notes:
+        log.warning("data: %s", note)
+    if run.config.compilation.enable:
+        log.warning("compilation.enable: this version makes no firmware; the run ends with model.onnx")
+    if not isinstance(run.data, TimeSeriesData):
+        return
+    run.data.write_annotations(run.folder)
+    counts = ", ".join(f"{split} {len(samples):,}" for split, samples in run.data.splits.items())
+    channels, length, classes = run.data.task_shape
+    log.info("data: %s samples of %d channels and %d steps, %d classes", counts, channels, length, classes)
 
 
 def _train_if_enabled(run: Run, blueprint: Blueprint) -> None:
@@ -270,11 +300,24 @@ def _fit(
         auto_insert_metric_name=False,
     )
     trainer = build_trainer(run.config, run.folder, stage, epochs, [*callbacks, checkpoint])
+    _log_augmentation(run, trainer)
     last = folder / "last.ckpt"
     trainer.fit(
         module, loader, run.data.val_dataloader(), ckpt_path=last if last.is_file() else None, weights_only=True
     )
     return trainer
+
+
+def _log_augmentation(run: Run, trainer: L.Trainer) -> None:
+    """Pictures of a few training samples before and after the augmentation."""
+    if not isinstance(trainer.logger, TensorBoardLogger) or not isinstance(run.data, TimeSeriesData):
+        return
+    if run.data.augmentation is None:
+        return
+    x = run.data.splits["train"].windows.gather(torch.arange(min(4, len(run.data.splits["train"]))))
+    generator = torch.Generator().manual_seed(run.config.seed)
+    picture = augmentation_picture(x.numpy(), run.data.augmentation(x, generator).numpy())
+    trainer.logger.experiment.add_figure("augmentation", picture)
 
 
 def _identity(run: Run) -> dict[str, Any]:
@@ -314,8 +357,8 @@ def _log_device(run: Run) -> None:
     if run.size_share is not None:
         text = "size: %d layers and %d initial channels; an average network of this size uses %.0f %% of the budget"
         log.info(text, run.size.layers, run.size.init_channels, 100 * run.size_share)
-    if run.limits:
-        limits = ", ".join(f"{measure} {limit:,}" for measure, limit in run.limits.items())
+    if run.budget:
+        limits = ", ".join(f"{measure} {limit:,}" for measure, limit in run.budget.items())
         log.info("budget: %s (device %s)", limits, config.device.name)
     for measure in sorted(build_targets(config) & set(ADDITIVE)):
         share = space_cost.largest(measure) / run.limits[measure]
@@ -346,8 +389,21 @@ def _check_fit(run: Run) -> None:
         raise InputError(
             f"data: the samples have {run.task.length} time steps; the reductions of this network need at least {least}"
         )
-    if run.limits:
+    front_end = run.data.front_end_cost
+    if front_end.ram_bytes > run.budget.get("ram_bytes", front_end.ram_bytes):
+        nearest = {"ram_bytes": front_end.ram_bytes}
+        raise BudgetError("the front end alone does not meet", run.budget, ["ram_bytes"], nearest)
+    try:
         check_feasible(run.space_cost, run.limits)
+    except BudgetError as error:
+        if run.limits == run.budget:
+            raise
+        nearest = {
+            measure: limit + run.budget[measure] - run.limits[measure] for measure, limit in error.nearest.items()
+        }
+        raise BudgetError(
+            "no network of this space meets, after its front end,", run.budget, error.binding, nearest
+        ) from error
 
 
 def _cost(run: Run, network: nn.Module) -> dict[str, Any]:
@@ -358,28 +414,48 @@ def _cost(run: Run, network: nn.Module) -> dict[str, Any]:
     """
     task, profile = run.task, run.config.device.npu_profile
     cost = cost_of(network, task.in_channels, task.length, run.numbers).to_dict()
-    exceeded = [measure for measure, limit in run.limits.items() if cost[measure] > limit]
+    front_end = run.data.front_end_cost
+    if front_end != FrontEndCost():
+        cost["front_end"] = asdict(front_end)
+    total = total_cost(cost)
+    exceeded = [measure for measure, limit in run.budget.items() if total[measure] > limit]
     if exceeded:
         raise BudgetError(
-            "the network does not meet", run.limits, exceeded, {measure: cost[measure] for measure in exceeded}
+            "the network does not meet", run.budget, exceeded, {measure: total[measure] for measure in exceeded}
         )
-    if run.limits:
+    if run.budget:
         cost["device"] = run.config.device.name
         cost["budget"] = {
-            measure: {"limit": limit, "value": cost[measure], "holds": cost[measure] <= limit}
-            for measure, limit in run.limits.items()
+            measure: {"limit": limit, "value": total[measure], "holds": total[measure] <= limit}
+            for measure, limit in run.budget.items()
         }
     if profile is not None:
         cost["npu_report"] = npu_report(network, task.in_channels, task.length, PROFILES[profile])
     return cost
 
 
+def limits_of_network(budget: dict[str, int], front_end: FrontEndCost) -> dict[str, int]:
+    """What a front end leaves of a budget; its RAM is free again when the network runs."""
+    taken = asdict(front_end) | {"ram_bytes": 0}
+    return {measure: limit - taken.get(measure, 0) for measure, limit in budget.items()}
+
+
+def total_cost(cost: dict[str, Any]) -> dict[str, int]:
+    """What a ``cost.json`` says of network and front end together; their RAM is used one after the other."""
+    front_end = cost.get("front_end", {})
+    total = {measure: cost[measure] + front_end.get(measure, 0) for measure in MEASURES}
+    return total | {"ram_bytes": max(cost["ram_bytes"], front_end.get("ram_bytes", 0))}
+
+
 @contextmanager
 def _run_log(folder: Path) -> Iterator[None]:
     handler = logging.FileHandler(folder / "run.log", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    console = logging.StreamHandler()
+    console.setLevel(logging.WARNING)
     level = log.level
     log.addHandler(handler)
+    log.addHandler(console)
     log.setLevel(logging.INFO)
     start = time.perf_counter()
     try:
@@ -390,6 +466,7 @@ def _run_log(folder: Path) -> Iterator[None]:
         raise
     finally:
         log.removeHandler(handler)
+        log.removeHandler(console)
         log.setLevel(level)
         handler.close()
 

@@ -1,17 +1,28 @@
 """Reading a run folder back."""
 
+import shutil
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from nas_lightning.data.features import FrontEnd
 from nas_lightning.errors import InputError
 from nas_lightning.files import read_json
 from nas_lightning.space.blueprint import Blueprint, ReferenceBlueprint, SearchedBlueprint
 
+RESULT = (
+    *("genotype.json", "genotype_history.json", "cost.json", "front_end.json", "model.pt", "model.onnx", "run.log"),
+    "annotations",
+)
+"""What makes up the result of a run, but for its configuration and ``metrics.json``, which is written last."""
+
 
 def load(run_folder: str | Path) -> nn.Module:
-    """The trained network of a run, in eval mode: raw samples ``[B, C, L]`` in, logits ``[B, K]`` out.
+    """The trained network of a run, in eval mode: what ``model.onnx`` takes ``[B, C, L]`` in, logits ``[B, K]`` out.
+
+    That is raw rows, or with a feature preset its features; a run with ``export.include_features=true`` takes raw rows
+    in either case.
 
     Reads ``genotype.json`` (or ``model.json`` of a hand-made network) and ``model.pt``; nothing in them can run code.
 
@@ -19,11 +30,32 @@ def load(run_folder: str | Path) -> nn.Module:
         InputError: if the folder is not one of a run that ended.
     """
     folder = Path(run_folder)
+    network = load_network(folder)
+    if (folder / "front_end.json").is_file():
+        network = nn.Sequential(FrontEnd(**read_json(folder / "front_end.json")), network)
+    return network.eval()
+
+
+def load_network(folder: Path) -> nn.Module:
+    """The trained network of a run without its front end, in eval mode.
+
+    Raises:
+        InputError: if the folder is not one of a run that ended.
+    """
     if not (folder / "model.pt").is_file():
         raise InputError(f"{folder}: has no model.pt; give the folder of a run that ended")
-    network = read_blueprint(folder).build()
+    network: nn.Module = read_blueprint(folder).build()
     network.load_state_dict(torch.load(folder / "model.pt", weights_only=True, map_location="cpu"))
     return network.eval()
+
+
+def copy_result(source: Path, target: Path) -> None:
+    """Copy the result of one run into the folder of another."""
+    for name in RESULT:
+        if (source / name).is_dir():
+            shutil.copytree(source / name, target / name, dirs_exist_ok=True)
+        elif (source / name).is_file():
+            shutil.copy(source / name, target / name)
 
 
 def read_blueprint(folder: Path) -> Blueprint:

@@ -1,9 +1,8 @@
-"""The smallest network that is good enough: one run, or runs within ever smaller budgets (``target_accuracy``)."""
+"""The smallest network that is good enough: runs within ever smaller budgets (``target_accuracy``)."""
 
 import copy
 import logging
 import math
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,34 +18,32 @@ from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.loaders import LoaderData
 from nas_lightning.errors import InputError
 from nas_lightning.files import has_ended, read_json, write_json, write_text
-from nas_lightning.pipeline import check_start
+from nas_lightning.pipeline import check_start, limits_of_network, total_cost
 from nas_lightning.pipeline import run as run_once
 from nas_lightning.report.pictures import tradeoff_picture
 from nas_lightning.report.tables import csv_text
-from nas_lightning.run_folder import load, read_blueprint
+from nas_lightning.run_folder import copy_result, load_network, read_blueprint
 from nas_lightning.space.blueprint import SearchedBlueprint
 from nas_lightning.training.evaluate import figures, predict
 
 log = logging.getLogger("nas_lightning")
 
 _CLOSE = 1.05  # limits nearer to each other than this factor are not told apart
-_RESULT = ("genotype.json", "genotype_history.json", "cost.json", "model.pt", "model.onnx", "run.log")
 
 COLUMNS = ("round", "limit", *MEASURES, "val_accuracy", "reached")
 """Columns of ``tradeoff.csv``."""
 
 
 def run(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None = None, *, resume: bool = False) -> None:
-    """Do what the configuration asks for, and leave it in ``folder``.
+    """Find the smallest network that reaches ``target_accuracy``, and leave it in ``folder``.
 
-    Without ``target_accuracy`` that is one run, see ``pipeline.run``. With it, the first run is followed by up to
-    ``target_rounds`` others, each within a smaller or larger limit on what the optimization mode names (a bisection on
-    a logarithmic scale) and each searched from the supernet that the run before left. The smallest network whose
-    accuracy on ``val`` reaches the target is the result, and the only one tested. Every round is a run folder below
-    ``rounds``; ``tradeoff.csv`` and ``tradeoff.png`` show them all.
+    The first run is followed by up to ``target_rounds`` others, each within a smaller or larger limit on what the
+    optimization mode names (a bisection on a logarithmic scale) and each searched from the supernet that the run before
+    left. The smallest network whose accuracy on ``val`` reaches the target is the result, and the only one tested.
+    Every round is a run folder below ``rounds``; ``tradeoff.csv`` and ``tradeoff.png`` show them all.
 
     Args:
-        config: the configuration.
+        config: the configuration; ``target_accuracy`` is set.
         folder: the run folder.
         data: used instead of what the configuration names.
         resume: go on with what ``folder`` holds.
@@ -54,19 +51,15 @@ def run(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None =
     Raises:
         InputError: as ``pipeline.run``; or if not even the first run reaches the target.
     """
-    if config.target_accuracy is None:
-        run_once(config, folder, data, resume=resume)
-        return
     data = check_start(config, folder, data, resume)
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "config.yaml", config_yaml(config))
     descent = _Descent(config, folder, data)
     best = descent.walk()
-    for name in _RESULT:
-        shutil.copy(best.folder / name, folder / name)
+    copy_result(best.folder, folder)
     metrics = read_json(best.folder / "metrics.json")
     if config.testing.enable and isinstance(data, TimeSeriesData):
-        metrics["test"] = figures(*predict(load(folder), data.test_dataloader()))
+        metrics["test"] = figures(*predict(load_network(folder), data.test_dataloader()))
         log.info("smallest: test accuracy %.4f", metrics["test"]["accuracy"])
     write_json(folder / "metrics.json", metrics)  # last: it marks a run that ended
 
@@ -126,7 +119,7 @@ class _Descent:
                 raise
         cost = read_json(folder / "cost.json")
         accuracy = read_json(folder / "metrics.json")["val"]["accuracy"]
-        self.rounds.append(_Round(folder, limit, {m: cost[m] for m in MEASURES}, accuracy))
+        self.rounds.append(_Round(folder, limit, total_cost(cost), accuracy))
         self._write_curve()
         return self.rounds[-1]
 
@@ -134,9 +127,10 @@ class _Descent:
         blueprint = read_blueprint(self.rounds[0].folder)
         assert isinstance(blueprint, SearchedBlueprint)
         space_cost = SpaceCost(blueprint.size, blueprint.task, build_ops(self.config), build_numbers(self.config))
-        found = least(self.measure, space_cost, build_limits(self.config))
+        limits = limits_of_network(build_limits(self.config), self.data.front_end_cost)
+        found = least(self.measure, space_cost, limits)
         assert found is not None
-        return found
+        return found + getattr(self.data.front_end_cost, self.measure, 0)
 
     def _write_curve(self) -> None:
         rows: list[dict[str, Any]] = [

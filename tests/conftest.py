@@ -2,14 +2,15 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from aeon.datasets import load_classification
 from torch.utils.data import DataLoader, TensorDataset
 
 from nas_lightning.config.compose import compose_config
-from nas_lightning.data.readers import read_archive
 
 SHORT = ["training.nas_epochs=2", "training.training_epochs=2", "callbacks=none"]
 
@@ -21,8 +22,15 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 @pytest.fixture(scope="session")
 def motions():
-    """The recordings of BasicMotions, from the aeon package."""
-    return read_archive("BasicMotions")
+    """BasicMotions, from the aeon package: arrays ``[N, C, L]`` and labels 0 to 3."""
+    (x_train, y_train), (x_test, y_test) = (load_classification("BasicMotions", split=s) for s in ("train", "test"))
+    names, y_train = np.unique(y_train, return_inverse=True)
+    return SimpleNamespace(
+        x_train=x_train.astype(np.float32),
+        y_train=y_train,
+        x_test=x_test.astype(np.float32),
+        y_test=np.searchsorted(names, y_test),
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,18 +1,22 @@
 """Checks of the configuration, before any data is read: one sentence for the first thing that is wrong."""
 
 import math
+import re
 from typing import Any
 
 from nas_lightning.config.build import build_limits, build_numbers, build_ops
+from nas_lightning.config.compose import conf_dir
 from nas_lightning.config.records import Config
 from nas_lightning.cost.exact import MEASURES
 from nas_lightning.cost.npu import PROFILES
+from nas_lightning.data.recordings import MISSING_POLICIES
+from nas_lightning.data.splits import SPLIT_TYPES
 from nas_lightning.errors import InputError
 from nas_lightning.kernels.build import why_not_native
 from nas_lightning.kernels.choice import KERNELS
 from nas_lightning.space.ops import OPS
 
-TASK_TYPES = ("generic_timeseries_classification",)
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
 MODES = {"memory": "params", "compute": "macs"}
 """``nas_optimization_mode`` in lower case to what is expected."""
 
@@ -28,11 +32,6 @@ _AT_LEAST: dict[str, float] = {
     "seed": 0,
     "target_rounds": 1,
 }
-_LATER = {
-    "data_processing_feature_extraction.feature_extraction_name": (None, "feature extraction"),
-    "compilation.enable": (False, "compilation"),
-}
-
 
 _CHOSEN = {"training.nas_layers": "space.auto_layers", "training.nas_init_channels": "space.auto_init_channels"}
 _LIMITS = tuple(f"budget.{measure}" for measure in MEASURES)
@@ -44,9 +43,6 @@ def check_config(config: Config) -> None:
     Raises:
         InputError: naming the key, what was found and what is allowed.
     """
-    for key, (allowed, part) in _LATER.items():
-        if (found := _get(config, key)) != allowed:
-            raise InputError(f"{key}: {part} is not in this version, found {found!r}; leave the key out")
     is_auto = config.training.nas_model_size == "auto"
     for key, least in _AT_LEAST.items():
         if is_auto and key in _CHOSEN:
@@ -54,18 +50,26 @@ def check_config(config: Config) -> None:
                 raise InputError(f"{key}: found {found}; nas_model_size=auto chooses it from {_CHOSEN[key]}")
         elif (found := _get(config, key)) < least:
             raise InputError(f"{key}: found {found}; allowed: {least} or more")
-    _check_choice("common.task_type", config.common.task_type, TASK_TYPES)
+    _check_choice("testing.metric", config.testing.metric, METRICS)
+    _check_choice("dataset.missing", config.dataset.missing, MISSING_POLICIES)
+    _check_choice("dataset.split_type", config.dataset.split_type, SPLIT_TYPES)
+    _check_pattern(config.dataset.group_pattern)
     _check_training(config)
     _check_space(config)
     _check_device(config)
-    if not 0 < config.dataset.val_fraction < 1:
-        raise InputError(f"dataset.val_fraction: found {config.dataset.val_fraction}; allowed: between 0 and 1")
     _check_target(config)
     if not (config.dataset.dataset_name or config.dataset.input_data_path):
         raise InputError("dataset: neither dataset_name nor input_data_path is set; give one of them")
     devices = config.trainer.get("devices", 1)
     if str(devices) != "1":
         raise InputError(f"trainer.devices: found {devices}; allowed: 1, because a search runs on one device")
+
+
+def _check_pattern(pattern: str | None) -> None:
+    try:
+        re.compile(pattern or "")
+    except re.error as error:
+        raise InputError(f"dataset.group_pattern: {pattern!r} is no regular expression ({error})") from error
 
 
 def _check_training(config: Config) -> None:
@@ -93,6 +97,14 @@ def _check_training(config: Config) -> None:
 
 
 def _check_target(config: Config) -> None:
+    presets = sorted(path.stem for path in (conf_dir() / "features").glob("*.yaml"))
+    for name in config.features_candidates:
+        _check_choice("features_candidates", name, presets)
+    if config.search_features:
+        if not config.features_candidates:
+            raise InputError("features_candidates: is empty; search_features needs at least one preset of features")
+        if config.target_accuracy is not None or not config.training.enable:
+            raise InputError("search_features: needs training.enable, and no target_accuracy")
     if config.target_accuracy is None:
         return
     if not 0 < config.target_accuracy <= 1:

@@ -1,6 +1,8 @@
 """Composition: overrides in, a typed ``Config`` out."""
 
+import copy
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,8 +11,11 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from nas_lightning.config.records import Config, Device
+from nas_lightning.config.records import Config, Device, FeatureExtraction
 from nas_lightning.errors import InputError
+
+_OF_RECORDINGS = ("variables", "sampling_rate", "new_sr", "anti_alias", "keep_short_tails")
+"""Keys of the feature extraction that say something of the recordings, whatever is made of them."""
 
 
 def conf_dir() -> Path:
@@ -25,6 +30,22 @@ def device_cards() -> list[Device]:
     paths = sorted((conf_dir() / "target_device").glob("*.yaml"), key=lambda path: path.stem.lower())
     cards = [OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Device), OmegaConf.load(p))) for p in paths]
     return cast(list[Device], cards)
+
+
+def with_features(config: Config, name: str) -> Config:
+    """The same configuration with another preset of ``features``; what describes the recordings stays as it is.
+
+    Raises:
+        InputError: if there is no such preset.
+    """
+    if name == config.data_processing_feature_extraction.feature_extraction_name:
+        return config
+    own = asdict(config.data_processing_feature_extraction)
+    preset = asdict(compose_config([f"features={name}"]).data_processing_feature_extraction)
+    chosen = preset | {key: own[key] for key in _OF_RECORDINGS}
+    data = copy.deepcopy(config.data)
+    data["front_end"] |= {key: chosen[key] for key in data["front_end"] if key in chosen}
+    return replace(config, data_processing_feature_extraction=FeatureExtraction(**chosen), data=data)
 
 
 def register_records() -> None:
@@ -48,9 +69,10 @@ def to_config(composed: DictConfig) -> Config:
     """Resolve and leave OmegaConf: from here on the configuration is plain records; paths become absolute."""
     content = OmegaConf.to_container(composed, resolve=True)
     config = _to_record(content)
-    if config.dataset.input_data_path:
-        config.dataset.input_data_path = str(Path(config.dataset.input_data_path).absolute())
-        config.data["path"] = config.dataset.input_data_path
+    for key, argument in (("input_data_path", "path"), ("annotations", "annotations")):
+        if path := getattr(config.dataset, key):
+            setattr(config.dataset, key, str(Path(path).absolute()))
+            config.data[argument] = getattr(config.dataset, key)
     return config
 
 

@@ -11,11 +11,15 @@ import yaml
 from nas_lightning.config.records import Config
 from nas_lightning.errors import InputError
 
-_GROUP_KEYS = {"training.nas_model_size": "nas_model_size", "common.target_device": "target_device"}
+_GROUP_KEYS = {
+    "training.nas_model_size": "nas_model_size",
+    "common.target_device": "target_device",
+    "common.task_type": "task_type",
+    "data_processing_feature_extraction.feature_extraction_name": "features",
+}
 """Keys of the guide that pick an option of a group."""
 
-
-_OWN_GROUPS = ("nas_model_size", "target_device", "experiment")
+_OWN_GROUPS = ("nas_model_size", "target_device", "task_type", "features", "experiment")
 """Groups that fill other sections, and have no section of their own."""
 
 

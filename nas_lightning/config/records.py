@@ -19,20 +19,58 @@ class Common:
 
 
 @dataclass
+class Columns:
+    """``dataset.columns``: the column of a table that has each role; every other column is a variable."""
+
+    recording: str = MISSING
+    time: str = MISSING
+    label: str = MISSING
+    group: str = MISSING
+    split: str = MISSING
+
+
+@dataclass
 class Dataset:
-    """``dataset``: what is read, and how much of it becomes ``val``."""
+    """``dataset``: what is read, and how it is split."""
 
     dataset_name: str | None = None
     input_data_path: str | None = None
-    val_fraction: float = MISSING
+    missing: str = MISSING
+    group_pattern: str | None = None
+    columns: Columns = field(default_factory=Columns)
+    split_type: str = MISSING
+    split_factor: Any = MISSING
+    annotations: str | None = None
 
 
 @dataclass
 class FeatureExtraction:
-    """``data_processing_feature_extraction``: what is made of the recordings."""
+    """``data_processing_feature_extraction``: what is made of the recordings; a preset of ``features`` fills it."""
 
-    feature_extraction_name: str | None = None
+    feature_extraction_name: str = MISSING
     variables: Any = None
+    sampling_rate: float | None = None
+    new_sr: float | None = None
+    anti_alias: bool = MISSING
+    keep_short_tails: bool = MISSING
+    scale: float | None = None
+    frame_size: int | None = None
+    stride_size: float = MISSING
+    feat_ext_transform: list[str] = MISSING
+    feature_size_per_frame: int | None = None
+    num_frame_concat: int = MISSING
+    frame_skip: int = MISSING
+    min_bin: int = MISSING
+    analysis_bandwidth: int = MISSING
+    normalize_bin: bool = MISSING
+    dc_remove: bool = MISSING
+    stacking: str = MISSING
+    q15_scale_factor: int = MISSING
+    log_mul: float = MISSING
+    log_base: Any = MISSING
+    log_threshold: float = MISSING
+    fft_size: int = MISSING
+    kurt_chunk_size: int = MISSING
 
 
 @dataclass
@@ -56,10 +94,25 @@ class Training:
 
 
 @dataclass
-class Switch:
-    """``testing`` and ``compilation``: on or off."""
+class Testing:
+    """``testing``: whether the test split is read at the end, and the figure that counts."""
 
     enable: bool = MISSING
+    metric: str = MISSING
+
+
+@dataclass
+class Compilation:
+    """``compilation``: whether the network is made into firmware."""
+
+    enable: bool = MISSING
+
+
+@dataclass
+class Export:
+    """``export``: what the exported files hold."""
+
+    include_features: bool = MISSING
 
 
 @dataclass
@@ -115,6 +168,8 @@ class Config:
     seed: int = MISSING
     target_accuracy: float | None = None
     target_rounds: int = MISSING
+    search_features: bool = MISSING
+    features_candidates: list[str] = MISSING
     device: Device = field(default_factory=Device)
     budget: Budget = field(default_factory=Budget)
     cost: CostSettings = field(default_factory=CostSettings)
@@ -122,11 +177,13 @@ class Config:
     dataset: Dataset = field(default_factory=Dataset)
     data_processing_feature_extraction: FeatureExtraction = field(default_factory=FeatureExtraction)
     training: Training = field(default_factory=Training)
-    testing: Switch = field(default_factory=Switch)
-    compilation: Switch = field(default_factory=Switch)
+    testing: Testing = field(default_factory=Testing)
+    export: Export = field(default_factory=Export)
+    compilation: Compilation = field(default_factory=Compilation)
     space: Space = field(default_factory=Space)
     search: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
+    augmentation: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     scheduler: dict[str, Any] = field(default_factory=dict)

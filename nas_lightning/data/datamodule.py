@@ -1,38 +1,62 @@
 """The DataModule: recordings in, batches ``(x [B, C, L] float32, y [B] int64)`` out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, DistributedSampler, Sampler, TensorDataset
+from torch.utils.data import DataLoader, DistributedSampler, Sampler
 
-from nas_lightning.data.readers import read
-from nas_lightning.data.splits import split_train_val
+from nas_lightning.data.annotations import FOLDER, SPLITS, read_lists, write_lists
+from nas_lightning.data.augment import Augmentation
+from nas_lightning.data.features import FrontEnd, FrontEndCost
+from nas_lightning.data.readers import open_source
+from nas_lightning.data.recordings import Recordings, collect
+from nas_lightning.data.splits import (
+    Segments,
+    check_splits,
+    complete_factors,
+    from_lists,
+    make_splits,
+    report,
+    to_lists,
+)
+from nas_lightning.data.windows import Pieces, Samples, check_rate, cut, pad, pieces_of, resample
 from nas_lightning.errors import InputError
+from nas_lightning.files import write_json
 
-
-class Samples(TensorDataset):
-    """A TensorDataset that hands out a whole batch by one index operation per tensor."""
-
-    def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, ...]:
-        return tuple(tensor[list(indices)] for tensor in self.tensors)
+_SECTION = "data_processing_feature_extraction"
+_CHUNK_VALUES = 1 << 25
 
 
 class TimeSeriesData(L.LightningDataModule):
     """Splits, constants and loaders of one data set.
 
-    After ``setup``: ``task_shape`` ``(channels, length, classes)``, ``class_names``, and ``mean`` and ``std`` [C] of
-    the train split. Batches hold raw samples; the network normalises.
+    After ``setup``: ``task_shape`` ``(channels, length, classes)`` of what the network sees, ``class_names``, ``mean``
+    and ``std`` [C] of the train split, the ``recordings`` and their ``segments`` by split, and ``notes``: what a user
+    should know about the data, one sentence each. Batches come from the front end; the network normalises.
 
     Args:
         name: a UCR/UEA data set, read if ``path`` is None.
-        path: a ``.npz`` file.
+        path: a file or a folder, see ``readers.open_source``.
+        front_end: from raw rows to the network's input; by default the recordings as they are.
+        augmentation: of the train split; by default none.
         variables: the channels to keep; None for all.
+        missing: what is done about missing values, one of ``recordings.MISSING_POLICIES``.
+        group_pattern: finds the group in a recording's name.
+        columns: the names of the columns of a table, by role.
+        split_type: one of ``splits.SPLIT_TYPES``.
+        split_factor: shares of train, val and test, or the first of them.
+        annotations: a folder of lists that say what is in which split; then nothing is drawn.
+        sampling_rate: Hz, of recordings that do not say it.
+        new_sr: Hz that the recordings are brought to; None leaves them.
+        anti_alias: whether a filter goes before.
+        keep_short_tails: whether the rest of a recording is a sample too, filled up with zeros.
         batch_size: samples per batch; the last batch of an epoch may be smaller.
-        val_fraction: share of the training recordings that become ``val``.
-        seed: of the split and of the order of batches.
+        seed: of the split, the order of batches and the augmentation.
 
     Raises:
         InputError: from ``setup``, for data that cannot be used.
@@ -42,43 +66,122 @@ class TimeSeriesData(L.LightningDataModule):
         self,
         name: str | None = "BasicMotions",
         path: str | None = None,
-        variables: int | Sequence[int] | None = None,
+        front_end: FrontEnd | None = None,
+        augmentation: Augmentation | None = None,
+        variables: Any = None,
+        missing: str = "error",
+        group_pattern: str | None = None,
+        columns: Mapping[str, str] | None = None,
+        split_type: str = "auto",
+        split_factor: float | Sequence[float] = (0.6, 0.2, 0.2),
+        annotations: str | None = None,
+        sampling_rate: float | None = None,
+        new_sr: float | None = None,
+        anti_alias: bool = True,
+        keep_short_tails: bool = False,
         batch_size: int = 16,
-        val_fraction: float = 0.25,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.name, self.path, self.variables = name, path, variables
-        self.batch_size, self.val_fraction, self.seed = batch_size, val_fraction, seed
+        self.name, self.path, self.variables, self.missing = name, path, variables, missing
+        self.group_pattern, self.columns = group_pattern, columns
+        self.split_type, self.split_factor, self.annotations = split_type, complete_factors(split_factor), annotations
+        self.sampling_rate, self.new_sr, self.anti_alias = sampling_rate, new_sr, anti_alias
+        self.keep_short_tails, self.batch_size, self.seed = keep_short_tails, batch_size, seed
+        self.front_end = FrontEnd() if front_end is None else front_end
+        self.augmentation = augmentation if augmentation is not None and augmentation.augmenters else None
         self.splits: dict[str, Samples] = {}
+        self.notes: list[str] = []
 
     def setup(self, stage: str | None = None) -> None:
         """Read and split, once."""
         if self.splits:
             return
-        recordings = read(self.name, self.path, self.variables)
-        train, val = split_train_val(recordings, self.val_fraction, self.seed)
-        if self.batch_size > len(train):
+        source = open_source(self.name, self.path, self.group_pattern, self.columns)
+        self.recordings = collect(source, self.variables, self.missing)
+        self.segments = self._segments(self.recordings)
+        self.notes = check_splits(self.recordings, self.segments)
+        pieces = {split: self._at_new_rate(pieces_of(self.recordings, self.segments[split])) for split in SPLITS}
+        rows = self.front_end.rows or self._common_length(pieces)
+        if self.augmentation is not None and (length := self.augmentation.new_length(rows)) != rows:
+            raise InputError(f"augmentation: makes {length} rows of a sample of {rows}; allowed: the same number")
+        splits = {split: self._samples(split, pieces[split], rows) for split in SPLITS}
+        if self.batch_size > len(splits["train"]):
             raise InputError(
                 f"training.batch_size: {self.batch_size} is larger than the train split of "
-                f"{self.path or self.name}; allowed: 1 to {len(train)}"
+                f"{self.path or self.name}; allowed: 1 to {len(splits['train'])}"
             )
-        x, y = torch.from_numpy(recordings.x_train), torch.from_numpy(recordings.y_train)
-        test = torch.from_numpy(recordings.x_test), torch.from_numpy(recordings.y_test)
-        self.splits = {"train": Samples(x[train], y[train]), "val": Samples(x[val], y[val]), "test": Samples(*test)}
-        self.class_names = recordings.class_names
-        self.task_shape = (x.shape[1], x.shape[2], len(self.class_names))
-        self.mean, self.std = channel_constants(x[train])
+        self.class_names = self.recordings.class_names
+        self.mean, self.std = channel_constants(splits["train"])
+        x, _ = splits["train"][0]
+        self.task_shape = (x.shape[0], x.shape[1], len(self.class_names))
+        self.splits = splits
+
+    @property
+    def front_end_cost(self) -> FrontEndCost:
+        """What the front end takes on the device."""
+        return self.front_end.cost(self.recordings.values.shape[1])
+
+    def _segments(self, recordings: Recordings) -> Segments:
+        lists, source = recordings.lists, recordings.source
+        if self.annotations is not None:
+            source = self.annotations
+            lists = read_lists(Path(source), source)
+            if lists is None:
+                raise InputError(f"dataset.annotations: {source} has no lists of {', '.join(SPLITS)}")
+        if lists is not None:
+            return from_lists(recordings, lists, source)
+        rows = self.front_end.rows or int(recordings.lengths.max())
+        return make_splits(recordings, self.split_type, self.split_factor, self.seed, rows)
+
+    def _at_new_rate(self, pieces: Pieces) -> Pieces:
+        known = self.recordings.sampling_rates
+        rates = check_rate([known[number] for number in pieces.recordings], self.sampling_rate, self.new_sr)
+        return pieces if self.new_sr is None else resample(pieces, rates, self.new_sr, self.anti_alias)
+
+    def _common_length(self, pieces: Mapping[str, Pieces]) -> int:
+        lengths = np.concatenate([piece.stops - piece.starts for piece in pieces.values()])
+        if lengths.min() != lengths.max():
+            raise InputError(
+                f"{self.recordings.source}: the recordings have from {lengths.min()} to {lengths.max()} rows; "
+                f"{_SECTION}.frame_size=N cuts them into samples of N rows"
+            )
+        return int(lengths[0])
+
+    def _samples(self, split: str, pieces: Pieces, rows: int) -> Samples:
+        hop = self.front_end.hop or rows
+        windows = cut(pad(pieces, rows, hop) if self.keep_short_tails else pieces, rows, hop)
+        names = [self.recordings.names[number] for number in windows.short]
+        if names:
+            self.notes.append(
+                f"{len(names)} recordings of {split} are shorter than a sample of {rows} rows and are left out, the "
+                f"first {names[0]}; {_SECTION}.keep_short_tails=true keeps them, filled up with zeros"
+            )
+        absent = sorted(set(pieces.labels.tolist()) - set(windows.labels.tolist()))
+        if absent and (split == "train" or not len(windows)):
+            classes = [self.recordings.class_names[label] for label in absent]
+            raise InputError(
+                f"{self.recordings.source}: no recording of {classes} in {split} has the {rows} rows of a sample; "
+                f"{_SECTION}.keep_short_tails=true fills them up with zeros"
+            )
+        return Samples(windows, self.front_end)
+
+    def write_annotations(self, folder: Path) -> None:
+        """Write the lists of the splits, and a report of them, into ``folder/annotations``."""
+        write_lists(folder / FOLDER, to_lists(self.recordings, self.segments))
+        write_json(folder / FOLDER / "report.json", report(self.recordings, self.segments))
 
     def loader(self, split: str, shuffle: bool) -> DataLoader:
         """A loader of one split; a shuffled one gives each epoch an order that only seed and epoch decide."""
         samples = self.splits[split]
         # One replica: a sampler whose order follows the epoch, so that a resumed run sees what an unbroken one sees.
         sampler: Sampler | None = DistributedSampler(samples, 1, 0, shuffle=True, seed=self.seed) if shuffle else None
+        if split == "train" and isinstance(sampler, DistributedSampler) and self.augmentation is not None:
+            samples = samples.augmented(self.augmentation, self.seed, sampler)
         return DataLoader(samples, self.batch_size, sampler=sampler, collate_fn=_as_is)
 
     def train_dataloader(self) -> DataLoader:
-        """Shuffled batches of ``train``."""
+        """Shuffled and augmented batches of ``train``."""
         return self.loader("train", shuffle=True)
 
     def alphas_dataloader(self) -> DataLoader:
@@ -94,10 +197,28 @@ class TimeSeriesData(L.LightningDataModule):
         return self.loader("test", shuffle=False)
 
 
-def channel_constants(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation ``[C]`` of ``[N, C, L]``; a constant channel gets a standard deviation of 1."""
-    mean, std = x.double().mean((0, 2)), x.double().std((0, 2), correction=0)
+def channel_constants(samples: Samples | Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation ``[C]`` of samples ``[N, C, L]``; a constant channel gets a deviation of 1.
+
+    Samples are looked at in chunks, whose moments are merged (Chan, Golub and LeVeque 1983, equation 2.1).
+    """
+    chunks = _chunks(samples) if isinstance(samples, Samples) else [samples]
+    count, mean, squares = 0, torch.zeros(()), torch.zeros(())
+    for chunk in chunks:
+        values = chunk.double().transpose(0, 1).flatten(1)
+        own, num = values.mean(1), values.shape[1]
+        difference = own - mean
+        squares = squares + values.var(1, correction=0) * num + difference**2 * (count * num / (count + num))
+        mean = mean + difference * (num / (count + num))
+        count += num
+    std = (squares / count).sqrt()
     return mean.float(), torch.where(std > 1e-6 * (1 + mean.abs()), std, 1.0).float()
+
+
+def _chunks(samples: Samples) -> Iterator[Tensor]:
+    values = samples[0][0].numel()
+    for indices in torch.arange(len(samples)).split(max(1, _CHUNK_VALUES // values)):
+        yield samples.__getitems__(indices)[0]
 
 
 def _as_is(batch: Any) -> Any:

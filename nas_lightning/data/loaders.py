@@ -8,7 +8,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nas_lightning.data.datamodule import channel_constants
-from nas_lightning.data.recordings import check_recordings
+from nas_lightning.data.features import FrontEnd, FrontEndCost
+from nas_lightning.data.readers.arrays import from_arrays
+from nas_lightning.data.recordings import collect
 from nas_lightning.errors import InputError
 
 
@@ -41,6 +43,8 @@ class LoaderData(L.LightningDataModule):
         super().__init__()
         self.train_pairs, self.val_pairs = PairLoader(train_loader), PairLoader(valid_loader)
         self.class_names: tuple[str, ...] = ()
+        self.front_end, self.front_end_cost = FrontEnd(), FrontEndCost()
+        self.notes: list[str] = []
 
     def setup(self, stage: str | None = None) -> None:
         """Look once at both loaders."""
@@ -49,7 +53,7 @@ class LoaderData(L.LightningDataModule):
         x_train, y_train = (torch.cat(parts) for parts in zip(*self.train_pairs, strict=True))
         x_val, y_val = (torch.cat(parts) for parts in zip(*self.val_pairs, strict=True))
         arrays = {"X_train": x_train, "y_train": y_train, "X_test": x_val, "y_test": y_val}
-        check_recordings("loaders (test: valid_loader)", {key: value.numpy() for key, value in arrays.items()})
+        collect(from_arrays("loaders (test: valid_loader)", {key: value.numpy() for key, value in arrays.items()}))
         num_classes = int(y_train.max()) + 1
         if y_train.unique().tolist() != list(range(num_classes)):
             raise InputError(

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +21,9 @@ class ParityError(RuntimeError):
     """The exported file does not compute what the network computes."""
 
 
-def export_onnx(network: nn.Module, in_channels: int, length: int, path: Path) -> None:
-    """Write ``network`` as ONNX with input ``[1, C, L]`` and BatchNorm and input normalisation folded in."""
-    example = torch.zeros(1, in_channels, length)
+def export_onnx(network: nn.Module, shape: Sequence[int], path: Path) -> None:
+    """Write ``network`` as ONNX for one sample of ``shape``, with BatchNorm and input normalisation folded in."""
+    example = torch.zeros(1, *shape)
     logging.getLogger("torch.onnx").setLevel(
         logging.ERROR
     )  # it warns that torchvision is missing, which nothing here uses

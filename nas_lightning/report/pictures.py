@@ -73,6 +73,17 @@ def tradeoff_picture(points: Sequence[tuple[int, float]], measure: str, target: 
     return figure
 
 
+def augmentation_picture(originals: np.ndarray, augmented: np.ndarray) -> Figure:
+    """Samples ``[N, C, L]`` above, what the augmentation made of them below."""
+    figure = Figure(figsize=(3.2 * len(originals), 5), layout="constrained")
+    axes = figure.subplots(2, len(originals), squeeze=False)
+    for row, (name, samples) in enumerate((("original", originals), ("augmented", augmented))):
+        for axis, sample in zip(axes[row], samples, strict=True):
+            axis.plot(sample.T, linewidth=0.8)
+        axes[row, 0].set_ylabel(name)
+    return figure
+
+
 def _label_axes(axes: Axes, rows: Sequence[str], columns: Sequence[str]) -> None:
     axes.set_yticks(range(len(rows)), rows)
     axes.set_xticks(range(len(columns)), columns, rotation=30, ha="right")

@@ -30,6 +30,9 @@ SIZES = {
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes_and_builds(option, tmp_path):
     needed = ["budget.params=400"] if option == "nas_model_size=auto" else []
+    if option.startswith("features=Custom"):
+        section = "data_processing_feature_extraction"
+        needed = [f"{section}.frame_size=64", f"{section}.feature_size_per_frame=16"]
     config = compose_config([option, *needed])
     check_config(config)
     build_data(config)
@@ -96,6 +99,24 @@ def test_an_npu_prunes_operations_and_rounds_channels():
     assert build_ops(without) == ("none", "conv_bn_relu_3x1", "dil_conv_3x1")
     assert (build_size(with_npu).init_channels, build_size(without).init_channels) == (4, 1)
     assert build_size(compose_config(["target_device=F28P55", "device.npu_profile=null"])).init_channels == 1
+
+
+TASK_TYPES = [option.partition("=")[2] for option in OPTIONS if option.startswith("task_type=")]
+
+
+@pytest.mark.parametrize("name", TASK_TYPES)
+def test_a_task_type_is_a_default_for_features_and_metric(name):
+    config = compose_config([f"task_type={name}"])
+    assert config.common.task_type == name
+    other = compose_config([f"task_type={name}", "features=none", "testing.metric=balanced_accuracy"])
+    assert (other.common.task_type, other.testing.metric) == (name, "balanced_accuracy")
+    assert other.data_processing_feature_extraction == compose_config([]).data_processing_feature_extraction
+
+
+def test_task_types_differ_in_their_defaults():
+    configs = [compose_config([f"task_type={name}"]) for name in TASK_TYPES]
+    assert len({c.data_processing_feature_extraction.feature_extraction_name for c in configs}) == len(TASK_TYPES) == 6
+    assert {c.testing.metric for c in configs} == {"accuracy", "macro_f1"}
 
 
 def test_a_size_can_be_customized_key_by_key():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from recording_files import csv_folder, make_recordings
 from torch.utils.data import DataLoader, TensorDataset
 
 from nas_lightning import InputError, search_and_get_model
@@ -21,8 +22,8 @@ ARGUMENTS = [
     (["training.batch_size=31"], "training.batch_size: 31 is larger than the train split of BasicMotions; allowed: 1 to 30"),
     (["training.learning_rate=inf"], "training.learning_rate: found inf; allowed: more than 0, and finite"),
     (["nas_model_size=3"], "nas_model_size: found 3; allowed: the name of an option, see nas-lightning --help"),
-    (["data_processing_feature_extraction.variables=abc"], "data_processing_feature_extraction.variables: found abc; BasicMotions has 6 channels"),
-    (["data_processing_feature_extraction.variables=true"], "data_processing_feature_extraction.variables: found True; BasicMotions has 6 channels"),
+    (["data_processing_feature_extraction.variables=abc"], "data_processing_feature_extraction.variables: found abc; BasicMotions: train/0 has 6 channels"),
+    (["data_processing_feature_extraction.variables=true"], "data_processing_feature_extraction.variables: found True; BasicMotions: train/0 has 6 channels"),
     (["training.learning_rate=0"], "training.learning_rate: found 0.0; allowed: more than 0, and finite"),
     (["training.nas_optimization_mode=speed"], "training.nas_optimization_mode: found 'speed'; allowed: memory, compute"),
     (["training.nas_kernels=fast"], "training.nas_kernels: found 'fast'; allowed: auto, native, torch"),
@@ -33,7 +34,7 @@ ARGUMENTS = [
     (["training.nas_enabled=false", "model.kernel_size=4"], "model: found widths [8, 16] and kernel_size 4; allowed: widths of 1 or more, an odd"),
     (["seed=-1"], "seed: found -1; allowed: 0 or more"),
     (["seed=1.5"], "Value '1.5' of type 'float' could not be converted to Integer"),
-    (["common.task_type=regression"], "common.task_type: found 'regression'; allowed: generic_timeseries_classification"),
+    (["common.task_type=regression"], "Could not find 'task_type/regression' Available options in 'task_type': arc_fault blower_imbalance ecg_classification"),
     (["target_device=F28"], "Could not find 'target_device/F28' Available options in 'target_device': AM13E2"),
     (["budget.params=0"], "budget.params: found 0; allowed: 1 or more, or null for no limit"),
     (["budget.ram_bytes=-5"], "budget.ram_bytes: found -5; allowed: 1 or more, or null for no limit"),
@@ -55,14 +56,35 @@ ARGUMENTS = [
     (["target_rounds=0"], "target_rounds: found 0; allowed: 1 or more"),
     (["search.penalties.budget.weight=-1"], "search.penalties.budget.weight: found -1; allowed: 0 or more"),
     (["search.penalties.ram.weight=-1"], "search.penalties.ram.weight: found -1; allowed: 0 or more"),
-    (["data_processing_feature_extraction.feature_extraction_name=FFT"], "data_processing_feature_extraction.feature_extraction_name: feature extraction is not in this version, found 'FFT'"),
-    (["compilation.enable=true"], "compilation.enable: compilation is not in this version, found True"),
-    (["data_processing_feature_extraction.variables=7"], "data_processing_feature_extraction.variables: found 7; BasicMotions has 6 channels"),
-    (["data_processing_feature_extraction.variables=[0,6]"], "variables: found [0, 6]; BasicMotions has 6 channels: allowed are 1 to 6, or a list of numbers from 0 to 5"),
-    (["dataset.val_fraction=1"], "dataset.val_fraction: found 1.0; allowed: between 0 and 1"),
-    (["dataset.val_fraction=0.05"], "dataset.val_fraction: 0.05 of 40 training samples cannot hold every one of 4 classes"),
+    (["data_processing_feature_extraction.feature_extraction_name=FFT"], "Could not find 'features/FFT' Available options in 'features': ArcFault_1024Input_256Feature_1Frame_Full_Bandwidth"),
+    (["data_processing_feature_extraction.variables=7"], "data_processing_feature_extraction.variables: found 7; BasicMotions: train/0 has 6 channels"),
+    (["data_processing_feature_extraction.variables=[0,6]"], "variables: found [0, 6]; BasicMotions: train/0 has 6 channels: allowed are 1 to 6, a list of numbers from 0 to 5, or a list of names"),
+    (["dataset.split_factor=1"], "dataset.split_factor: found 1; allowed: shares of train, val and test above 0 that sum to 1, or the first"),
+    (["dataset.split_factor=[0.5,0.2,0.1]"], "dataset.split_factor: found [0.5, 0.2, 0.1]; allowed: shares of train, val and test"),
+    (["dataset.split_type=random"], "dataset.split_type: found 'random'; allowed: auto, amongst_files, by_group, within_files, amongst_windows"),
+    (["dataset.split_type=by_group"], "dataset.split_type: by_group needs groups, which BasicMotions does not have"),
+    (["dataset.missing=fill"], "dataset.missing: found 'fill'; allowed: error, interpolate, drop"),
+    (["dataset.group_pattern='('"], "dataset.group_pattern: '(' is no regular expression"),
+    (["dataset.annotations=nowhere"], "nowhere has no lists of train, val, test"),
+    (["testing.metric=f1"], "testing.metric: found 'f1'; allowed: accuracy, balanced_accuracy, macro_f1"),
+    (["data_processing_feature_extraction.feat_ext_transform=[FFT]"], "feat_ext_transform: found ['FFT']; allowed: WINDOWING, RAW_FE"),
+    (["data_processing_feature_extraction.feat_ext_transform=[RAW_FE]"], "frame_size: is null; RAW_FE needs frames"),
+    (["data_processing_feature_extraction.frame_size=200"], "no recording of ['badminton', 'running', 'standing', 'walking'] in train has the 200 rows of a sample"),
+    (["data_processing_feature_extraction.new_sr=10"], "data_processing_feature_extraction.sampling_rate: is null, and the recordings do not say it"),
+    (["data_processing_feature_extraction.new_sr=20", "data_processing_feature_extraction.sampling_rate=10"], "new_sr: found 20; allowed: more than 0, up to the rate of the recordings, 10"),
+    (["data_processing_feature_extraction.scale=0"], "data_processing_feature_extraction.scale: found 0.0; allowed: a number other than 0, or null"),
+    (["features=Generic_32Input_FFTBIN_4Feature_8Frame", "data_processing_feature_extraction.feature_size_per_frame=17"], "feature_size_per_frame: found 17 with analysis_bandwidth 1; a frame of 32 has 16 bins"),
+    (["features=Custom_ArcFault"], "frame_size: is null; WINDOWING, FFT_FE, NORMALIZE"),
+    (["features=FFT256Input_FE_RFFT_16Feature_8Frame_removeDC_Full_Bandwidth", "export.include_features=true"], "export.include_features: ONNX cannot express FFT_Q15"),
+    (["+augmentation.Shake={}"], "augmentation.Shake: is unknown; allowed: AddNoise, Drift"),
+    (["+augmentation.Resize.size=50"], "augmentation: makes 50 rows of a sample of 100; allowed: the same number"),
+    (["search_features=true", "target_accuracy=0.5"], "search_features: needs training.enable, and no target_accuracy"),
+    (["features_candidates=[FFT]"], "features_candidates: found 'FFT'; allowed: ArcFault_1024Input_256Feature"),
+    (["features_candidates=[]", "search_features=true"], "features_candidates: is empty; search_features needs at least one"),
+    (["inspect", "dataset.input_data_path=nowhere"], "there is no "),
+    (["inspect", "dataset.input=nowhere"], "unknown key 'dataset.input'; the nearest known key is 'dataset.input_data_path'"),
     (["dataset.dataset_name=null"], "dataset: neither dataset_name nor input_data_path is set"),
-    (["dataset.input_data_path=missing.npz"], "missing.npz; give the path of a .npz file"),
+    (["dataset.input_data_path=missing.npz"], "missing.npz; allowed: a folder with classes/CLASS/*.csv"),
     (["space.ops=[none]"], "space.ops: found ['none']; at least one operation besides 'none' is needed"),
     (["space.ops=[conv_9]"], "space.ops: found 'conv_9'; allowed: none, avg_pool_3x1"),
     (["space.ops=[skip_connect,skip_connect]"], "space.ops: an operation stands twice"),
@@ -104,12 +126,12 @@ def spoil(x, value):
 
 DATA = [
     (lambda a: {"X_test": None}, "data.npz: lacks X_test; found ['X_train', 'y_test', 'y_train'], needed"),
-    (lambda a: {"X_train": spoil(a["X_train"], np.nan)}, "X_train has 1 values that are NaN or infinite, the first in sample 3"),
-    (lambda a: {"X_test": spoil(a["X_test"], np.inf)}, "X_test has 1 values that are NaN or infinite, the first in sample 3"),
-    (lambda a: {"y_train": np.zeros(40, int), "y_test": np.zeros(40, int)}, "y_train has the one class [0]; at least 2 are needed"),
+    (lambda a: {"X_train": spoil(a["X_train"], np.nan)}, "data.npz: train/3: row 5 of channel 0 is missing, the first of 1 values that are; dataset.missing=interpolate fills"),
+    (lambda a: {"X_test": spoil(a["X_test"], np.inf)}, "data.npz: test/3: row 5 of channel 0 is infinite or too large; allowed: what float32 holds"),
+    (lambda a: {"y_train": np.zeros(40, int), "y_test": np.zeros(40, int)}, "data.npz: has the one class ['0'] to train on; at least 2 are needed"),
     (lambda a: {"y_test": a["y_test"] + 1}, "y_test has labels that y_train lacks: [4]; allowed: [0, 1, 2, 3]"),
     (lambda a: {"y_train": a["y_train"] + 0.5}, "y_train has type float64 and other values than allowed: whole numbers or strings"),
-    (lambda a: {"X_train": a["X_train"].astype(float) * 1e300}, "NaN or infinite, the first in sample 0"),
+    (lambda a: {"X_train": a["X_train"].astype(float) * 1e300}, "data.npz: train/0: row 0 of channel 0 is infinite or too large; allowed: what float32 holds"),
     (lambda a: {"y_train": a["y_train"][:-1]}, "y_train has shape [39]; X_train asks for [40]"),
     (lambda a: {"X_train": a["X_train"][:, :5]}, "X_train has [channels, length] [5, 100] and X_test [6, 100]; they must agree"),
     (lambda a: {"X_train": a["X_train"][:, 0]}, "X_train has shape [40, 100]; allowed: [samples, channels, length]"),
@@ -117,7 +139,7 @@ DATA = [
     (lambda a: {"X_train": a["X_train"].astype(str)}, "X_train has type <U32; allowed: numbers"),
     (lambda a: {"X_train": np.array([None, 1], dtype=object)}, "cannot be read as .npz without pickled objects"),
     (lambda a: {"groups_train": np.arange(39)}, "groups_train has shape [39] and type int64; allowed: [40] whole numbers"),
-    (lambda a: {"groups_train": np.zeros(40, int)}, "groups_train: 1 groups cannot be split at dataset.val_fraction 0.25; at least 4 are needed"),
+    (lambda a: {"groups_train": np.zeros(40, int)}, "data.npz: 1 group cannot be divided; at least 2 are needed"),
     (lambda a: {"class_names": np.array(["a", "b"])}, "class_names has 2 names for 4 labels in y_train"),
     (lambda a: {"X_train": a["X_train"][..., :4], "X_test": a["X_test"][..., :4]}, "data: the samples have 4 time steps; the reductions of this network need at least 5"),
 ]  # fmt: skip
@@ -128,6 +150,15 @@ def test_wrong_data(cli, arrays, write_npz, change, text):
     status, _, err = cli(f"dataset.input_data_path={write_npz(**change(arrays))}", "hydra.run.dir=run")
     assert (status, err.count("\n")) == (2, 1)
     assert text in err
+
+
+def test_a_broken_file_in_a_folder(cli, tmp_path):
+    csv_folder(tmp_path / "data", make_recordings((12,) * 6))
+    (tmp_path / "data" / "classes" / "calm" / "x.csv").write_text("a,b\n1,2\n3,x\n")
+    status, out, err = cli("dataset.input_data_path=data", "hydra.run.dir=run")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "data: calm/x.csv: line 3, column 2 is 'x'; allowed: numbers" in err
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_file_that_is_no_npz(cli, tmp_path):
@@ -186,7 +217,7 @@ def two_class_loader(labels):
         ({"batch_size": 3}, "unknown setting 'batch_size'"),
         (
             {"train_loader": two_class_loader([0] * 8), "valid_loader": two_class_loader([0] * 8)},
-            "y_train has the one class",
+            "has the one class",
         ),
         (
             {"train_loader": two_class_loader([0, 2] * 4), "valid_loader": two_class_loader([0, 2] * 4)},

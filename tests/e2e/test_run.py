@@ -401,7 +401,7 @@ def reference_loss(run):
     "option",
     [
         "training.learning_rate=0.001", "training.batch_size=8", "training.training_epochs=7",
-        "dataset.val_fraction=0.4", "optimizer=sgd", "scheduler=constant", "optimizer.weight_decay=5",
+        "dataset.split_factor=[0.4,0.4,0.2]", "optimizer=sgd", "scheduler=constant", "optimizer.weight_decay=5",
         "model.kernel_size=3", "trainer.precision=64-true",
     ],
 )  # fmt: skip

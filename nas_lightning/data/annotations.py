@@ -1,0 +1,69 @@
+"""The lists that say which recording is in which split: one a line, and its rows where it is not there as a whole."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from nas_lightning.data.recordings import Lists
+from nas_lightning.errors import InputError
+from nas_lightning.files import write_text
+
+log = logging.getLogger("nas_lightning")
+
+SPLITS = ("train", "val", "test")
+FOLDER = "annotations"
+
+
+def read_lists(folder: Path, shown: str) -> Lists | None:
+    """Read ``*train*_list.txt``, ``*val*_list.txt`` and ``*test*_list.txt`` of a folder or of its ``annotations``.
+
+    A line is the name of a recording, or the name, the first row and the row behind the last, separated by tabs.
+
+    Returns:
+        The lists by split, or None unless there are three.
+
+    Raises:
+        InputError: for a line of another form.
+    """
+    lists: Lists = {}
+    for split in SPLITS:
+        paths = [path for place in (folder / FOLDER, folder) for path in sorted(place.glob(f"*{split}*_list.txt"))]
+        if paths:
+            lists[split] = _read_list(paths[0], shown)
+    if not lists:
+        return None
+    missing = [split for split in SPLITS if split not in lists]
+    if missing:
+        log.warning("data: %s has no list of %s; all splits are made anew", shown, " and ".join(missing))
+        return None
+    return lists
+
+
+def write_lists(folder: Path, lists: Mapping[str, list[tuple[str, int, int | None]]]) -> None:
+    """Write ``instances_SPLIT_list.txt`` of each split into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for split, rows in lists.items():
+        lines = [name if stop is None else f"{name}\t{start}\t{stop}" for name, start, stop in rows]
+        write_text(folder / f"instances_{split}_list.txt", "".join(f"{line}\n" for line in lines))
+
+
+def _read_list(path: Path, shown: str) -> list[tuple[str, int, int | None]]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (UnicodeDecodeError, OSError) as error:
+        raise InputError(f"{shown}: {path.name} cannot be read as UTF-8 text ({error})") from error
+    rows: list[tuple[str, int, int | None]] = []
+    for number, line in enumerate(lines, start=1):
+        name, *bounds = line.strip().split("\t")
+        if not name:
+            continue
+        if not bounds:
+            rows.append((name.replace("\\", "/"), 0, None))
+        elif len(bounds) == 2 and all(bound.isdecimal() for bound in bounds):
+            rows.append((name.replace("\\", "/"), int(bounds[0]), int(bounds[1])))
+        else:
+            raise InputError(
+                f"{shown}: {path.name}, line {number}: found {line[:80]!r}; allowed: a name, or a name, a first row "
+                "and the row behind the last, separated by tabs"
+            )
+    return rows

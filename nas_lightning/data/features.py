@@ -1,0 +1,318 @@
+"""The front end: from raw frames to what the network sees, in steps of fixed order.
+
+The names of the steps are those of the presets in ``conf/features``; ``docs/data.md`` has the table, and says where the
+meaning of a key is cleaner here than in the toolchain that the presets come from.
+
+Shapes: B batch, C channels, K frames of a sample, N values of a frame. A step maps ``[B, C, K, N]`` to
+``[B, C, K, N']``. Between FFT_FE and ABS a spectrum is ``[B, C, K, 2, M]``: real parts, imaginary parts.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nas_lightning.data import fixed_point, pir
+from nas_lightning.errors import InputError
+
+STEPS = (
+    *("WINDOWING", "RAW_FE", "TO_Q15", "FFT_Q15", "Q15_SCALE", "Q15_MAG", "FFT_FE", "NORMALIZE", "ROUND_OFF"),
+    *("FFT_POS_HALF", "ABS", "KURT_FE", "ENT_FE", "ZCR_FE", "DOM_FE", "SLOPE_FE", "PIR_FE", "PIR_FE_Q15"),
+    *("DC_REMOVE", "BIN_Q15", "BINNING", "LOG_DB", "CONCAT"),
+)
+"""All steps, in the order in which they run."""
+
+STACKINGS = ("2D1", "1D")
+"""Channels beside each other, or laid end to end as one."""
+
+_SECTION = "data_processing_feature_extraction"
+_STATISTICS = ("KURT_FE", "ENT_FE", "ZCR_FE", "DOM_FE", "SLOPE_FE")
+_PIR = ("PIR_FE", "PIR_FE_Q15")
+_FIXED = ("FFT_Q15", "Q15_SCALE", "Q15_MAG", "BIN_Q15", "PIR_FE_Q15")
+_NOT_IN_ONNX = {*_FIXED, "TO_Q15", *_STATISTICS, *_PIR}
+
+Step = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class FrontEndCost:
+    """What the front end takes on the device, for one sample.
+
+    Attributes:
+        macs: multiply-accumulates of the frames that are new in a sample; a real FFT of N values counts N log2 N.
+        ram_bytes: a raw frame of all channels, the spectrum of one, and the features of the sample.
+        flash_bytes: the window and the twiddle factors.
+    """
+
+    macs: int = 0
+    ram_bytes: int = 0
+    flash_bytes: int = 0
+
+
+class FrontEnd(nn.Module):
+    """Raw samples ``[B, C, rows]`` to the network's input ``[B, C', L]``, by the steps that are listed.
+
+    A sample is ``num_frame_concat`` frames of ``frame_size`` rows; neighbouring frames begin ``frame_size *
+    stride_size`` rows apart, neighbouring samples ``frame_skip`` frames.
+
+    >>> front_end = FrontEnd(["FFT_FE", "FFT_POS_HALF", "ABS", "DC_REMOVE", "CONCAT"], frame_size=32)
+    >>> front_end(torch.randn(4, 1, front_end.rows)).shape
+    torch.Size([4, 1, 16])
+
+    Args:
+        feat_ext_transform: names of steps; they run in the order of ``STEPS``. Without any the rows stay as they are.
+        frame_size: N; None takes whole recordings, which needs an empty list of steps.
+        stride_size: rows from one frame to the next, as a share of ``frame_size``.
+        feature_size_per_frame: F, groups of BINNING and BIN_Q15.
+        num_frame_concat: frames of a sample.
+        frame_skip: frames from one sample to the next.
+        min_bin: the first bin of the spectrum that is grouped; 0 is the constant part.
+        analysis_bandwidth: 1 groups the whole spectrum, 2 half of it, 4 a quarter.
+        normalize_bin: whether a group is the mean of its bins; else their sum.
+        dc_remove: whether RAW_FE takes the mean off each frame.
+        stacking: one of ``STACKINGS``.
+        scale: divides the raw values.
+        q15_scale_factor: bits that Q15_SCALE shifts to the left.
+        log_mul: LOG_DB is ``log_mul * log_base(log_threshold + x)``.
+        log_base: a number or ``e``.
+        log_threshold: at least the smallest normal float32 is taken, so that the logarithm is finite on a device too.
+        fft_size: points of the spectrum in ENT_FE, DOM_FE and the PIR steps.
+        kurt_chunk_size: values of a chunk of KURT_FE.
+        sampling_rate: Hz, for the frequencies of DOM_FE and the PIR steps.
+
+    Raises:
+        InputError: naming the key, what was found and what is allowed.
+    """
+
+    def __init__(
+        self,
+        feat_ext_transform: Sequence[str] = (),
+        frame_size: int | None = None,
+        stride_size: float = 1.0,
+        feature_size_per_frame: int | None = None,
+        num_frame_concat: int = 1,
+        frame_skip: int = 1,
+        min_bin: int = 1,
+        analysis_bandwidth: int = 1,
+        normalize_bin: bool = False,
+        dc_remove: bool = True,
+        stacking: str = "2D1",
+        scale: float | None = None,
+        q15_scale_factor: int = 4,
+        log_mul: float = 20.0,
+        log_base: float | str = 10,
+        log_threshold: float = 1e-100,
+        fft_size: int = 64,
+        kurt_chunk_size: int = 8,
+        sampling_rate: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.settings = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
+        names = list(feat_ext_transform)
+        _check(names, frame_size, stride_size, num_frame_concat, frame_skip, stacking, scale)
+        self.names = [name for name in STEPS if name in names]
+        self.frame_size, self.num_frames, self.stacking, self.scale = frame_size, num_frame_concat, stacking, scale
+        self.frame_hop = 0 if frame_size is None else max(1, int(frame_size * stride_size))
+        self.frame_skip = frame_skip
+        self.as_matrix = False
+        size = frame_size or 0
+        first_bin = min_bin - ("DC_REMOVE" in names)
+        num_groups, width = 0, 0
+        if {"BINNING", "BIN_Q15"} & set(names):
+            num_groups, width = _groups(size, feature_size_per_frame, analysis_bandwidth, first_bin)
+        rate = sampling_rate or 1.0
+        statistics: dict[str, Step] = {
+            "KURT_FE": partial(pir.kurtosis, chunk_size=kurt_chunk_size),
+            "ENT_FE": partial(pir.spectral_entropy, fft_size=fft_size),
+            "ZCR_FE": pir.zero_crossing_rate,
+            "DOM_FE": partial(pir.dominant_frequencies, sampling_rate=rate, fft_size=fft_size),
+            "SLOPE_FE": pir.slope_change_rate,
+        }
+        listed = [statistics[name] for name in self.names if name in statistics]
+        steps: dict[str, Step] = {
+            "WINDOWING": lambda x: x * torch.hann_window(size, periodic=False, device=x.device),
+            "RAW_FE": remove_mean if dc_remove else _same,
+            "TO_Q15": fixed_point.to_q15,
+            "FFT_Q15": lambda x: fixed_point.rfft_q15(to_int16(x)),
+            "Q15_SCALE": partial(fixed_point.shift_q15, bits=q15_scale_factor),
+            "Q15_MAG": lambda x: fixed_point.magnitude_q15(x[..., : size + 2]),
+            "FFT_FE": self._fft,
+            "NORMALIZE": lambda x: x / size,
+            "ROUND_OFF": torch.round,
+            "FFT_POS_HALF": lambda x: x[..., : size // 2 + 1],
+            "ABS": magnitude if "FFT_FE" in names else torch.abs,
+            "PIR_FE": partial(pir.pir_features, sampling_rate=rate, fft_size=fft_size),
+            "PIR_FE_Q15": partial(pir.pir_features_q15, sampling_rate=rate, fft_size=fft_size),
+            "DC_REMOVE": lambda x: x[..., 1:],
+            "BIN_Q15": partial(fixed_point.bin_q15, num_bins=num_groups, width=width, offset=first_bin),
+            "BINNING": partial(group_bins, num_groups, width, first_bin, normalize_bin),
+            "LOG_DB": partial(log_db, log_mul, log_base, log_threshold),
+        }
+        self._steps: list[Step] = [steps[name] for name in self.names if name in steps]
+        if listed:
+            self._steps.append(lambda x: torch.cat([statistic(x) for statistic in listed], dim=-1))
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether the network sees the rows as they are, but for ``scale``."""
+        return not self.names
+
+    @property
+    def is_exportable(self) -> bool:
+        """Whether ONNX can express the steps."""
+        return not set(self.names) & _NOT_IN_ONNX
+
+    @property
+    def rows(self) -> int:
+        """Raw rows of a sample; 0 where samples are whole recordings."""
+        return 0 if self.frame_size is None else self.frame_size + (self.num_frames - 1) * self.frame_hop
+
+    @property
+    def hop(self) -> int:
+        """Raw rows from one sample to the next; 0 where samples are whole recordings."""
+        return self.frame_hop * self.frame_skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[B, C, rows]`` to ``[B, C', L]``."""
+        if self.scale is not None:
+            x = x / self.scale
+        if self.frame_size is None or (self.is_raw and self.num_frames == 1):
+            return x
+        starts = range(0, self.num_frames * self.frame_hop, self.frame_hop)
+        x = torch.stack([x[..., start : start + self.frame_size] for start in starts], dim=2)
+        for step in self._steps:
+            x = step(x)
+        if set(self.names) & set(_PIR):
+            x = x.squeeze(2).transpose(2, 3).flatten(1, 2)
+        else:
+            x = x.flatten(1).unsqueeze(1) if self.stacking == "1D" else x.flatten(2)
+        return x.float()
+
+    def for_export(self) -> "FrontEnd":
+        """The same with the FFT as a product with a matrix, which every ONNX tool can run.
+
+        Raises:
+            InputError: if ONNX cannot express the steps.
+        """
+        if not self.is_exportable:
+            raise InputError(f"export.include_features: ONNX cannot express {', '.join(self.names)}")
+        front_end = FrontEnd(**self.settings)
+        front_end.as_matrix = True
+        return front_end
+
+    def cost(self, channels: int) -> FrontEndCost:
+        """What the device spends on it."""
+        if self.is_raw or self.frame_size is None:
+            return FrontEndCost()
+        size = self.frame_size
+        bytes_of_value = 2 if set(self.names) & set(_FIXED) else 4
+        has_fft = bool(set(self.names) & {"FFT_FE", "FFT_Q15", "ENT_FE", "DOM_FE", *_PIR})
+        features = self(torch.zeros(1, channels, self.rows)).numel()
+        per_frame = size * len(set(self.names) & {"WINDOWING", "RAW_FE", "TO_Q15", "NORMALIZE"})
+        per_frame += size * math.ceil(math.log2(size)) if has_fft else 0
+        per_frame += size * len(set(self.names) & {"ABS", "Q15_MAG", "BINNING", "BIN_Q15"})
+        new_frames = min(self.frame_skip, self.num_frames)
+        macs = channels * new_frames * per_frame + (features if "LOG_DB" in self.names else 0)
+        tables = size // 2 * ("WINDOWING" in self.names) + size * has_fft
+        held = channels * size + (size + 2) * has_fft + features
+        return FrontEndCost(macs, bytes_of_value * held, bytes_of_value * tables)
+
+    def _fft(self, x: Tensor) -> Tensor:
+        if self.as_matrix:
+            half = x.shape[-1] // 2 + 1 if "FFT_POS_HALF" in self.names else x.shape[-1]
+            return torch.stack([x @ matrix for matrix in dft_matrices(x.shape[-1], half)], dim=-2)
+        spectrum = torch.fft.fft(x)
+        return torch.stack([spectrum.real, spectrum.imag], dim=-2)
+
+
+def remove_mean(x: Tensor) -> Tensor:
+    """``x - mean(x)`` of each frame."""
+    return x - x.mean(-1, keepdim=True)
+
+
+def to_int16(x: Tensor) -> Tensor:
+    """Whole numbers as they are, others rounded; beyond int16 the nearest value it holds."""
+    return x.round().clamp(-32768, 32767).to(torch.int16) if x.dtype != torch.int16 else x
+
+
+def dft_matrices(size: int, bins: int) -> tuple[Tensor, Tensor]:
+    """Cosine and minus sine, each ``[size, bins]``: a discrete Fourier transform as a product."""
+    angles = torch.arange(size)[:, None] * torch.arange(bins)[None] % size * (2 * math.pi / size)
+    return torch.cos(angles.double()).float(), -torch.sin(angles.double()).float()
+
+
+def magnitude(x: Tensor) -> Tensor:
+    """``[..., 2, M]`` real and imaginary parts to ``[..., M]``."""
+    return torch.sqrt(x[..., 0, :] ** 2 + x[..., 1, :] ** 2)
+
+
+def group_bins(num_groups: int, width: int, first: int, is_mean: bool, x: Tensor) -> Tensor:
+    """Sums or means of ``num_groups`` neighbouring groups of ``width`` values, from the value ``first`` on."""
+    groups = x[..., first : first + num_groups * width].unflatten(-1, (num_groups, width)).sum(-1)
+    return groups / width if is_mean else groups
+
+
+def log_db(mul: float, base: float | str, threshold: float, x: Tensor) -> Tensor:
+    """``mul * log_base(threshold + x)``."""
+    factor = mul if base == "e" else mul / math.log(float(base))
+    return factor * torch.log(x + max(threshold, torch.finfo(torch.float32).tiny))
+
+
+def _same(x: Tensor) -> Tensor:
+    return x
+
+
+def _groups(frame_size: int | None, groups: int | None, bandwidth: int, first: int) -> tuple[int, int]:
+    """Number and width of the groups of a spectrum."""
+    half = (frame_size or 0) // 2
+    if groups is None or groups < 1 or bandwidth < 1 or half // groups // bandwidth < 1:
+        raise InputError(
+            f"{_SECTION}.feature_size_per_frame: found {groups} with analysis_bandwidth {bandwidth}; a frame of "
+            f"{frame_size} has {half} bins: their product is allowed to be 1 to {half}"
+        )
+    width = half // groups // bandwidth
+    if first < 0 or first + groups * width > half + 1:
+        raise InputError(
+            f"{_SECTION}.min_bin: {groups} groups of {width} bins do not fit from there into the {half + 1} bins of a "
+            f"frame of {frame_size}"
+        )
+    return groups, width
+
+
+def _check(
+    names: list[str],
+    frame_size: int | None,
+    stride_size: float,
+    num_frames: int,
+    frame_skip: int,
+    stacking: str,
+    scale: float | None,
+) -> None:
+    unknown = [name for name in names if name not in STEPS]
+    if unknown:
+        raise InputError(f"{_SECTION}.feat_ext_transform: found {unknown}; allowed: {', '.join(STEPS)}")
+    if stacking not in STACKINGS:
+        raise InputError(f"{_SECTION}.stacking: found {stacking!r}; allowed: {', '.join(STACKINGS)}")
+    numbers: dict[str, Any] = {"frame_size": frame_size, "num_frame_concat": num_frames, "frame_skip": frame_skip}
+    for key, found in numbers.items():
+        if found is not None and found < 1:
+            raise InputError(f"{_SECTION}.{key}: found {found}; allowed: 1 or more")
+    if not stride_size > 0:
+        raise InputError(f"{_SECTION}.stride_size: found {stride_size}; allowed: more than 0, as a share of frame_size")
+    if scale is not None and (scale == 0 or not math.isfinite(scale)):
+        raise InputError(f"{_SECTION}.scale: found {scale}; allowed: a number other than 0, or null")
+    if frame_size is None and (names or num_frames > 1):
+        raise InputError(f"{_SECTION}.frame_size: is null; {', '.join(names) or 'num_frame_concat'} needs frames")
+    if num_frames > 1 and "CONCAT" not in names:
+        raise InputError(f"{_SECTION}.num_frame_concat: found {num_frames}; more than 1 needs the step CONCAT")
+    needs = {"FFT_POS_HALF": "FFT_FE", "NORMALIZE": "FFT_FE", "Q15_SCALE": "FFT_Q15", "Q15_MAG": "FFT_Q15"}
+    needs |= {"BINNING": "ABS", "BIN_Q15": "Q15_MAG", "FFT_FE": "ABS", "FFT_Q15": "Q15_MAG"}
+    for name, needed in needs.items():
+        if name in names and needed not in names:
+            raise InputError(f"{_SECTION}.feat_ext_transform: {name} needs {needed}, which is not in {names}")
+    if len(set(names) & {"FFT_FE", "FFT_Q15", *_PIR}) > 1 or (set(names) & set(_STATISTICS) and "ABS" in names):
+        raise InputError(f"{_SECTION}.feat_ext_transform: only one transform of a frame is allowed, found {names}")

@@ -1,0 +1,76 @@
+"""Readers: one module a kind of source; ``open_source`` chooses by what the path holds."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from nas_lightning.data.readers import series
+from nas_lightning.data.readers.arrays import read_archive, read_npz
+from nas_lightning.data.readers.folder import read_folder, read_zip
+from nas_lightning.data.readers.saved_dataset import is_saved_dataset, read_saved_dataset
+from nas_lightning.data.readers.table import ROLES, read_table
+from nas_lightning.data.recordings import Source
+from nas_lightning.errors import InputError
+
+ALLOWED = (
+    "a folder with classes/CLASS/*.csv, a .zip of one, a .npz file, a .ts, .tsv or .arff file, "
+    "a .csv or .parquet table, or a saved dataset"
+)
+
+
+def open_source(
+    name: str | None,
+    path: str | None,
+    group_pattern: str | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> Source:
+    """Find the reader for ``path`` if given, else for the UCR/UEA set ``name``.
+
+    Args:
+        name: a UCR/UEA data set, for example ``BasicMotions``.
+        path: a file or a folder.
+        group_pattern: for class folders, see ``folder.read_folder``.
+        columns: for tables, see ``table.read_table``.
+
+    Raises:
+        InputError: if there is nothing to read, or it is not what a reader expects.
+    """
+    if not path:
+        return read_archive(name)
+    columns = {role: role for role in ROLES} | dict(columns or {})
+    place = Path(path)
+    try:
+        if place.is_dir():
+            return _open_folder(place, group_pattern, columns)
+        if not place.is_file():
+            raise InputError(f"dataset.input_data_path: there is no {place}; allowed: {ALLOWED}")
+        return _open_file(place, group_pattern, columns)
+    except OSError as error:
+        raise InputError(f"dataset.input_data_path: {place} cannot be read ({error.strerror or error})") from error
+
+
+def _open_folder(path: Path, group_pattern: str | None, columns: Mapping[str, str]) -> Source:
+    if is_saved_dataset(path):
+        return read_saved_dataset(path, columns["label"])
+    trains = [child for child in sorted(path.iterdir()) if child.suffix[1:].lower() in series.READERS]
+    if trains and not (path / "classes").is_dir():
+        pairs = [child for child in trains if series.find_pair(child)]
+        if len({child.stem.lower() for child in pairs}) != 2:
+            raise InputError(
+                f"{path}: has {len(trains)} files of series; allowed in a folder: one pair NAME_TRAIN and NAME_TEST, "
+                "else give the path of a file"
+            )
+        return series.read_series(pairs[0])
+    return read_folder(path, group_pattern)
+
+
+def _open_file(path: Path, group_pattern: str | None, columns: Mapping[str, str]) -> Source:
+    ending = path.suffix[1:].lower()
+    if ending == "npz":
+        return read_npz(path)
+    if ending == "zip":
+        return read_zip(path, group_pattern)
+    if ending in series.READERS:
+        return series.read_series(path)
+    if ending in ("csv", "parquet"):
+        return read_table(path, columns)
+    raise InputError(f"dataset.input_data_path: {path} is of no known kind; allowed: {ALLOWED}")

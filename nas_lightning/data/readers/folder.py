@@ -1,0 +1,205 @@
+"""Folders with one folder a class, and zip files of them: the layout of the user guide's data sets."""
+
+import logging
+import re
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from scipy.io import wavfile
+
+from nas_lightning.data.annotations import read_lists
+from nas_lightning.data.readers.text import one_line, read_numbers
+from nas_lightning.data.recordings import Recording, Source
+from nas_lightning.errors import InputError
+
+log = logging.getLogger("nas_lightning")
+
+CLASSES = "classes"
+"""The folder of the class folders, if the path is not that folder itself."""
+
+_IGNORED = ("_list.txt", ".md", "LICENSE", ".DS_Store")
+_LARGEST_UNZIPPED = 1 << 30
+_LARGEST_RATIO = 100
+
+Content = tuple[np.ndarray, tuple[str, ...] | None, float | None]
+"""Values ``[T, C]``, names of the columns, sampling rate in Hz."""
+
+
+def read_folder(path: Path, group_pattern: str | None = None, shown: str = "") -> Source:
+    """Read ``classes/CLASS/*.csv|txt|npy|wav``; the folders below ``classes`` are the classes, in order of name.
+
+    Args:
+        path: the folder that holds ``classes``, or that folder itself.
+        group_pattern: a regular expression whose first group (or whole match) in a file's name is its group.
+        shown: the folder's name in messages.
+
+    Raises:
+        InputError: naming the folder or the file and what is wrong.
+    """
+    shown = shown or str(path)
+    root = path / CLASSES if (path / CLASSES).is_dir() else path
+    folders = sorted(child for child in root.iterdir() if child.is_dir() and not child.name.startswith((".", "_")))
+    names = [folder.name for folder in folders if folder.name != "annotations"]
+    files = {name: _files(root / name, shown) for name in names}
+    empty = [name for name, found in files.items() if not found]
+    if not names or len(empty) == len(names):
+        raise InputError(f"{shown}: has no files in class folders; allowed: classes/CLASS/*.{{{','.join(READERS)}}}")
+    if empty:
+        raise InputError(f"{shown}: the class folders {empty} hold no recording; allowed: {', '.join(READERS)} files")
+    lists = read_lists(root.parent if root.name == CLASSES else root, shown)
+    return Source(shown, _recordings(root, files, group_pattern, shown), names, lists)
+
+
+def read_zip(path: Path, group_pattern: str | None = None) -> Source:
+    """Read a zip file of such a folder; it lies unpacked in a temporary folder while it is read.
+
+    Raises:
+        InputError: if it is damaged, leads out of its folder, or unpacks to far more than its size.
+    """
+    folder = tempfile.TemporaryDirectory()
+    try:
+        unpack(path, Path(folder.name))
+        inside = [child for child in Path(folder.name).iterdir() if child.name != "__MACOSX"]
+        is_nested = len(inside) == 1 and inside[0].name != CLASSES and (inside[0] / CLASSES).is_dir()
+        source = read_folder(inside[0] if is_nested else Path(folder.name), group_pattern, str(path))
+    except InputError:
+        folder.cleanup()
+        raise
+
+    def recordings() -> Iterator[Recording]:
+        with folder:
+            yield from source.recordings
+
+    return replace(source, recordings=recordings())
+
+
+def unpack(path: Path, folder: Path) -> None:
+    """Unpack a zip file, after a look at what it holds.
+
+    Raises:
+        InputError: as ``read_zip``.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            for member in members:
+                name = member.filename
+                parts = PurePosixPath(name.replace("\\", "/")).parts
+                if name.startswith(("/", "\\")) or ".." in parts or ":" in name:
+                    raise InputError(f"{path}: its member {name!r} leads out of the folder; allowed: relative names")
+                if (member.external_attr >> 16) & 0o170000 == 0o120000:
+                    raise InputError(f"{path}: its member {name!r} is a link; allowed: files")
+            size = sum(member.file_size for member in members)
+            if size > max(_LARGEST_UNZIPPED, _LARGEST_RATIO * path.stat().st_size):
+                raise InputError(
+                    f"{path}: unpacks to {size:,} bytes, over {_LARGEST_RATIO} times its size; unpack it by hand"
+                )
+            archive.extractall(folder)
+    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: is no zip file that can be unpacked ({one_line(error)})") from error
+
+
+def read_wav(path: Path, shown: str) -> Content:
+    """A WAV file: whole numbers are scaled to -1 to 1, columns are its channels.
+
+    Raises:
+        InputError: if it is damaged.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", wavfile.WavFileWarning)  # of chunks that hold no samples
+            rate, values = wavfile.read(path)
+    except Exception as error:  # scipy raises whatever its unpacking meets
+        raise InputError(f"{shown}: cannot be read as WAV ({one_line(error)})") from error
+    kind = values.dtype
+    values = values.reshape(len(values), -1).astype(np.float64)
+    if kind == np.uint8:
+        values = (values - 128) / 128
+    elif kind.kind == "i":
+        values = values / 2.0 ** (8 * kind.itemsize - 1)
+    return values, None, float(rate)
+
+
+def read_npy(path: Path, shown: str) -> Content:
+    """A NumPy array: 1-D ``[T]``, or 2-D ``[T, 1 + C]`` whose first column is the time and is dropped.
+
+    Raises:
+        InputError: if it is damaged, of another shape or not of numbers.
+    """
+    try:
+        values = np.load(path, allow_pickle=False, mmap_mode="r")
+    except (ValueError, OSError, EOFError, MemoryError, TypeError, SyntaxError) as error:
+        raise InputError(f"{shown}: cannot be read as .npy without pickled objects ({one_line(error)})") from error
+    if not isinstance(values, np.ndarray) or values.ndim not in (1, 2) or values.dtype.kind not in "fiub":
+        found = (
+            f"shape {list(values.shape)} and type {values.dtype}" if isinstance(values, np.ndarray) else "an archive"
+        )
+        raise InputError(f"{shown}: has {found}; allowed: numbers of shape [time] or [time, 1 + variables]")
+    if values.ndim == 2 and values.shape[1] < 2:
+        raise InputError(f"{shown}: has 1 column, which is the time; allowed: [time] or [time, 1 + variables]")
+    return (values[:, None] if values.ndim == 1 else values[:, 1:]), None, None
+
+
+def _read_text(path: Path, shown: str) -> Content:
+    return (*read_numbers(path, shown), None)
+
+
+READERS: dict[str, Callable[[Path, str], Content]] = {
+    "csv": _read_text,
+    "txt": _read_text,
+    "npy": read_npy,
+    "wav": read_wav,
+}
+"""By the ending of a file's name, in lower case."""
+
+
+def _files(folder: Path, shown: str) -> list[Path]:
+    """The recordings below a class folder, sorted by name."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_dir() or any(part.startswith((".", "_background_noise_")) for part in path.parts[-2:]):
+            continue
+        ending = path.suffix[1:].lower()
+        if any(name.endswith(ignored) for ignored in _IGNORED):
+            continue
+        if ending in ("pkl", "pickle"):
+            raise InputError(f"{shown}: {path.name} is a pickle, which could run code; save it as .csv or .npy")
+        if ending not in READERS:
+            log.warning("data: %s is left out; files that are read end in %s", path, ", ".join(READERS))
+            continue
+        if not path.is_file():
+            raise InputError(f"{shown}: {path.name} is a link that leads to no file")
+        found.append(path)
+    return found
+
+
+def _recordings(root: Path, files: dict[str, list[Path]], pattern: str | None, shown: str) -> Iterator[Recording]:
+    for label, paths in files.items():
+        for path in paths:
+            name = path.relative_to(root).as_posix()
+            try:
+                values, channels, rate = READERS[path.suffix[1:].lower()](path, f"{shown}: {name}")
+            except OSError as error:
+                raise InputError(f"{shown}: {name} cannot be read ({error.strerror or error})") from error
+            group = None if pattern is None else find_group(pattern, name, shown)
+            yield Recording(name, values, label, group, None, rate, channels)
+
+
+def find_group(pattern: str, name: str, shown: str) -> str:
+    """What ``dataset.group_pattern`` finds in the name of a recording.
+
+    Raises:
+        InputError: if it finds nothing.
+    """
+    match = re.search(pattern, name)
+    if match is None:
+        raise InputError(f"dataset.group_pattern: {pattern!r} finds nothing in {name} of {shown}")
+    return match[1] if match.groups() else match[0]

@@ -1,0 +1,205 @@
+"""Delimited text with numbers: one row a time step, one column a variable."""
+
+import codecs
+import csv
+import itertools
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from nas_lightning.errors import InputError
+
+MISSING = ("", "NaN", "nan", "NAN", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "None", "none", "?")
+"""Cells that stand for a missing value."""
+
+_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
+_LONGEST_LINE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a text file is written.
+
+    Attributes:
+        encoding: a codec of Python.
+        delimiter: between cells; None for runs of spaces.
+        decimal: the sign before decimals.
+        header: names of the columns, or None if the first row has values.
+        num_columns: cells of a row.
+    """
+
+    encoding: str
+    delimiter: str | None
+    decimal: str
+    header: tuple[str, ...] | None
+    num_columns: int
+
+
+def read_numbers(path: Path, shown: str) -> tuple[np.ndarray, tuple[str, ...] | None]:
+    """Values ``[T, C]`` float64 and the names of the columns, without those of the time.
+
+    A column is the time if its cell in the first row contains the word, in any case. The first row is a header if a
+    cell that remains is neither a number nor a missing value.
+
+    Args:
+        path: the file.
+        shown: its name in messages.
+
+    Raises:
+        InputError: naming the file and the line, what was found and what is allowed.
+    """
+    before = _state(path)
+    layout = find_layout(path, shown)
+    kept = [i for i in range(layout.num_columns) if layout.header is None or "time" not in layout.header[i].lower()]
+    if not kept:
+        raise InputError(f"{shown}: has only columns of time; at least one variable is needed")
+    values, failure = np.empty((0, len(kept))), None
+    try:
+        values = _parse(path, layout, kept)
+    except (ValueError, OverflowError, OSError, pd.errors.ParserWarning) as error:
+        failure = error
+    if _state(path) != before:
+        raise InputError(f"{shown}: changed while it was read; read it when nothing writes into it")
+    if failure is not None or np.isnan(values).any():
+        _check_rows(path, shown, layout, kept)
+    if failure is not None:
+        raise InputError(f"{shown}: cannot be read as numbers ({one_line(failure)})") from failure
+    if not len(values):
+        raise InputError(f"{shown}: has a header and no row of numbers")
+    return values, None if layout.header is None else tuple(layout.header[i] for i in kept)
+
+
+def find_layout(path: Path, shown: str) -> Layout:
+    """Look at the first two rows of a text file.
+
+    Raises:
+        InputError: if the file is empty or not text.
+    """
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+    if not head.strip():
+        raise InputError(f"{shown}: is empty; rows of numbers are needed")
+    encoding = _encoding(head)
+    if encoding is None:
+        raise InputError(f"{shown}: is not text; allowed: numbers separated by commas, semicolons, tabs or spaces")
+    filled = (line for _, line in lines(path, shown, encoding) if line.strip())
+    first, *others = itertools.islice(filled, 2)
+    delimiter = next((sign for sign in "\t;," if sign in first), None)
+    cells = split_line(first, delimiter)
+    decimal = _decimal(cells + [cell for line in others for cell in split_line(line, delimiter)], delimiter)
+    rest = [cell for cell in cells if "time" not in cell.lower()]
+    is_header = len(rest) < len(cells) or not all(is_number(cell, decimal) for cell in rest)
+    return Layout(encoding, delimiter, decimal, tuple(cells) if is_header else None, len(cells))
+
+
+def split_line(line: str, delimiter: str | None) -> list[str]:
+    """The cells of a line, without the spaces around them and without an empty one after a last delimiter."""
+    if delimiter is None:
+        return line.split()
+    cells = [cell.strip() for cell in next(csv.reader([line.strip(" \r\n")], delimiter=delimiter), [])]
+    return cells[:-1] if len(cells) > 1 and not cells[-1] else cells
+
+
+def is_number(cell: str, decimal: str = ".") -> bool:
+    """Whether a cell is a number or stands for a missing one."""
+    return cell in MISSING or _NUMBER.fullmatch(cell.replace(decimal, ".") if decimal != "." else cell) is not None
+
+
+def one_line(error: BaseException) -> str:
+    """What an error of a library says, as a part of a sentence."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _parse(path: Path, layout: Layout, kept: list[int]) -> np.ndarray:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # it says that cells were thrown away
+        table = pd.read_csv(
+            path,
+            sep=layout.delimiter or r"\s+",
+            decimal=layout.decimal,
+            header=None,
+            names=list(range(layout.num_columns)),
+            index_col=False,
+            skiprows=0 if layout.header is None else _lines_to_header(path, layout),
+            dtype={i: np.float64 if i in kept else str for i in range(layout.num_columns)},
+            keep_default_na=False,
+            na_values=list(MISSING),
+            encoding=layout.encoding,
+            skipinitialspace=True,
+            engine="c",
+        )
+    return table[kept].to_numpy(np.float64)
+
+
+def _lines_to_header(path: Path, layout: Layout) -> int:
+    return next(number for number, line in lines(path, "", layout.encoding) if line.strip())
+
+
+def lines(path: Path, shown: str, encoding: str) -> Iterator[tuple[int, str]]:
+    """Numbers from 1 and texts of the lines."""
+    number = 0
+    try:
+        with path.open(encoding=encoding, newline=None) as file:
+            while line := file.readline(_LONGEST_LINE):
+                number += 1
+                if len(line) == _LONGEST_LINE:
+                    raise InputError(f"{shown}: line {number} has over a million characters; allowed: rows of numbers")
+                yield number, line
+    except UnicodeError as error:
+        raise InputError(f"{shown}: is not text in {encoding} after line {number}; save it as UTF-8") from error
+
+
+def _encoding(head: bytes) -> str | None:
+    """By the mark of the file, UTF-8, or the code page of Western spreadsheets; None for what is not text."""
+    for mark, encoding in _BOMS:
+        if head.startswith(mark):
+            return encoding
+    if any(byte < 9 or 13 < byte < 32 for byte in head):
+        return None
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8"
+
+
+def _decimal(cells: list[str], delimiter: str | None) -> str:
+    has_comma = delimiter != "," and any(re.fullmatch(r"[+-]?\d*,\d+([eE][+-]?\d+)?", cell) for cell in cells)
+    return "," if has_comma else "."
+
+
+def _check_rows(path: Path, shown: str, layout: Layout, kept: list[int]) -> None:
+    """Name the first line that is no row of numbers; slow, for files in which something is wrong or missing."""
+    is_first = layout.header is not None
+    for number, line in lines(path, shown, layout.encoding):
+        if not line.strip():
+            continue
+        if is_first:
+            is_first = False
+            continue
+        try:
+            cells = split_line(line, layout.delimiter)
+        except csv.Error as error:
+            raise InputError(f"{shown}: line {number} cannot be split into cells ({one_line(error)})") from error
+        if len(cells) != layout.num_columns and not _only_last_is_missing(line, cells, layout):
+            raise InputError(
+                f"{shown}: line {number} has {len(cells)} cells and the first has {layout.num_columns}; they must agree"
+            )
+        for i in kept:
+            if i < len(cells) and not is_number(cells[i], layout.decimal):
+                raise InputError(f"{shown}: line {number}, column {i + 1} is {cells[i][:40]!r}; allowed: numbers")
+
+
+def _only_last_is_missing(line: str, cells: list[str], layout: Layout) -> bool:
+    return len(cells) == layout.num_columns - 1 and line.rstrip(" \r\n").endswith(layout.delimiter or " ")
+
+
+def _state(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns

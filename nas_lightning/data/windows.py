@@ -1,0 +1,201 @@
+"""From recordings and splits to samples: pieces, resampling, windows, and the dataset that hands them out."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+
+import numpy as np
+import torch
+from scipy.signal import resample_poly
+from torch import Tensor
+from torch.utils.data import Dataset, DistributedSampler
+
+from nas_lightning.data.augment import Augmentation
+from nas_lightning.data.features import FrontEnd
+from nas_lightning.data.recordings import Recordings, RowStore
+from nas_lightning.errors import InputError
+
+_SECTION = "data_processing_feature_extraction"
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The parts of recordings that one split has.
+
+    Attributes:
+        values: float32 ``[T, C]``.
+        starts: int64 ``[P]``; piece p is ``values[starts[p] : stops[p]]``.
+        stops: int64 ``[P]``.
+        labels: int64 ``[P]``.
+        recordings: int64 ``[P]``, the number of the recording that each piece is from.
+    """
+
+    values: Tensor
+    starts: np.ndarray
+    stops: np.ndarray
+    labels: np.ndarray
+    recordings: np.ndarray
+
+
+def pieces_of(recordings: Recordings, segments: np.ndarray) -> Pieces:
+    """The rows of ``segments``, int64 ``[P, 3]`` of recording, first row, row behind the last; nothing is copied."""
+    numbers, first, last = segments.T
+    begins = recordings.starts[numbers]
+    return Pieces(recordings.values, begins + first, begins + last, recordings.labels[numbers], numbers)
+
+
+def resample(pieces: Pieces, rates: Sequence[float], new_rate: float, anti_alias: bool) -> Pieces:
+    """Each piece at ``new_rate`` Hz: through a low-pass filter, or by leaving rows out.
+
+    Args:
+        pieces: the pieces.
+        rates: Hz, of each piece.
+        new_rate: Hz.
+        anti_alias: whether what the new rate cannot hold is filtered out first (a polyphase FIR filter); without it
+            every k-th row is kept, k being the whole part of the ratio, and the rest folds into lower frequencies.
+    """
+
+    def at_new_rate(rows: np.ndarray, rate: float) -> np.ndarray:
+        if not anti_alias:
+            return rows[:: max(1, int(rate // new_rate))]
+        ratio = Fraction(new_rate / rate).limit_denominator(1000)
+        return resample_poly(rows, ratio.numerator, ratio.denominator, padtype="line").astype(np.float32)
+
+    return _copied(pieces, [partial(at_new_rate, rate=rate) for rate in rates])
+
+
+def pad(pieces: Pieces, rows: int, hop: int) -> Pieces:
+    """Each piece with zeros behind it, so that windows cover all of it."""
+
+    def padded(values: np.ndarray) -> np.ndarray:
+        missing = -(len(values) - rows) % hop if len(values) > rows else rows - len(values)
+        return np.pad(values, ((0, missing), (0, 0)))
+
+    return _copied(pieces, [padded] * len(pieces.starts))
+
+
+def _copied(pieces: Pieces, functions: Sequence[Callable[[np.ndarray], np.ndarray]]) -> Pieces:
+    store = RowStore(pieces.values.shape[1])
+    bounds = [0]
+    for start, stop, function in zip(pieces.starts, pieces.stops, functions, strict=True):
+        rows = function(pieces.values[start:stop].numpy())
+        store.add(rows)
+        bounds.append(bounds[-1] + len(rows))
+    return Pieces(store.finish(), np.array(bounds[:-1]), np.array(bounds[1:]), pieces.labels, pieces.recordings)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Samples as places in rows; nothing is copied until a batch is asked for.
+
+    Attributes:
+        values: float32 ``[T, C]``.
+        starts: int64 ``[N]``, the first row of each sample.
+        labels: int64 ``[N]``.
+        rows: rows of a sample.
+        short: numbers of the recordings that are too short for one sample.
+    """
+
+    values: Tensor
+    starts: Tensor
+    labels: Tensor
+    rows: int
+    short: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def gather(self, indices: Tensor) -> Tensor:
+        """Raw samples ``[B, C, rows]``."""
+        return self.values.unfold(0, self.rows, 1)[self.starts[indices]]
+
+
+def cut(pieces: Pieces, rows: int, hop: int) -> Windows:
+    """Windows of ``rows`` rows that begin ``hop`` rows apart; none reaches over the end of a piece."""
+    lengths = pieces.stops - pieces.starts
+    counts = np.maximum(0, (lengths - rows) // hop + 1)
+    numbers = np.repeat(np.arange(len(counts)), counts)
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    starts = pieces.starts[numbers] + within * hop
+    short = tuple(pieces.recordings[counts == 0].tolist())
+    return Windows(pieces.values, torch.from_numpy(starts), torch.from_numpy(pieces.labels[numbers]), rows, short)
+
+
+class Samples(Dataset):
+    """What the network sees: windows through the front end, a whole batch at a time.
+
+    Without augmentation the front end runs once, here, unless it hands the rows through. With it, each batch is
+    augmented and then goes through the front end; what is drawn follows from the seed, the epoch and the batch alone.
+
+    Args:
+        windows: the samples.
+        front_end: from raw rows to the network's input.
+    """
+
+    def __init__(self, windows: Windows, front_end: FrontEnd) -> None:
+        self.windows, self.front_end, self.labels = windows, front_end, windows.labels
+        self._augmentation: Augmentation | None = None
+        self._seed = 0
+        self._sampler: DistributedSampler | None = None
+        self._cache: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        x, y = self.__getitems__([index])
+        return x[0], y[0]
+
+    def __getitems__(self, indices: Sequence[int] | Tensor) -> tuple[Tensor, Tensor]:
+        chosen = torch.as_tensor(indices, dtype=torch.int64)
+        return self._inputs(chosen), self.labels[chosen]
+
+    def augmented(self, augmentation: Augmentation, seed: int, sampler: DistributedSampler) -> "Samples":
+        """The same samples, drawn anew in each epoch of ``sampler``."""
+        samples = Samples(self.windows, self.front_end)
+        samples._augmentation, samples._seed, samples._sampler = augmentation, seed, sampler
+        return samples
+
+    def raw_batches(self) -> Iterator[Tensor]:
+        """Raw samples ``[B, C, rows]`` in order, before the front end."""
+        for part in torch.arange(len(self)).split(_BATCH):
+            yield self.windows.gather(part)
+
+    def _inputs(self, indices: Tensor) -> Tensor:
+        if self._augmentation is not None:
+            epoch = self._sampler.epoch if self._sampler is not None else 0
+            seed = np.random.SeedSequence((self._seed, epoch, int(indices[0]))).generate_state(1, np.uint64)[0]
+            generator = torch.Generator().manual_seed(int(seed >> 1))
+            return self.front_end(self._augmentation(self.windows.gather(indices), generator))
+        if self.front_end.is_raw:
+            return self.front_end(self.windows.gather(indices))
+        if self._cache is None:
+            self._cache = torch.cat([self.front_end(x) for x in self.raw_batches()])
+        return self._cache[indices]
+
+
+def check_rate(rates: Sequence[float | None], sampling_rate: float | None, new_rate: float | None) -> list[float]:
+    """The sampling rate of each piece: its own, else the configured one.
+
+    Raises:
+        InputError: if rates are needed and not known, or differ although nothing makes them equal.
+    """
+    known = [rate or sampling_rate for rate in rates]
+    if new_rate is None:
+        different = sorted({rate for rate in rates if rate is not None})
+        if len(different) > 1 and different[-1] > 1.01 * different[0]:
+            raise InputError(
+                f"{_SECTION}.new_sr: is null, and the recordings have sampling rates from {different[0]:g} to "
+                f"{different[-1]:g} Hz; give the rate to bring them to"
+            )
+        return []
+    if None in known:
+        raise InputError(f"{_SECTION}.sampling_rate: is null, and the recordings do not say it; new_sr needs it")
+    if not 0 < new_rate <= min(rate for rate in known if rate is not None):
+        raise InputError(
+            f"{_SECTION}.new_sr: found {new_rate:g}; allowed: more than 0, up to the rate of the recordings, "
+            f"{min(rate for rate in known if rate is not None):g}"
+        )
+    return [rate for rate in known if rate is not None]

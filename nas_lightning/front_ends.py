@@ -1,0 +1,83 @@
+"""The best front end: one run for each of a list of feature presets, within one budget (``search_features``)."""
+
+import copy
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas_lightning.config.build import build_data
+from nas_lightning.config.checks import check_config
+from nas_lightning.config.compose import config_yaml, with_features
+from nas_lightning.config.records import Config
+from nas_lightning.cost.exact import MEASURES
+from nas_lightning.errors import InputError
+from nas_lightning.files import has_ended, read_json, write_json, write_text
+from nas_lightning.pipeline import run as run_once
+from nas_lightning.pipeline import total_cost
+from nas_lightning.report.tables import csv_text
+from nas_lightning.run_folder import copy_result, load_network
+from nas_lightning.training.evaluate import figures, predict
+
+log = logging.getLogger("nas_lightning")
+
+COLUMNS = ("front_end", "val", *MEASURES, "why_not")
+"""Columns of ``front_ends.csv``: the figure on val, the costs of front end and network together."""
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    name: str
+    config: Config
+    folder: Path
+    value: float
+    cost: dict[str, int]
+
+
+def run(config: Config, folder: Path, *, resume: bool = False) -> None:
+    """Search and train one network for each of ``features_candidates``, and keep the best in ``folder``.
+
+    The best is the one with the highest ``testing.metric`` on val; it alone is tested. What describes the recordings
+    (channels, rates) is the same for all; the budget holds for front end and network together. A front end that the
+    data or the budget do not allow is left out. Every candidate has a run folder below ``front_ends``;
+    ``front_ends.csv`` shows them all.
+
+    Raises:
+        InputError: as ``pipeline.run``, if no candidate can be used.
+    """
+    check_config(config)
+    if not resume and (folder / "config.yaml").is_file():
+        raise InputError(f"{folder}: holds a run already; go on with it by resume={folder}, or choose another folder")
+    found: list[_Candidate] = []
+    refused: dict[str, InputError] = {}
+    for name in config.features_candidates:
+        try:
+            found.append(_run_candidate(config, folder, name))
+        except InputError as error:
+            refused[name] = error
+            log.warning("front end %s is left out: %s", name, error)
+    if not found:
+        raise next(iter(refused.values()))
+    best = max(found, key=lambda candidate: candidate.value)
+    write_text(folder / "config.yaml", config_yaml(config))
+    rows: list[dict[str, Any]] = [{"front_end": c.name, "val": c.value, **c.cost, "why_not": None} for c in found]
+    rows += [{"front_end": name, "why_not": str(error)} for name, error in refused.items()]
+    write_text(folder / "front_ends.csv", csv_text(COLUMNS, rows))
+    copy_result(best.folder, folder)
+    metrics = read_json(best.folder / "metrics.json") | {"front_end": best.name}
+    if config.testing.enable:
+        data = build_data(best.config)
+        data.setup()
+        metrics["test"] = figures(*predict(load_network(folder), data.test_dataloader()))
+    log.info("front end: %s, %s %.4f on val", best.name, config.testing.metric, best.value)
+    write_json(folder / "metrics.json", metrics)  # last: it marks a run that ended
+
+
+def _run_candidate(config: Config, folder: Path, name: str) -> _Candidate:
+    own = copy.deepcopy(with_features(config, name))
+    own.search_features, own.testing.enable = False, False
+    place = folder / "front_ends" / name
+    if not has_ended(place):
+        run_once(own, place, resume=(place / "config.yaml").is_file())
+    value = read_json(place / "metrics.json")["val"][config.testing.metric]
+    return _Candidate(name, own, place, value, total_cost(read_json(place / "cost.json")))

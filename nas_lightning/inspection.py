@@ -1,0 +1,159 @@
+"""A look at data before a search: ``nas-lightning inspect``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from sklearn.decomposition import PCA
+from torch.utils.tensorboard import SummaryWriter
+
+from nas_lightning.config.build import build_data
+from nas_lightning.config.checks import check_config
+from nas_lightning.config.records import Config
+from nas_lightning.data.annotations import SPLITS
+from nas_lightning.data.datamodule import TimeSeriesData
+from nas_lightning.data.windows import Samples
+from nas_lightning.files import write_json
+from nas_lightning.report.inspection import projection_picture, spectrum_picture, windows_picture
+
+_MOST_SAMPLES = 2000
+_IMBALANCE = 10
+_CLIPPED_SHARE = 0.01
+
+
+@dataclass(frozen=True)
+class Channel:
+    """The range of one channel over all recordings.
+
+    Attributes:
+        low: the smallest value.
+        high: the largest value.
+        mean: the mean.
+        std: the standard deviation.
+        clipped_share: share of the rows in which the value is the smallest or the largest, and so is its neighbour.
+    """
+
+    low: float
+    high: float
+    mean: float
+    std: float
+    clipped_share: float
+
+
+def inspect(config: Config, folder: Path) -> None:
+    """Print and draw what a search would get: classes, lengths, ranges, windows, spectra, a projection, warnings.
+
+    Leaves ``inspection.json``, ``windows.png``, ``spectra.png``, ``projection.png``, the lists of the splits and the
+    same pictures for TensorBoard in ``folder``.
+
+    Raises:
+        InputError: if the configuration or the data are wrong.
+    """
+    check_config(config)
+    data = build_data(config)
+    data.batch_size = 1  # data that are too few to train on can be looked at
+    data.setup()
+    folder.mkdir(parents=True, exist_ok=True)
+    channels = [channel_range(data, number) for number in range(data.recordings.values.shape[1])]
+    warnings = data.notes + find_warnings(data, channels)
+    _print(data, channels, warnings)
+    data.write_annotations(folder)
+    lengths = data.recordings.lengths
+    content = {
+        "classes": {n: int((data.recordings.labels == i).sum()) for i, n in enumerate(data.class_names)},
+        "lengths": {"least": int(lengths.min()), "median": float(np.median(lengths)), "most": int(lengths.max())},
+        "channels": [vars(channel) for channel in channels],
+        "samples": {split: len(data.splits[split]) for split in SPLITS},
+        "sample_shape": list(data.task_shape[:2]),
+        "warnings": warnings,
+    }
+    write_json(folder / "inspection.json", content)
+    _draw(data, folder)
+    Console().print(f"pictures and figures: {folder}", soft_wrap=True)
+
+
+def channel_range(data: TimeSeriesData, number: int) -> Channel:
+    """The range of one channel over all recordings."""
+    values = data.recordings.values[:, number]
+    low, high = float(values.min()), float(values.max())
+    at_end = (values == low) | (values == high)
+    held = at_end[1:] & (values[1:] == values[:-1])
+    share = float(held.double().mean()) if len(held) and high > low else 0.0
+    return Channel(low, high, float(values.double().mean()), float(values.double().std(correction=0)), share)
+
+
+def find_warnings(data: TimeSeriesData, channels: list[Channel]) -> list[str]:
+    """What is likely to spoil a result, one sentence each."""
+    counts = np.bincount(data.splits["train"].labels.numpy(), minlength=len(data.class_names))
+    found = []
+    if counts.max() > _IMBALANCE * counts.min():
+        rare, common = data.class_names[int(counts.argmin())], data.class_names[int(counts.argmax())]
+        found.append(
+            f"the train split has {counts.max()} samples of {common} and {counts.min()} of {rare}; look at macro F1, "
+            "and give more of the rare class if you can"
+        )
+    for number, channel in enumerate(channels):
+        if channel.low == channel.high:
+            found.append(f"channel {number} is {channel.low:g} everywhere; leave it out by variables")
+        elif channel.clipped_share > _CLIPPED_SHARE:
+            found.append(
+                f"channel {number} stays at its smallest or largest value in {channel.clipped_share:.0%} of the rows; "
+                "the recordings may be clipped"
+            )
+    return found
+
+
+def _print(data: TimeSeriesData, channels: list[Channel], warnings: list[str]) -> None:
+    console, recordings = Console(), data.recordings
+    lengths = recordings.lengths
+    console.print(
+        f"{recordings.source}: {len(recordings):,} recordings of {lengths.min():,} to {lengths.max():,} rows and "
+        f"{len(channels)} channels; a sample is {data.task_shape[0]} x {data.task_shape[1]}",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+    )
+    classes = Table("class", "recordings", *(f"{split} samples" for split in SPLITS))
+    for number, name in enumerate(data.class_names):
+        samples = [str(int((data.splits[split].labels == number).sum())) for split in SPLITS]
+        classes.add_row(name, str(int((recordings.labels == number).sum())), *samples)
+    console.print(classes)
+    ranges = Table("channel", "least", "most", "mean", "deviation")
+    for number, channel in enumerate(channels):
+        figures = (channel.low, channel.high, channel.mean, channel.std)
+        ranges.add_row(str(number), *(f"{figure:.4g}" for figure in figures))
+    console.print(ranges)
+    for warning in warnings:
+        console.print(f"warning: {warning}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _draw(data: TimeSeriesData, folder: Path) -> None:
+    train = data.splits["train"]
+    by_class = [torch.nonzero(train.labels == number).flatten() for number in range(len(data.class_names))]
+    raw = [train.windows.gather(own[:: max(1, len(own) // 500)]).numpy() for own in by_class]
+    rate = data.new_sr or data.sampling_rate or next((r for r in data.recordings.sampling_rates if r is not None), None)
+    points, labels = _project(train)
+    pictures = {
+        "windows": windows_picture(raw, data.class_names),
+        "spectra": spectrum_picture(raw, data.class_names, rate),
+        "projection": projection_picture(points, labels, data.class_names),
+    }
+    with SummaryWriter(str(folder / "tensorboard" / "inspect")) as writer:
+        for name, picture in pictures.items():
+            picture.savefig(folder / f"{name}.png")
+            writer.add_figure(name, picture)
+
+
+def _project(samples: Samples) -> tuple[np.ndarray, np.ndarray]:
+    """The first two principal components of up to 2,000 samples ``[N, 2]``, and their labels."""
+    chosen = torch.arange(len(samples))[:: max(1, len(samples) // _MOST_SAMPLES)]
+    x, y = samples.__getitems__(chosen)
+    flat = x.flatten(1).numpy().astype(np.float64)
+    spread = flat.std(0)
+    flat = (flat - flat.mean(0)) / np.where(spread > 0, spread, 1)
+    num = min(2, *flat.shape)
+    points = PCA(num, random_state=0).fit_transform(flat)
+    return np.pad(points, ((0, 0), (0, 2 - num))), y.numpy()
