@@ -95,7 +95,7 @@ def golden_frames(size: int) -> np.ndarray:
 
 
 def corners(steps: np.ndarray, frequency: float | np.ndarray, phase: float | np.ndarray) -> np.ndarray:
-    """Pairs that go around the corners of int16, by turns a pair: the most that a transform of pairs can overflow by."""
+    """Pairs of values that go around the corners of int16: the largest transforms of pairs, which overflow."""
     turned = 2 * np.pi * frequency * (steps // 2) + phase - np.pi / 2 * (steps % 2)
     return np.where(np.cos(turned) >= 0, 32767, -32768)
 

@@ -1,7 +1,7 @@
 """Q15 arithmetic: what CMSIS-DSP computes on a device, bit by bit, for whole batches.
 
 A Q15 value is an int16 that stands for itself times 2^-15. The functions equal the portable C of CMSIS-DSP, as it is in
-the Python package cmsisdsp 1.10.3 and runs on cores without DSP extension (Cortex-M0+ to M3); the code for the DSP
+the Python package cmsisdsp 1.10.3 and runs on cores without DSP extension (Cortex-M0, M0+, M3); the code for the DSP
 extension, Helium and Neon rounds differently. ``tests/numeric/cmsis_q15.npz`` holds what the C code gave.
 
 Shapes: ``...`` are any leading dimensions, kept; all work runs over them at once.

@@ -50,7 +50,6 @@ def frames(seed, count):
     return noise + rng.uniform(0, 100, (count, 1)) * np.sin(steps * rng.uniform(0.05, 3, (count, 1)))
 
 
-@pytest.mark.filterwarnings("ignore:Precision loss")
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("rate", [31.25, 33.0])
 def test_features_are_those_of_the_loop(size, rate):
