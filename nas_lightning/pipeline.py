@@ -1,5 +1,6 @@
 """The story, top to bottom: data, search, genotype, training, test, export."""
 
+import copy
 import io
 import logging
 import time
@@ -249,13 +250,7 @@ def _finish(run: Run, blueprint: Blueprint, network: nn.Module, trainer: L.Train
     write_json(folder / "cost.json", cost)
     _save_weights(network, folder / "model.pt")
     split, loader = ("val", val_loader) if test_loader is None else ("test", test_loader)
-    samples: Iterable[Tensor] = (x for x, _ in loader)
-    if run.config.export.include_features and isinstance(run.data, TimeSeriesData):
-        samples = run.data.splits[split].raw_batches()
-        write_json(folder / "front_end.json", run.data.front_end.settings)
-        network = nn.Sequential(run.data.front_end.for_export(), network)
-    export_onnx(network, next(iter(samples := list(samples)))[0].shape, folder / "model.onnx")
-    difference = check_parity(folder / "model.onnx", samples, logits[split][0])
+    difference = _export(run, network, split, loader)
     log.info("model.onnx: differs from the network by at most %.2g on %s", difference, split)
     metrics = _identity(run) | (read_json(folder / "metrics.json") if (folder / "metrics.json").is_file() else {})
     metrics |= {name: figures(*pair) for name, pair in logits.items()}
@@ -263,6 +258,20 @@ def _finish(run: Run, blueprint: Blueprint, network: nn.Module, trainer: L.Train
     write_json(folder / "metrics.json", metrics)
     _log_results(run, trainer, metrics, cost, split, *logits[split])
     print_summary(folder, description, metrics, cost)
+
+
+def _export(run: Run, network: nn.Module, split: str, loader: Iterable[tuple[Tensor, Tensor]]) -> float:
+    """Write ``model.onnx``, with the front end inside if asked for, and return its difference from the network."""
+    path, shape = run.folder / "model.onnx", [run.task.in_channels, run.task.length]
+    exact, _ = predict(copy.deepcopy(network).double(), loader)
+    samples: Iterable[Tensor] = (x for x, _ in loader)
+    if run.config.export.include_features and isinstance(run.data, TimeSeriesData):
+        front_end, windows = run.data.front_end, run.data.splits[split].windows
+        samples, shape = run.data.splits[split].raw_batches(), [windows.values.shape[1], windows.rows]
+        network = nn.Sequential(front_end.for_export(), network)
+        write_json(run.folder / "front_end.json", front_end.settings)
+    export_onnx(network, shape, path)
+    return check_parity(path, samples, exact)
 
 
 def _write_data(run: Run) -> None:
@@ -452,7 +461,7 @@ def _run_log(folder: Path) -> Iterator[None]:
     handler = logging.FileHandler(folder / "run.log", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     console = logging.StreamHandler()
-    console.setLevel(logging.WARNING)
+    console.addFilter(lambda record: record.levelno == logging.WARNING)  # what ends the run is said by who catches it
     level = log.level
     log.addHandler(handler)
     log.addHandler(console)

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 @torch.no_grad()
 def predict(network: nn.Module, loader: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Logits ``[N, K]`` and labels ``[N]`` over a loader, in eval mode on the network's device."""
-    device = next(network.parameters()).device
+    """Logits ``[N, K]`` and labels ``[N]`` over a loader, in eval mode on the network's device and in its precision."""
+    own = next(network.parameters())
     network.eval()
-    parts = [(network(x.to(device)).cpu(), y) for x, y in loader]
+    parts = [(network(x.to(own.device, own.dtype)).cpu(), y) for x, y in loader]
     return torch.cat([logits for logits, _ in parts]), torch.cat([y for _, y in parts])
 
 

@@ -60,7 +60,7 @@ def exported(request, tmp_path_factory):
             network(torch.randn(8, 4, request.param) * 2 + 1)
     network.eval()
     path = tmp_path_factory.mktemp("onnx") / "ops.onnx"
-    export_onnx(network, 4, request.param, path)
+    export_onnx(network, (4, request.param), path)
     x = torch.randn(1, 4, request.param)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3

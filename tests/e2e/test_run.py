@@ -19,7 +19,7 @@ from nas_lightning.kernels.build import why_not_native
 
 SHORT = ("experiment=quick", "callbacks=none")
 FILES = {
-    "checkpoints", "config.yaml", "cost.json", "genotype.json", "genotype_history.json", "metrics.json", "model.onnx",
+    "annotations", "checkpoints", "config.yaml", "cost.json", "genotype.json", "genotype_history.json", "metrics.json", "model.onnx",
     "model.pt", "run.log", "tensorboard",
 }  # fmt: skip
 

@@ -120,7 +120,7 @@ class Counter:
 @pytest.mark.parametrize("index", range(4))
 def test_costs_are_those_of_the_file(index, tmp_path):
     network, task = list(networks())[index]
-    export_onnx(network, task.in_channels, task.length, tmp_path / "model.onnx")
+    export_onnx(network, (task.in_channels, task.length), tmp_path / "model.onnx")
     counter, cost = Counter(tmp_path / "model.onnx"), cost_of(network, task.in_channels, task.length)
     assert cost.params == counter.params()
     assert cost.macs == counter.macs()

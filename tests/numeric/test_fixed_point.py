@@ -1,4 +1,4 @@
-"""Q15 arithmetic against what CMSIS-DSP's C gave (``benchmarks/golden_q15.py`` made the file), value by value."""
+"""Q15 arithmetic against what CMSIS-DSP's C gave (``tests/numeric/golden_q15.py`` made the file), value by value."""
 
 import hashlib
 from pathlib import Path

@@ -1,7 +1,7 @@
 """What CMSIS-DSP's own C gives, for ``tests/numeric/test_fixed_point.py``, and how many frames differ from ours.
 
     pip download --no-deps --no-build-isolation cmsisdsp==1.10.3 && tar xzf cmsisdsp-1.10.3.tar.gz
-    python benchmarks/golden_q15.py cmsisdsp-1.10.3 --frames 1000
+    python tests/numeric/golden_q15.py cmsisdsp-1.10.3 --frames 1000
 
 Compiles the sources with gcc, writes ``tests/numeric/cmsis_q15.npz`` and prints one JSON line. Outputs of long frames
 are kept as SHA-256 of their little-endian bytes.
