@@ -2,6 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 
+_LONGEST_QUOTE = 200
+
+
+def brief(found: object) -> str:
+    r"""What was found, as a part of a sentence: on one line, and cut where it is long.
+
+    >>> brief("two\nlines")
+    'two lines'
+    """
+    text = " ".join(str(found).split())
+    return text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "..."
+
 
 class InputError(ValueError):
     """The input or the configuration is wrong.

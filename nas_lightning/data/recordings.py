@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nas_lightning.errors import InputError
+from nas_lightning.errors import InputError, brief
 
 MISSING_POLICIES = ("error", "interpolate", "drop")
 """What can be done about missing values: refuse them, fill them on a straight line, or leave their rows out."""
@@ -151,7 +151,7 @@ def collect(source: Source, variables: Any = None, missing: str = "error") -> Re
     channels, first = 0, ""
     seen: set[str] = set()
     for recording in source.recordings:
-        shown = f"{source.name}: {recording.name}"
+        shown = f"{source.name}: {brief(recording.name)}"
         if recording.name in seen:
             raise InputError(f"{shown}: there are two recordings of this name; allowed: each once")
         seen.add(recording.name)
@@ -215,7 +215,7 @@ def _by_name(shown: str, channels: tuple[str, ...] | None, chosen: list[str]) ->
         raise InputError(f"{_VARIABLES}: found {chosen}; {shown} does not name its channels: use numbers")
     unknown = [name for name in chosen if name not in channels]
     if unknown:
-        raise InputError(f"{_VARIABLES}: found {unknown}; {shown} has the channels {', '.join(channels)}")
+        raise InputError(f"{_VARIABLES}: found {unknown}; {shown} has the channels {brief(', '.join(channels))}")
     return [channels.index(name) for name in chosen]
 
 
@@ -255,15 +255,18 @@ def _finite(shown: str, values: np.ndarray, missing: str) -> np.ndarray:
 
 def _check_classes(source: str, recordings: list[Recording], class_names: tuple[str, ...]) -> None:
     found = {recording.label for recording in recordings}
+    unknown = sorted(found - set(class_names))
+    if unknown:
+        raise InputError(f"{source}: has the labels {brief(unknown)} beside its classes {brief(list(class_names))}")
     trained = {recording.label for recording in recordings if recording.split != "test"}
     if len(trained) < 2:
-        raise InputError(f"{source}: has the one class {sorted(trained)} to train on; at least 2 are needed")
+        raise InputError(f"{source}: has the one class {brief(sorted(trained))} to train on; at least 2 are needed")
     empty = [name for name in class_names if name not in found]
     if empty:
-        raise InputError(f"{source}: the classes {empty} have no recording; leave them out or give them some")
+        raise InputError(f"{source}: the classes {brief(empty)} have no recording; leave them out or give them some")
     unseen = [name for name in class_names if name not in trained]
     if unseen:
-        raise InputError(f"{source}: the test split has classes that the train split lacks: {unseen}")
+        raise InputError(f"{source}: the test split has classes that the train split lacks: {brief(unseen)}")
 
 
 def _all_or_none(source: str, what: str, values: Sequence[str | None]) -> tuple[str, ...] | None:

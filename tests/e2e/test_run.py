@@ -19,8 +19,8 @@ from nas_lightning.kernels.build import why_not_native
 
 SHORT = ("experiment=quick", "callbacks=none")
 FILES = {
-    "annotations", "checkpoints", "config.yaml", "cost.json", "genotype.json", "genotype_history.json", "metrics.json", "model.onnx",
-    "model.pt", "run.log", "tensorboard",
+    "annotations", "checkpoints", "config.yaml", "cost.json", "genotype.json", "genotype_history.json", "metrics.json",
+    "model.onnx", "model.pt", "run.log", "tensorboard",
 }  # fmt: skip
 
 

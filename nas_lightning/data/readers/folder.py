@@ -15,7 +15,7 @@ from scipy.io import wavfile
 from nas_lightning.data.annotations import read_lists
 from nas_lightning.data.readers.text import one_line, read_numbers
 from nas_lightning.data.recordings import Recording, Source
-from nas_lightning.errors import InputError
+from nas_lightning.errors import InputError, brief
 
 log = logging.getLogger("nas_lightning")
 
@@ -91,9 +91,11 @@ def unpack(path: Path, folder: Path) -> None:
                 name = member.filename
                 parts = PurePosixPath(name.replace("\\", "/")).parts
                 if name.startswith(("/", "\\")) or ".." in parts or ":" in name:
-                    raise InputError(f"{path}: its member {name!r} leads out of the folder; allowed: relative names")
+                    raise InputError(
+                        f"{path}: its member {brief(name)!r} leads out of the folder; allowed: relative names"
+                    )
                 if (member.external_attr >> 16) & 0o170000 == 0o120000:
-                    raise InputError(f"{path}: its member {name!r} is a link; allowed: files")
+                    raise InputError(f"{path}: its member {brief(name)!r} is a link; allowed: files")
             size = sum(member.file_size for member in members)
             if size > max(_LARGEST_UNZIPPED, _LARGEST_RATIO * path.stat().st_size):
                 raise InputError(
@@ -119,6 +121,8 @@ def read_wav(path: Path, shown: str) -> Content:
     except Exception as error:  # scipy raises whatever its unpacking meets
         raise InputError(f"{shown}: cannot be read as WAV ({one_line(error)})") from error
     kind = values.dtype
+    if not values.size:
+        raise InputError(f"{shown}: has no samples; at least 1 is needed")
     values = values.reshape(len(values), -1).astype(np.float64)
     if kind == np.uint8:
         values = (values - 128) / 128
@@ -134,14 +138,14 @@ def read_npy(path: Path, shown: str) -> Content:
         InputError: if it is damaged, of another shape or not of numbers.
     """
     try:
-        values = np.load(path, allow_pickle=False, mmap_mode="r")
-    except (ValueError, OSError, EOFError, MemoryError, TypeError, SyntaxError) as error:
+        values = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # NumPy raises whatever its look at the header meets
         raise InputError(f"{shown}: cannot be read as .npy without pickled objects ({one_line(error)})") from error
-    if not isinstance(values, np.ndarray) or values.ndim not in (1, 2) or values.dtype.kind not in "fiub":
-        found = (
-            f"shape {list(values.shape)} and type {values.dtype}" if isinstance(values, np.ndarray) else "an archive"
+    if values.ndim not in (1, 2) or values.dtype.kind not in "fiub":
+        raise InputError(
+            f"{shown}: has shape {list(values.shape)} and type {values.dtype}; allowed: numbers of shape [time] or "
+            "[time, 1 + variables]"
         )
-        raise InputError(f"{shown}: has {found}; allowed: numbers of shape [time] or [time, 1 + variables]")
     if values.ndim == 2 and values.shape[1] < 2:
         raise InputError(f"{shown}: has 1 column, which is the time; allowed: [time] or [time, 1 + variables]")
     return (values[:, None] if values.ndim == 1 else values[:, 1:]), None, None

@@ -10,7 +10,7 @@ import numpy as np
 from nas_lightning.data.readers.table import import_arrow
 from nas_lightning.data.readers.text import one_line
 from nas_lightning.data.recordings import Recording, Source
-from nas_lightning.errors import InputError
+from nas_lightning.errors import InputError, brief
 
 _SPLITS = {"train": "train", "validation": "val", "val": "val", "valid": "val", "test": "test"}
 
@@ -30,10 +30,9 @@ def read_saved_dataset(path: Path, label_column: str) -> Source:
     """
     if not (path / "dataset_dict.json").is_file():
         return Source(str(path), _recordings(path, None, label_column), _class_names(path, label_column))
-    splits = _read_json(path / "dataset_dict.json").get("splits", [])
-    unknown = [split for split in splits if split not in _SPLITS]
-    if unknown or "train" not in splits:
-        raise InputError(f"{path}: has the splits {splits}; allowed: train, validation, test")
+    splits = _read_json(path / "dataset_dict.json").get("splits")
+    if not isinstance(splits, list) or "train" not in splits or not all(str(split) in _SPLITS for split in splits):
+        raise InputError(f"{path}: has the splits {brief(splits)}; allowed: train, validation, test")
 
     def recordings() -> Iterator[Recording]:
         for split in splits:
@@ -43,29 +42,45 @@ def read_saved_dataset(path: Path, label_column: str) -> Source:
 
 
 def _class_names(folder: Path, label_column: str) -> list[str] | None:
-    names = _read_json(folder / "dataset_info.json").get("features", {}).get(label_column, {}).get("names")
-    return [str(name) for name in names] if names else None
+    features = _read_json(folder / "dataset_info.json").get("features")
+    label = features.get(label_column) if isinstance(features, dict) else None
+    names = label.get("names") if isinstance(label, dict) else None
+    return [str(name) for name in names] if isinstance(names, list) and names else None
+
+
+def _files(folder: Path) -> list[str]:
+    entries = _read_json(folder / "state.json").get("_data_files")
+    if not isinstance(entries, list) or not all(
+        isinstance(e, dict) and isinstance(e.get("filename"), str) for e in entries
+    ):
+        raise InputError(f"{folder}: state.json has no list of files; allowed: what save_to_disk writes")
+    for entry in entries:
+        if Path(entry["filename"]).name != entry["filename"] or "\\" in entry["filename"]:
+            raise InputError(
+                f"{folder}: state.json names the file {brief(entry['filename'])!r}; allowed: files of this folder"
+            )
+    return [entry["filename"] for entry in entries]
 
 
 def _recordings(folder: Path, split: str | None, label_column: str) -> Iterator[Recording]:
     arrow = import_arrow(folder)
     names = _class_names(folder, label_column)
-    files = [str(entry["filename"]) for entry in _read_json(folder / "state.json").get("_data_files", [])]
     number = 0
-    for file in files:
-        if "/" in file or "\\" in file:
-            raise InputError(f"{folder}: state.json names the file {file!r}; allowed: files of this folder")
+    for file in _files(folder):
         try:
-            with arrow.memory_map(str(folder / file)) as stream:
+            with arrow.OSFile(str(folder / file)) as stream:
                 batches = arrow.ipc.open_stream(stream)
                 column = _value_column(folder, batches.schema, label_column)
                 for batch in batches:
+                    batch.validate(full=True)  # Arrow trusts the file, and reads beyond its memory where it is damaged
                     for values, label in zip(batch.column(column), batch.column(label_column), strict=True):
                         text = str(label.as_py())
                         text = names[int(text)] if names else text
                         yield Recording(f"{split or 'all'}/{number}", _array(folder, number, values), text, split=split)
                         number += 1
-        except (arrow.ArrowException, OSError, IndexError) as error:
+        except InputError:
+            raise
+        except Exception as error:  # Arrow raises its own errors and Python's
             raise InputError(f"{folder}: {file} cannot be read as Arrow ({one_line(error)})") from error
 
 
@@ -73,7 +88,7 @@ def _value_column(folder: Path, schema: Any, label_column: str) -> str:
     if label_column not in schema.names:
         raise InputError(
             f"{folder}: has no column {label_column!r}, which dataset.columns.label names; "
-            f"found {', '.join(schema.names)}"
+            f"found {brief(', '.join(schema.names))}"
         )
     lists = [field.name for field in schema if "list" in str(field.type)]
     if len(lists) != 1:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from nas_lightning.data.readers.text import MISSING, find_layout, one_line
 from nas_lightning.data.recordings import Recording, Source
-from nas_lightning.errors import InputError
+from nas_lightning.errors import InputError, brief
 
 ROLES = ("recording", "time", "label", "group", "split")
 """What a column can be besides a variable; ``recording`` and ``label`` are needed."""
@@ -45,7 +45,7 @@ def _csv_pieces(path: Path) -> Iterator[pd.DataFrame]:
             index_col=False,
             chunksize=_ROWS,
         )
-    except (ValueError, OSError, OverflowError) as error:  # pandas' own errors are ValueErrors
+    except Exception as error:  # pandas raises its own errors and Python's
         raise InputError(f"{path}: cannot be read as a table ({one_line(error)})") from error
 
 
@@ -53,8 +53,9 @@ def _parquet_pieces(path: Path) -> Iterator[pd.DataFrame]:
     arrow = import_arrow(path)
     try:
         for batch in arrow.parquet.ParquetFile(path).iter_batches(_ROWS):
+            batch.validate(full=True)  # Arrow trusts the file where it is damaged
             yield batch.to_pandas()
-    except (arrow.ArrowException, OSError, ValueError) as error:
+    except Exception as error:  # Arrow raises its own errors, and those of the conversion to pandas
         raise InputError(f"{path}: cannot be read as Parquet ({one_line(error)})") from error
 
 
@@ -77,6 +78,8 @@ def _recordings(path: Path, pieces: Iterator[pd.DataFrame], columns: Mapping[str
     ended: set[str] = set()
     for piece in pieces:
         _check_columns(path, piece, columns)
+        if piece.empty:
+            continue
         names = piece[columns["recording"]]
         if names.isna().any():
             raise InputError(f"{path}: the column {columns['recording']!r} has an empty cell; every row needs a name")
@@ -92,27 +95,36 @@ def _recordings(path: Path, pieces: Iterator[pd.DataFrame], columns: Mapping[str
 
 
 def _check_columns(path: Path, piece: pd.DataFrame, columns: Mapping[str, str]) -> None:
+    if not piece.columns.is_unique:
+        twice = piece.columns[piece.columns.duplicated()][0]
+        raise InputError(f"{path}: has two columns {brief(twice)!r}; allowed: each name once")
     for role in ("recording", "label"):
         if columns[role] not in piece.columns:
             raise InputError(
                 f"{path}: has no column {columns[role]!r}, which dataset.columns.{role} names; found "
-                f"{', '.join(map(str, piece.columns))}"
+                f"{brief(', '.join(map(str, piece.columns)))}"
             )
     if not set(piece.columns) - set(columns.values()):
-        raise InputError(f"{path}: has no column besides {', '.join(map(str, piece.columns))}; variables are needed")
+        raise InputError(
+            f"{path}: has no column besides {brief(', '.join(map(str, piece.columns)))}; variables are needed"
+        )
 
 
 def _recording(path: Path, parts: list[pd.DataFrame], columns: Mapping[str, str], ended: set[str]) -> Recording:
     rows = pd.concat(parts, ignore_index=True)
     name = str(rows[columns["recording"]].iloc[0])
     if name in ended:
-        raise InputError(f"{path}: the rows of the recording {name!r} do not stand together; sort the table by it")
+        raise InputError(
+            f"{path}: the rows of the recording {brief(name)!r} do not stand together; sort the table by it"
+        )
     ended.add(name)
     single = {role: _single(path, name, rows, columns[role]) for role in ("label", "group", "split")}
     if single["label"] is None:
-        raise InputError(f"{path}: the recording {name!r} has no label")
+        raise InputError(f"{path}: the recording {brief(name)!r} has no label")
     if single["split"] not in (None, "train", "val", "test"):
-        raise InputError(f"{path}: the recording {name!r} has the split {single['split']!r}; allowed: train, val, test")
+        raise InputError(
+            f"{path}: the recording {brief(name)!r} has the split {brief(single['split'])!r}; allowed: train, val, test"
+        )
     rate = None
     if columns["time"] in rows.columns:
         seconds = _seconds(path, name, rows[columns["time"]])
@@ -124,7 +136,8 @@ def _recording(path: Path, parts: list[pd.DataFrame], columns: Mapping[str, str]
     if text:
         example = str(variables[text[0]].iloc[0])[:40]
         raise InputError(
-            f"{path}: the column {text[0]!r} of the recording {name!r} has text such as {example!r}; allowed: numbers"
+            f"{path}: the column {brief(text[0])!r} of the recording {brief(name)!r} has text such as {example!r}; "
+            "allowed: numbers"
         )
     channels = tuple(str(column) for column in variables)
     values = variables.to_numpy(np.float64, na_value=np.nan)
@@ -137,8 +150,8 @@ def _single(path: Path, name: str, rows: pd.DataFrame, column: str) -> str | Non
     found = rows[column].dropna().unique()
     if len(found) > 1:
         raise InputError(
-            f"{path}: the recording {name!r} has {len(found)} values of {column!r}, among them {str(found[0])[:40]!r} "
-            f"and {str(found[1])[:40]!r}; allowed: one"
+            f"{path}: the recording {brief(name)!r} has {len(found)} values of {column!r}, among them "
+            f"{str(found[0])[:40]!r} and {str(found[1])[:40]!r}; allowed: one"
         )
     return str(found[0]) if len(found) else None
 
@@ -153,7 +166,9 @@ def _seconds(path: Path, name: str, times: pd.Series) -> np.ndarray:
                 stamps = pd.to_datetime(times)
             seconds = (stamps - stamps.iloc[0]).dt.total_seconds().to_numpy(np.float64)
     except (ValueError, TypeError, OverflowError) as error:
-        raise InputError(f"{path}: the recording {name!r} has times that cannot be read ({one_line(error)})") from error
+        raise InputError(
+            f"{path}: the recording {brief(name)!r} has times that cannot be read ({one_line(error)})"
+        ) from error
     if np.isnan(seconds).any():
-        raise InputError(f"{path}: the recording {name!r} has a row without a time")
+        raise InputError(f"{path}: the recording {brief(name)!r} has a row without a time")
     return seconds

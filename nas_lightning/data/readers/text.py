@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nas_lightning.errors import InputError
+from nas_lightning.errors import InputError, brief
 
 MISSING = ("", "NaN", "nan", "NAN", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "None", "none", "?")
 """Cells that stand for a missing value."""
@@ -59,10 +59,11 @@ def read_numbers(path: Path, shown: str) -> tuple[np.ndarray, tuple[str, ...] | 
     kept = [i for i in range(layout.num_columns) if layout.header is None or "time" not in layout.header[i].lower()]
     if not kept:
         raise InputError(f"{shown}: has only columns of time; at least one variable is needed")
-    values, failure = np.empty((0, len(kept))), None
+    values = np.empty((0, len(kept)))
+    failure: Exception | None = None
     try:
         values = _parse(path, layout, kept)
-    except (ValueError, OverflowError, OSError, pd.errors.ParserWarning) as error:
+    except Exception as error:  # pandas raises its own errors, its warnings and Python's
         failure = error
     if _state(path) != before:
         raise InputError(f"{shown}: changed while it was read; read it when nothing writes into it")
@@ -89,7 +90,10 @@ def find_layout(path: Path, shown: str) -> Layout:
     if encoding is None:
         raise InputError(f"{shown}: is not text; allowed: numbers separated by commas, semicolons, tabs or spaces")
     filled = (line for _, line in lines(path, shown, encoding) if line.strip())
-    first, *others = itertools.islice(filled, 2)
+    rows = list(itertools.islice(filled, 2))
+    if not rows:
+        raise InputError(f"{shown}: is empty; rows of numbers are needed")
+    first, *others = rows
     delimiter = next((sign for sign in "\t;," if sign in first), None)
     cells = split_line(first, delimiter)
     decimal = _decimal(cells + [cell for line in others for cell in split_line(line, delimiter)], delimiter)
@@ -102,7 +106,11 @@ def split_line(line: str, delimiter: str | None) -> list[str]:
     """The cells of a line, without the spaces around them and without an empty one after a last delimiter."""
     if delimiter is None:
         return line.split()
-    cells = [cell.strip() for cell in next(csv.reader([line.strip(" \r\n")], delimiter=delimiter), [])]
+    text = line.strip(" \r\n")
+    try:
+        cells = [cell.strip() for cell in next(csv.reader([text], delimiter=delimiter), [])]
+    except csv.Error:  # a cell beyond its limit
+        cells = text.split(delimiter)
     return cells[:-1] if len(cells) > 1 and not cells[-1] else cells
 
 
@@ -113,7 +121,7 @@ def is_number(cell: str, decimal: str = ".") -> bool:
 
 def one_line(error: BaseException) -> str:
     """What an error of a library says, as a part of a sentence."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return brief(error) or type(error).__name__
 
 
 def _parse(path: Path, layout: Layout, kept: list[int]) -> np.ndarray:
@@ -183,10 +191,7 @@ def _check_rows(path: Path, shown: str, layout: Layout, kept: list[int]) -> None
         if is_first:
             is_first = False
             continue
-        try:
-            cells = split_line(line, layout.delimiter)
-        except csv.Error as error:
-            raise InputError(f"{shown}: line {number} cannot be split into cells ({one_line(error)})") from error
+        cells = split_line(line, layout.delimiter)
         if len(cells) != layout.num_columns and not _only_last_is_missing(line, cells, layout):
             raise InputError(
                 f"{shown}: line {number} has {len(cells)} cells and the first has {layout.num_columns}; they must agree"
