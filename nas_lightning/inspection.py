@@ -8,18 +8,20 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from sklearn.decomposition import PCA
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from nas_lightning.config.build import build_data
 from nas_lightning.config.checks import check_config
 from nas_lightning.config.records import Config
 from nas_lightning.data.annotations import SPLITS
-from nas_lightning.data.datamodule import TimeSeriesData
+from nas_lightning.data.datamodule import TimeSeriesData, moments
 from nas_lightning.data.windows import Samples
 from nas_lightning.files import write_json
 from nas_lightning.report.inspection import projection_picture, spectrum_picture, windows_picture
 
 _MOST_SAMPLES = 2000
+_CHUNK_ROWS = 1 << 20
 _IMBALANCE = 10
 _CLIPPED_SHARE = 0.01
 
@@ -57,7 +59,7 @@ def inspect(config: Config, folder: Path) -> None:
     data.batch_size = 1  # data that are too few to train on can be looked at
     data.setup()
     folder.mkdir(parents=True, exist_ok=True)
-    channels = [channel_range(data, number) for number in range(data.recordings.values.shape[1])]
+    channels = channel_ranges(data.recordings.values)
     warnings = data.notes + find_warnings(data, channels)
     _print(data, channels, warnings)
     data.write_annotations(folder)
@@ -75,14 +77,16 @@ def inspect(config: Config, folder: Path) -> None:
     Console().print(f"pictures and figures: {folder}", soft_wrap=True)
 
 
-def channel_range(data: TimeSeriesData, number: int) -> Channel:
-    """The range of one channel over all recordings."""
-    values = data.recordings.values[:, number]
-    low, high = float(values.min()), float(values.max())
-    at_end = (values == low) | (values == high)
-    held = at_end[1:] & (values[1:] == values[:-1])
-    share = float(held.double().mean()) if len(held) and high > low else 0.0
-    return Channel(low, high, float(values.double().mean()), float(values.double().std(correction=0)), share)
+def channel_ranges(values: Tensor) -> list[Channel]:
+    """The range of each channel of rows ``[T, C]``, looked at in chunks."""
+    low, high = values.amin(0), values.amax(0)
+    held = torch.zeros(values.shape[1])
+    for chunk in values.split(_CHUNK_ROWS):
+        at_end = (chunk == low) | (chunk == high)
+        held += (at_end[1:] & (chunk[1:] == chunk[:-1])).sum(0)
+    mean, std = moments(chunk.T for chunk in values.split(_CHUNK_ROWS))
+    share = torch.where(high > low, held / len(values), 0.0)
+    return [Channel(*map(float, figures)) for figures in zip(low, high, mean, std, share, strict=True)]
 
 
 def find_warnings(data: TimeSeriesData, channels: list[Channel]) -> list[str]:

@@ -1,6 +1,6 @@
 """The DataModule: recordings in, batches ``(x [B, C, L] float32, y [B] int64)`` out."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from nas_lightning.errors import InputError
 from nas_lightning.files import write_json
 
 _SECTION = "data_processing_feature_extraction"
-_CHUNK_VALUES = 1 << 25
+_CHUNK_VALUES = 1 << 22
 
 
 class TimeSeriesData(L.LightningDataModule):
@@ -198,21 +198,26 @@ class TimeSeriesData(L.LightningDataModule):
 
 
 def channel_constants(samples: Samples | Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation ``[C]`` of samples ``[N, C, L]``; a constant channel gets a deviation of 1.
-
-    Samples are looked at in chunks, whose moments are merged (Chan, Golub and LeVeque 1983, equation 2.1).
-    """
+    """Mean and standard deviation ``[C]`` of samples ``[N, C, L]``; a constant channel gets a deviation of 1."""
     chunks = _chunks(samples) if isinstance(samples, Samples) else [samples]
+    mean, std = moments(chunk.transpose(0, 1).flatten(1) for chunk in chunks)
+    return mean.float(), torch.where(std > 1e-6 * (1 + mean.abs()), std, 1.0).float()
+
+
+def moments(chunks: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation, float64 ``[C]``, over chunks ``[C, T]`` that need not be in memory together.
+
+    The moments of the chunks are merged (Chan, Golub and LeVeque 1983, equation 2.1).
+    """
     count, mean, squares = 0, torch.zeros(()), torch.zeros(())
     for chunk in chunks:
-        values = chunk.double().transpose(0, 1).flatten(1)
+        values = chunk.double()
         own, num = values.mean(1), values.shape[1]
         difference = own - mean
         squares = squares + values.var(1, correction=0) * num + difference**2 * (count * num / (count + num))
         mean = mean + difference * (num / (count + num))
         count += num
-    std = (squares / count).sqrt()
-    return mean.float(), torch.where(std > 1e-6 * (1 + mean.abs()), std, 1.0).float()
+    return mean, (squares / count).sqrt()
 
 
 def _chunks(samples: Samples) -> Iterator[Tensor]:
