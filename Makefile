@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check clean
+.PHONY: help demo arc-fault wrist-exercises appliances test check clean
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -13,6 +13,18 @@ help:            ## this list
 
 demo: .venv/installed         ## install once, then the main job on real data
 	$(BIN)/nas-lightning nas_model_size=s
+
+# The examples: their data are made once, into data/.
+arc-fault wrist-exercises appliances: .venv/installed
+	test -d data/$(EXAMPLE) || $(BIN)/python examples/$(EXAMPLE)/make_data.py data/$(EXAMPLE)
+	$(BIN)/nas-lightning examples/$(EXAMPLE)/$(CONFIG) dataset.input_data_path=data/$(EXAMPLE)
+
+arc-fault: EXAMPLE := arc_fault
+arc-fault: CONFIG := config_nas.yaml
+wrist-exercises: EXAMPLE := wrist_exercises
+wrist-exercises: CONFIG := config.yaml
+appliances: EXAMPLE := appliances
+appliances: CONFIG := config.yaml
 
 test: .venv/installed check   ## install once, then lint, types and tests
 	$(BIN)/pytest -n auto --dist loadfile

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -221,8 +222,11 @@ def _deal_groups(
         raise InputError(
             f"{source}: {num_groups} group cannot be divided; at least 2 are needed, and 3 with a test split"
         )
-    folds = StratifiedGroupKFold(min(num_groups, max(2, round(1 / share))), shuffle=True, random_state=seed)
-    return next(folds.split(y, y, groups))
+    most = min(num_groups, int(np.bincount(y).max()))
+    folds = StratifiedGroupKFold(max(2, min(most, round(1 / share))), shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of a class with fewer recordings than folds
+        return next(folds.split(np.zeros(len(y)), y, groups))
 
 
 def _refuse_overlap(recordings: Recordings, segments: Segments, source: str) -> None:

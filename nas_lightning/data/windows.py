@@ -70,8 +70,10 @@ def pad(pieces: Pieces, rows: int, hop: int) -> Pieces:
     """Each piece with zeros behind it, so that windows cover all of it."""
 
     def padded(values: np.ndarray) -> np.ndarray:
-        missing = -(len(values) - rows) % hop if len(values) > rows else rows - len(values)
-        return np.pad(values, ((0, missing), (0, 0)))
+        last = -(-max(0, len(values) - rows) // hop) * hop  # where the window begins that reaches the end
+        if last >= len(values):
+            return values  # the end lies between two windows
+        return np.pad(values, ((0, last + rows - len(values)), (0, 0)))
 
     return _copied(pieces, [padded] * len(pieces.starts))
 

@@ -118,10 +118,11 @@ def _recordings(files: dict[str | None, Path]) -> Iterator[Recording]:
 
 
 def _numbers(path: Path, number: int, cells: list[str]) -> np.ndarray:
-    bad = next((cell for cell in cells if not is_number(cell.strip())), None)
+    cells = [cell.strip() for cell in cells]
+    bad = next((cell for cell in cells if not is_number(cell)), None)
     if bad is not None or not cells:
         raise InputError(f"{path}: line {number} has {(bad or '')[:40]!r} among its values; allowed: numbers")
-    return np.array([float(cell) if cell.strip() not in MISSING else np.nan for cell in cells])
+    return np.array([np.nan if cell in MISSING else float(cell) for cell in cells])
 
 
 def _stack(path: Path, number: int, dimensions: list[np.ndarray]) -> np.ndarray:
