@@ -50,18 +50,21 @@ def run(config: Config, folder: Path, *, resume: bool = False) -> None:
         raise InputError(f"{folder}: holds a run already; go on with it by resume={folder}, or choose another folder")
     found: list[_Candidate] = []
     refused: dict[str, InputError] = {}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "config.yaml", config_yaml(config))
     for name in config.features_candidates:
         try:
             found.append(_run_candidate(config, folder, name))
         except InputError as error:
             refused[name] = error
-            log.warning("front end %s is left out: %s", name, error)
     if not found:
+        (folder / "config.yaml").unlink()
         raise next(iter(refused.values()))
+    for name, reason in refused.items():
+        log.warning("front end %s is left out: %s", name, reason)
     best = max(found, key=lambda candidate: candidate.value)
-    write_text(folder / "config.yaml", config_yaml(config))
     rows: list[dict[str, Any]] = [{"front_end": c.name, "val": c.value, **c.cost, "why_not": None} for c in found]
-    rows += [{"front_end": name, "why_not": str(error)} for name, error in refused.items()]
+    rows += [{"front_end": name, "why_not": str(reason)} for name, reason in refused.items()]
     write_text(folder / "front_ends.csv", csv_text(COLUMNS, rows))
     copy_result(best.folder, folder)
     metrics = read_json(best.folder / "metrics.json") | {"front_end": best.name}

@@ -82,7 +82,8 @@ class FrontEnd(nn.Module):
         log_threshold: at least the smallest normal float32 is taken, so that the logarithm is finite on a device too.
         fft_size: points of the spectrum in ENT_FE, DOM_FE and the PIR steps.
         kurt_chunk_size: values of a chunk of KURT_FE.
-        sampling_rate: Hz, for the frequencies of DOM_FE and the PIR steps.
+        sampling_rate: Hz of the recordings, for the frequencies of DOM_FE and the PIR steps.
+        new_sr: Hz that they are brought to, if that is another.
 
     Raises:
         InputError: naming the key, what was found and what is allowed.
@@ -109,6 +110,7 @@ class FrontEnd(nn.Module):
         fft_size: int = 64,
         kurt_chunk_size: int = 8,
         sampling_rate: float | None = None,
+        new_sr: float | None = None,
     ) -> None:
         super().__init__()
         self.settings = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
@@ -124,7 +126,7 @@ class FrontEnd(nn.Module):
         num_groups, width = 0, 0
         if {"BINNING", "BIN_Q15"} & set(names):
             num_groups, width = _groups(size, feature_size_per_frame, analysis_bandwidth, first_bin)
-        rate = sampling_rate or 1.0
+        rate = new_sr or sampling_rate or 1.0
         statistics: dict[str, Step] = {
             "KURT_FE": partial(pir.kurtosis, chunk_size=kurt_chunk_size),
             "ENT_FE": partial(pir.spectral_entropy, fft_size=fft_size),

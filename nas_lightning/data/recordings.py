@@ -148,7 +148,7 @@ def collect(source: Source, variables: Any = None, missing: str = "error") -> Re
     store: RowStore | None = None
     kept: list[Recording] = []
     bounds = [0]
-    channels, first = 0, ""
+    channels, first, names = 0, "", None
     seen: set[str] = set()
     for recording in source.recordings:
         shown = f"{source.name}: {brief(recording.name)}"
@@ -160,6 +160,12 @@ def collect(source: Source, variables: Any = None, missing: str = "error") -> Re
             store, channels, first = RowStore(values.shape[1]), values.shape[1], recording.name
         if values.shape[1] != channels:
             raise InputError(f"{shown} has {values.shape[1]} channels and {first} has {channels}; they must agree")
+        names = names or recording.channels
+        if not _is_named(variables) and recording.channels not in (None, names):
+            raise InputError(
+                f"{shown} names its channels {brief(', '.join(recording.channels or ()))} and {first} names them "
+                f"{brief(', '.join(names or ()))}; name the ones to take by {_VARIABLES}"
+            )
         store.add(values)
         bounds.append(bounds[-1] + len(values))
         kept.append(_without_values(recording))
@@ -199,7 +205,7 @@ def _select(shown: str, recording: Recording, variables: Any) -> np.ndarray:
     if variables is None:
         return values
     chosen = list(range(variables)) if type(variables) is int else variables
-    if isinstance(chosen, list) and chosen and all(isinstance(name, str) for name in chosen):
+    if _is_named(chosen):
         return values[:, _by_name(shown, recording.channels, chosen)]
     is_list = isinstance(chosen, list) and all(type(channel) is int for channel in chosen)
     if not is_list or not chosen or min(chosen) < 0 or max(chosen) >= num_channels:
@@ -208,6 +214,10 @@ def _select(shown: str, recording: Recording, variables: Any) -> np.ndarray:
             f"{num_channels}, a list of numbers from 0 to {num_channels - 1}, or a list of names"
         )
     return values[:, chosen]
+
+
+def _is_named(variables: Any) -> bool:
+    return isinstance(variables, list) and bool(variables) and all(isinstance(name, str) for name in variables)
 
 
 def _by_name(shown: str, channels: tuple[str, ...] | None, chosen: list[str]) -> list[int]:

@@ -161,6 +161,7 @@ def test_keys_of_other_steps_change_the_outcome():
     assert FrontEnd(["KURT_FE"], 64, kurt_chunk_size=16)(x).shape != FrontEnd(["KURT_FE"], 64)(x).shape
     assert not torch.equal(*(FrontEnd(["ENT_FE"], 64, fft_size=s)(x) for s in (32, 64)))
     assert not torch.equal(*(FrontEnd(["DOM_FE"], 64, sampling_rate=s)(x) for s in (32, 64)))
+    assert torch.equal(*(FrontEnd(["DOM_FE"], 64, sampling_rate=s, new_sr=32)(x) for s in (32, 64)))
     assert FrontEnd(["RAW_FE"], 64, frame_skip=3).hop == 3 * FrontEnd(["RAW_FE"], 64).hop
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from nas_lightning.data.recordings import Recording, Source
-from nas_lightning.errors import InputError
+from nas_lightning.errors import InputError, brief
 
 _SPLITS = ("train", "test")
 _REQUIRED = ("X_train", "y_train", "X_test", "y_test")
@@ -25,7 +25,7 @@ def read_npz(path: Path) -> Source:
             arrays = {key: content[key] for key in content.files}
     except Exception as error:  # NumPy and zipfile raise whatever they meet in a damaged file
         raise InputError(
-            f"dataset.input_data_path: {path} cannot be read as .npz without pickled objects ({error})"
+            f"dataset.input_data_path: {path} cannot be read as .npz without pickled objects ({brief(error)})"
         ) from error
     missing = [key for key in _REQUIRED if key not in arrays]
     if missing:
@@ -46,7 +46,7 @@ def read_archive(name: str | None) -> Source:
         loaded = {split: load_classification(name, split=split) for split in _SPLITS}
     except Exception as error:  # aeon raises ValueError, OSError or URLError, by the version and the cause
         raise InputError(
-            f"dataset.dataset_name: cannot load {name!r} from the UCR/UEA archive ({error}); give a name of "
+            f"dataset.dataset_name: cannot load {name!r} from the UCR/UEA archive ({brief(error)}); give a name of "
             "https://timeseriesclassification.com, or a file or folder with dataset.input_data_path"
         ) from error
     return Source(

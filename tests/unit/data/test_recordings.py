@@ -60,6 +60,14 @@ def test_wrong_variables(variables, text):
     assert text in str(error.value)
 
 
+def test_channels_in_another_order_are_not_mixed_up():
+    made = source(A, B, channels=[("u", "v"), ("v", "u")])
+    with pytest.raises(
+        InputError, match=r"made: r1 names its channels v, u and r0 names them u, v; name the ones to take"
+    ):
+        collect(made)
+
+
 def test_names_need_channels_with_names():
     with pytest.raises(InputError, match=r"found \['u'\]; made: r0 does not name its channels: use numbers"):
         collect(source(A, B), ["u"])
