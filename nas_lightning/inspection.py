@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.decomposition import PCA
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool1d
 from torch.utils.tensorboard import SummaryWriter
 
 from nas_lightning.config.build import build_data
@@ -21,7 +22,10 @@ from nas_lightning.files import write_json
 from nas_lightning.report.inspection import projection_picture, spectrum_picture, windows_picture
 
 _MOST_SAMPLES = 2000
+_MOST_VALUES = 1024
+_BATCH = 64
 _CHUNK_ROWS = 1 << 20
+_MOST_ROWS = 1 << 22
 _IMBALANCE = 10
 _CLIPPED_SHARE = 0.01
 
@@ -137,7 +141,8 @@ def _print(data: TimeSeriesData, channels: list[Channel], warnings: list[str]) -
 def _draw(data: TimeSeriesData, folder: Path) -> None:
     train = data.splits["train"]
     by_class = [torch.nonzero(train.labels == number).flatten() for number in range(len(data.class_names))]
-    raw = [train.windows.gather(own[:: max(1, len(own) // 500)]).numpy() for own in by_class]
+    most = max(3, min(500, _MOST_ROWS // train.windows.rows))
+    raw = [train.windows.gather(own[:: max(1, len(own) // most)]).numpy() for own in by_class]
     rate = data.new_sr or data.sampling_rate or next((r for r in data.recordings.sampling_rates if r is not None), None)
     points, labels = _project(train)
     pictures = {
@@ -152,12 +157,17 @@ def _draw(data: TimeSeriesData, folder: Path) -> None:
 
 
 def _project(samples: Samples) -> tuple[np.ndarray, np.ndarray]:
-    """The first two principal components of up to 2,000 samples ``[N, 2]``, and their labels."""
+    """The first two principal components of up to 2,000 samples ``[N, 2]``, and their labels.
+
+    Long samples are averaged over time down to some 1,024 values, which is enough for a picture.
+    """
     chosen = torch.arange(len(samples))[:: max(1, len(samples) // _MOST_SAMPLES)]
-    x, y = samples.__getitems__(chosen)
-    flat = x.flatten(1).numpy().astype(np.float64)
+    x, _ = samples[0]
+    steps = min(x.shape[1], max(1, _MOST_VALUES // x.shape[0]))
+    parts = [adaptive_avg_pool1d(samples.__getitems__(part)[0], steps) for part in chosen.split(_BATCH)]
+    flat = torch.cat(parts).flatten(1).numpy().astype(np.float64)
     spread = flat.std(0)
     flat = (flat - flat.mean(0)) / np.where(spread > 0, spread, 1)
     num = min(2, *flat.shape)
     points = PCA(num, random_state=0).fit_transform(flat)
-    return np.pad(points, ((0, 0), (0, 2 - num))), y.numpy()
+    return np.pad(points, ((0, 0), (0, 2 - num))), samples.labels[chosen].numpy()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nas_lightning.data.recordings import Lists
-from nas_lightning.errors import InputError
+from nas_lightning.errors import InputError, brief
 from nas_lightning.files import write_text
 
 log = logging.getLogger("nas_lightning")
@@ -51,7 +51,7 @@ def _read_list(path: Path, shown: str) -> list[tuple[str, int, int | None]]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (UnicodeDecodeError, OSError) as error:
-        raise InputError(f"{shown}: {path.name} cannot be read as UTF-8 text ({error})") from error
+        raise InputError(f"{shown}: {path.name} cannot be read as UTF-8 text ({brief(error)})") from error
     rows: list[tuple[str, int, int | None]] = []
     for number, line in enumerate(lines, start=1):
         name, *bounds = line.strip().split("\t")

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, TypeGuard
 
 import numpy as np
 import torch
@@ -216,7 +216,7 @@ def _select(shown: str, recording: Recording, variables: Any) -> np.ndarray:
     return values[:, chosen]
 
 
-def _is_named(variables: Any) -> bool:
+def _is_named(variables: Any) -> TypeGuard[list[str]]:
     return isinstance(variables, list) and bool(variables) and all(isinstance(name, str) for name in variables)
 
 

@@ -8,10 +8,13 @@ import pytest
 
 from nas_lightning.config.checks import check_config
 from nas_lightning.config.compose import compose_config
-from nas_lightning.config.keys import merge_overrides
+from nas_lightning.config.keys import guide_overrides, merge_overrides
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "examples").glob("*/README.md")),
+]  # fmt: skip
 TEXT = "\n".join(page.read_text() for page in PAGES).replace("\\\n", " ")
 PLACEHOLDERS = ("nas-lightning devices", "resume=FOLDER", "my_config.yaml", "--config-dir my_conf", "--help", "--cfg")
 FOUND = re.findall(r"^    (nas-lightning .*)$|`(nas-lightning [^`]*)`", TEXT, re.MULTILINE)
@@ -20,7 +23,10 @@ COMMANDS = sorted({"".join(pair) for pair in FOUND if not any(word in "".join(pa
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_composes(command):
-    arguments = merge_overrides({}, shlex.split(command, comments=True)[1:])
+    words = shlex.split(command, comments=True)[1:]
+    words = words[1:] if words[:1] == ["inspect"] else words
+    defaults = guide_overrides(ROOT / words.pop(0)) if words and words[0].endswith(".yaml") else {}
+    arguments = merge_overrides(defaults, words)
     plain = [a.split(",")[0] if "[" not in a else a for a in arguments if a != "-m" and not a.startswith("hydra")]
     check_config(compose_config(plain))
 
@@ -29,7 +35,7 @@ def test_there_are_commands():
     assert len(COMMANDS) > 5
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"`?make ([a-z]+)`? ", TEXT)) - {"any"}))
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"(?:^    |`)make ([a-z-]+)", TEXT, re.MULTILINE))))
 def test_a_make_command_is_a_target(target):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
