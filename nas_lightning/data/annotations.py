@@ -54,13 +54,13 @@ def _read_list(path: Path, shown: str) -> list[tuple[str, int, int | None]]:
         raise InputError(f"{shown}: {path.name} cannot be read as UTF-8 text ({brief(error)})") from error
     rows: list[tuple[str, int, int | None]] = []
     for number, line in enumerate(lines, start=1):
-        name, *bounds = line.strip().split("\t")
+        name, *bounds = line.strip().replace("\\", "/").removeprefix("./").removeprefix("classes/").split("\t")
         if not name:
             continue
         if not bounds:
-            rows.append((name.replace("\\", "/"), 0, None))
+            rows.append((name, 0, None))
         elif len(bounds) == 2 and all(bound.isdecimal() for bound in bounds):
-            rows.append((name.replace("\\", "/"), int(bounds[0]), int(bounds[1])))
+            rows.append((name, int(bounds[0]), int(bounds[1])))
         else:
             raise InputError(
                 f"{shown}: {path.name}, line {number}: found {line[:80]!r}; allowed: a name, or a name, a first row "

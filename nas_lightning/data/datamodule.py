@@ -97,8 +97,8 @@ class TimeSeriesData(L.LightningDataModule):
         """Read and split, once."""
         if self.splits:
             return
-        source = open_source(self.name, self.path, self.group_pattern, self.columns)
-        self.recordings = collect(source, self.variables, self.missing)
+        source = open_source(self.name, self.path, self.columns)
+        self.recordings = collect(source, self.variables, self.missing, self.group_pattern)
         self.segments = self._segments(self.recordings)
         self.notes = check_splits(self.recordings, self.segments)
         pieces = {split: self._at_new_rate(pieces_of(self.recordings, self.segments[split])) for split in SPLITS}

@@ -1,8 +1,9 @@
 """Recordings: labelled time series, checked once, whatever they were read from."""
 
+import re
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any, TypeGuard
 
 import numpy as np
@@ -134,13 +135,17 @@ class RowStore:
             return torch.from_numpy(np.memmap(file, np.float32, "r+", shape=(self.num_rows, self._channels)))
 
 
-def collect(source: Source, variables: Any = None, missing: str = "error") -> Recordings:
+def collect(
+    source: Source, variables: Any = None, missing: str = "error", group_pattern: str | None = None
+) -> Recordings:
     """Read all recordings of a source, check them, and keep the chosen channels.
 
     Args:
         source: from a reader.
         variables: None for all channels, n for the first n, or a list of channel numbers from 0 or of names.
         missing: one of ``MISSING_POLICIES``.
+        group_pattern: a regular expression whose first group (or whole match) in a recording's name is its group;
+            without it the groups of the source hold.
 
     Raises:
         InputError: naming the source or the recording, what was found and what is allowed.
@@ -168,7 +173,7 @@ def collect(source: Source, variables: Any = None, missing: str = "error") -> Re
             )
         store.add(values)
         bounds.append(bounds[-1] + len(values))
-        kept.append(_without_values(recording))
+        kept.append(_without_values(recording, _group(shown, recording, group_pattern)))
     if store is None:
         raise InputError(f"{source.name}: has no recordings; at least 2 are needed, of 2 classes")
     class_names = tuple(source.class_names or _in_order({recording.label for recording in kept}))
@@ -188,15 +193,18 @@ def collect(source: Source, variables: Any = None, missing: str = "error") -> Re
     )
 
 
-def _without_values(recording: Recording) -> Recording:
-    return Recording(
-        recording.name,
-        np.empty(0),
-        recording.label,
-        recording.group,
-        recording.split,
-        recording.sampling_rate,
-    )
+def _without_values(recording: Recording, group: str | None) -> Recording:
+    return replace(recording, values=np.empty(0), group=group, channels=None)
+
+
+def _group(shown: str, recording: Recording, pattern: str | None) -> str | None:
+    if pattern is None:
+        return recording.group
+    match = re.search(pattern, recording.name)
+    found = next((part for part in (match.groups() or (match[0],)) if part is not None), None) if match else None
+    if found is None:
+        raise InputError(f"dataset.group_pattern: {pattern!r} finds nothing in the name of {shown}")
+    return found
 
 
 def _select(shown: str, recording: Recording, variables: Any) -> np.ndarray:

@@ -20,7 +20,6 @@ ALLOWED = (
 def open_source(
     name: str | None,
     path: str | None,
-    group_pattern: str | None = None,
     columns: Mapping[str, str] | None = None,
 ) -> Source:
     """Find the reader for ``path`` if given, else for the UCR/UEA set ``name``.
@@ -28,7 +27,6 @@ def open_source(
     Args:
         name: a UCR/UEA data set, for example ``BasicMotions``.
         path: a file or a folder.
-        group_pattern: for class folders, see ``folder.read_folder``.
         columns: for tables, see ``table.read_table``.
 
     Raises:
@@ -40,15 +38,15 @@ def open_source(
     place = Path(path)
     try:
         if place.is_dir():
-            return _open_folder(place, group_pattern, columns)
+            return _open_folder(place, columns)
         if not place.is_file():
             raise InputError(f"dataset.input_data_path: there is no {place}; allowed: {ALLOWED}")
-        return _open_file(place, group_pattern, columns)
+        return _open_file(place, columns)
     except OSError as error:
         raise InputError(f"dataset.input_data_path: {place} cannot be read ({error.strerror or error})") from error
 
 
-def _open_folder(path: Path, group_pattern: str | None, columns: Mapping[str, str]) -> Source:
+def _open_folder(path: Path, columns: Mapping[str, str]) -> Source:
     if is_saved_dataset(path):
         return read_saved_dataset(path, columns["label"])
     trains = [child for child in sorted(path.iterdir()) if child.suffix[1:].lower() in series.READERS]
@@ -60,15 +58,15 @@ def _open_folder(path: Path, group_pattern: str | None, columns: Mapping[str, st
                 "else give the path of a file"
             )
         return series.read_series(pairs[0])
-    return read_folder(path, group_pattern)
+    return read_folder(path)
 
 
-def _open_file(path: Path, group_pattern: str | None, columns: Mapping[str, str]) -> Source:
+def _open_file(path: Path, columns: Mapping[str, str]) -> Source:
     ending = path.suffix[1:].lower()
     if ending == "npz":
         return read_npz(path)
     if ending == "zip":
-        return read_zip(path, group_pattern)
+        return read_zip(path)
     if ending in series.READERS:
         return series.read_series(path)
     if ending in ("csv", "parquet"):

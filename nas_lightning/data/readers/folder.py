@@ -30,12 +30,11 @@ Content = tuple[np.ndarray, tuple[str, ...] | None, float | None]
 """Values ``[T, C]``, names of the columns, sampling rate in Hz."""
 
 
-def read_folder(path: Path, group_pattern: str | None = None, shown: str = "") -> Source:
+def read_folder(path: Path, shown: str = "") -> Source:
     """Read ``classes/CLASS/*.csv|txt|npy|wav``; the folders below ``classes`` are the classes, in order of name.
 
     Args:
         path: the folder that holds ``classes``, or that folder itself.
-        group_pattern: a regular expression whose first group (or whole match) in a file's name is its group.
         shown: the folder's name in messages.
 
     Raises:
@@ -52,10 +51,10 @@ def read_folder(path: Path, group_pattern: str | None = None, shown: str = "") -
     if empty:
         raise InputError(f"{shown}: the class folders {empty} hold no recording; allowed: {', '.join(READERS)} files")
     lists = read_lists(root.parent if root.name == CLASSES else root, shown)
-    return Source(shown, _recordings(root, files, group_pattern, shown), names, lists)
+    return Source(shown, _recordings(root, files, shown), names, lists)
 
 
-def read_zip(path: Path, group_pattern: str | None = None) -> Source:
+def read_zip(path: Path) -> Source:
     """Read a zip file of such a folder; it lies unpacked in a temporary folder while it is read.
 
     Raises:
@@ -64,9 +63,9 @@ def read_zip(path: Path, group_pattern: str | None = None) -> Source:
     folder = tempfile.TemporaryDirectory()
     try:
         unpack(path, Path(folder.name))
-        inside = [child for child in Path(folder.name).iterdir() if child.name != "__MACOSX"]
-        is_nested = len(inside) == 1 and inside[0].name != CLASSES and (inside[0] / CLASSES).is_dir()
-        source = read_folder(inside[0] if is_nested else Path(folder.name), group_pattern, str(path))
+        inside = [child for child in Path(folder.name).iterdir() if child.is_dir() and child.name != "__MACOSX"]
+        is_nested = len(inside) == 1 and inside[0].name != CLASSES
+        source = read_folder(inside[0] if is_nested else Path(folder.name), str(path))
     except InputError:
         folder.cleanup()
         raise
@@ -90,7 +89,7 @@ def unpack(path: Path, folder: Path) -> None:
             for member in members:
                 name = member.filename
                 parts = PurePosixPath(name.replace("\\", "/")).parts
-                if name.startswith(("/", "\\")) or ".." in parts or ":" in name:
+                if name.startswith(("/", "\\")) or ".." in parts or re.match("[A-Za-z]:", name):
                     raise InputError(
                         f"{path}: its member {brief(name)!r} leads out of the folder; allowed: relative names"
                     )
@@ -101,10 +100,12 @@ def unpack(path: Path, folder: Path) -> None:
                 raise InputError(
                     f"{path}: unpacks to {size:,} bytes, over {_LARGEST_RATIO} times its size; unpack it by hand"
                 )
-            archive.extractall(folder)
-    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
+            for member in members:
+                member.filename = member.filename.replace("\\", "/")  # as some programs write it
+                archive.extract(member, folder)
+    except InputError:
+        raise
+    except Exception as error:  # zipfile and its decompressors raise whatever they meet
         raise InputError(f"{path}: is no zip file that can be unpacked ({one_line(error)})") from error
 
 
@@ -117,6 +118,7 @@ def read_wav(path: Path, shown: str) -> Content:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", wavfile.WavFileWarning)  # of chunks that hold no samples
+            warnings.filterwarnings("error", ".*EOF", wavfile.WavFileWarning)
             rate, values = wavfile.read(path)
     except Exception as error:  # scipy raises whatever its unpacking meets
         raise InputError(f"{shown}: cannot be read as WAV ({one_line(error)})") from error
@@ -185,7 +187,7 @@ def _files(folder: Path, shown: str) -> list[Path]:
     return found
 
 
-def _recordings(root: Path, files: dict[str, list[Path]], pattern: str | None, shown: str) -> Iterator[Recording]:
+def _recordings(root: Path, files: dict[str, list[Path]], shown: str) -> Iterator[Recording]:
     for label, paths in files.items():
         for path in paths:
             name = path.relative_to(root).as_posix()
@@ -193,17 +195,4 @@ def _recordings(root: Path, files: dict[str, list[Path]], pattern: str | None, s
                 values, channels, rate = READERS[path.suffix[1:].lower()](path, f"{shown}: {name}")
             except OSError as error:
                 raise InputError(f"{shown}: {name} cannot be read ({error.strerror or error})") from error
-            group = None if pattern is None else find_group(pattern, name, shown)
-            yield Recording(name, values, label, group, None, rate, channels)
-
-
-def find_group(pattern: str, name: str, shown: str) -> str:
-    """What ``dataset.group_pattern`` finds in the name of a recording.
-
-    Raises:
-        InputError: if it finds nothing.
-    """
-    match = re.search(pattern, name)
-    if match is None:
-        raise InputError(f"dataset.group_pattern: {pattern!r} finds nothing in {name} of {shown}")
-    return match[1] if match.groups() else match[0]
+            yield Recording(name, values, label, sampling_rate=rate, channels=channels)

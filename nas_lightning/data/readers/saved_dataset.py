@@ -74,14 +74,20 @@ def _recordings(folder: Path, split: str | None, label_column: str) -> Iterator[
                 for batch in batches:
                     batch.validate(full=True)  # Arrow trusts the file, and reads beyond its memory where it is damaged
                     for values, label in zip(batch.column(column), batch.column(label_column), strict=True):
-                        text = str(label.as_py())
-                        text = names[int(text)] if names else text
+                        text = _label(folder, number, label.as_py(), names)
                         yield Recording(f"{split or 'all'}/{number}", _array(folder, number, values), text, split=split)
                         number += 1
         except InputError:
             raise
         except Exception as error:  # Arrow raises its own errors and Python's
             raise InputError(f"{folder}: {file} cannot be read as Arrow ({one_line(error)})") from error
+
+
+def _label(folder: Path, number: int, label: Any, names: list[str] | None) -> str:
+    if label is None or label == "" or (names and not (isinstance(label, int) and 0 <= label < len(names))):
+        allowed = f"0 to {len(names) - 1}" if names else "a name or a number"
+        raise InputError(f"{folder}: row {number} has the label {brief(label)!r}; allowed: {allowed}")
+    return names[label] if names else str(label)
 
 
 def _value_column(folder: Path, schema: Any, label_column: str) -> str:

@@ -10,6 +10,7 @@ from nas_lightning.data.readers.text import MISSING, find_layout, is_number, lin
 from nas_lightning.data.recordings import Recording, Source
 from nas_lightning.errors import InputError
 
+_LONGEST_LINE = 1 << 28
 _PAIR = re.compile(r"(?P<name>.*)_(?P<split>TRAIN|TEST)", re.IGNORECASE)
 
 Series = tuple[np.ndarray, str]
@@ -48,7 +49,7 @@ def read_ts(path: Path) -> Iterator[Series]:
     """
     in_data = False
     num_dimensions = None
-    for number, text in lines(path, str(path), "utf-8"):
+    for number, text in lines(path, str(path), "utf-8-sig", _LONGEST_LINE):
         line = text.strip()
         if not line or line.startswith(("#", "%")):
             continue
@@ -82,7 +83,7 @@ def read_tsv(path: Path) -> Iterator[Series]:
         InputError: for a file that is not text, or a cell that is no number.
     """
     layout = find_layout(path, str(path))
-    for number, line in lines(path, str(path), layout.encoding):
+    for number, line in lines(path, str(path), layout.encoding, _LONGEST_LINE):
         if line.strip():
             label, *cells = split_line(line, layout.delimiter)
             yield _numbers(path, number, cells)[:, None], _label(label)

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,24 +28,26 @@ def read_table(path: Path, columns: Mapping[str, str]) -> Source:
     Raises:
         InputError: naming the file, the column or the recording, what was found and what is allowed.
     """
-    pieces = _parquet_pieces(path) if path.suffix.lower() == ".parquet" else _csv_pieces(path)
+    pieces = _parquet_pieces(path) if path.suffix.lower() == ".parquet" else _csv_pieces(path, columns)
     return Source(str(path), _recordings(path, pieces, columns))
 
 
-def _csv_pieces(path: Path) -> Iterator[pd.DataFrame]:
+def _csv_pieces(path: Path, columns: Mapping[str, str]) -> Iterator[pd.DataFrame]:
     layout = find_layout(path, str(path))
+    how: dict[str, Any] = {
+        "sep": layout.delimiter or r"\s+",
+        "decimal": layout.decimal,
+        "encoding": layout.encoding,
+        "skipinitialspace": True,
+        "index_col": False,
+        "keep_default_na": False,
+    }
     try:
-        yield from pd.read_csv(
-            path,
-            sep=layout.delimiter or r"\s+",
-            decimal=layout.decimal,
-            keep_default_na=False,
-            na_values=list(MISSING),
-            encoding=layout.encoding,
-            skipinitialspace=True,
-            index_col=False,
-            chunksize=_ROWS,
-        )
+        names = pd.read_csv(path, nrows=0, **how).columns
+        words = [columns[role] for role in ROLES if role != "time"]
+        missing = {name: list(MISSING) for name in names if name not in words}
+        # As they are written: pandas would guess the type of such a column anew in each piece.
+        yield from pd.read_csv(path, dtype=dict.fromkeys(words, str), na_values=missing, chunksize=_ROWS, **how)
     except Exception as error:  # pandas raises its own errors and Python's
         raise InputError(f"{path}: cannot be read as a table ({one_line(error)})") from error
 
@@ -80,8 +83,8 @@ def _recordings(path: Path, pieces: Iterator[pd.DataFrame], columns: Mapping[str
         _check_columns(path, piece, columns)
         if piece.empty:
             continue
-        names = piece[columns["recording"]]
-        if names.isna().any():
+        names = piece[columns["recording"]].astype(object)
+        if names.isna().any() or (names == "").any():
             raise InputError(f"{path}: the column {columns['recording']!r} has an empty cell; every row needs a name")
         begins = np.flatnonzero((names != names.shift()).to_numpy())
         for start, stop in zip(begins, [*begins[1:], len(piece)], strict=True):
@@ -98,13 +101,13 @@ def _check_columns(path: Path, piece: pd.DataFrame, columns: Mapping[str, str]) 
     if not piece.columns.is_unique:
         twice = piece.columns[piece.columns.duplicated()][0]
         raise InputError(f"{path}: has two columns {brief(twice)!r}; allowed: each name once")
-    for role in ("recording", "label"):
-        if columns[role] not in piece.columns:
+    for role, name in columns.items():
+        if name not in piece.columns and (role in ("recording", "label") or name != role):
             raise InputError(
-                f"{path}: has no column {columns[role]!r}, which dataset.columns.{role} names; found "
+                f"{path}: has no column {name!r}, which dataset.columns.{role} names; found "
                 f"{brief(', '.join(map(str, piece.columns)))}"
             )
-    if not set(piece.columns) - set(columns.values()):
+    if not _variables(piece, columns):
         raise InputError(
             f"{path}: has no column besides {brief(', '.join(map(str, piece.columns)))}; variables are needed"
         )
@@ -131,12 +134,18 @@ def _recording(path: Path, parts: list[pd.DataFrame], columns: Mapping[str, str]
         order = np.argsort(seconds, kind="stable")
         rows, steps = rows.iloc[order], np.diff(seconds[order])
         rate = float(1 / np.median(steps)) if len(steps) and np.median(steps) > 0 else None
-    variables = rows.drop(columns=[column for column in columns.values() if column in rows.columns])
-    text = [str(column) for column in variables if not pd.api.types.is_numeric_dtype(variables[column])]
-    if text:
-        example = str(variables[text[0]].iloc[0])[:40]
+    variables = rows[_variables(rows, columns)]
+    text = [column for column in variables if not pd.api.types.is_numeric_dtype(variables[column])]
+    for column in list(text):
+        numbers = pd.to_numeric(variables[column], errors="coerce")
+        wrong = numbers.isna() & variables[column].notna()
+        if not wrong.any():
+            text.remove(column)
+            variables = variables.assign(**{str(column): numbers})
+            continue
+        example = str(variables[column][wrong].iloc[0])[:40]
         raise InputError(
-            f"{path}: the column {brief(text[0])!r} of the recording {brief(name)!r} has text such as {example!r}; "
+            f"{path}: the column {brief(column)!r} of the recording {brief(name)!r} has text such as {example!r}; "
             "allowed: numbers"
         )
     channels = tuple(str(column) for column in variables)
@@ -144,16 +153,27 @@ def _recording(path: Path, parts: list[pd.DataFrame], columns: Mapping[str, str]
     return Recording(name, values, single["label"], single["group"], single["split"], rate, channels)
 
 
+def _variables(piece: pd.DataFrame, columns: Mapping[str, str]) -> list[str]:
+    """Columns without a role, but for times and for the nameless index that pandas writes."""
+    free = [column for column in piece.columns if column not in columns.values()]
+    return [c for c in free if "time" not in str(c).lower() and not str(c).startswith("Unnamed:") and str(c).strip()]
+
+
 def _single(path: Path, name: str, rows: pd.DataFrame, column: str) -> str | None:
     if column not in rows.columns:
         return None
-    found = rows[column].dropna().unique()
+    found = rows[column].dropna().astype(str).unique()
+    found = found[found != ""]
     if len(found) > 1:
         raise InputError(
             f"{path}: the recording {brief(name)!r} has {len(found)} values of {column!r}, among them "
             f"{str(found[0])[:40]!r} and {str(found[1])[:40]!r}; allowed: one"
         )
     return str(found[0]) if len(found) else None
+
+
+def _is_iso(times: pd.Series) -> bool:
+    return bool(times.astype(str).str.match(r"\d{4}-\d\d-\d\d").all())
 
 
 def _seconds(path: Path, name: str, times: pd.Series) -> np.ndarray:
@@ -163,7 +183,7 @@ def _seconds(path: Path, name: str, times: pd.Series) -> np.ndarray:
         else:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # of times whose format pandas has to guess one by one
-                stamps = pd.to_datetime(times)
+                stamps = pd.to_datetime(times, format="ISO8601" if _is_iso(times) else None)
             seconds = (stamps - stamps.iloc[0]).dt.total_seconds().to_numpy(np.float64)
     except (ValueError, TypeError, OverflowError) as error:
         raise InputError(

@@ -20,6 +20,7 @@ MISSING = ("", "NaN", "nan", "NAN", "NA", "N/A", "n/a", "#N/A", "NULL", "null", 
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
 _LONGEST_LINE = 1 << 20
+_LOOKED_AT = 100
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,9 @@ def read_numbers(path: Path, shown: str) -> tuple[np.ndarray, tuple[str, ...] | 
     """
     before = _state(path)
     layout = find_layout(path, shown)
-    kept = [i for i in range(layout.num_columns) if layout.header is None or "time" not in layout.header[i].lower()]
+    names = layout.header or ("",) * layout.num_columns
+    # A nameless column beside named ones is the index that pandas writes.
+    kept = [i for i, name in enumerate(names) if "time" not in name.lower() and (name or layout.header is None)]
     if not kept:
         raise InputError(f"{shown}: has only columns of time; at least one variable is needed")
     values = np.empty((0, len(kept)))
@@ -77,7 +80,7 @@ def read_numbers(path: Path, shown: str) -> tuple[np.ndarray, tuple[str, ...] | 
 
 
 def find_layout(path: Path, shown: str) -> Layout:
-    """Look at the first two rows of a text file.
+    """Look at the first rows of a text file.
 
     Raises:
         InputError: if the file is empty or not text.
@@ -90,16 +93,24 @@ def find_layout(path: Path, shown: str) -> Layout:
     if encoding is None:
         raise InputError(f"{shown}: is not text; allowed: numbers separated by commas, semicolons, tabs or spaces")
     filled = (line for _, line in lines(path, shown, encoding) if line.strip())
-    rows = list(itertools.islice(filled, 2))
+    rows = list(itertools.islice(filled, _LOOKED_AT))
     if not rows:
         raise InputError(f"{shown}: is empty; rows of numbers are needed")
-    first, *others = rows
-    delimiter = next((sign for sign in "\t;," if sign in first), None)
-    cells = split_line(first, delimiter)
-    decimal = _decimal(cells + [cell for line in others for cell in split_line(line, delimiter)], delimiter)
+    delimiter = _delimiter(rows)
+    cells = split_line(rows[0], delimiter)
+    if delimiter is None and len(rows) > 1 and len(rows[1].split()) == 1:
+        cells = [rows[0].strip()]  # one column, whose name has spaces
+    decimal = _decimal([cell for row in rows for cell in split_line(row, delimiter)], delimiter)
     rest = [cell for cell in cells if "time" not in cell.lower()]
     is_header = len(rest) < len(cells) or not all(is_number(cell, decimal) for cell in rest)
     return Layout(encoding, delimiter, decimal, tuple(cells) if is_header else None, len(cells))
+
+
+def _delimiter(rows: list[str]) -> str | None:
+    """The sign that divides the first two rows into as many cells, else the first that is there."""
+    there = [sign for sign in "\t;," if sign in rows[0]]
+    agree = [sign for sign in there if len({len(split_line(row, sign)) for row in rows[:2]}) == 1]
+    return next(iter([*agree, *there]), None)
 
 
 def split_line(line: str, delimiter: str | None) -> list[str]:
@@ -149,15 +160,17 @@ def _lines_to_header(path: Path, layout: Layout) -> int:
     return next(number for number, line in lines(path, "", layout.encoding) if line.strip())
 
 
-def lines(path: Path, shown: str, encoding: str) -> Iterator[tuple[int, str]]:
+def lines(path: Path, shown: str, encoding: str, longest: int = _LONGEST_LINE) -> Iterator[tuple[int, str]]:
     """Numbers from 1 and texts of the lines."""
     number = 0
     try:
         with path.open(encoding=encoding, newline=None) as file:
-            while line := file.readline(_LONGEST_LINE):
+            while line := file.readline(longest):
                 number += 1
-                if len(line) == _LONGEST_LINE:
-                    raise InputError(f"{shown}: line {number} has over a million characters; allowed: rows of numbers")
+                if len(line) == longest:
+                    raise InputError(
+                        f"{shown}: line {number} has {longest:,} characters or more; allowed: rows of numbers"
+                    )
                 yield number, line
     except UnicodeError as error:
         raise InputError(f"{shown}: is not text in {encoding} after line {number}; save it as UTF-8") from error
