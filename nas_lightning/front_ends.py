@@ -15,7 +15,7 @@ from nas_lightning.errors import InputError
 from nas_lightning.files import has_ended, read_json, write_json, write_text
 from nas_lightning.pipeline import run as run_once
 from nas_lightning.pipeline import total_cost
-from nas_lightning.report.tables import csv_text
+from nas_lightning.report.tables import csv_text, print_front_ends, print_summary
 from nas_lightning.run_folder import copy_result, load_network
 from nas_lightning.training.evaluate import figures, predict
 
@@ -72,8 +72,10 @@ def run(config: Config, folder: Path, *, resume: bool = False) -> None:
         data = build_data(best.config)
         data.setup()
         metrics["test"] = figures(*predict(load_network(folder), data.test_dataloader()))
-    log.info("front end: %s, %s %.4f on val", best.name, config.testing.metric, best.value)
     write_json(folder / "metrics.json", metrics)  # last: it marks a run that ended
+    print_front_ends(rows, best.name, config.testing.metric)
+    description = folder / ("genotype.json" if config.training.nas_enabled else "model.json")
+    print_summary(folder, read_json(description), metrics, read_json(folder / "cost.json"))
 
 
 def _run_candidate(config: Config, folder: Path, name: str) -> _Candidate:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from sklearn.decomposition import PCA
 from torch import Tensor
@@ -18,6 +19,7 @@ from nas_lightning.config.records import Config
 from nas_lightning.data.annotations import SPLITS
 from nas_lightning.data.datamodule import TimeSeriesData, moments
 from nas_lightning.data.windows import Samples
+from nas_lightning.errors import InputError
 from nas_lightning.files import write_json
 from nas_lightning.report.inspection import projection_picture, spectrum_picture, windows_picture
 
@@ -62,7 +64,10 @@ def inspect(config: Config, folder: Path) -> None:
     data = build_data(config)
     data.batch_size = 1  # data that are too few to train on can be looked at
     data.setup()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"hydra.run.dir: {folder} cannot be made ({error.strerror})") from error
     channels = channel_ranges(data.recordings.values)
     warnings = data.notes + find_warnings(data, channels)
     _print(data, channels, warnings)
@@ -127,7 +132,7 @@ def _print(data: TimeSeriesData, channels: list[Channel], warnings: list[str]) -
     classes = Table("class", "recordings", *(f"{split} samples" for split in SPLITS))
     for number, name in enumerate(data.class_names):
         samples = [str(int((data.splits[split].labels == number).sum())) for split in SPLITS]
-        classes.add_row(name, str(int((recordings.labels == number).sum())), *samples)
+        classes.add_row(escape(name), str(int((recordings.labels == number).sum())), *samples)
     console.print(classes)
     ranges = Table("channel", "least", "most", "mean", "deviation")
     for number, channel in enumerate(channels):

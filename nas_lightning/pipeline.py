@@ -170,6 +170,8 @@ def check_start(
             f"export.include_features: ONNX cannot express {', '.join(data.front_end.names)}; allowed: false"
         )
     data.setup()
+    if config.export.include_features and isinstance(data, TimeSeriesData):
+        data.check_export()
     return data
 
 

@@ -12,8 +12,8 @@ from nas_lightning.files import read_json
 from nas_lightning.space.blueprint import Blueprint, ReferenceBlueprint, SearchedBlueprint
 
 RESULT = (
-    *("genotype.json", "genotype_history.json", "cost.json", "front_end.json", "model.pt", "model.onnx", "run.log"),
-    "annotations",
+    *("genotype.json", "genotype_history.json", "model.json", "cost.json", "front_end.json", "model.pt", "model.onnx"),
+    *("run.log", "annotations"),
 )
 """What makes up the result of a run, but for its configuration and ``metrics.json``, which is written last."""
 

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from nas_lightning.config.records import Config, Device, FeatureExtraction
 from nas_lightning.errors import InputError
 
-_OF_RECORDINGS = ("variables", "sampling_rate", "new_sr", "anti_alias", "keep_short_tails")
+_OF_RECORDINGS = ("variables", "sampling_rate", "new_sr", "anti_alias", "keep_short_tails", "scale")
 """Keys of the feature extraction that say something of the recordings, whatever is made of them."""
 
 
@@ -42,7 +42,7 @@ def with_features(config: Config, name: str) -> Config:
         return config
     own = asdict(config.data_processing_feature_extraction)
     preset = asdict(compose_config([f"features={name}"]).data_processing_feature_extraction)
-    chosen = preset | {key: own[key] for key in _OF_RECORDINGS}
+    chosen = preset | {key: own[key] for key in _OF_RECORDINGS if own[key] is not None or key == "variables"}
     data = copy.deepcopy(config.data)
     data["front_end"] |= {key: chosen[key] for key in data["front_end"] if key in chosen}
     return replace(config, data_processing_feature_extraction=FeatureExtraction(**chosen), data=data)

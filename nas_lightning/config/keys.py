@@ -23,6 +23,21 @@ _OWN_GROUPS = ("nas_model_size", "target_device", "task_type", "features", "expe
 """Groups that fill other sections, and have no section of their own."""
 
 
+_ELSEWHERE = {
+    "data_proc_transforms": "frame_size cuts windows, new_sr brings to another rate",
+    "gain_variations": "augmentation draws changes of the training samples",
+    "augmenters": "the section augmentation holds them",
+    "offset": "frames begin stride_size apart",
+    "annotation_prefix": "every *train*_list.txt, *val*_list.txt and *test*_list.txt is found",
+    "data_dir": "dataset.input_data_path is the folder that holds classes",
+    "lr_scheduler": "the group scheduler holds it",
+    "optimizer": "the group optimizer holds it",
+    "model_name": "the group model holds hand-made networks, for training.nas_enabled=false",
+    "quantization": "cost.weight_bits and cost.activation_bits say how numbers are kept",
+}
+"""Last parts of keys of the guide's family, and what does their work here."""
+
+
 def known_keys(record: type = Config, prefix: str = "") -> list[str]:
     """The dotted keys of the typed sections, in order."""
     keys: list[str] = []
@@ -46,6 +61,8 @@ def check_key(key: str, source: str) -> None:
     open_sections = {name for name in known_keys() if "." not in name}
     if key in allowed or (section in open_sections and "." in key):
         return
+    if hint := _ELSEWHERE.get(key.rpartition(".")[2]):
+        raise InputError(f"{source}: unknown key {key!r}; here, {hint}")
     nearest = difflib.get_close_matches(key, allowed, n=1, cutoff=0.0)[0]
     raise InputError(f"{source}: unknown key {key!r}; the nearest known key is {nearest!r}")
 
@@ -103,7 +120,8 @@ def merge_overrides(defaults: dict[str, str], arguments: list[str]) -> list[str]
     size = merged.get("nas_model_size", "")
     if size.isdigit():  # Hydra would end in a traceback
         raise InputError(f"nas_model_size: found {size}; allowed: the name of an option, see nas-lightning --help")
-    return flags + [f"{key}={value}" for key, value in merged.items()] + others
+    # What an open section may hold is not in its defaults, so that Hydra has to be told to add it.
+    return flags + [f"{'++' * key.startswith('augmentation.')}{key}={value}" for key, value in merged.items()] + others
 
 
 def _flatten(content: dict[Any, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -1,5 +1,6 @@
 """The DataModule: recordings in, batches ``(x [B, C, L] float32, y [B] int64)`` out."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from nas_lightning.files import write_json
 
 _SECTION = "data_processing_feature_extraction"
 _CHUNK_VALUES = 1 << 22
+_MOST_MOVED = 1e-3
 
 
 class TimeSeriesData(L.LightningDataModule):
@@ -100,7 +102,7 @@ class TimeSeriesData(L.LightningDataModule):
         source = open_source(self.name, self.path, self.columns)
         self.recordings = collect(source, self.variables, self.missing, self.group_pattern)
         self.segments = self._segments(self.recordings)
-        self.notes = check_splits(self.recordings, self.segments)
+        self.notes += check_splits(self.recordings, self.segments)
         pieces = {split: self._at_new_rate(pieces_of(self.recordings, self.segments[split])) for split in SPLITS}
         rows = self.front_end.rows or self._common_length(pieces)
         if self.augmentation is not None and (length := self.augmentation.new_length(rows)) != rows:
@@ -113,9 +115,27 @@ class TimeSeriesData(L.LightningDataModule):
             )
         self.class_names = self.recordings.class_names
         self.mean, self.std = channel_constants(splits["train"])
+        if not (self.mean.isfinite().all() and self.std.isfinite().all()):
+            raise InputError(
+                f"{_SECTION}.feat_ext_transform: {', '.join(self.front_end.names)} give values of the train split that "
+                "are NaN or infinite; allowed: steps whose result is finite"
+            )
+        self._check_whole_numbers()
         x, _ = splits["train"][0]
         self.task_shape = (x.shape[0], x.shape[1], len(self.class_names))
         self.splits = splits
+
+    def _check_whole_numbers(self) -> None:
+        """Fixed-point steps round what they get: values between -1 and 1 would all become 0 or 1."""
+        names = self.front_end.names
+        if {"FFT_Q15", "PIR_FE_Q15"} & set(names) and "TO_Q15" not in names:
+            largest = float(self.recordings.values.abs().max()) / abs(self.front_end.scale or 1)
+            if largest <= 1:
+                raise InputError(
+                    f"{_SECTION}.feat_ext_transform: {names[0]} takes whole numbers, and those of "
+                    f"{self.recordings.source} lie within -{largest:g} and {largest:g}; put TO_Q15 before it, or set "
+                    "scale"
+                )
 
     @property
     def front_end_cost(self) -> FrontEndCost:
@@ -130,8 +150,13 @@ class TimeSeriesData(L.LightningDataModule):
             if lists is None:
                 raise InputError(f"dataset.annotations: {source} has no lists of {', '.join(SPLITS)}")
         if lists is not None:
+            if self.split_type != "auto":
+                self.notes.append(f"the lists of {source} decide the splits; dataset.split_type is not looked at")
             return from_lists(recordings, lists, source)
-        rows = self.front_end.rows or int(recordings.lengths.max())
+        rows = self.front_end.rows if self.front_end.hop >= self.front_end.rows else 0
+        if self.new_sr is not None:
+            rates = check_rate(recordings.sampling_rates, self.sampling_rate, self.new_sr)
+            rows = math.ceil(rows * max(rates) / self.new_sr)
         return make_splits(recordings, self.split_type, self.split_factor, self.seed, rows)
 
     def _at_new_rate(self, pieces: Pieces) -> Pieces:
@@ -165,6 +190,22 @@ class TimeSeriesData(L.LightningDataModule):
                 f"{_SECTION}.keep_short_tails=true fills them up with zeros"
             )
         return Samples(windows, self.front_end)
+
+    def check_export(self) -> None:
+        """Compare the front end with its form in the exported network on all samples.
+
+        Raises:
+            InputError: if rounding alone moves the features: the logarithm of a spectrum that is 0 in exact numbers.
+        """
+        exported = self.front_end.for_export()
+        for split in SPLITS:
+            for x in self.splits[split].raw_batches():
+                moved = float(((exported(x) - self.front_end(x)).abs().amax((0, 2)) / self.std).max())
+                if not moved <= _MOST_MOVED:
+                    raise InputError(
+                        f"export.include_features: rounding alone moves features of {split} by {moved:.2g} standard "
+                        f"deviations, because a spectrum is 0 there; raise {_SECTION}.log_threshold, or leave it false"
+                    )
 
     def write_annotations(self, folder: Path) -> None:
         """Write the lists of the splits, and a report of them, into ``folder/annotations``."""

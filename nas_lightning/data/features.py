@@ -30,6 +30,7 @@ STACKINGS = ("2D1", "1D")
 """Channels beside each other, or laid end to end as one."""
 
 _SECTION = "data_processing_feature_extraction"
+_LARGEST_FRAME = 1 << 20
 _STATISTICS = ("KURT_FE", "ENT_FE", "ZCR_FE", "DOM_FE", "SLOPE_FE")
 _PIR = ("PIR_FE", "PIR_FE_Q15")
 _FIXED = ("FFT_Q15", "Q15_SCALE", "Q15_MAG", "BIN_Q15", "PIR_FE_Q15")
@@ -116,6 +117,7 @@ class FrontEnd(nn.Module):
         self.settings = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
         names = list(feat_ext_transform)
         _check(names, frame_size, stride_size, num_frame_concat, frame_skip, stacking, scale)
+        _check_numbers(names, frame_size, log_mul, log_base, log_threshold, fft_size, kurt_chunk_size)
         self.names = [name for name in STEPS if name in names]
         self.frame_size, self.num_frames, self.stacking, self.scale = frame_size, num_frame_concat, stacking, scale
         self.frame_hop = 0 if frame_size is None else max(1, int(frame_size * stride_size))
@@ -156,7 +158,7 @@ class FrontEnd(nn.Module):
         }
         self._steps: list[Step] = [steps[name] for name in self.names if name in steps]
         if listed:
-            self._steps.append(lambda x: torch.cat([statistic(x) for statistic in listed], dim=-1))
+            self._steps.append(lambda x: torch.cat([statistic(x.float()) for statistic in listed], dim=-1))
 
     @property
     def is_raw(self) -> bool:
@@ -180,10 +182,16 @@ class FrontEnd(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[B, C, rows]`` to ``[B, C', L]``."""
-        if self.scale is not None:
-            x = x / self.scale
-        if self.frame_size is None or (self.is_raw and self.num_frames == 1):
-            return x
+        return self.extract(self.scaled(x))
+
+    def scaled(self, x: Tensor) -> Tensor:
+        """Raw rows divided by ``scale``; augmentation comes after it."""
+        return x if self.scale is None else x / self.scale
+
+    def extract(self, x: Tensor) -> Tensor:
+        """Scaled rows to the network's input."""
+        if self.frame_size is None or self.is_raw:
+            return x.flatten(1).unsqueeze(1) if self.stacking == "1D" else x
         starts = range(0, self.num_frames * self.frame_hop, self.frame_hop)
         x = torch.stack([x[..., start : start + self.frame_size] for start in starts], dim=2)
         for step in self._steps:
@@ -303,7 +311,11 @@ def _check(
     for key, found in numbers.items():
         if found is not None and found < 1:
             raise InputError(f"{_SECTION}.{key}: found {found}; allowed: 1 or more")
-    if not stride_size > 0:
+    if frame_size is not None and frame_size > _LARGEST_FRAME:
+        raise InputError(f"{_SECTION}.frame_size: found {frame_size}; allowed: up to {_LARGEST_FRAME}, or null")
+    if frame_size is None and (stride_size != 1 or frame_skip != 1):
+        raise InputError(f"{_SECTION}.frame_size: is null; stride_size and frame_skip need frames")
+    if not 0 < stride_size < math.inf:
         raise InputError(f"{_SECTION}.stride_size: found {stride_size}; allowed: more than 0, as a share of frame_size")
     if scale is not None and (scale == 0 or not math.isfinite(scale)):
         raise InputError(f"{_SECTION}.scale: found {scale}; allowed: a number other than 0, or null")
@@ -316,5 +328,30 @@ def _check(
     for name, needed in needs.items():
         if name in names and needed not in names:
             raise InputError(f"{_SECTION}.feat_ext_transform: {name} needs {needed}, which is not in {names}")
+    if set(names) & set(_PIR) and (set(names) - {*_PIR, "CONCAT"} or num_frames > 1 or stacking != "2D1"):
+        raise InputError(f"{_SECTION}.feat_ext_transform: {names} goes with no other step, one frame and stacking 2D1")
     if len(set(names) & {"FFT_FE", "FFT_Q15", *_PIR}) > 1 or (set(names) & set(_STATISTICS) and "ABS" in names):
         raise InputError(f"{_SECTION}.feat_ext_transform: only one transform of a frame is allowed, found {names}")
+
+
+def _check_numbers(
+    names: list[str],
+    frame_size: int | None,
+    log_mul: float,
+    log_base: float | str,
+    log_threshold: float,
+    fft_size: int,
+    kurt_chunk_size: int,
+) -> None:
+    if not math.isfinite(log_mul) or not 0 <= log_threshold < math.inf:
+        raise InputError(
+            f"{_SECTION}.log_mul, log_threshold: found {log_mul} and {log_threshold}; allowed: finite numbers, the "
+            "threshold 0 or more"
+        )
+    is_number = isinstance(log_base, int | float) and not isinstance(log_base, bool)
+    if log_base != "e" and not (is_number and 0 < float(log_base) < math.inf and log_base != 1):
+        raise InputError(f"{_SECTION}.log_base: found {log_base!r}; allowed: e, or a number above 0 other than 1")
+    if fft_size < 2:
+        raise InputError(f"{_SECTION}.fft_size: found {fft_size}; allowed: 2 or more")
+    if "KURT_FE" in names and not 4 <= kurt_chunk_size <= (frame_size or 0):
+        raise InputError(f"{_SECTION}.kurt_chunk_size: found {kurt_chunk_size}; allowed: 4 to frame_size, {frame_size}")

@@ -2,13 +2,12 @@
 
 import hashlib
 import itertools
-import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold, train_test_split
+from sklearn.model_selection import train_test_split
 
 from nas_lightning.data.annotations import SPLITS
 from nas_lightning.data.recordings import Lists, Recordings
@@ -16,6 +15,8 @@ from nas_lightning.errors import InputError
 
 SPLIT_TYPES = ("auto", "amongst_files", "by_group", "within_files", "amongst_windows")
 """Whole recordings; whole groups; by time within each recording; windows at random. ``auto``: by group, if known."""
+
+_CHOICES = 500
 
 Segments = dict[str, np.ndarray]
 """By split: int64 ``[S, 3]``, each row a recording, its first row and the row behind its last."""
@@ -30,10 +31,11 @@ def complete_factors(factors: float | Sequence[float]) -> tuple[float, float, fl
     Raises:
         InputError: unless they are three shares above 0 that sum to 1.
     """
-    given = [float(factors)] if isinstance(factors, int | float) else [float(factor) for factor in factors]
-    rest = [(1 - sum(given)) / (3 - len(given))] * (3 - len(given)) if len(given) < 3 else []
-    shares = given + rest
-    if len(shares) != 3 or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
+    given = list(factors) if isinstance(factors, Sequence) and not isinstance(factors, str) else [factors]
+    is_numbers = all(isinstance(factor, int | float) for factor in given)
+    rest = [(1 - sum(given)) / (3 - len(given))] * (3 - len(given)) if is_numbers and 0 < len(given) < 3 else []
+    shares = [float(factor) for factor in given] + rest if is_numbers else []
+    if len(shares) != 3 or not min(shares) > 0 or not abs(sum(shares) - 1) < 1e-6:
         raise InputError(
             f"dataset.split_factor: found {factors}; allowed: shares of train, val and test above 0 that sum to 1, or "
             "the first of them"
@@ -51,7 +53,7 @@ def make_splits(
         split_type: one of ``SPLIT_TYPES``.
         factors: shares of train, val and test.
         seed: of what is drawn.
-        rows: rows of a sample, for ``amongst_windows``.
+        rows: rows of a sample, for ``amongst_windows``; 0 if samples are whole recordings or overlap.
 
     Raises:
         InputError: if there are too few recordings, groups or rows for the splits.
@@ -65,6 +67,10 @@ def make_splits(
     shares = {"test": test, "val": val / (train + val)}
     parts = {split: share for split, share in shares.items() if not len(segments[split])}
     if split_type == "amongst_windows":
+        if not rows:
+            raise InputError(
+                "dataset.split_type: amongst_windows needs frame_size, and neighbouring windows side by side"
+            )
         rest = _blocks(rest, rows)
     if split_type == "within_files":
         return segments | _by_time(recordings, rest, parts)
@@ -135,7 +141,9 @@ def check_splits(recordings: Recordings, segments: Segments) -> list[str]:
             raise InputError(f"{recordings.source}: the split leaves no training sample of the classes {lost}")
         if lost:
             notes.append(f"the {split} split has no sample of {', '.join(lost)}")
-    return notes + _leaks(recordings, segments) + _duplicates(recordings, segments)
+    return (
+        notes + _leaks(recordings, segments) + _divided_groups(recordings, segments) + _duplicates(recordings, segments)
+    )
 
 
 def report(recordings: Recordings, segments: Segments) -> dict[str, Any]:
@@ -217,16 +225,25 @@ def _deal_few(y: np.ndarray, places: np.ndarray, share: float, seed: int) -> tup
 def _deal_groups(
     source: str, y: np.ndarray, groups: np.ndarray, share: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    num_groups = len(np.unique(groups))
-    if num_groups < 2:
+    """The best of many random choices of groups: no class lost, then shares of the classes near to ``share``."""
+    names, where = np.unique(groups, return_inverse=True)
+    if len(names) < 2:
         raise InputError(
-            f"{source}: {num_groups} group cannot be divided; at least 2 are needed, and 3 with a test split"
+            f"{source}: {len(names)} group cannot be divided; at least 2 are needed, and 3 with a test split"
         )
-    most = min(num_groups, int(np.bincount(y).max()))
-    folds = StratifiedGroupKFold(max(2, min(most, round(1 / share))), shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of a class with fewer recordings than folds
-        return next(folds.split(np.zeros(len(y)), y, groups))
+    counts = np.zeros((len(names), y.max() + 1))
+    np.add.at(counts, (where, y), 1)
+    counts = counts[:, counts.sum(0) > 0]
+    total, num_taken = counts.sum(0), min(len(names) - 1, max(1, round(share * len(names))))
+    random = np.random.default_rng(seed)
+    choices = [random.permutation(len(names))[:num_taken] for _ in range(_CHOICES)]
+
+    def badness(choice: np.ndarray) -> tuple[int, int, float]:
+        taken = counts[choice].sum(0)
+        return int((taken == total).sum()), int((taken == 0).sum()), float(np.abs(taken / total - share).mean())
+
+    is_taken = np.isin(where, min(choices, key=badness))
+    return np.flatnonzero(~is_taken), np.flatnonzero(is_taken)
 
 
 def _refuse_overlap(recordings: Recordings, segments: Segments, source: str) -> None:
@@ -254,6 +271,23 @@ def _leaks(recordings: Recordings, segments: Segments) -> list[str]:
     return [
         f"{len(mixed)} recordings, the first {mixed[0]}, are in several splits at random, so that test figures are too "
         "good; dataset.split_type=amongst_files keeps each in one"
+    ]
+
+
+def _divided_groups(recordings: Recordings, segments: Segments) -> list[str]:
+    """A sentence if recordings of one group were divided among splits, which ``within_files`` does to all."""
+    if recordings.groups is None:
+        return []
+    where: dict[str, set[str]] = {}
+    for split, rows in segments.items():
+        for number in rows[:, 0].tolist():
+            where.setdefault(recordings.groups[number], set()).add(split)
+    divided = sorted(group for group, splits in where.items() if len(splits) > 1)
+    if not divided:
+        return []
+    return [
+        f"{len(divided)} groups, the first {divided[0]}, are in several splits; dataset.split_type=by_group keeps each "
+        "in one"
     ]
 
 

@@ -1,9 +1,10 @@
 """From recordings and splits to samples: pieces, resampling, windows, and the dataset that hands them out."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -18,6 +19,8 @@ from nas_lightning.errors import InputError
 
 _SECTION = "data_processing_feature_extraction"
 _BATCH = 256
+_LARGEST_RATIO = 100_000
+_MOST_CACHED = 2
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,9 @@ def resample(pieces: Pieces, rates: Sequence[float], new_rate: float, anti_alias
     def at_new_rate(rows: np.ndarray, rate: float) -> np.ndarray:
         if not anti_alias:
             return rows[:: max(1, int(rate // new_rate))]
-        ratio = Fraction(new_rate / rate).limit_denominator(1000)
+        ratio = (Fraction(new_rate).limit_denominator(1000) / Fraction(rate).limit_denominator(1000)).limit_denominator(
+            _LARGEST_RATIO
+        )
         return resample_poly(rows, ratio.numerator, ratio.denominator, padtype="line").astype(np.float32)
 
     return _copied(pieces, [partial(at_new_rate, rate=rate) for rate in rates])
@@ -128,8 +133,9 @@ def cut(pieces: Pieces, rows: int, hop: int) -> Windows:
 class Samples(Dataset):
     """What the network sees: windows through the front end, a whole batch at a time.
 
-    Without augmentation the front end runs once, here, unless it hands the rows through. With it, each batch is
-    augmented and then goes through the front end; what is drawn follows from the seed, the epoch and the batch alone.
+    Without augmentation the front end runs once, unless it hands the rows through or windows overlap much. With it,
+    each batch is scaled, augmented and then goes through the steps; what is drawn follows from the seed, the epoch and
+    the batch alone.
 
     Args:
         windows: the samples.
@@ -170,23 +176,34 @@ class Samples(Dataset):
             epoch = self._sampler.epoch if self._sampler is not None else 0
             seed = np.random.SeedSequence((self._seed, epoch, int(indices[0]))).generate_state(1, np.uint64)[0]
             generator = torch.Generator().manual_seed(int(seed >> 1))
-            return self.front_end(self._augmentation(self.windows.gather(indices), generator))
-        if self.front_end.is_raw:
+            scaled = self.front_end.scaled(self.windows.gather(indices))
+            return self.front_end.extract(self._augmentation(scaled, generator))
+        if not self._is_cached:
             return self.front_end(self.windows.gather(indices))
         if self._cache is None:
-            self._cache = torch.cat([self.front_end(x) for x in self.raw_batches()])
+            self._cache = torch.empty(len(self), *self.front_end(self.windows.gather(torch.zeros(1).long()))[0].shape)
+            for part in torch.arange(len(self)).split(_BATCH):
+                self._cache[part] = self.front_end(self.windows.gather(part))
         return self._cache[indices]
+
+    @cached_property
+    def _is_cached(self) -> bool:
+        """Features of windows that overlap much would fill memory; they are computed for each batch."""
+        if self.front_end.is_raw:
+            return False
+        of_one = self.front_end(self.windows.gather(torch.zeros(1).long())).numel()
+        return len(self) * of_one <= _MOST_CACHED * self.windows.values.numel()
 
 
 def check_rate(rates: Sequence[float | None], sampling_rate: float | None, new_rate: float | None) -> list[float]:
-    """The sampling rate of each piece: its own, else the configured one.
+    """The sampling rate of each piece: the configured one, else its own.
 
     Raises:
         InputError: if rates are needed and not known, or differ although nothing makes them equal.
     """
-    known = [rate or sampling_rate for rate in rates]
+    known = [sampling_rate or rate for rate in rates]
     if new_rate is None:
-        different = sorted({rate for rate in rates if rate is not None})
+        different = sorted({rate for rate in known if rate is not None})
         if len(different) > 1 and different[-1] > 1.01 * different[0]:
             raise InputError(
                 f"{_SECTION}.new_sr: is null, and the recordings have sampling rates from {different[0]:g} to "
@@ -195,7 +212,13 @@ def check_rate(rates: Sequence[float | None], sampling_rate: float | None, new_r
         return []
     if None in known:
         raise InputError(f"{_SECTION}.sampling_rate: is null, and the recordings do not say it; new_sr needs it")
-    if not 0 < new_rate <= min(rate for rate in known if rate is not None):
+    if not 0 < max(rate for rate in known if rate is not None) < math.inf:
+        raise InputError(f"{_SECTION}.sampling_rate: found {sampling_rate}; allowed: more than 0, and finite")
+    if (
+        not min(rate for rate in known if rate is not None) / _LARGEST_RATIO
+        < new_rate
+        <= min(rate for rate in known if rate is not None)
+    ):
         raise InputError(
             f"{_SECTION}.new_sr: found {new_rate:g}; allowed: more than 0, up to the rate of the recordings, "
             f"{min(rate for rate in known if rate is not None):g}"

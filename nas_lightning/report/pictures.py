@@ -53,7 +53,8 @@ def confusion_picture(counts: np.ndarray, class_names: Sequence[str], split: str
     axes = figure.subplots()
     share = counts / counts.sum(1, keepdims=True).clip(min=1)
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    _label_axes(axes, class_names, class_names)
+    names = [plain(name) for name in class_names]
+    _label_axes(axes, names, names)
     axes.set(title=f"{split} split", xlabel="predicted", ylabel="true")
     _print_values(axes, counts, "{:d}", white=share > 0.5)
     figure.colorbar(image, label="share of the true class")
@@ -71,6 +72,11 @@ def tradeoff_picture(points: Sequence[tuple[int, float]], measure: str, target: 
     axes.set(xscale="log", xlabel=measure, ylabel="accuracy on val")
     axes.legend()
     return figure
+
+
+def plain(name: str) -> str:
+    """A class name as text: matplotlib would read what stands between dollar signs as mathematics."""
+    return name.replace("$", r"\$")
 
 
 def augmentation_picture(originals: np.ndarray, augmented: np.ndarray) -> Figure:

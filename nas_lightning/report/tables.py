@@ -65,6 +65,18 @@ def print_devices(cards: Sequence[Any]) -> None:
             console.print(f"{card.name}: {text}", soft_wrap=True, highlight=False, markup=False)
 
 
+def print_front_ends(rows: Sequence[dict[str, Any]], best: str, metric: str) -> None:
+    """Print the front ends that were compared, with the costs of each with its network, and which is kept."""
+    table = Table("front end", f"val {metric}", "MACs", "RAM, bytes", title=f"kept: {best}", title_justify="left")
+    for row in rows:
+        if row["why_not"] is None:
+            figures = (f"{row['val']:.4f}", f"{row['macs']:,}", f"{row['ram_bytes']:,}")
+        else:
+            figures = ("left out", "", "")
+        table.add_row(row["front_end"], *figures)
+    Console().print(table)
+
+
 def run_row(folder: Path) -> dict[str, Any] | None:
     """One row of a sweep's table, or None for a run that did not end."""
     if not has_ended(folder):

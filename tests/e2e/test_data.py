@@ -92,6 +92,21 @@ def test_features_inside_the_exported_network_take_raw_rows(run):
     assert read(folder, "metrics.json")["onnx"]["max_difference"] <= 1e-4
 
 
+def test_features_that_only_rounding_decides_are_not_exported(cli, tmp_path):
+    made = make_recordings((600,) * 12, channels=1)
+    for _, values, _ in made:
+        values[256:] = 1234.0
+    path = csv_folder(tmp_path / "recordings", made)
+    arguments = (f"dataset.input_data_path={path}", "hydra.run.dir=run", *SHORT, "export.include_features=true")
+    status, _, err = cli(*arguments, "features=Generic_256Input_FFT_128Feature_1Frame")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "export.include_features: rounding alone moves features of train by" in err
+    assert not (tmp_path / "run").exists()
+    section = "data_processing_feature_extraction"
+    status, _, err = cli(*arguments, "features=Generic_256Input_FFT_128Feature_1Frame", f"{section}.log_threshold=0.1")
+    assert status == 0, err
+
+
 def test_the_budget_holds_for_front_end_and_network_together(run, cli, recordings):
     folder, _, _ = run("run", *FFT, "budget.macs=12000")
     cost = read(folder, "cost.json")
@@ -146,7 +161,7 @@ def test_augmentation_changes_the_training_and_is_drawn(cli, tmp_path):
 
     plain, first, again, other = (
         loss("plain"),
-        loss("first", "+augmentation.AddNoise.scale=0.5"),
+        loss("first", "augmentation.AddNoise.scale=0.5"),
         loss("again", "+augmentation.AddNoise.scale=0.5"),
         loss("other", "+augmentation.AddNoise.scale=0.1"),
     )
@@ -154,6 +169,48 @@ def test_augmentation_changes_the_training_and_is_drawn(cli, tmp_path):
     assert len({plain, first, other}) == 3
     events = b"".join(path.read_bytes() for path in (tmp_path / "first").rglob("events*"))
     assert b"augmentation" in events
+
+
+def test_augmentation_stands_in_a_yaml_of_the_guides_layout(cli, tmp_path):
+    path = npz_file(tmp_path, make_recordings())
+    (tmp_path / "mine.yaml").write_text("augmentation:\n  AddNoise: {scale: 0.3}\n  Reverse: {prob: 0.5}\n")
+    arguments = (f"dataset.input_data_path={path}", "hydra.run.dir=run", *SHORT, "training.nas_enabled=false")
+    status, _, err = cli("mine.yaml", *arguments)
+    assert status == 0, err
+    assert "AddNoise:\n    scale: 0.3\n  Reverse:\n    prob: 0.5" in (tmp_path / "run" / "config.yaml").read_text()
+
+
+def test_a_search_of_front_ends_goes_on_where_it_was_stopped(run, cli, monkeypatch):
+    from nas_lightning import front_ends
+
+    names = ("none", "Generic_32Input_FFTBIN_4Feature_8Frame")
+    arguments = (*FRAMES, "search_features=true", f"features_candidates=[{','.join(names)}]")
+    whole, _, _ = run("whole", *arguments)
+    real = front_ends.run_once
+
+    def stop_at_the_second(config, folder, **options):
+        if folder.name != "none":
+            raise KeyboardInterrupt
+        real(config, folder, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(front_ends, "run_once", stop_at_the_second)
+        with pytest.raises(AssertionError, match=r"go on with: nas-lightning resume=.*stopped"):
+            run("stopped", *arguments)
+    status, _, err = cli("resume=stopped")
+    assert status == 0, err
+    stopped = whole.parent / "stopped"
+    assert (stopped / "front_ends.csv").read_text() == (whole / "front_ends.csv").read_text()
+    assert read(stopped, "metrics.json")["test"] == read(whole, "metrics.json")["test"]
+
+
+def test_whole_numbers_for_fixed_point(cli, tmp_path):
+    path = csv_folder(tmp_path / "recordings", [(n, v / 4, c) for n, v, c in make_recordings((2100,) * 6, channels=1)])
+    preset = "features=FFT256Input_FE_RFFT_16Feature_8Frame_removeDC_Full_Bandwidth"
+    status, _, err = cli(f"dataset.input_data_path={path}", preset, *SHORT, "training.batch_size=2")
+    assert status == 2
+    assert "FFT_Q15 takes whole numbers, and those of" in err
+    assert "put TO_Q15 before it, or set scale" in err
 
 
 def test_compilation_says_that_it_is_not_there(run):

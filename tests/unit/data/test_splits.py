@@ -116,11 +116,11 @@ def test_shares_are_completed(given, expected):
     assert complete_factors(given) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("given", [1, 0, [0.5, 0.5], [0.5, 0.2, 0.1], [0.5, 0.6, -0.1], [0.25] * 4, []])
+@pytest.mark.parametrize(
+    "given",
+    [1, 0, [0.5, 0.5], [0.5, 0.2, 0.1], [0.5, 0.6, -0.1], [0.25] * 4, [], None, "half", [float("nan"), 0.5, 0.5]],
+)
 def test_wrong_shares(given):
-    if given == []:
-        assert complete_factors([]) == pytest.approx((1 / 3,) * 3)
-        return
     with pytest.raises(InputError, match=r"dataset.split_factor: found .*; allowed: shares of train, val and test"):
         complete_factors(given)
 
@@ -172,6 +172,28 @@ def test_lists_are_read_back(tmp_path, split_type):
     assert {s: rows.tolist() for s, rows in from_lists(made, lists, "made").items()} == {
         s: segments[s].tolist() for s in SPLITS
     }
+
+
+@pytest.mark.parametrize(("groups", "classes"), [(6, 2), (8, 2), (10, 3), (12, 3)])
+@pytest.mark.parametrize("seed", range(4))
+def test_few_groups_of_one_class_each_are_divided_without_losing_a_class(groups, classes, seed):
+    made = recordings_of([g % classes for g in range(groups) for _ in range(2)], groups=np.repeat(np.arange(groups), 2))
+    segments = make_splits(made, "by_group", SHARES, seed, 20)
+    assert all(count > 0 for count in counts(made, segments)["train"])
+    assert all(len(rows) for rows in segments.values())
+
+
+@pytest.mark.parametrize("shares", [(0.2, 0.2, 0.6), (0.55, 0.05, 0.4), (0.1, 0.8, 0.1)])
+def test_shares_of_groups_are_those_asked_for(shares):
+    made = recordings_of([0, 1] * 20, groups=np.repeat(np.arange(20), 2))
+    segments = make_splits(made, "by_group", shares, 0, 20)
+    assert [len(segments[s]) for s in SPLITS] == [2 * round(20 * share) for share in shares]
+
+
+def test_groups_in_several_splits_are_named():
+    made = recordings_of([0, 1] * 3, groups=["x", "x", "x", "y", "y", "z"])
+    notes = check_splits(made, make_splits(made, "amongst_files", SHARES, 0, 20))
+    assert "are in several splits; dataset.split_type=by_group keeps each in one" in notes[0]
 
 
 def test_lists_of_whole_recordings_are_names(tmp_path):

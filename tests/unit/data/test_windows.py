@@ -75,8 +75,36 @@ def test_each_piece_is_resampled_from_its_own_rate():
     np.testing.assert_allclose(found.values[25:], expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("rate", "new_rate"), [(48000, 40), (44100, 10), (31.25, 10), (1000, 333.3)])
+def test_the_new_rate_is_met(rate, new_rate):
+    found = resample(pieces(rate_rows := int(20 * rate)), [rate], new_rate, True)
+    assert len(found.values) == pytest.approx(rate_rows * new_rate / rate, abs=1.5)
+
+
+def test_windows_that_overlap_much_are_not_kept():
+    front_end = FrontEnd(["RAW_FE", "CONCAT"], frame_size=16, stride_size=0.07)
+    samples = Samples(cut(pieces(200), 16, 1), front_end)
+    x, _ = samples.__getitems__([3])
+    torch.testing.assert_close(x, front_end(samples.windows.gather(torch.tensor([3]))))
+    assert samples._cache is None
+
+
+def test_augmentation_comes_after_the_scale():
+    made = Samples(cut(pieces(64), 8, 8), FrontEnd(frame_size=8, scale=1000.0))
+    seen = []
+
+    class Watch:
+        def __call__(self, x, generator):
+            seen.append(float(x.max()))
+            return x
+
+    made.augmented(Watch(), 0, None).__getitems__([7])
+    assert seen == [pytest.approx(0.063)]
+
+
 def test_rates():
-    assert check_rate([None, 50.0], 100.0, 20.0) == [100.0, 50.0]
+    assert check_rate([None, 50.0], 100.0, 20.0) == [100.0, 100.0]
+    assert check_rate([50.0, 40.0], None, 20.0) == [50.0, 40.0]
     assert check_rate([50.0, 50.0], None, None) == []
 
 
