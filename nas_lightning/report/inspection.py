@@ -29,7 +29,7 @@ def spectrum_picture(raw: Sequence[np.ndarray], class_names: Sequence[str], rate
     """The mean amplitude spectrum of each class, one axis a channel; ``raw`` as in ``windows_picture``, rate in Hz."""
     raw, class_names = [samples[:, :_MOST_CHANNELS] for samples in raw[:_MOST_CLASSES]], class_names[:_MOST_CLASSES]
     channels, rows = raw[0].shape[1:]
-    figure = Figure(figsize=(9, 1.0 + 2.2 * channels), layout="constrained")
+    figure = Figure(figsize=(11, 1.0 + max(2.2 * channels, 0.25 * len(raw) + 2)), layout="constrained")
     axes = figure.subplots(channels, 1, squeeze=False, sharex=True)[:, 0]
     frequencies = np.fft.rfftfreq(rows, 1 / (rate or 1.0))
     for name, samples in zip(class_names, raw, strict=True):
@@ -38,7 +38,7 @@ def spectrum_picture(raw: Sequence[np.ndarray], class_names: Sequence[str], rate
             axis.plot(frequencies[1:], spectrum[1:], linewidth=1, label=plain(name))  # without the mean, which is 0
     for number, axis in enumerate(axes):
         axis.set_ylabel(f"channel {number}, dB")
-    axes[0].legend(fontsize="small")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize="small")
     axes[-1].set_xlabel("frequency in Hz" if rate else "frequency as a share of the sampling rate")
     figure.suptitle("mean spectrum by class")
     return figure
@@ -53,11 +53,11 @@ def mean_spectrum(samples: np.ndarray) -> np.ndarray:
 
 def projection_picture(points: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> Figure:
     """Samples as points ``[N, 2]``, coloured by class."""
-    figure = Figure(figsize=(7, 6), layout="constrained")
+    figure = Figure(figsize=(9, 6), layout="constrained")
     axes = figure.subplots()
     for number, name in enumerate(class_names[:_MOST_CLASSES]):
         own = points[labels == number]
         axes.scatter(own[:, 0], own[:, 1], s=8, alpha=0.6, label=plain(name))
     axes.set(title="what the network sees, first two principal components", xlabel="first", ylabel="second")
-    axes.legend(fontsize="small")
+    figure.legend(loc="outside right upper", fontsize="small")
     return figure

@@ -154,6 +154,21 @@ def set_json(path, content):
     path.write_text(content if isinstance(content, str) else json.dumps(content))
 
 
+def unlabelled(folder):
+    """What ``datasets`` writes for a row without a label."""
+    import pyarrow as pa
+
+    saved_dataset(folder, make_recordings((12,) * 12))
+    path = str(folder / "train" / "data-00000-of-00001.arrow")
+    with pa.ipc.open_stream(pa.OSFile(path)) as stream:
+        rows = stream.read_all()
+    with pa.OSFile(path, "wb") as sink, pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows)
+        extra = pa.table({"signal": pa.array([[[1.0, 2.0]]], rows.schema.field("signal").type), "label": [-1]})
+        writer.write_table(extra)
+    return folder
+
+
 CSV = "calm/x.csv"
 BROKEN = {
     # text
@@ -251,6 +266,10 @@ BROKEN = {
         "state.json names the file '../x.arrow'; allowed: files of this folder",
     ),
     "dataset: no json": (dataset(lambda f: set_json(f / "dataset_dict.json", "{")), "dataset_dict.json: cannot be read as JSON"),
+    "dataset: no label": (
+        lambda folder: unlabelled(folder),
+        "row 8 has the label '-1'; allowed: 0 to 1",
+    ),
     "dataset: other splits": (
         dataset(lambda f: set_json(f / "dataset_dict.json", {"splits": ["a"]})),
         "has the splits ['a']; allowed: train, validation, test",

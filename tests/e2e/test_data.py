@@ -103,7 +103,9 @@ def test_features_that_only_rounding_decides_are_not_exported(cli, tmp_path):
     assert "export.include_features: rounding alone moves features of train by" in err
     assert not (tmp_path / "run").exists()
     section = "data_processing_feature_extraction"
-    status, _, err = cli(*arguments, "features=Generic_256Input_FFT_128Feature_1Frame", f"{section}.log_threshold=0.1")
+    status, _, err = cli(
+        *arguments, "features=Generic_256Input_FFT_128Feature_1Frame", f"{section}.log_threshold=10000"
+    )
     assert status == 0, err
 
 
@@ -271,6 +273,17 @@ def test_missing_values_are_treated_as_asked(tmp_path, policy):
     else:
         with pytest.raises(nas_lightning.InputError, match="the recordings have from 39 to 40 rows"):
             data.setup()
+
+
+@pytest.mark.parametrize("shape", [(300, 2), (1, 60)], ids=["channels", "classes"])
+def test_inspect_draws_a_part_where_there_is_much_and_names_as_text(cli, tmp_path, shape):
+    channels, classes = shape
+    x = np.random.default_rng(0).standard_normal((4 * classes, channels, 30)).astype(np.float32)
+    y = np.array([f"[/a] ${i}$ \\frac" for i in range(classes)] * 4)
+    np.savez(tmp_path / "d.npz", X_train=x, y_train=y, X_test=x, y_test=y)
+    status, out, err = cli("inspect", "dataset.input_data_path=d.npz", "hydra.run.dir=look")
+    assert status == 0, err
+    assert "[/a] $1$" in out
 
 
 def test_inspect_prints_draws_and_warns(cli, tmp_path):

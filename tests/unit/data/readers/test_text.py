@@ -32,6 +32,20 @@ def test_good_text_reads(tmp_path, name):
     assert channels == header
 
 
+@pytest.mark.parametrize(
+    ("text", "expected", "header"),
+    [
+        ("acc x (g)\n1\n2\n", [[1], [2]], ("acc x (g)",)),
+        ("a;b\n0;1\n0,013;2,5\n", [[0, 1], [0.013, 2.5]], ("a", "b")),
+        ("x;raw,y\n1,2\n3,4\n", [[1, 2], [3, 4]], ("x;raw", "y")),
+    ],
+)
+def test_layouts_that_the_first_row_alone_does_not_tell(tmp_path, text, expected, header):
+    (tmp_path / "x.csv").write_text(text)
+    values, channels = read_numbers(tmp_path / "x.csv", "x.csv")
+    assert (values.tolist(), channels) == (expected, header)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "cp1252"])
 def test_encodings(tmp_path, encoding):
     mark = b"\xfe\xff" if encoding == "utf-16-be" else b""

@@ -1,0 +1,81 @@
+import zipfile
+
+import numpy as np
+import pytest
+from recording_files import csv_folder, make_recordings
+from scipy.io import wavfile
+
+from nas_lightning.data.readers import open_source
+from nas_lightning.data.readers.folder import read_wav
+from nas_lightning.data.recordings import collect
+from nas_lightning.errors import InputError
+
+MADE = make_recordings((12,) * 6)
+
+
+def names(path):
+    return collect(open_source(None, str(path))).names
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "expected"),
+    [
+        (np.int16, [-32768, 0, 16384], [-1, 0, 0.5]),
+        (np.uint8, [0, 128, 192], [-1, 0, 0.5]),
+        (np.int32, [-(2**31), 0, 2**30], [-1, 0, 0.5]),
+        (np.float32, [-1, 0, 0.5], [-1, 0, 0.5]),
+    ],
+)
+def test_whole_numbers_of_a_wav_file_are_scaled(tmp_path, kind, values, expected):
+    wavfile.write(tmp_path / "x.wav", 8000, np.array(values, kind))
+    found, _, rate = read_wav(tmp_path / "x.wav", "x.wav")
+    assert (found[:, 0].tolist(), rate) == (expected, 8000.0)
+
+
+def test_a_wav_file_that_was_cut_off_is_refused(tmp_path):
+    wavfile.write(tmp_path / "x.wav", 8000, np.zeros((60, 2), np.int16))
+    content = (tmp_path / "x.wav").read_bytes()
+    (tmp_path / "x.wav").write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match="x.wav: cannot be read as WAV"):
+        read_wav(tmp_path / "x.wav", "x.wav")
+
+
+def test_folders_below_a_class_and_other_files(tmp_path, caplog):
+    csv_folder(tmp_path, MADE)
+    deep = tmp_path / "classes" / "calm" / "day1"
+    deep.mkdir()
+    (deep / "more.CSV").write_text("1,2\n3,4\n")
+    (tmp_path / "classes" / "calm" / "notes.docx").write_text("x")
+    (tmp_path / "classes" / "calm" / "LICENSE").write_text("x")
+    assert "calm/day1/more.CSV" in names(tmp_path)
+    assert len(names(tmp_path)) == 7
+    assert "notes.docx is left out; files that are read end in csv, txt, npy, wav" in caplog.text
+    assert "LICENSE" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda name: f"mine/{name}",
+        lambda name: name.replace("classes/", "mine/"),
+        lambda name: name.replace("/", "\\"),
+        lambda name: name.replace(".csv", " 12:30.csv"),
+    ],
+    ids=["one folder above", "other name", "backslashes", "a colon"],
+)
+def test_zip_files_as_programs_write_them(tmp_path, change):
+    csv_folder(tmp_path / "in", MADE)
+    with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
+        for path in sorted((tmp_path / "in").rglob("*.csv")):
+            archive.writestr(change(path.relative_to(tmp_path / "in").as_posix()), path.read_text())
+        archive.writestr("README.md", "about")
+        archive.writestr("__MACOSX/x", "")
+    assert len(names(tmp_path / "data.zip")) == 6
+
+
+def test_an_index_without_a_name_is_no_variable(tmp_path):
+    for label in ("a", "b"):
+        (tmp_path / "classes" / label).mkdir(parents=True)
+        (tmp_path / "classes" / label / "x.csv").write_text(",u,v\n0,1,2\n1,3,4\n")
+    found = collect(open_source(None, str(tmp_path)), variables=1)
+    assert found.values[:, 0].tolist() == [1, 3, 1, 3]

@@ -1,0 +1,78 @@
+import pandas as pd
+import pytest
+from recording_files import long_table, make_recordings
+
+from nas_lightning.data.readers import open_source, table
+from nas_lightning.data.recordings import collect
+from nas_lightning.errors import InputError
+
+MADE = make_recordings((12,) * 6)
+
+
+def read(tmp_path, frame, columns=None, **options):
+    frame.to_csv(tmp_path / "t.csv", index=options.pop("index", False))
+    return collect(open_source(None, str(tmp_path / "t.csv"), columns), **options)
+
+
+@pytest.mark.parametrize("rows", [5, 1 << 18])
+def test_names_and_labels_are_as_they_are_written_in_every_piece(tmp_path, monkeypatch, rows):
+    """With pieces of five rows, some hold only names that look like numbers."""
+    monkeypatch.setattr(table, "_ROWS", rows)
+    frame = long_table(MADE)
+    frame["recording"] = frame["recording"].map(
+        {"r00": "001", "r01": "002", "r02": "1e3", "r03": "x", "r04": "7", "r05": "08"}
+    )
+    frame["label"] = frame["label"].map({"calm": "0", "wild": "none"})
+    found = read(tmp_path, frame)
+    assert found.names == ("001", "002", "1e3", "x", "7", "08")
+    assert found.class_names == ("0", "none")
+
+
+def test_times_and_the_index_of_pandas_are_no_variables(tmp_path):
+    frame = long_table(MADE).rename(columns={"time": "Timestamp"})
+    assert read(tmp_path, frame, index=True).values.shape == (72, 2)
+
+
+@pytest.mark.parametrize(
+    "stamps", [["2024-01-01T00:00:00", "2024-01-01T00:00:00.020000"], ["01/02/2024 10:00", "01/02/2024 10:01"]]
+)
+def test_times_are_numbers_or_stamps(tmp_path, stamps):
+    frame = long_table([(name, values[:2], label) for name, values, label in MADE])
+    frame["time"] = stamps * 6
+    rate = 50.0 if "T" in stamps[0] else 1 / 60
+    assert read(tmp_path, frame).sampling_rates == (pytest.approx(rate),) * 6
+
+
+def test_rows_are_ordered_by_time(tmp_path):
+    frame = long_table(MADE)
+    expected = read(tmp_path, frame).values
+    shuffled = pd.concat([part.iloc[::-1] for _, part in frame.groupby("recording", sort=False)])
+    assert read(tmp_path, shuffled).values.tolist() == expected.tolist()
+
+
+def test_other_names_for_columns(tmp_path):
+    frame = long_table(MADE).rename(columns={"label": "activity", "recording": "file"}).assign(person="p")
+    names = {"label": "activity", "recording": "file", "group": "person"}
+    found = read(tmp_path, frame, names)
+    assert found.groups == ("p",) * 6
+    assert found.values.shape == (72, 2)
+    with pytest.raises(InputError, match=r"has no column 'persn', which dataset.columns.group names; found file, time"):
+        read(tmp_path, frame, names | {"group": "persn"})
+
+
+def test_groups_from_names(tmp_path):
+    assert read(tmp_path, long_table(MADE), group_pattern=r"r(\d)\d|s(\d)").groups == ("0",) * 6
+    with pytest.raises(
+        InputError, match=r"dataset.group_pattern: 's\(\\\\d\)' finds nothing in the name of .*t.csv: r00"
+    ):
+        read(tmp_path, long_table(MADE), group_pattern=r"s(\d)")
+
+
+def test_the_first_wrong_cell_is_shown(tmp_path):
+    frame = long_table(MADE)
+    frame["ch1"] = frame["ch1"].astype(object)
+    frame.loc[30, "ch1"] = "oops"
+    with pytest.raises(
+        InputError, match=r"the column 'ch1' of the recording 'r02' has text such as 'oops'; allowed: num"
+    ):
+        read(tmp_path, frame)
