@@ -204,7 +204,8 @@ class TimeSeriesData(L.LightningDataModule):
                 if not moved <= _MOST_MOVED:
                     raise InputError(
                         f"export.include_features: rounding alone moves features of {split} by {moved:.2g} standard "
-                        f"deviations, because a spectrum is 0 there; raise {_SECTION}.log_threshold, or leave it false"
+                        f"deviations, because a spectrum is 0 there; put RAW_FE before the FFT, raise log_threshold, "
+                        "or leave it false"
                     )
 
     def write_annotations(self, folder: Path) -> None:

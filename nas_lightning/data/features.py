@@ -31,6 +31,7 @@ STACKINGS = ("2D1", "1D")
 
 _SECTION = "data_processing_feature_extraction"
 _LARGEST_FRAME = 1 << 20
+_LEAST_THRESHOLD = 1e-30  # far above the numbers that float32 hardware takes for 0
 _STATISTICS = ("KURT_FE", "ENT_FE", "ZCR_FE", "DOM_FE", "SLOPE_FE")
 _PIR = ("PIR_FE", "PIR_FE_Q15")
 _FIXED = ("FFT_Q15", "Q15_SCALE", "Q15_MAG", "BIN_Q15", "PIR_FE_Q15")
@@ -80,7 +81,7 @@ class FrontEnd(nn.Module):
         q15_scale_factor: bits that Q15_SCALE shifts to the left.
         log_mul: LOG_DB is ``log_mul * log_base(log_threshold + x)``.
         log_base: a number or ``e``.
-        log_threshold: at least the smallest normal float32 is taken, so that the logarithm is finite on a device too.
+        log_threshold: at least 1e-30 is taken, so that the logarithm of 0 is finite in float32, and on a device too.
         fft_size: points of the spectrum in ENT_FE, DOM_FE and the PIR steps.
         kurt_chunk_size: values of a chunk of KURT_FE.
         sampling_rate: Hz of the recordings, for the frequencies of DOM_FE and the PIR steps.
@@ -269,7 +270,7 @@ def group_bins(num_groups: int, width: int, first: int, is_mean: bool, x: Tensor
 def log_db(mul: float, base: float | str, threshold: float, x: Tensor) -> Tensor:
     """``mul * log_base(threshold + x)``."""
     factor = mul if base == "e" else mul / math.log(float(base))
-    return factor * torch.log(x + max(threshold, torch.finfo(torch.float32).tiny))
+    return factor * torch.log(x + max(threshold, _LEAST_THRESHOLD))
 
 
 def _same(x: Tensor) -> Tensor:

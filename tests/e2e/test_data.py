@@ -102,10 +102,9 @@ def test_features_that_only_rounding_decides_are_not_exported(cli, tmp_path):
     assert (status, err.count("\n")) == (2, 1)
     assert "export.include_features: rounding alone moves features of train by" in err
     assert not (tmp_path / "run").exists()
-    section = "data_processing_feature_extraction"
-    status, _, err = cli(
-        *arguments, "features=Generic_256Input_FFT_128Feature_1Frame", f"{section}.log_threshold=10000"
-    )
+    steps = "[RAW_FE,FFT_FE,FFT_POS_HALF,ABS,DC_REMOVE,LOG_DB,CONCAT]"
+    preset = "features=Generic_256Input_FFT_128Feature_1Frame"
+    status, _, err = cli(*arguments, preset, f"data_processing_feature_extraction.feat_ext_transform={steps}")
     assert status == 0, err
 
 

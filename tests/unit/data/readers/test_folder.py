@@ -36,7 +36,7 @@ def test_a_wav_file_that_was_cut_off_is_refused(tmp_path):
     wavfile.write(tmp_path / "x.wav", 8000, np.zeros((60, 2), np.int16))
     content = (tmp_path / "x.wav").read_bytes()
     (tmp_path / "x.wav").write_bytes(content[: len(content) // 2])
-    with pytest.raises(InputError, match="x.wav: cannot be read as WAV"):
+    with pytest.raises(InputError, match=r"x.wav: cannot be read as WAV"):
         read_wav(tmp_path / "x.wav", "x.wav")
 
 
