@@ -123,7 +123,8 @@ class FrontEnd(nn.Module):
         self.frame_size, self.num_frames, self.stacking, self.scale = frame_size, num_frame_concat, stacking, scale
         self.frame_hop = 0 if frame_size is None else max(1, int(frame_size * stride_size))
         self.frame_skip = frame_skip
-        self.as_matrix = False
+        self.cosines: Tensor | None = None
+        self.sines: Tensor | None = None
         size = frame_size or 0
         first_bin = min_bin - ("DC_REMOVE" in names)
         num_groups, width = 0, 0
@@ -212,7 +213,10 @@ class FrontEnd(nn.Module):
         if not self.is_exportable:
             raise InputError(f"export.include_features: ONNX cannot express {', '.join(self.names)}")
         front_end = FrontEnd(**self.settings)
-        front_end.as_matrix = True
+        if "FFT_FE" in self.names:
+            size = self.frame_size or 0
+            bins = size // 2 + 1 if "FFT_POS_HALF" in self.names else size
+            front_end.cosines, front_end.sines = dft_matrices(size, bins)
         return front_end
 
     def cost(self, channels: int) -> FrontEndCost:
@@ -233,9 +237,8 @@ class FrontEnd(nn.Module):
         return FrontEndCost(macs, bytes_of_value * held, bytes_of_value * tables)
 
     def _fft(self, x: Tensor) -> Tensor:
-        if self.as_matrix:
-            half = x.shape[-1] // 2 + 1 if "FFT_POS_HALF" in self.names else x.shape[-1]
-            return torch.stack([x @ matrix for matrix in dft_matrices(x.shape[-1], half)], dim=-2)
+        if self.cosines is not None and self.sines is not None:
+            return torch.stack([x @ self.cosines, x @ self.sines], dim=-2)
         spectrum = torch.fft.fft(x)
         return torch.stack([spectrum.real, spectrum.imag], dim=-2)
 
@@ -270,7 +273,8 @@ def group_bins(num_groups: int, width: int, first: int, is_mean: bool, x: Tensor
 def log_db(mul: float, base: float | str, threshold: float, x: Tensor) -> Tensor:
     """``mul * log_base(threshold + x)``."""
     factor = mul if base == "e" else mul / math.log(float(base))
-    return factor * torch.log(x + max(threshold, _LEAST_THRESHOLD))
+    # The second threshold repeats the first: exporters take the addition of a small number for one of 0, and drop it.
+    return factor * torch.log((x + threshold).clamp(min=max(threshold, _LEAST_THRESHOLD)))
 
 
 def _same(x: Tensor) -> Tensor:

@@ -111,7 +111,7 @@ def test_onnx_computes_the_same_or_is_refused(name, tmp_path):
         with pytest.raises(ValueError, match=r"export.include_features: ONNX cannot express"):
             front_end.for_export()
         return
-    x = raw(name, rows, channels)
+    x = torch.cat([raw(name, rows, channels), torch.zeros(1, channels, rows)])
     export_onnx(front_end.for_export(), x.shape[1:], tmp_path / "front_end.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "front_end.onnx", providers=["CPUExecutionProvider"])
     found = np.concatenate([session.run(None, {"x": sample[None].numpy()})[0] for sample in x])
