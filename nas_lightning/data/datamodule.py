@@ -117,8 +117,8 @@ class TimeSeriesData(L.LightningDataModule):
         self.mean, self.std = channel_constants(splits["train"])
         if not (self.mean.isfinite().all() and self.std.isfinite().all()):
             raise InputError(
-                f"{_SECTION}.feat_ext_transform: {', '.join(self.front_end.names)} give values of the train split that "
-                "are NaN or infinite; allowed: steps whose result is finite"
+                f"{_SECTION}: {', '.join(['scale', *self.front_end.names])} give values of the train split that are "
+                "NaN or infinite; allowed: what keeps them finite"
             )
         self._check_whole_numbers()
         x, _ = splits["train"][0]

@@ -333,6 +333,8 @@ def _check(
     for name, needed in needs.items():
         if name in names and needed not in names:
             raise InputError(f"{_SECTION}.feat_ext_transform: {name} needs {needed}, which is not in {names}")
+    if "LOG_DB" in names and not {"ABS", "Q15_MAG"} & set(names):
+        raise InputError(f"{_SECTION}.feat_ext_transform: LOG_DB needs ABS, because values below 0 have no logarithm")
     if set(names) & set(_PIR) and (set(names) - {*_PIR, "CONCAT"} or num_frames > 1 or stacking != "2D1"):
         raise InputError(f"{_SECTION}.feat_ext_transform: {names} goes with no other step, one frame and stacking 2D1")
     if len(set(names) & {"FFT_FE", "FFT_Q15", *_PIR}) > 1 or (set(names) & set(_STATISTICS) and "ABS" in names):
