@@ -21,7 +21,7 @@ from nas_lightning.config.compose import (
 )
 from nas_lightning.config.keys import guide_overrides, merge_overrides
 from nas_lightning.config.records import Config
-from nas_lightning.config.sweep import failures, leave_failure
+from nas_lightning.config.sweep import failures, leave_failure, leave_overrides
 from nas_lightning.errors import BudgetError, InputError
 from nas_lightning.files import has_ended
 from nas_lightning.inspection import inspect
@@ -76,6 +76,8 @@ def _run_hydra(arguments: list[str]) -> None:
         folders.append(folder)
         try:
             _run(to_config(composed), folder)
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                leave_overrides(folder, HydraConfig.get().overrides.task)
         except InputError as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 leave_failure(folder, error)

@@ -12,8 +12,11 @@ from rich.table import Column, Table
 from nas_lightning.files import has_ended, read_json, write_text
 from nas_lightning.space.genotype import KINDS
 
-COLUMNS = ("preset", "seed", "accuracy", "params", "macs", "seconds", "folder")
+COLUMNS = ("preset", "seed", "accuracy", "params", "macs", "seconds", "folder", "settings")
 """Columns of the table of a sweep; accuracy is of ``test``, or of ``val`` where nothing was tested."""
+
+OVERRIDES = "overrides.txt"
+"""What was set for a run of a sweep, a line each."""
 
 
 def print_summary(folder: Path, blueprint: dict[str, Any], metrics: dict[str, Any], cost: dict[str, Any]) -> None:
@@ -104,10 +107,21 @@ def csv_text(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
+def _name_what_differs(sweep_folder: Path, rows: list[dict[str, Any]]) -> None:
+    """Fill ``settings``: what was set for a run and not for all, besides what has a column of its own."""
+    paths = [sweep_folder / str(row["folder"]) / OVERRIDES for row in rows]
+    settings = [path.read_text(encoding="utf-8").splitlines() if path.is_file() else [] for path in paths]
+    common = set.intersection(*map(set, settings)) if settings else set()
+    for row, own in zip(rows, settings, strict=True):
+        shown = [s for s in own if s not in common and not s.startswith(("nas_model_size=", "seed="))]
+        row["settings"] = " ".join(shown)
+
+
 def write_sweep_table(sweep_folder: Path) -> list[dict[str, Any]]:
     """Write ``table.csv`` and ``table.md`` of the finished runs of a sweep, print the table, and return its rows."""
     folders = sorted((p for p in sweep_folder.iterdir() if p.is_dir()), key=lambda p: (len(p.name), p.name))
     rows = [row for folder in folders if (row := run_row(folder)) is not None]
+    _name_what_differs(sweep_folder, rows)
     write_text(sweep_folder / "table.csv", csv_text(COLUMNS, rows))
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     lines += ["| " + " | ".join(str(row[column]) for column in COLUMNS) + " |" for row in rows]

@@ -309,7 +309,8 @@ def test_a_sweep_ends_with_one_table(cli, tmp_path, launcher):
     status, out, err = cli(*sweep, *extra, "training.nas_epochs=1")
     assert status == 0, err
     rows = (tmp_path / "sweep" / "table.csv").read_text().splitlines()
-    assert rows[0] == "preset,seed,accuracy,params,macs,seconds,folder"
+    assert rows[0] == "preset,seed,accuracy,params,macs,seconds,folder,settings"
+    assert all(row.endswith(",") for row in rows[1:])  # preset and seed have columns of their own
     assert [row.split(",")[:2] for row in rows[1:]] == [["s", "0"], ["s", "1"], ["m", "0"], ["m", "1"]]
     assert (tmp_path / "sweep" / "table.md").read_text().count("\n") == 6
     assert "4 runs" in out
@@ -323,6 +324,10 @@ def test_a_sweep_goes_on_past_a_run_that_fails(cli, tmp_path):
     assert "error: run 0 of the sweep: training.batch_size: 99 is larger than the train split" in err
     assert {path.name for path in (tmp_path / "sweep" / "0").iterdir()} == {"error.txt"}
     assert len((tmp_path / "sweep" / "table.csv").read_text().splitlines()) == 2
+    status, _, err = cli("-m", "training.batch_size=8,16", "hydra.sweep.dir=both", "training.nas_enabled=false", *SHORT)
+    assert status == 0, err
+    rows = (tmp_path / "both" / "table.csv").read_text().splitlines()
+    assert [row.split(",")[-1] for row in rows[1:]] == ["training.batch_size=8", "training.batch_size=16"]
 
 
 def test_the_function_takes_loaders_and_keywords(loaders, motions, tmp_path):

@@ -46,6 +46,9 @@ def test_the_sweep_table_lists_the_runs_that_ended(tmp_path, capsys):
             folder / "metrics.json", {"preset": "s", "seed": 3, "test": {"accuracy": accuracy}, "val": {}} | timing
         )
         write_json(folder / "cost.json", {"params": 10, "macs": 20})
+    for name, value in (("0", 8), ("1", 16)):
+        (tmp_path / name / "overrides.txt").write_text(f"seed={value}\ncallbacks=none\ntraining.batch_size={value}\n")
+    (tmp_path / "10" / "overrides.txt").write_text("callbacks=none\n")
     (tmp_path / "2").mkdir()
     write_json(tmp_path / "2" / "metrics.json", {"preset": "s", "seed": 3, "search": {"seconds": 2.0}})
     write_json(tmp_path / "2" / "cost.json", {"params": 10, "macs": 20})
@@ -54,6 +57,7 @@ def test_the_sweep_table_lists_the_runs_that_ended(tmp_path, capsys):
     assert [(row["folder"], row["accuracy"]) for row in rows] == [("0", "0.5"), ("1", "0.75"), ("10", "1.0")]
     assert rows[0] | {"folder": ""} == {
         "preset": "s", "seed": "3", "accuracy": "0.5", "params": "10", "macs": "20", "seconds": "3.0", "folder": "",
+        "settings": "training.batch_size=8",
     }  # fmt: skip
-    assert "| s | 3 | 0.75 | 10 | 20 | 3.0 | 1 |" in (tmp_path / "table.md").read_text()
+    assert "| s | 3 | 0.75 | 10 | 20 | 3.0 | 1 | training.batch_size=16 |" in (tmp_path / "table.md").read_text()
     assert "3 runs" in capsys.readouterr().out
