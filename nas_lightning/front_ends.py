@@ -13,8 +13,8 @@ from nas_lightning.config.records import Config
 from nas_lightning.cost.exact import MEASURES
 from nas_lightning.errors import InputError
 from nas_lightning.files import has_ended, read_json, write_json, write_text
+from nas_lightning.pipeline import refuse_used, total_cost
 from nas_lightning.pipeline import run as run_once
-from nas_lightning.pipeline import total_cost
 from nas_lightning.report.tables import csv_text, print_front_ends, print_summary
 from nas_lightning.run_folder import copy_result, load_network
 from nas_lightning.training.evaluate import figures, predict
@@ -46,8 +46,7 @@ def run(config: Config, folder: Path, *, resume: bool = False) -> None:
         InputError: as ``pipeline.run``, if no candidate can be used.
     """
     check_config(config)
-    if not resume and (folder / "config.yaml").is_file():
-        raise InputError(f"{folder}: holds a run already; go on with it by resume={folder}, or choose another folder")
+    refuse_used(folder, resume)
     found: list[_Candidate] = []
     refused: dict[str, InputError] = {}
     folder.mkdir(parents=True, exist_ok=True)

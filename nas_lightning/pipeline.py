@@ -162,17 +162,24 @@ def check_start(
         InputError: if one of them is wrong.
     """
     check_config(config)
-    if not resume and (folder / "config.yaml").is_file():
-        raise InputError(f"{folder}: holds a run already; go on with it by resume={folder}, or choose another folder")
+    refuse_used(folder, resume)
     data = data or build_data(config)
-    if config.export.include_features and not data.front_end.is_exportable:
-        raise InputError(
-            f"export.include_features: ONNX cannot express {', '.join(data.front_end.names)}; allowed: false"
-        )
+    if config.export.include_features:
+        data.front_end.for_export()  # refuses steps that ONNX cannot express, before anything is read
     data.setup()
     if config.export.include_features and isinstance(data, TimeSeriesData):
         data.check_export()
     return data
+
+
+def refuse_used(folder: Path, resume: bool) -> None:
+    """Refuse to start a run where there is one.
+
+    Raises:
+        InputError: naming the folder.
+    """
+    if not resume and (folder / "config.yaml").is_file():
+        raise InputError(f"{folder}: holds a run already; go on with it by resume={folder}, or choose another folder")
 
 
 def search(run: Run) -> None:

@@ -211,7 +211,7 @@ class FrontEnd(nn.Module):
             InputError: if ONNX cannot express the steps.
         """
         if not self.is_exportable:
-            raise InputError(f"export.include_features: ONNX cannot express {', '.join(self.names)}")
+            raise InputError(f"export.include_features: ONNX cannot express {', '.join(self.names)}; allowed: false")
         front_end = FrontEnd(**self.settings)
         if "FFT_FE" in self.names:
             size = self.frame_size or 0

@@ -210,17 +210,15 @@ def check_rate(rates: Sequence[float | None], sampling_rate: float | None, new_r
                 f"{different[-1]:g} Hz; give the rate to bring them to"
             )
         return []
-    if None in known:
+    said = [rate for rate in known if rate is not None]
+    if len(said) < len(known):
         raise InputError(f"{_SECTION}.sampling_rate: is null, and the recordings do not say it; new_sr needs it")
-    if not 0 < max(rate for rate in known if rate is not None) < math.inf:
+    if not 0 < max(said) < math.inf:
         raise InputError(f"{_SECTION}.sampling_rate: found {sampling_rate}; allowed: more than 0, and finite")
-    if (
-        not min(rate for rate in known if rate is not None) / _LARGEST_RATIO
-        < new_rate
-        <= min(rate for rate in known if rate is not None)
-    ):
+    slowest = min(said)
+    if not slowest / _LARGEST_RATIO < new_rate <= slowest:
         raise InputError(
             f"{_SECTION}.new_sr: found {new_rate:g}; allowed: more than 0, up to the rate of the recordings, "
-            f"{min(rate for rate in known if rate is not None):g}"
+            f"{slowest:g}"
         )
-    return [rate for rate in known if rate is not None]
+    return said

@@ -62,7 +62,7 @@ def _parquet_pieces(path: Path) -> Iterator[pd.DataFrame]:
         raise InputError(f"{path}: cannot be read as Parquet ({one_line(error)})") from error
 
 
-def import_arrow(path: Path):  # type: ignore[no-untyped-def]
+def import_arrow(path: Path) -> Any:
     """The package pyarrow.
 
     Raises:
