@@ -1,7 +1,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help demo arc-fault wrist-exercises appliances test check clean
+.PHONY: help demo arc-fault wrist-exercises appliances deps-firmware test check clean
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -25,6 +26,11 @@ wrist-exercises: EXAMPLE := wrist_exercises
 wrist-exercises: CONFIG := config.yaml
 appliances: EXAMPLE := appliances
 appliances: CONFIG := config.yaml
+
+deps-firmware:   ## Debian and Ubuntu: the Arm compiler and the emulator, for firmware that is measured (900 MB)
+	$(SUDO) apt-get update -qq
+	$(SUDO) apt-get install -y -qq --no-install-recommends \
+	    gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm gcc libc6-dev make
 
 test: .venv/installed check   ## install once, then lint, types and tests
 	$(BIN)/pytest -n auto --dist loadfile

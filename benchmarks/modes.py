@@ -42,13 +42,7 @@ def _random_weights(space_cost: SpaceCost, std: float) -> dict[str, Tensor]:
 def _correlation(space_cost: SpaceCost) -> float:
     nodes = space_cost.size.nodes_per_layer
     genotypes = [derive(_random_weights(space_cost, 1), space_cost.ops, nodes) for _ in range(NETWORKS)]
-    sums = [
-        [
-            space_cost.fixed[axis] + sum(space_cost.of_cell(kind, g.cell(kind), axis) for kind in KINDS)
-            for g in genotypes
-        ]
-        for axis in AXES
-    ]
+    sums = [[space_cost.of(genotype)[axis] for genotype in genotypes] for axis in AXES]
     return float(np.corrcoef(sums)[0, 1])
 
 

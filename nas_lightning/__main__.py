@@ -27,8 +27,8 @@ from nas_lightning.files import has_ended
 from nas_lightning.inspection import inspect
 from nas_lightning.report.tables import print_devices
 from nas_lightning.runs import run
+from nas_lightning.verify import verify
 
-_LATER_WORDS = ("verify",)
 _RUN_DIR = "hydra.run.dir="
 
 
@@ -50,6 +50,11 @@ def _run_hydra(arguments: list[str]) -> None:
         if arguments[1:]:
             raise InputError(f"devices: takes no setting, found {arguments[1:]}")
         print_devices(device_cards())
+        return
+    if arguments[:1] == ["verify"]:
+        if len(arguments) != 2:
+            raise InputError(f"verify: takes one deploy.zip, found {arguments[1:]}")
+        verify(Path(arguments[1]))
         return
     if arguments[:1] == ["inspect"]:
         _inspect(arguments[1:])
@@ -97,8 +102,6 @@ def _run_hydra(arguments: list[str]) -> None:
 
 
 def _read_first_word(word: str) -> dict[str, str]:
-    if word in _LATER_WORDS:
-        raise InputError(f"{word}: this command is not in this version")
     if Path(word).suffix not in (".yaml", ".yml"):
         raise InputError(f"{word!r}: is neither a .yaml file nor key=value; see nas-lightning --help")
     return guide_overrides(Path(word))

@@ -12,12 +12,11 @@ from nas_lightning.config.compose import config_yaml, with_features
 from nas_lightning.config.records import Config
 from nas_lightning.cost.exact import MEASURES
 from nas_lightning.errors import InputError
-from nas_lightning.files import has_ended, read_json, write_json, write_text
-from nas_lightning.pipeline import refuse_used, total_cost
+from nas_lightning.files import has_ended, read_json, write_text
+from nas_lightning.pipeline import finish, judged_split, refuse_used, total_cost
 from nas_lightning.pipeline import run as run_once
 from nas_lightning.report.tables import csv_text, print_front_ends, print_summary
-from nas_lightning.run_folder import copy_result, load_network
-from nas_lightning.training.evaluate import figures, predict
+from nas_lightning.run_folder import copy_result
 
 log = logging.getLogger("nas_lightning")
 
@@ -67,11 +66,11 @@ def run(config: Config, folder: Path, *, resume: bool = False) -> None:
     write_text(folder / "front_ends.csv", csv_text(COLUMNS, rows))
     copy_result(best.folder, folder)
     metrics = read_json(best.folder / "metrics.json") | {"front_end": best.name}
-    if config.testing.enable:
-        data = build_data(best.config)
-        data.setup()
-        metrics["test"] = figures(*predict(load_network(folder), data.test_dataloader()))
-    write_json(folder / "metrics.json", metrics)  # last: it marks a run that ended
+    own = copy.deepcopy(best.config)
+    own.testing, own.compilation, own.export = config.testing, config.compilation, config.export
+    data = build_data(own)
+    data.setup()
+    metrics = finish(own, data, folder, metrics)
     print_front_ends(rows, best.name, config.testing.metric)
     description = folder / ("genotype.json" if config.training.nas_enabled else "model.json")
     print_summary(folder, read_json(description), metrics, read_json(folder / "cost.json"))
@@ -79,9 +78,10 @@ def run(config: Config, folder: Path, *, resume: bool = False) -> None:
 
 def _run_candidate(config: Config, folder: Path, name: str) -> _Candidate:
     own = copy.deepcopy(with_features(config, name))
-    own.search_features, own.testing.enable = False, False
+    own.search_features, own.testing.enable, own.compilation.enable = False, False, False
+    own.export.int8 = config.selection.by == "int8"
     place = folder / "front_ends" / name
     if not has_ended(place):
         run_once(own, place, resume=(place / "config.yaml").is_file())
-    value = read_json(place / "metrics.json")["val"][config.testing.metric]
+    value = read_json(place / "metrics.json")[judged_split(config)][config.testing.metric]
     return _Candidate(name, own, place, value, total_cost(read_json(place / "cost.json")))

@@ -36,21 +36,25 @@ from nas_lightning.config.build import (
 from nas_lightning.config.checks import MODES, check_config
 from nas_lightning.config.compose import config_yaml
 from nas_lightning.config.records import Config
-from nas_lightning.cost.exact import MEASURES, Numbers, cost_of
+from nas_lightning.cost.code import core_named
+from nas_lightning.cost.exact import ADDITIVE, MEASURES, Numbers, cost_of
 from nas_lightning.cost.expected import ExpectedCost
 from nas_lightning.cost.npu import PROFILES, npu_report
 from nas_lightning.cost.projection import Projected, check_feasible
 from nas_lightning.cost.sizing import choose_size
-from nas_lightning.cost.tables import ADDITIVE, SpaceCost
+from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.features import FrontEndCost
 from nas_lightning.data.loaders import LoaderData
+from nas_lightning.deployment import check_fits, deploy
 from nas_lightning.errors import BudgetError, InputError
+from nas_lightning.export.bundle import write_bundle
 from nas_lightning.export.onnx import check_parity, export_onnx
 from nas_lightning.files import read_json, write_bytes, write_json, write_text
 from nas_lightning.kernels.choice import describe
 from nas_lightning.report.pictures import augmentation_picture, confusion_picture
 from nas_lightning.report.tables import print_summary
+from nas_lightning.run_folder import load_network, read_description
 from nas_lightning.search.module import SearchModule, search_loader
 from nas_lightning.space.blueprint import Blueprint, SearchedBlueprint
 from nas_lightning.space.size import Size, Task
@@ -82,7 +86,7 @@ class Run:
 
     @cached_property
     def limits(self) -> dict[str, int]:
-        """What the front end leaves of the budget to the network; they run one after the other in the same RAM."""
+        """What the front end leaves of the budget to the network."""
         return limits_of_network(self.budget, self.data.front_end_cost)
 
     @cached_property
@@ -256,17 +260,56 @@ def _finish(run: Run, blueprint: Blueprint, network: nn.Module, trainer: L.Train
         description = blueprint.to_dict() | {"class_names": list(run.data.class_names)}
         write_json(folder / "model.json", description)
     cost = _cost(run, network)
-    write_json(folder / "cost.json", cost)
     _save_weights(network, folder / "model.pt")
     split, loader = ("val", val_loader) if test_loader is None else ("test", test_loader)
     difference = _export(run, network, split, loader)
     log.info("model.onnx: differs from the network by at most %.2g on %s", difference, split)
     metrics = _identity(run) | (read_json(folder / "metrics.json") if (folder / "metrics.json").is_file() else {})
     metrics |= {name: figures(*pair) for name, pair in logits.items()}
-    metrics |= {"training": training, "onnx": {"split": split, "max_difference": difference}}
-    write_json(folder / "metrics.json", metrics)
+    metrics |= {"onnx": {"split": split, "max_difference": difference}}
+    floats = {name: metrics[name] for name in logits}
+    more_metrics, more_cost = deploy(run.config, run.data, network, floats, description, folder)
+    metrics, cost = metrics | more_metrics | {"training": training}, cost | more_cost
+    end_run(run.config, folder, metrics, cost)
     _log_results(run, trainer, metrics, cost, split, *logits[split])
     print_summary(folder, description, metrics, cost)
+
+
+def finish(config: Config, data: TimeSeriesData | LoaderData, folder: Path, metrics: dict[str, Any]) -> dict[str, Any]:
+    """End a run that kept the best of several networks: test and deploy what lies in its folder.
+
+    Returns:
+        the content of ``metrics.json``.
+    """
+    network, cost = load_network(folder), read_json(folder / "cost.json")
+    floats = {"val": metrics["val"]}
+    if config.testing.enable and isinstance(data, TimeSeriesData):
+        floats["test"] = figures(*predict(network, data.test_dataloader()))
+        log.info("test accuracy %.4f", floats["test"]["accuracy"])
+    description = read_description(folder)
+    with _quiet_lightning():
+        more_metrics, more_cost = deploy(config, data, network, floats, description, folder)
+    metrics = metrics | floats | more_metrics
+    end_run(config, folder, metrics, cost | more_cost)
+    return metrics
+
+
+def judged_split(config: Config) -> str:
+    """The figures of ``metrics.json`` by which one of several networks is kept."""
+    return "val_int8" if config.selection.by == "int8" else "val"
+
+
+def end_run(config: Config, folder: Path, metrics: dict[str, Any], cost: dict[str, Any]) -> None:
+    """Write ``cost.json``, the bundle if there is firmware, and ``metrics.json``, which comes last.
+
+    Raises:
+        BudgetError: if the program that was linked exceeds the device's memories.
+    """
+    write_json(folder / "cost.json", cost)
+    check_fits(config, cost)
+    if config.compilation.enable:
+        write_bundle(folder, {"metrics.json": metrics})
+    write_json(folder / "metrics.json", metrics)
 
 
 def _export(run: Run, network: nn.Module, split: str, loader: Iterable[tuple[Tensor, Tensor]]) -> float:
@@ -287,8 +330,6 @@ def _write_data(run: Run) -> None:
     """The lists of the splits, and what a user should know about the data."""
     for note in run.data.notes:
         log.warning("data: %s", note)
-    if run.config.compilation.enable:
-        log.warning("compilation.enable: this version makes no firmware; the run ends with model.onnx")
     if not isinstance(run.data, TimeSeriesData):
         return
     run.data.write_annotations(run.folder)
@@ -432,6 +473,9 @@ def _cost(run: Run, network: nn.Module) -> dict[str, Any]:
     """
     task, profile = run.task, run.config.device.npu_profile
     cost = cost_of(network, task.in_channels, task.length, run.numbers).to_dict()
+    device = run.config.device
+    if device.clock_mhz is not None and device.core is not None and core_named(device.core) is not None:
+        cost["latency_ms"] = cost["instructions"] / device.clock_mhz / 1000
     front_end = run.data.front_end_cost
     if front_end != FrontEndCost():
         cost["front_end"] = asdict(front_end)
@@ -453,16 +497,15 @@ def _cost(run: Run, network: nn.Module) -> dict[str, Any]:
 
 
 def limits_of_network(budget: dict[str, int], front_end: FrontEndCost) -> dict[str, int]:
-    """What a front end leaves of a budget; its RAM is free again when the network runs."""
-    taken = asdict(front_end) | {"ram_bytes": 0}
+    """What a front end leaves of a budget; its memory is static as well, and the network reads its features."""
+    taken = asdict(front_end)
     return {measure: limit - taken.get(measure, 0) for measure, limit in budget.items()}
 
 
 def total_cost(cost: dict[str, Any]) -> dict[str, int]:
-    """What a ``cost.json`` says of network and front end together; their RAM is used one after the other."""
+    """What a ``cost.json`` says of network and front end together."""
     front_end = cost.get("front_end", {})
-    total = {measure: cost[measure] + front_end.get(measure, 0) for measure in MEASURES}
-    return total | {"ram_bytes": max(cost["ram_bytes"], front_end.get("ram_bytes", 0))}
+    return {measure: cost[measure] + front_end.get(measure, 0) for measure in MEASURES}
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,7 +14,7 @@ from nas_lightning.space.blueprint import Blueprint, ReferenceBlueprint, Searche
 
 RESULT = (
     *("genotype.json", "genotype_history.json", "model.json", "cost.json", "front_end.json", "model.pt", "model.onnx"),
-    *("run.log", "annotations"),
+    *("model_int8.onnx", "run.log", "annotations"),
 )
 """What makes up the result of a run, but for its configuration and ``metrics.json``, which is written last."""
 
@@ -64,8 +65,18 @@ def read_blueprint(folder: Path) -> Blueprint:
     Raises:
         InputError: if the folder describes neither.
     """
-    if (folder / "genotype.json").is_file():
-        return SearchedBlueprint.from_dict(read_json(folder / "genotype.json"))
-    if (folder / "model.json").is_file():
-        return ReferenceBlueprint.from_dict(read_json(folder / "model.json"))
+    description = read_description(folder)
+    is_searched = "normal" in description
+    return (SearchedBlueprint if is_searched else ReferenceBlueprint).from_dict(description)
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """The content of ``genotype.json``, or of ``model.json`` where a hand-made network was trained.
+
+    Raises:
+        InputError: if the folder has neither.
+    """
+    for name in ("genotype.json", "model.json"):
+        if (folder / name).is_file():
+            return read_json(folder / name)
     raise InputError(f"{folder}: has neither genotype.json nor model.json; give the folder of a run")

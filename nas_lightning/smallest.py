@@ -17,14 +17,13 @@ from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.loaders import LoaderData
 from nas_lightning.errors import InputError
-from nas_lightning.files import has_ended, read_json, write_json, write_text
-from nas_lightning.pipeline import check_start, limits_of_network, total_cost
+from nas_lightning.files import has_ended, read_json, write_text
+from nas_lightning.pipeline import check_start, finish, judged_split, limits_of_network, total_cost
 from nas_lightning.pipeline import run as run_once
 from nas_lightning.report.pictures import tradeoff_picture
 from nas_lightning.report.tables import csv_text
-from nas_lightning.run_folder import copy_result, load_network, read_blueprint
+from nas_lightning.run_folder import copy_result, read_blueprint
 from nas_lightning.space.blueprint import SearchedBlueprint
-from nas_lightning.training.evaluate import figures, predict
 
 log = logging.getLogger("nas_lightning")
 
@@ -58,10 +57,7 @@ def run(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None =
     best = descent.walk()
     copy_result(best.folder, folder)
     metrics = read_json(best.folder / "metrics.json")
-    if config.testing.enable and isinstance(data, TimeSeriesData):
-        metrics["test"] = figures(*predict(load_network(folder), data.test_dataloader()))
-        log.info("smallest: test accuracy %.4f", metrics["test"]["accuracy"])
-    write_json(folder / "metrics.json", metrics)  # last: it marks a run that ended
+    finish(config, data, folder, metrics)
 
 
 @dataclass(frozen=True)
@@ -79,11 +75,12 @@ class _Descent:
         assert config.target_accuracy is not None
         self.config, self.folder, self.data, self.target = config, folder, data, config.target_accuracy
         self.measure = MODES[config.training.nas_optimization_mode.lower()]
+        self.split = judged_split(config)
         self.rounds: list[_Round] = []
 
     def walk(self) -> _Round:
         """Run all rounds and return the one with the smallest network that reaches the target."""
-        best = self._round(getattr(self.config.budget, self.measure))
+        best = self._round(build_limits(self.config).get(self.measure))
         if best.accuracy < self.target:
             raise InputError(
                 f"target_accuracy: found {self.target}; the first network reaches {best.accuracy:.4f} on val "
@@ -106,8 +103,13 @@ class _Descent:
     def _round(self, limit: int | None) -> _Round:
         folder = self.folder / "rounds" / str(len(self.rounds))
         config = copy.deepcopy(self.config)
-        config.target_accuracy, config.testing.enable = None, False
-        setattr(config.budget, self.measure, limit)
+        config.target_accuracy, config.testing.enable, config.compilation.enable = None, False, False
+        config.export.int8 = self.split == "val_int8"
+        if self.measure != "instructions":
+            setattr(config.budget, self.measure, limit)
+        elif limit is not None:
+            assert config.device.clock_mhz is not None
+            config.budget.latency_ms = (limit + 0.5) / config.device.clock_mhz / 1000
         if not has_ended(folder):
             warm_start = self.rounds[-1].folder / "checkpoints" / "search" / "last.ckpt" if self.rounds else None
             is_begun = (folder / "config.yaml").is_file()
@@ -118,7 +120,7 @@ class _Descent:
                     (self.folder / "config.yaml").unlink()
                 raise
         cost = read_json(folder / "cost.json")
-        accuracy = read_json(folder / "metrics.json")["val"]["accuracy"]
+        accuracy = read_json(folder / "metrics.json")[self.split]["accuracy"]
         self.rounds.append(_Round(folder, limit, total_cost(cost), accuracy))
         self._write_curve()
         return self.rounds[-1]

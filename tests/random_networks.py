@@ -19,6 +19,18 @@ def random_genotype(rng: random.Random, num_nodes: int, ops: tuple[str, ...] = A
     return Genotype(cell(), cell())
 
 
+def has_twins(genotype: Genotype) -> bool:
+    """Whether two nodes take the same pool of one value, perhaps through identities; the network computes it once."""
+    for cell in (genotype.normal, genotype.reduce):
+        same = {0: 0}
+        for node, (op, source) in enumerate(cell, start=1):
+            same[node] = same[source] if op == "skip_connect" else node
+        pools = [(op, same[source]) for op, source in cell if "pool" in op]
+        if len(set(pools)) < len(pools):
+            return True
+    return False
+
+
 def random_size(rng: random.Random, most_nodes: int = 4) -> Size:
     """A small size."""
     num_nodes = rng.randint(1, most_nodes)

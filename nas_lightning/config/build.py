@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from nas_lightning.config.records import Config
+from nas_lightning.cost.code import REFERENCE_CORE, core_named
 from nas_lightning.cost.exact import MEASURES, Numbers
 from nas_lightning.cost.npu import PROFILES, accelerated_ops, round_channels
 from nas_lightning.data.datamodule import TimeSeriesData
@@ -35,13 +36,16 @@ def build_strategy(config: Config) -> Strategy:
 
 
 def build_numbers(config: Config) -> Numbers:
-    """How numbers are kept on the device, from the section ``cost``."""
-    return Numbers(**asdict(config.cost))
+    """How numbers are kept on the device, from the section ``cost``, and the core that they are counted for."""
+    core = core_named(config.device.core) if config.device.core else None
+    return Numbers(**asdict(config.cost), core=core or REFERENCE_CORE)
 
 
 def build_limits(config: Config) -> dict[str, int]:
     """What the network must not exceed, by measure: the section ``budget``, and a share of the device's memories."""
-    limits = {measure: getattr(config.budget, measure) for measure in MEASURES}
+    limits = {measure: getattr(config.budget, measure) for measure in MEASURES if measure != "instructions"}
+    if config.budget.latency_ms is not None and config.device.clock_mhz is not None:
+        limits["instructions"] = int(config.budget.latency_ms * config.device.clock_mhz * 1000)
     for measure in ("flash_bytes", "ram_bytes"):
         memory = getattr(config.device, measure)
         if limits[measure] is None and memory is not None:
@@ -51,7 +55,8 @@ def build_limits(config: Config) -> dict[str, int]:
 
 def build_targets(config: Config) -> set[str]:
     """The measures that the section ``budget`` limits by itself; the rest of a chip need not be used."""
-    return {measure for measure in MEASURES if getattr(config.budget, measure) is not None}
+    names = {"instructions": "latency_ms"}
+    return {measure for measure in MEASURES if getattr(config.budget, names.get(measure, measure)) is not None}
 
 
 def build_ops(config: Config) -> tuple[str, ...]:

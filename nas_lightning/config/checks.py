@@ -7,17 +7,22 @@ from typing import Any
 from nas_lightning.config.build import build_limits, build_numbers, build_ops
 from nas_lightning.config.compose import conf_dir
 from nas_lightning.config.records import Config
-from nas_lightning.cost.exact import MEASURES
+from nas_lightning.cost.code import core_named
 from nas_lightning.cost.npu import PROFILES
 from nas_lightning.data.recordings import MISSING_POLICIES
 from nas_lightning.data.splits import SPLIT_TYPES
 from nas_lightning.errors import InputError
+from nas_lightning.export.firmware import BACKENDS
+from nas_lightning.export.host import TOOLS, missing_tools
 from nas_lightning.kernels.build import why_not_native
 from nas_lightning.kernels.choice import KERNELS
 from nas_lightning.space.ops import OPS
 
+REMEDIES = ("percentile", "entropy", "equalise", "finetune")
+"""Against a loss by int8."""
+
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
-MODES = {"memory": "params", "compute": "macs"}
+MODES = {"memory": "params", "compute": "macs", "latency": "instructions"}
 """``nas_optimization_mode`` in lower case to what is expected."""
 
 _AT_LEAST: dict[str, float] = {
@@ -29,12 +34,14 @@ _AT_LEAST: dict[str, float] = {
     "training.nas_init_channels": 1,
     "training.nas_init_channel_multiplier": 1,
     "training.nas_fanout_concat": 1,
+    "export.calibration_samples": 1,
+    "export.finetune.epochs": 1,
     "seed": 0,
     "target_rounds": 1,
 }
 
 _CHOSEN = {"training.nas_layers": "space.auto_layers", "training.nas_init_channels": "space.auto_init_channels"}
-_LIMITS = tuple(f"budget.{measure}" for measure in MEASURES)
+_LIMITS = tuple(f"budget.{name}" for name in ("params", "macs", "flash_bytes", "ram_bytes", "latency_ms"))
 
 
 def check_config(config: Config) -> None:
@@ -58,6 +65,7 @@ def check_config(config: Config) -> None:
     _check_space(config)
     _check_device(config)
     _check_target(config)
+    _check_export(config)
     if not (config.dataset.dataset_name or config.dataset.input_data_path):
         raise InputError("dataset: neither dataset_name nor input_data_path is set; give one of them")
     devices = config.trainer.get("devices", 1)
@@ -115,10 +123,36 @@ def _check_target(config: Config) -> None:
         raise InputError("target_accuracy: finds the limit itself; allowed: any nas_model_size but auto")
 
 
+def _check_export(config: Config) -> None:
+    export = config.export
+    _check_choice("selection.by", config.selection.by, ("float", "int8"))
+    _check_choice("compilation.backend", config.compilation.backend, tuple(BACKENDS))
+    for remedy in export.int8_remedies:
+        _check_choice("export.int8_remedies", remedy, REMEDIES)
+    if not 0 <= export.max_int8_drop <= 1:
+        raise InputError(f"export.max_int8_drop: found {export.max_int8_drop}; allowed: 0 to 1, as 0.01 for one point")
+    if not 0 < export.finetune.learning_rate < math.inf:
+        raise InputError(
+            f"export.finetune.learning_rate: found {export.finetune.learning_rate}; allowed: more than 0, and finite"
+        )
+    if config.selection.by == "int8" and not export.int8:
+        raise InputError("selection.by: int8 needs export.int8=true")
+    if config.compilation.enable:
+        if not export.int8:
+            raise InputError("compilation.enable: needs export.int8=true")
+        if missing := missing_tools():
+            raise InputError(
+                f"compilation.enable: needs {' and '.join(TOOLS)} on PATH, to prove the C files; not found: "
+                f"{' and '.join(missing)}"
+            )
+
+
 def _check_device(config: Config) -> None:
     for key in _LIMITS:
-        if (found := _get(config, key)) is not None and found < 1:
-            raise InputError(f"{key}: found {found}; allowed: 1 or more, or null for no limit")
+        least = 0.001 if key == "budget.latency_ms" else 1
+        if (found := _get(config, key)) is not None and not least <= found < math.inf:
+            raise InputError(f"{key}: found {found}; allowed: {least} or more, or null for no limit")
+    _check_latency(config)
     if not 0 < config.budget.fraction <= 1:
         raise InputError(f"budget.fraction: found {config.budget.fraction}; allowed: more than 0, up to 1")
     for key in ("device.flash_bytes", "device.ram_bytes"):
@@ -130,6 +164,21 @@ def _check_device(config: Config) -> None:
     build_ops(config)
     if config.training.nas_model_size == "auto" and config.training.nas_enabled and not build_limits(config):
         raise InputError("nas_model_size=auto: there is no limit to use; set one of " + ", ".join(_LIMITS))
+
+
+def _check_latency(config: Config) -> None:
+    """Instructions are known for the cores that were measured, and time needs a clock."""
+    is_mode = config.training.nas_optimization_mode.lower() == "latency"
+    key = "training.nas_optimization_mode=Latency" if is_mode else "budget.latency_ms"
+    if not is_mode and config.budget.latency_ms is None:
+        return
+    core = config.device.core
+    if core is not None and core_named(core) is None:
+        raise InputError(
+            f"{key}: nothing is known of the instructions of a {core}; allowed: a device with a Cortex-M core"
+        )
+    if (config.budget.latency_ms or config.target_accuracy) and config.device.clock_mhz is None:
+        raise InputError(f"{key}: needs a clock; choose a target_device, or set device.clock_mhz")
 
 
 def _check_space(config: Config) -> None:

@@ -103,9 +103,18 @@ class Testing:
 
 @dataclass
 class Compilation:
-    """``compilation``: whether the network is made into firmware."""
+    """``compilation``: whether the network is made into firmware, and by what."""
 
     enable: bool = MISSING
+    backend: str = MISSING
+
+
+@dataclass
+class Finetune:
+    """``export.finetune``: training with int8 rounding, the last remedy."""
+
+    epochs: int = MISSING
+    learning_rate: float = MISSING
 
 
 @dataclass
@@ -113,6 +122,18 @@ class Export:
     """``export``: what the exported files hold."""
 
     include_features: bool = MISSING
+    int8: bool = MISSING
+    max_int8_drop: float = MISSING
+    calibration_samples: int = MISSING
+    int8_remedies: list[str] = MISSING
+    finetune: Finetune = field(default_factory=Finetune)
+
+
+@dataclass
+class Selection:
+    """``selection``: what decides where one of several networks is kept."""
+
+    by: str = MISSING
 
 
 @dataclass
@@ -148,6 +169,7 @@ class Budget:
     macs: int | None = None
     flash_bytes: int | None = None
     ram_bytes: int | None = None
+    latency_ms: float | None = None
     fraction: float = MISSING
 
 
@@ -157,8 +179,8 @@ class CostSettings:
 
     weight_bits: int = MISSING
     activation_bits: int = MISSING
-    code_bytes: int = MISSING
-    code_bytes_per_layer: int = MISSING
+    code_bytes: int | None = None
+    code_bytes_per_layer: int | None = None
 
 
 @dataclass
@@ -179,6 +201,7 @@ class Config:
     training: Training = field(default_factory=Training)
     testing: Testing = field(default_factory=Testing)
     export: Export = field(default_factory=Export)
+    selection: Selection = field(default_factory=Selection)
     compilation: Compilation = field(default_factory=Compilation)
     space: Space = field(default_factory=Space)
     search: dict[str, Any] = field(default_factory=dict)

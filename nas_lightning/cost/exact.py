@@ -1,31 +1,39 @@
 """The exact cost of a fixed network, counted on the form that is deployed (BatchNorm folded)."""
 
+import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
+from nas_lightning.cost.code import REFERENCE_CORE, CodeModel, Layer, Signature, code_model, signature_of
 from nas_lightning.errors import InputError
 from nas_lightning.space.fold import ChannelAffine, fold
 
-MEASURES = ("params", "macs", "flash_bytes", "ram_bytes")
+MEASURES = ("params", "macs", "flash_bytes", "instructions", "ram_bytes")
 """What is counted, and can be limited."""
 
+ADDITIVE = ("params", "macs", "flash_bytes", "instructions")
+"""The measures that are sums over layers, but for the flash of functions that layers share; peak RAM is not."""
+
 BITS = (8, 16, 32)
+
+_ALIGNMENT = 8  # bytes, to which linkers round the size of static memory
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """How numbers are kept on the device, and what code is allowed for; the section ``cost`` of the configuration.
+    """How numbers are kept on the device, and the core whose code they run on; the section ``cost``.
 
     Attributes:
         weight_bits: of a weight: 8, 16, or 32 for float. Biases have 32.
         activation_bits: of an activation: 8, 16, or 32 for float.
-        code_bytes: allowed for code that every network has.
-        code_bytes_per_layer: allowed for the code of each layer, because C exporters write one function per layer.
+        core: whose code is counted, by its name in ``cores.json``.
+        code_bytes: allowed for code that every network has; None takes what was measured on the core.
+        code_bytes_per_layer: allowed for the function of each layer; None takes what was measured on the core.
 
     Raises:
         InputError: for other bits, or a negative allowance.
@@ -33,36 +41,72 @@ class Numbers:
 
     weight_bits: int = 8
     activation_bits: int = 8
-    code_bytes: int = 1024
-    code_bytes_per_layer: int = 400
+    core: str = REFERENCE_CORE
+    code_bytes: int | None = None
+    code_bytes_per_layer: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("weight_bits", "activation_bits"):
             if getattr(self, name) not in BITS:
                 raise InputError(f"cost.{name}: found {getattr(self, name)}; allowed: {', '.join(map(str, BITS))}")
         for name in ("code_bytes", "code_bytes_per_layer"):
-            if getattr(self, name) < 0:
-                raise InputError(f"cost.{name}: found {getattr(self, name)}; allowed: 0 or more")
+            if (getattr(self, name) or 0) < 0:
+                raise InputError(f"cost.{name}: found {getattr(self, name)}; allowed: 0 or more, or null")
+
+    @property
+    def code(self) -> CodeModel:
+        """What was measured on the core."""
+        return code_model(self.core, self.weight_bits)
+
+    @property
+    def base_bytes(self) -> int:
+        """Flash of what every network has."""
+        return self.code.base_bytes if self.code_bytes is None else self.code_bytes
 
     def activation_bytes(self, elements: int) -> int:
         """Bytes of so many activations."""
         return elements * self.activation_bits // 8
 
-    def layer_flash_bytes(self, weights: int, biases: int, channels: int) -> int:
-        """Flash of one layer: weights, 32-bit biases, a 32-bit scale a channel of integer weights, and code."""
-        scales = channels if weights and self.weight_bits < 32 else 0
-        return weights * self.weight_bits // 8 + 4 * (biases + scales) + self.code_bytes_per_layer
+    def arena_bytes(self, elements: int) -> int:
+        """Bytes of static memory for so many activations alive at once, whose end the linker aligns."""
+        return math.ceil(self.activation_bytes(elements) / _ALIGNMENT) * _ALIGNMENT
+
+    def function_bytes(self, layer: Layer) -> int:
+        """Flash of the function of a layer, which all layers of its signature share."""
+        if self.code_bytes_per_layer is None:
+            return self.code.code_of(layer)
+        return 0 if layer.kind == "ReLU" else self.code_bytes_per_layer
+
+    def own_bytes(self, layer: Layer) -> int:
+        """Flash of a layer besides its function: the call, weights, biases and, with integers, scales."""
+        weights, biases = _sizes(layer)
+        call = self.code.call_of(layer) if self.code_bytes_per_layer is None else 0
+        if layer.kind == "ChannelAffine":  # stays float
+            return 4 * (weights + biases) + call
+        is_integer = self.weight_bits < 32 and layer.kind != "ReLU"
+        scales = 5 * (1 + layer.out_shape[1] * (weights > 0)) if is_integer else 0  # 4 bytes, and 1 of a zero point
+        return weights * self.weight_bits // 8 + 4 * biases + scales + call
+
+
+def _sizes(layer: Layer) -> tuple[int, int]:
+    """Weights and biases."""
+    sizes = [p.numel() for p in layer.module.parameters()] if layer.module else []
+    return sum(sizes[:1]), sum(sizes[1:])
 
 
 @dataclass(frozen=True)
 class LayerCost:
-    """One layer: what it is, what it costs, and elements of its output."""
+    """One layer: what it is, what it costs, and elements of its output.
+
+    The flash of a function that several layers share is counted at the first of them.
+    """
 
     name: str
     kind: str
     params: int
     macs: int
     flash_bytes: int
+    instructions: int
     output_elements: int
 
 
@@ -73,8 +117,10 @@ class Cost:
     Attributes:
         params: weights and biases of the folded network.
         macs: multiply-accumulates; pooling, ReLU and concatenation only move or compare, and count none.
-        flash_bytes: parameters and scales in their bits, and the allowance for code.
-        ram_bytes: peak of the activations alive at once, the input included, in the network's own layer order.
+        flash_bytes: parameters and scales in their bits, and code.
+        instructions: of one run on the core.
+        ram_bytes: peak of the activations alive at once, in the network's own layer order: the one static arena of the
+            firmware. The sample that is handed to the network is not part of it.
         layers: one row a layer.
         weight_bits: bits of a weight.
         activation_bits: bits of an activation.
@@ -83,10 +129,12 @@ class Cost:
     params: int
     macs: int
     flash_bytes: int
+    instructions: int
     ram_bytes: int
     layers: tuple[LayerCost, ...]
     weight_bits: int
     activation_bits: int
+    core: str
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``cost.json``."""
@@ -104,27 +152,43 @@ def cost_of(network: nn.Module, in_channels: int, length: int, numbers: Numbers 
     """
     numbers = numbers or Numbers()
     walk = _walk(network, in_channels, length)
-    rows = tuple(_layer_cost(layer, numbers) for layer in walk.layers)
+    rows = tuple(_layer_costs(walk.layers, numbers))
     return Cost(
         params=sum(row.params for row in rows),
         macs=sum(row.macs for row in rows),
-        flash_bytes=numbers.code_bytes + sum(row.flash_bytes for row in rows),
-        ram_bytes=numbers.activation_bytes(_peak_elements(walk)),
+        flash_bytes=numbers.base_bytes + sum(row.flash_bytes for row in rows),
+        instructions=sum(row.instructions for row in rows),
+        ram_bytes=numbers.arena_bytes(_peak_elements(walk)),
         layers=rows,
         weight_bits=numbers.weight_bits,
         activation_bits=numbers.activation_bits,
+        core=numbers.core,
     )
 
 
 @dataclass(frozen=True)
-class Layer:
-    """One layer of a folded network: its module (None for calls of functions), and the shapes around it."""
+class PartCost:
+    """What a part of a network adds to the whole.
 
-    name: str
-    kind: str
-    module: nn.Module | None
-    in_shape: torch.Size
-    out_shape: torch.Size
+    Attributes:
+        sums: the measures that add up: parameters, MACs, instructions, and flash without what is in ``functions``.
+        functions: flash of the functions that it calls, by signature; in a network each is there once.
+        ram_bytes: its own peak.
+    """
+
+    sums: dict[str, int]
+    functions: dict[Signature, int]
+    ram_bytes: int
+
+
+def part_cost(part: nn.Module, in_channels: int, length: int, numbers: Numbers) -> PartCost:
+    """The cost of a part of a network on one sample ``[1, in_channels, length]``."""
+    cost = cost_of(part, in_channels, length, numbers)
+    layers = layers_of(part, in_channels, length)
+    functions = {signature_of(layer): numbers.function_bytes(layer) for layer in layers}
+    sums = {measure: getattr(cost, measure) for measure in ADDITIVE}
+    sums["flash_bytes"] = sum(map(numbers.own_bytes, layers))
+    return PartCost(sums, functions, cost.ram_bytes)
 
 
 def layers_of(network: nn.Module, in_channels: int, length: int) -> list[Layer]:
@@ -149,22 +213,42 @@ _CALLS = {torch.cat: "Concat", "mean": "GlobalAvgPool"}
 _FREE_CALLS = {operator.getitem}
 
 
-def _layer_cost(layer: Layer, numbers: Numbers) -> LayerCost:
-    sizes = [p.numel() for p in layer.module.parameters()] if layer.module else []
-    flash = numbers.layer_flash_bytes(sum(sizes[:1]), sum(sizes[1:]), layer.out_shape[1])
-    if layer.kind == "ReLU":  # a limit of the layer before it, not code of its own
-        flash = 0
-    macs = _MODULE_MACS[type(layer.module)](layer.module, layer.out_shape) if layer.module else 0
-    return LayerCost(layer.name, layer.kind, sum(sizes), macs, flash, layer.out_shape.numel())
+def _layer_costs(layers: Iterable[Layer], numbers: Numbers) -> Iterator[LayerCost]:
+    known: set[Signature] = set()
+    for layer in layers:
+        signature, flash = signature_of(layer), numbers.own_bytes(layer)
+        if signature not in known:
+            known.add(signature)
+            flash += numbers.function_bytes(layer)
+        macs = _MODULE_MACS[type(layer.module)](layer.module, layer.out_shape) if layer.module else 0
+        instructions, elements = numbers.code.instructions_of(layer), layer.out_shape.numel()
+        yield LayerCost(layer.name, layer.kind, sum(_sizes(layer)), macs, flash, instructions, elements)
 
 
 def _walk(network: nn.Module, in_channels: int, length: int) -> "_Walk":
     folded = nn.Sequential(fold(network))  # so that a single layer is a module of the graph too
-    walk = _Walk(fx.GraphModule(folded, _LeafTracer().trace(folded)))
+    walk = _Walk(_simplified(fx.GraphModule(folded, _LeafTracer().trace(folded))))
     example = next(folded.parameters(), torch.zeros(())).new_zeros(1, in_channels, length)
     with torch.no_grad():
         walk.run(example)
     return walk
+
+
+def _simplified(module: fx.GraphModule) -> fx.GraphModule:
+    """The graph as it is exported: without identities, and a pool that is taken twice of one value computed once."""
+    modules, known = dict(module.named_modules()), dict[tuple[str, fx.Node], fx.Node]()
+    for node in list(module.graph.nodes):
+        layer = modules.get(str(node.target)) if node.op == "call_module" else None
+        same = None
+        if isinstance(layer, nn.Identity):
+            same = node.args[0]
+        elif isinstance(layer, nn.MaxPool1d | nn.AvgPool1d):
+            first = known.setdefault((repr(layer), node.args[0]), node)
+            same = first if first is not node else None
+        if same is not None:
+            node.replace_all_uses_with(same)
+            module.graph.erase_node(node)
+    return module
 
 
 class _LeafTracer(fx.Tracer):
@@ -199,23 +283,26 @@ class _Walk(fx.Interpreter):
         kind = type(module)
         if kind not in _MODULE_MACS:
             raise NotImplementedError(f"cost: no cost is known for the layer {kind.__name__} ({name})")
-        if kind is not nn.Identity:
-            shape = self.env[n.all_input_nodes[0]].shape
-            self.layers.append(Layer(name.removeprefix("0."), kind.__name__, module, shape, out.shape))
+        shape = self.env[n.all_input_nodes[0]].shape
+        self.layers.append(Layer(name.removeprefix("0."), kind.__name__, module, shape, out.shape))
 
 
 def _peak_elements(walk: _Walk) -> int:
     """Largest sum of buffers alive at one step.
 
-    An identity is the buffer that it reads, and a ReLU works in place on what nobody else reads.
+    A ReLU works in place on what nobody else reads. A sample that is only normalised lies in the memory of who calls
+    the network.
     """
     graph, elements = next(iter(walk.elements)).graph, walk.elements
     modules = dict(walk.module.named_modules())
+    for node in graph.nodes:
+        if node.op == "placeholder" and all(type(modules.get(str(u.target))) is ChannelAffine for u in node.users):
+            elements[node] = 0
     buffer: dict[fx.Node, fx.Node] = {}
     last_use: dict[fx.Node, int] = {}
     for step, node in enumerate(graph.nodes):
         module = modules[str(node.target)] if node.op == "call_module" else None
-        is_same = isinstance(module, nn.Identity) or (isinstance(module, nn.ReLU) and len(node.args[0].users) == 1)
+        is_same = isinstance(module, nn.ReLU) and len(node.args[0].users) == 1
         buffer[node] = buffer[node.args[0]] if is_same else node
         for source in (node, *node.all_input_nodes):
             last_use[buffer[source]] = step

@@ -5,7 +5,8 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor
 
-from nas_lightning.cost.tables import ADDITIVE, SpaceCost
+from nas_lightning.cost.exact import ADDITIVE
+from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.space.genotype import KINDS
 from nas_lightning.space.network import makes_value
 from nas_lightning.space.size import Size, edge_stride, edges, rows_into
@@ -22,6 +23,9 @@ class ExpectedCost:
     ``q = w / sum of w`` over all pairs into n. Stem, 1x1 convolutions and head are ``fixed``, and ``live(n)`` is how
     surely a node reaches the cell's output: 1 for the concatenated ones, and ``1 - prod(1 - live(later) * q(edge))``
     over the edges out of it for the others. With one-hot op weights this is the exact cost of that genotype's network.
+
+    The flash of a function is there once. A function s is called with the probability ``1 - prod over nodes n of
+    (1 - live(n) * sum of q over the pairs into n that call s)``, as if nodes chose independently of each other.
 
     Peak RAM is not a sum. Its smooth form looks at one moment of each cell, the concatenation, when the concatenated
     values and their copy lie in memory: ``(num_concat + sum over concatenated nodes of 1 - a) * C * L`` where a is the
@@ -49,21 +53,34 @@ class ExpectedCost:
         self.dearest = {m: space_cost.largest(m) - space_cost.fixed[m] for m in ADDITIVE}  # what nodes can cost at most
         self._into = _incidence(self.size)
         self._values = {kind: self._value_masks(is_reduction=kind == "reduce") for kind in KINDS}
+        self._function_bytes = torch.tensor(list(space_cost.functions.values()), dtype=torch.float64)
+        self._calls = self._call_masks()
 
     def __call__(self, op_weights: OpWeights, measure: str) -> Tensor:
         """The expectation (a scalar) of one measure for ``[E, O]`` op weights per kind of cell."""
         if measure == "ram_bytes":
             return self._ram(op_weights)
         tables = self.space_cost.tables[measure]
-        sums = [self._of_kind(kind, tables[kind], op_weights[kind]) for kind in KINDS]
-        return self.space_cost.fixed[measure] + torch.stack(sums).sum()
+        picks = {kind: self._picks(kind, op_weights[kind]) for kind in KINDS}
+        sums = [(picks[kind] * tables[kind].to(picks[kind])).sum() for kind in KINDS]
+        total = self.space_cost.fixed[measure] + torch.stack(sums).sum()
+        return total + self._functions(picks) if measure == "flash_bytes" else total
 
-    def _of_kind(self, kind: str, table: Tensor, weights: Tensor) -> Tensor:
-        per_edge = (weights * table.to(weights)).sum(1)  # [E]; the cost of none is zero
-        into = self._into.to(weights)
-        mass = (weights * self._values[kind][1].to(weights)).sum(1)
-        total = (into @ mass).clamp(min=1e-12)  # [nodes]
-        return ((into @ per_edge) / total * self._live(mass / (into.T @ total))).sum()
+    def _picks(self, kind: str, weights: Tensor) -> Tensor:
+        """How surely each pair is that of a live node: ``live(n) * q``, ``[E, O]``."""
+        into, weights = self._into.to(weights), weights * self._values[kind][1].to(weights)
+        mass = weights.sum(1)  # [E]
+        total = into.T @ (into @ mass).clamp(min=1e-12)  # [E], of the node that an edge leads into
+        live = into.T @ self._live(mass / total)
+        return weights * (live / total)[:, None]
+
+    def _functions(self, picks: Mapping[str, Tensor]) -> Tensor:
+        """Flash of the functions that are expected to be called."""
+        unused = picks[KINDS[0]].new_ones(len(self._function_bytes))  # [S]
+        for kind in KINDS:
+            called = torch.einsum("ne,eo,eos->ns", self._into.to(unused), picks[kind], self._calls[kind].to(unused))
+            unused = unused * (1 - called).prod(0)
+        return ((1 - unused) * self._function_bytes.to(unused)).sum()
 
     def _live(self, edge_share: Tensor) -> Tensor:
         """How surely each node reaches the output, ``[nodes]``, from each edge's share ``[E]`` at its target."""
@@ -82,7 +99,7 @@ class ExpectedCost:
         peaks = [op_weights["normal"].new_tensor(float(self.space_cost.fixed_ram_bytes))]
         for plan, (_, length) in self.space_cost.cells:
             node_bytes = self.space_cost.numbers.activation_bytes(plan.channels * length)
-            peaks.append((self.size.fanout_concat + values[plan.kind]) * node_bytes)
+            peaks.append((self.size.num_copied + values[plan.kind]) * node_bytes)
         return (torch.stack(peaks).log() * 16).logsumexp(0).div(16).exp()
 
     def _num_values(self, kind: str, weights: Tensor) -> Tensor:
@@ -91,6 +108,14 @@ class ExpectedCost:
         into = self._into.to(weights)
         share = (into @ (weights * own).sum(1)) / (into @ (weights * built).sum(1)).clamp(min=1e-12)  # [nodes]
         return share[-self.size.fanout_concat :].sum()
+
+    def _call_masks(self) -> dict[str, Tensor]:
+        """Per kind of cell, where in ``[E, O, S]`` a choice calls a function."""
+        columns = {signature: i for i, signature in enumerate(self.space_cost.functions)}
+        masks = {kind: torch.zeros(self.size.num_edges, len(self.ops), len(columns)) for kind in KINDS}
+        for (kind, row, column), called in self.space_cost.calls.items():
+            masks[kind][row, column, [columns[signature] for signature in called]] = 1
+        return masks
 
     def _value_masks(self, is_reduction: bool) -> tuple[Tensor, Tensor]:
         """Where in ``[E, O]`` a choice makes a value, and where it is built at all."""

@@ -11,7 +11,9 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from nas_lightning.cost.tables import ADDITIVE, SpaceCost
+from nas_lightning.cost.code import Signature
+from nas_lightning.cost.exact import ADDITIVE
+from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.errors import BudgetError
 from nas_lightning.space.genotype import KINDS, Genotype, derive
 from nas_lightning.space.network import makes_value
@@ -171,6 +173,7 @@ class _Program:
         first = len(self.choices) + len(self.live)
         self.paid = {i: first + j for j, i in enumerate(inner)}  # z
         self.num_variables = first + len(inner)
+        self.called: dict[Signature, int] = {}
         self.rows: list[dict[int, float]] = []
         self.lower: list[float] = []
         self.upper: list[float] = []
@@ -199,6 +202,8 @@ class _Program:
 
     def cheapest(self, measure: str) -> Genotype | None:
         """The genotype with the least of an additive measure within the limits, or None if there is none."""
+        if measure == "flash_bytes":
+            self._add_functions()
         return self._solve(self._costs(measure))
 
     def any(self) -> Genotype | None:
@@ -264,11 +269,30 @@ class _Program:
         for i, choice in enumerate(self.choices):
             table = self.space_cost.tables[measure][choice.kind]
             costs[self.paid.get(i, i)] = float(table[choice.row, choice.column])
+        if measure == "flash_bytes":
+            for signature, variable in self.called.items():
+                costs[variable] = self.space_cost.functions[signature]
         return costs
+
+    def _add_functions(self) -> None:
+        """A function is called if a live node keeps a choice that calls it."""
+        if self.called:
+            return
+        self.called = {signature: self._new_variable() for signature in self.space_cost.functions}
+        for kind, node in product(KINDS, range(1, self.num_nodes + 1)):
+            callers: dict[Signature, list[int]] = {}
+            for i in self._where(kind, node):
+                choice = self.choices[i]
+                for signature in self.space_cost.calls[kind, choice.row, choice.column]:
+                    callers.setdefault(signature, []).append(self.paid.get(i, i))
+            for signature, calling in callers.items():
+                self._add(dict.fromkeys(calling, 1.0) | {self.called[signature]: -1.0}, -np.inf, 0)
 
     def _add_limit(self, measure: str) -> None:
         # The solver takes a row as met within 1e-6 of its scale; in shares of the limit that is less than one unit
         # up to a million, and what passes above is caught by the exact model.
+        if measure == "flash_bytes":
+            self._add_functions()
         scale = max(self.limits[measure], 1)
         costs = self._costs(measure) / scale
         row = {int(i): float(costs[i]) for i in costs.nonzero()[0]}
@@ -298,7 +322,7 @@ class _Program:
                 for plan, (_, length) in self.space_cost.cells
                 if plan.kind == kind
             )
-            self._add(values, -np.inf, self.limits["ram_bytes"] // node_bytes - self.fanout)
+            self._add(values, -np.inf, self.limits["ram_bytes"] // node_bytes - self.space_cost.size.num_copied)
 
     def _where(self, kind: str, node: int, source: int | None = None, makes_value: bool | None = None) -> list[int]:
         """The choices of a node, of one source or of all, and of operations that make a value or not."""

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 
-from nas_lightning.cost.exact import Numbers
+from nas_lightning.cost.exact import ADDITIVE, Numbers
 from nas_lightning.cost.projection import Limits, check_feasible, is_feasible
-from nas_lightning.cost.tables import ADDITIVE, SpaceCost
+from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.errors import InputError
+from nas_lightning.space.genotype import KINDS
 from nas_lightning.space.size import Size, Task, rows_into
 
 _NEAR = 0.6  # of the largest use of the budget: sizes above it are taken for equally good uses
@@ -58,8 +59,14 @@ def _share(space_cost: SpaceCost, limits: Limits) -> float:
 
 
 def _average(space_cost: SpaceCost, measure: str) -> float:
-    """The average of an additive measure over all networks of a space in which every node is live."""
+    """The average of an additive measure over all networks of a space in which every node is live.
+
+    In flash it is a bound: as if no two nodes shared a function.
+    """
     built = [column for column, op in enumerate(space_cost.ops) if op != "none"]
-    nodes, tables = range(1, space_cost.size.nodes_per_layer + 1), space_cost.tables[measure].values()
+    nodes, tables = (
+        range(1, space_cost.size.nodes_per_layer + 1),
+        (space_cost.with_functions(measure, k) for k in KINDS),
+    )
     means = [float(table[rows_into(node)][:, built].mean()) for table in tables for node in nodes]
     return space_cost.fixed[measure] + sum(means)

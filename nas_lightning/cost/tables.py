@@ -1,20 +1,19 @@
 """What every choice of a space costs, so that any network of it is priced without being built."""
 
+from collections.abc import Iterator
 from functools import cache
 
 import torch
 from torch import Tensor, nn
 
-from nas_lightning.cost.exact import MEASURES, Numbers, cost_of
+from nas_lightning.cost.code import Layer, Signature, signature_of
+from nas_lightning.cost.exact import ADDITIVE, Numbers, PartCost, part_cost
 from nas_lightning.space.genotype import KINDS, Genotype, live_nodes
 from nas_lightning.space.network import cell_graph, makes_value
 from nas_lightning.space.ops import OPS, conv_bn_relu
 from nas_lightning.space.order import best_order
 from nas_lightning.space.size import CellPlan, Size, Task, edge_stride, edges, rows_into
 from nas_lightning.space.stem import Stem
-
-ADDITIVE = ("params", "macs", "flash_bytes")
-"""The measures that are sums over layers; peak RAM is not."""
 
 Cell = tuple[tuple[str, int], ...]
 
@@ -24,17 +23,23 @@ class SpaceCost:
 
     A sum over layers splits into what every network of the size has (stem, 1x1 convolutions, concatenations, head) and
     one entry per edge and operation, summed over all cells of a kind. Peak RAM is the largest of the parts' peaks,
-    because one part runs after the other: the stem, each 1x1 convolution, the nodes of each cell, the head.
+    because one part runs after the other: the stem, each 1x1 convolution, the nodes of each cell, the head. The flash
+    of a function is there once, however many layers share it; so a choice also has the functions that it calls.
+
+    A pool that two nodes take of one value is counted twice here, and once by ``cost_of`` and in the firmware: there
+    flash, instructions and RAM of this class are above those of the network.
 
     Attributes:
         tables: per additive measure and kind of cell a float64 tensor ``[E, O]`` of whole numbers.
         fixed: per additive measure what every network has.
+        functions: flash of each function that not every network has, by signature.
+        calls: per kind of cell, edge and operation the signatures in ``functions`` that the choice calls.
 
     Args:
         size: the outline.
         task: input channels, length and classes.
         ops: names of the O columns.
-        numbers: bits and allowances.
+        numbers: bits, core and allowances.
     """
 
     def __init__(self, size: Size, task: Task, ops: tuple[str, ...], numbers: Numbers | None = None) -> None:
@@ -43,23 +48,32 @@ class SpaceCost:
             measure: {kind: torch.zeros(size.num_edges, len(ops), dtype=torch.float64) for kind in KINDS}
             for measure in ADDITIVE
         }
-        self.fixed = dict.fromkeys(ADDITIVE, 0) | {"flash_bytes": self.numbers.code_bytes}
+        self.fixed = dict.fromkeys(ADDITIVE, 0) | {"flash_bytes": self.numbers.base_bytes}
+        self.functions: dict[Signature, int] = {}
+        self.calls: dict[tuple[str, int, int], set[Signature]] = {}
         self.cells = list(zip(size.plan(), size.lengths(task.length), strict=True))
         self.fixed_ram_bytes = 0
-        self._add_fixed(_stem_cost(task.in_channels, size.stem_channels, task.length, self.numbers))
-        length = task.length
+        always: dict[Signature, int] = {}
+        for part in self._fixed_parts():
+            for measure in ADDITIVE:
+                self.fixed[measure] += part.sums[measure]
+            self.fixed_ram_bytes = max(self.fixed_ram_bytes, part.ram_bytes)
+            always |= part.functions
+        self.fixed["flash_bytes"] += sum(always.values())
         for cell, (length_in, length_out) in self.cells:
-            sizes = (cell.in_channels, cell.channels, cell.in_stride)
-            self._add_fixed(_preprocess_cost(*sizes, length, self.numbers))
-            self.fixed["flash_bytes"] += self.numbers.layer_flash_bytes(0, 0, 0)  # the concatenation
             self._add_edges(cell, length_in, length_out)
-            length = length_out
-        self._add_fixed(_head_cost(size.out_channels, task.num_classes, length, self.numbers))
+        self.functions = {signature: size for signature, size in self.functions.items() if signature not in always}
+        self.calls = {key: called & self.functions.keys() for key, called in self.calls.items()}
 
-    def _add_fixed(self, cost: dict[str, int]) -> None:
-        for measure in ADDITIVE:
-            self.fixed[measure] += cost[measure]
-        self.fixed_ram_bytes = max(self.fixed_ram_bytes, cost["ram_bytes"])
+    def _fixed_parts(self) -> Iterator[PartCost]:
+        size, length = self.size, self.task.length
+        yield _stem_cost(self.task.in_channels, size.stem_channels, length, self.numbers)
+        for cell, (_, length_out) in self.cells:
+            yield _preprocess_cost(cell.in_channels, cell.channels, cell.in_stride, length, self.numbers)
+            if size.num_copied:
+                yield _concat_cost(cell.channels, size.num_copied, length_out, self.numbers)
+            length = length_out
+        yield _head_cost(size.out_channels, self.task.num_classes, length, self.numbers)
 
     def _add_edges(self, cell: CellPlan, length_in: int, length_out: int) -> None:
         for row, (source, _) in enumerate(edges(self.size.nodes_per_layer)):
@@ -70,23 +84,27 @@ class SpaceCost:
                     continue
                 cost = _op_cost(op, cell.channels, length, stride, self.numbers)
                 for measure in ADDITIVE:
-                    self.tables[measure][cell.kind][row, column] += cost[measure]
+                    self.tables[measure][cell.kind][row, column] += cost.sums[measure]
+                self.functions |= cost.functions
+                self.calls.setdefault((cell.kind, row, column), set()).update(cost.functions)
 
     def of(self, genotype: Genotype) -> dict[str, int]:
-        """All measures of one network, as ``cost_of`` counts them."""
-        found = dict(self.fixed)
-        for measure in ADDITIVE:
-            found[measure] += sum(self.of_cell(kind, genotype.cell(kind), measure) for kind in KINDS)
+        """All measures of one network, as ``cost_of`` counts them if no two nodes take the same pool of one value."""
+        picks = {kind: self._picks(kind, genotype.cell(kind)) for kind in KINDS}
+        found = {
+            measure: self.fixed[measure]
+            + int(sum(self.tables[measure][kind][row, column] for kind in KINDS for row, column in picks[kind]))
+            for measure in ADDITIVE
+        }
+        called = set().union(*(self.calls[kind, row, column] for kind in KINDS for row, column in picks[kind]))
+        found["flash_bytes"] += sum(self.functions[signature] for signature in called)
         return found | {"ram_bytes": max(self.ram_of_cell(kind, genotype.cell(kind)) for kind in KINDS)}
 
-    def of_cell(self, kind: str, cell: Cell, measure: str) -> int:
-        """What all cells of a kind add to an additive measure."""
-        table, rows = self.tables[measure][kind], {edge: row for row, edge in enumerate(edges(len(cell)))}
+    def _picks(self, kind: str, cell: Cell) -> list[tuple[int, int]]:
+        """Row and column of what the live nodes of a cell compute."""
+        rows = {edge: row for row, edge in enumerate(edges(len(cell)))}
         live = live_nodes(cell, self.size.fanout_concat)
-        picked = [
-            table[rows[source, node], self.ops.index(op)] for node, (op, source) in enumerate(cell, 1) if node in live
-        ]
-        return int(sum(picked))
+        return [(rows[source, node], self.ops.index(op)) for node, (op, source) in enumerate(cell, 1) if node in live]
 
     def ram_of_cell(self, kind: str, cell: Cell) -> int:
         """Peak RAM of a network whose cells of this kind are ``cell`` and whose other cells need less."""
@@ -95,7 +113,7 @@ class SpaceCost:
             if plan.kind == kind:
                 graph = cell_graph(cell, self.size.fanout_concat, plan.is_reduction)
                 peak, _ = best_order(graph, *(plan.channels * length for length in lengths))
-                found = max(found, self.numbers.activation_bytes(peak))
+                found = max(found, self.numbers.arena_bytes(peak))
         return found
 
     def ram_without_identities(self) -> int:
@@ -103,9 +121,22 @@ class SpaceCost:
         op = next((op for op in self.ops if op != "none" and makes_value(op, 1)), "skip_connect")
         return max(self.ram_of_cell(kind, ((op, 0),) * self.size.nodes_per_layer) for kind in KINDS)
 
+    def with_functions(self, measure: str, kind: str) -> Tensor:
+        """A table ``[E, O]`` of a measure, with all functions that a choice calls, as if no other called them."""
+        table = self.tables[measure][kind].clone()
+        if measure == "flash_bytes":
+            for (own_kind, row, column), called in self.calls.items():
+                if own_kind == kind:
+                    table[row, column] += sum(self.functions[signature] for signature in called)
+        return table
+
     def largest(self, measure: str) -> float:
-        """An additive measure of the network whose nodes all keep their dearest pair of an input and an operation."""
-        nodes, tables = range(1, self.size.nodes_per_layer + 1), self.tables[measure].values()
+        """An additive measure of the network whose nodes all keep their dearest pair of an input and an operation.
+
+        In flash it is a bound: as if no two nodes shared a function.
+        """
+        nodes = range(1, self.size.nodes_per_layer + 1)
+        tables = [self.with_functions(measure, kind) for kind in KINDS]
         return self.fixed[measure] + sum(float(table[rows_into(node)].max()) for table in tables for node in nodes)
 
 
@@ -120,28 +151,31 @@ class _Head(nn.Module):
         return self.linear(x.mean(2))
 
 
-def _cost(part: nn.Module, in_channels: int, length: int, numbers: Numbers) -> dict[str, int]:
-    """All measures of a part; its flash without what every network has once."""
-    cost = cost_of(part, in_channels, length, numbers)
-    found = {measure: getattr(cost, measure) for measure in MEASURES}
-    return found | {"flash_bytes": cost.flash_bytes - numbers.code_bytes}
+@cache
+def _stem_cost(in_channels: int, channels: int, length: int, numbers: Numbers) -> PartCost:
+    return part_cost(Stem(in_channels, channels, True), in_channels, length, numbers)
 
 
 @cache
-def _stem_cost(in_channels: int, channels: int, length: int, numbers: Numbers) -> dict[str, int]:
-    return _cost(Stem(in_channels, channels, True), in_channels, length, numbers)
+def _preprocess_cost(in_channels: int, channels: int, stride: int, length: int, numbers: Numbers) -> PartCost:
+    return part_cost(conv_bn_relu(in_channels, channels, 1, stride, True), in_channels, length, numbers)
 
 
 @cache
-def _preprocess_cost(in_channels: int, channels: int, stride: int, length: int, numbers: Numbers) -> dict[str, int]:
-    return _cost(conv_bn_relu(in_channels, channels, 1, stride, True), in_channels, length, numbers)
+def _concat_cost(channels: int, num_inputs: int, length: int, numbers: Numbers) -> PartCost:
+    """A concatenation; what lies in memory at it is the cell's."""
+    shapes = (torch.Size([1, channels, length]), torch.Size([1, channels * num_inputs, length]))
+    layer = Layer("cat", "Concat", None, *shapes)
+    sums = dict.fromkeys(ADDITIVE, 0)
+    sums |= {"flash_bytes": numbers.own_bytes(layer), "instructions": numbers.code.instructions_of(layer)}
+    return PartCost(sums, {signature_of(layer): numbers.function_bytes(layer)}, 0)
 
 
 @cache
-def _head_cost(channels: int, num_classes: int, length: int, numbers: Numbers) -> dict[str, int]:
-    return _cost(_Head(channels, num_classes), channels, length, numbers)
+def _head_cost(channels: int, num_classes: int, length: int, numbers: Numbers) -> PartCost:
+    return part_cost(_Head(channels, num_classes), channels, length, numbers)
 
 
 @cache
-def _op_cost(op: str, channels: int, length: int, stride: int, numbers: Numbers) -> dict[str, int]:
-    return _cost(OPS[op](channels, stride, True), channels, length, numbers)
+def _op_cost(op: str, channels: int, length: int, stride: int, numbers: Numbers) -> PartCost:
+    return part_cost(OPS[op](channels, stride, True), channels, length, numbers)

@@ -37,6 +37,15 @@ _PIR = ("PIR_FE", "PIR_FE_Q15")
 _FIXED = ("FFT_Q15", "Q15_SCALE", "Q15_MAG", "BIN_Q15", "PIR_FE_Q15")
 _NOT_IN_ONNX = {*_FIXED, "TO_Q15", *_STATISTICS, *_PIR}
 
+# Of the C code, library functions included, on a core without a floating-point unit (export/front_end.py).
+_CODE_BYTES = {
+    "base": 400,
+    **{"WINDOWING": 100, "FFT_FE": 600, "ABS": 500, "BINNING": 200, "LOG_DB": 1300, "ENT_FE": 1500, "DOM_FE": 800},
+    **{"FFT_Q15": 1700, "Q15_MAG": 400, "BIN_Q15": 100, "PIR_FE": 2600, "PIR_FE_Q15": 4200, "KURT_FE": 300},
+}
+
+_IN_PLACE = {"WINDOWING", "RAW_FE", "NORMALIZE", "ROUND_OFF", "ABS", "LOG_DB", "CONCAT"}
+
 Step = Callable[[Tensor], Tensor]
 
 
@@ -46,8 +55,9 @@ class FrontEndCost:
 
     Attributes:
         macs: multiply-accumulates of the frames that are new in a sample; a real FFT of N values counts N log2 N.
-        ram_bytes: a raw frame of all channels, the spectrum of one, and the features of the sample.
-        flash_bytes: the window and the twiddle factors.
+        ram_bytes: the frame or spectrum that its C code works in, and the features of the sample as floats. The raw
+            rows lie in the memory of who calls it.
+        flash_bytes: tables and an allowance for code (``docs/costs.md`` has the measurements behind it).
     """
 
     macs: int = 0
@@ -224,17 +234,19 @@ class FrontEnd(nn.Module):
         if self.is_raw or self.frame_size is None:
             return FrontEndCost()
         size = self.frame_size
-        bytes_of_value = 2 if set(self.names) & set(_FIXED) else 4
-        has_fft = bool(set(self.names) & {"FFT_FE", "FFT_Q15", "ENT_FE", "DOM_FE", *_PIR})
+        names, is_fixed = set(self.names), bool(set(self.names) & set(_FIXED))
+        points = self.settings["fft_size"] if names & {"ENT_FE", "DOM_FE", *_PIR} else size
+        has_fft = bool(names & {"FFT_FE", "FFT_Q15", "ENT_FE", "DOM_FE", *_PIR})
         features = self(torch.zeros(1, channels, self.rows)).numel()
-        per_frame = size * len(set(self.names) & {"WINDOWING", "RAW_FE", "TO_Q15", "NORMALIZE"})
+        per_frame = size * len(names & {"WINDOWING", "RAW_FE", "TO_Q15", "NORMALIZE"})
         per_frame += size * math.ceil(math.log2(size)) if has_fft else 0
-        per_frame += size * len(set(self.names) & {"ABS", "Q15_MAG", "BINNING", "BIN_Q15"})
+        per_frame += size * len(names & {"ABS", "Q15_MAG", "BINNING", "BIN_Q15"})
         new_frames = min(self.frame_skip, self.num_frames)
-        macs = channels * new_frames * per_frame + (features if "LOG_DB" in self.names else 0)
-        tables = size // 2 * ("WINDOWING" in self.names) + size * has_fft
-        held = channels * size + (size + 2) * has_fft + features
-        return FrontEndCost(macs, bytes_of_value * held, bytes_of_value * tables)
+        macs = channels * new_frames * per_frame + (features if "LOG_DB" in names else 0)
+        worked_in = 0 if names <= _IN_PLACE else max(points, size if names - {*_PIR} else 0) + 2
+        tables = 4 * size * ("WINDOWING" in names) + (5 * points // 2 + 100 if is_fixed else 2 * points) * has_fft
+        code = _CODE_BYTES["base"] + sum(size for name, size in _CODE_BYTES.items() if name in names)
+        return FrontEndCost(macs, (2 if is_fixed else 4) * worked_in + 4 * features, tables + code)
 
     def _fft(self, x: Tensor) -> Tensor:
         if self.cosines is not None and self.sines is not None:

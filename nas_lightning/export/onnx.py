@@ -37,11 +37,18 @@ def export_onnx(network: nn.Module, shape: Sequence[int], path: Path) -> None:
     write_bytes(path, program.model_proto.SerializeToString())
 
 
-def run_onnx(path: Path, samples: Iterable[Tensor]) -> Tensor:
-    """Logits ``[N, K]`` of ONNX Runtime on batches of samples, one sample at a time."""
+def open_session(model: Path | bytes, *, optimize: bool = True) -> onnxruntime.InferenceSession:
+    """ONNX Runtime on the CPU, without its advice on the terminal."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    if not optimize:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def run_onnx(model: Path | bytes, samples: Iterable[Tensor]) -> Tensor:
+    """Logits ``[N, K]`` of ONNX Runtime on batches of samples, one sample at a time."""
+    session = open_session(model)
     logits = [session.run(None, {"x": sample[None].numpy()})[0] for batch in samples for sample in batch]
     return torch.from_numpy(np.concatenate(logits))
 

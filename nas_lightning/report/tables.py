@@ -31,12 +31,16 @@ def print_summary(folder: Path, blueprint: dict[str, Any], metrics: dict[str, An
     for split in ("test", "val"):
         if split in metrics:
             figures = metrics[split]
-            table.add_row(f"{split} accuracy", f"{figures['accuracy']:.4f}   macro F1 {figures['macro_f1']:.4f}")
+            int8 = metrics.get(f"{split}_int8")
+            text = f"{figures['accuracy']:.4f}   macro F1 {figures['macro_f1']:.4f}"
+            table.add_row(f"{split} accuracy", text + (f"   int8 {int8['accuracy']:.4f}" if int8 else ""))
     table.add_row(
         "cost",
         f"{cost['params']:,} parameters, {cost['macs']:,} MACs, {cost['flash_bytes']:,} bytes of flash, "
         f"{cost['ram_bytes']:,} of RAM ({cost['weight_bits']}-bit weights, {cost['activation_bits']}-bit activations)",
     )
+    if "measured" in cost:
+        table.add_row(f"on {cost['measured']['core']}", _measured(cost["measured"]))
     if "budget" in cost:
         shares = [f"{measure} {b['value'] / b['limit']:.0%} of {b['limit']:,}" for measure, b in cost["budget"].items()]
         table.add_row("budget", ", ".join(shares))
@@ -50,6 +54,16 @@ def print_summary(folder: Path, blueprint: dict[str, Any], metrics: dict[str, An
     table.add_row("files", str(folder))
     table.add_row("next", f"tensorboard --logdir {folder}")
     Console().print(table)
+
+
+def _measured(found: dict[str, Any]) -> str:
+    text = (
+        f"{found['flash_bytes']:,} bytes of flash, {found['ram_bytes']:,} of RAM, {found['stack_bytes']:,} of stack, "
+        f"{found['instructions']:,} instructions ({found['numbers']}"
+    )
+    if "milliseconds" in found:
+        text += f"; {found['milliseconds']:.2f} ms at {found['clock_mhz']:g} MHz if each took one cycle"
+    return text + ")"
 
 
 def print_devices(cards: Sequence[Any]) -> None:

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from nas_lightning.cost.exact import ADDITIVE
 from nas_lightning.cost.expected import ExpectedCost, OpWeights
-from nas_lightning.cost.tables import ADDITIVE
 from nas_lightning.errors import InputError
 from nas_lightning.space.genotype import derive, one_hot
 

@@ -38,12 +38,13 @@ class Cell(nn.Module):
             self.nodes[str(node)] = OPS[op](plan.channels, edge_stride(plan.is_reduction, source), True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Run the nodes in order and concatenate the last ones."""
+        """Run the nodes in order and concatenate the last ones, if there are several."""
         values = {0: self.preprocess(x)}
         for name, op in self.nodes.items():
             node = int(name)
             values[node] = op(values[self.sources[node - 1]])
-        return torch.cat([values[node] for node in self.concat], dim=1)
+        last = [values[node] for node in self.concat]
+        return torch.cat(last, dim=1) if len(last) > 1 else last[0]
 
 
 def cell_graph(cell: Sequence[tuple[str, int]], fanout_concat: int, is_reduction: bool) -> CellGraph:

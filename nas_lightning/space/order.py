@@ -100,7 +100,8 @@ class _Cell:
         return self.live(done) + self.node_elements
 
     def at_concat(self, done: int) -> int:
-        return self.live(done) + self.graph.num_concat * self.node_elements
+        copied = self.graph.num_concat if self.graph.num_concat > 1 else 0  # a single value is the output as it is
+        return self.live(done) + copied * self.node_elements
 
     def with_aliases(self, order: Sequence[int]) -> tuple[int, ...]:
         """The makers in this order, and every identity right behind what it reads."""

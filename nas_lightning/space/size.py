@@ -31,6 +31,11 @@ class Size:
         return self.nodes_per_layer * (self.nodes_per_layer + 1) // 2
 
     @property
+    def num_copied(self) -> int:
+        """Values that the concatenation of a cell copies: a single one is the cell's output as it is."""
+        return self.fanout_concat if self.fanout_concat > 1 else 0
+
+    @property
     def stem_channels(self) -> int:
         """Channels out of the stem."""
         return self.init_channels * self.init_channel_multiplier

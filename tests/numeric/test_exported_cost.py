@@ -89,7 +89,7 @@ class Counter:
 
     def alive_after(self, steps, done):
         """What must be kept when the steps in ``done`` have run."""
-        made = self.inputs | {steps[i][1] for i in done}
+        made = {steps[i][1] for i in done}  # without the sample, which lies with who hands it over
         last = steps[-1][1]
         needed = {name for i, (reads, _) in enumerate(steps) if i not in done for name in reads} | {last}
         return made & needed
@@ -124,4 +124,6 @@ def test_costs_are_those_of_the_file(index, tmp_path):
     counter, cost = Counter(tmp_path / "model.onnx"), cost_of(network, task.in_channels, task.length)
     assert cost.params == counter.params()
     assert cost.macs == counter.macs()
-    assert cost.ram_bytes == counter.bound_of_the_file() == counter.bound_of_all_orders()  # one byte an element
+    bound = counter.bound_of_the_file()  # one byte an element
+    assert cost.ram_bytes == math.ceil(bound / 8) * 8
+    assert bound == counter.bound_of_all_orders()

@@ -25,7 +25,8 @@ def peak_of(graph, order, input_elements, node_elements, doubled=()):
             peak = max(peak, sum(size[v] for v in kept) + node_elements)
         alive = (alive & needed) | {node}
     alive &= {holder[n] for n in last}
-    return max(peak, sum(size[v] for v in alive) + graph.num_concat * node_elements)
+    copied = graph.num_concat if graph.num_concat > 1 else 0
+    return max(peak, sum(size[v] for v in alive) + copied * node_elements)
 
 
 def random_graph(rng):

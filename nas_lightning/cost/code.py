@@ -1,0 +1,149 @@
+"""What the C code of a network takes on a core: bytes of flash and instructions, layer by layer.
+
+The numbers are fitted to linked and emulated firmware (``benchmarks/firmware_costs.py``, ``docs/costs.md``) and lie in
+``cores.json``. Layers of equal shapes share one function, so code is paid once for each signature; what every layer
+pays are its constants and the call.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import torch
+from torch import nn
+
+REFERENCE_CORE = "cortex-m4"
+"""Whose numbers stand for a core without own ones."""
+
+Signature = tuple[Any, ...]
+"""What decides the code of a layer; layers of equal signature share one function."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a folded network: its module (None for calls of functions), and the shapes around it."""
+
+    name: str
+    kind: str
+    module: nn.Module | None
+    in_shape: torch.Size
+    out_shape: torch.Size
+
+
+_KINDS: dict[str, str] = {
+    "ChannelAffine": "affine",
+    "ReLU": "relu",
+    "MaxPool1d": "max_pool",
+    "AvgPool1d": "avg_pool",
+    "Concat": "concat",
+    "GlobalAvgPool": "global_avg_pool",
+    "Linear": "linear",
+}
+
+
+def kind_of(layer: Layer) -> str:
+    """The kind of code that a layer has: a key of ``cores.json``."""
+    if isinstance(layer.module, nn.Conv1d):
+        if layer.module.groups > 1:
+            return "depthwise"
+        return "pointwise" if layer.module.kernel_size[0] == 1 else "conv"
+    return _KINDS[layer.kind]
+
+
+def signature_of(layer: Layer) -> Signature:
+    """The kind and all shapes of a layer."""
+    module = layer.module
+    settings: Signature = ()
+    if isinstance(module, nn.Conv1d):
+        settings = (module.kernel_size, module.stride, module.dilation, module.groups, module.bias is None)
+    return (kind_of(layer), tuple(layer.in_shape[1:]), tuple(layer.out_shape[1:]), settings)
+
+
+def num_inputs(layer: Layer) -> int:
+    """Values that a layer reads: all but the concatenation read one."""
+    return layer.out_shape[1] // layer.in_shape[1] if layer.kind == "Concat" else 1
+
+
+def features_of(layer: Layer) -> tuple[int, ...]:
+    """What the instructions of a layer are linear in; as many as its kind has numbers in ``cores.json``."""
+    channels, elements = layer.out_shape[1], layer.out_shape.numel()
+    match kind_of(layer):
+        case "conv" | "depthwise":
+            module = layer.module
+            assert isinstance(module, nn.Conv1d)
+            reads = elements * module.in_channels // module.groups
+            return (1, channels, elements, reads, reads * module.kernel_size[0])
+        case "pointwise" | "linear":
+            return (1, channels, elements, elements * layer.in_shape[1])
+        case "concat":
+            return (1, num_inputs(layer), elements)
+        case "global_avg_pool":
+            return (1, channels, layer.in_shape.numel())
+        case _:
+            return (1, channels, elements)
+
+
+@dataclass(frozen=True)
+class CodeModel:
+    """The numbers of one core and one form of the network.
+
+    Attributes:
+        base_bytes: of what every network has, library functions included.
+        code_bytes: by kind, of its function; of a concatenation also ``concat_input``, for each value that it reads.
+        call_bytes: by kind, of a call; also ``concat_input``.
+        instructions: by kind, a number for each feature.
+    """
+
+    base_bytes: int
+    code_bytes: Mapping[str, int]
+    call_bytes: Mapping[str, int]
+    instructions: Mapping[str, tuple[float, ...]]
+
+    def code_of(self, layer: Layer) -> int:
+        """Bytes of the function of a layer."""
+        return _with_inputs(self.code_bytes, layer)
+
+    def call_of(self, layer: Layer) -> int:
+        """Bytes of a call of it."""
+        return _with_inputs(self.call_bytes, layer)
+
+    def instructions_of(self, layer: Layer) -> int:
+        """Instructions of one run of a layer."""
+        numbers = self.instructions[kind_of(layer)]
+        return max(0, round(sum(a * b for a, b in zip(numbers, features_of(layer), strict=True))))
+
+
+def _with_inputs(table: Mapping[str, int], layer: Layer) -> int:
+    more = table["concat_input"] * num_inputs(layer) if layer.kind == "Concat" else 0
+    return table[kind_of(layer)] + more
+
+
+@cache
+def _content() -> dict[str, Any]:
+    return json.loads((files("nas_lightning.cost") / "cores.json").read_text(encoding="utf-8"))
+
+
+@cache
+def code_model(core: str, weight_bits: int) -> CodeModel:
+    """The numbers of a core: those of float32 for 32-bit weights, else those of int8.
+
+    Args:
+        core: a key of ``cores.json``.
+        weight_bits: of the network.
+    """
+    numbers = _content()[core]["float32" if weight_bits == 32 else "int8"]
+    instructions = {kind: tuple(row) for kind, row in numbers["instructions"].items()}
+    return CodeModel(numbers["base_bytes"], numbers["code_bytes"], numbers["call_bytes"], instructions)
+
+
+def core_named(name: str) -> str | None:
+    """The core of a device card by its name in ``cores.json``; None if nothing was measured on it.
+
+    >>> core_named("Cortex-M0+"), core_named("Cortex-M4F"), core_named("C28x")
+    ('cortex-m0plus', 'cortex-m4', None)
+    """
+    core = name.lower().replace("+", "plus").removesuffix("f")
+    return core if core in _content() else None

@@ -1,0 +1,320 @@
+"""From a trained network to what runs on a device: int8, C files that are proved equal, measurements, one bundle."""
+
+import hashlib
+import itertools
+import json
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import onnx
+import torch
+from onnx import ModelProto
+from torch import Tensor, nn
+
+from nas_lightning.config.records import Config
+from nas_lightning.cost.code import REFERENCE_CORE, core_named
+from nas_lightning.cost.npu import PROFILES, npu_report
+from nas_lightning.data.datamodule import TimeSeriesData
+from nas_lightning.data.features import FrontEnd
+from nas_lightning.data.loaders import LoaderData
+from nas_lightning.errors import BudgetError
+from nas_lightning.export import emulator, host, ti
+from nas_lightning.export.equalise import equalise
+from nas_lightning.export.firmware import Description, Vectors, write_firmware
+from nas_lightning.export.front_end import front_end_sources
+from nas_lightning.export.int8 import METHODS, behind_front_end, quantize, to_qdq
+from nas_lightning.export.onnx import export_onnx, run_onnx
+from nas_lightning.files import write_bytes, write_npz
+from nas_lightning.training.evaluate import figures
+from nas_lightning.training.fake_quant import finetune_int8
+
+log = logging.getLogger("nas_lightning")
+
+Data = TimeSeriesData | LoaderData
+
+VECTORS = "vectors.npz"
+"""Samples, and what they give: for the parity tests of ``nas-lightning verify``."""
+
+NUM_SAVED = 256
+"""Samples at most in ``vectors.npz``."""
+
+NUM_MEASURED = 4
+"""Samples that run in the emulator."""
+
+
+@dataclass(frozen=True)
+class Int8:
+    """An int8 network.
+
+    Attributes:
+        integer: its integer form, without the front end.
+        metrics: by split.
+        report: how it was made: the method, and what each method that was tried gave on val.
+    """
+
+    integer: ModelProto
+    metrics: dict[str, dict[str, float]]
+    report: dict[str, Any]
+
+
+def export_int8(
+    config: Config, data: Data, network: nn.Module, floats: dict[str, dict[str, float]], folder: Path
+) -> Int8:
+    """Quantize, by the first of the configured ways that keeps the accuracy, and write ``model_int8.onnx``.
+
+    The loss of ``testing.metric`` is judged on val. If no way keeps it within ``export.max_int8_drop`` the one with
+    the highest value is taken, and a warning says what was lost.
+
+    Args:
+        config: of the run.
+        data: of the run.
+        network: the trained network, without its front end.
+        floats: its figures by split.
+        folder: the run folder.
+    """
+    metric, allowed = config.testing.metric, config.export.max_int8_drop
+    samples = _calibration(data, config.export.calibration_samples)
+    found: dict[str, ModelProto] = {}
+    values: dict[str, float] = {}
+    for method in ("minmax", *config.export.int8_remedies):
+        found[method] = _quantize(config, data, network, samples, method)
+        values[method] = _figures(found[method], loader_of(data, "val"))[metric]
+        if floats["val"][metric] - values[method] <= allowed:
+            break
+    best = max(values, key=lambda name: values[name])
+    if floats["val"][metric] - values[best] > allowed:
+        log.warning(
+            "int8: %s on val falls from %.4f to %.4f, by more than export.max_int8_drop=%g; tried: %s",
+            *(metric, floats["val"][metric], values[best], allowed, ", ".join(values)),
+        )
+    qdq = to_qdq(found[best])
+    metrics = {split: _figures(qdq, loader_of(data, split)) for split in floats}
+    if config.export.include_features and isinstance(data, TimeSeriesData):
+        rows = data.splits["val"].windows
+        front_end = _export(data.front_end.for_export(), [rows.values.shape[1], rows.rows])
+        qdq = behind_front_end(front_end, qdq)
+    write_bytes(folder / "model_int8.onnx", qdq.SerializeToString())
+    log.info("model_int8.onnx: by %s; %s on val %.4f, float %.4f", best, metric, values[best], floats["val"][metric])
+    return Int8(found[best], metrics, {"method": best, "tried": values})
+
+
+def loader_of(data: Data, split: str) -> Iterable[tuple[Tensor, Tensor]]:
+    """Batches of val or test."""
+    return data.val_dataloader() if split == "val" else data.test_dataloader()
+
+
+def _quantize(config: Config, data: Data, network: nn.Module, samples: Tensor, method: str) -> ModelProto:
+    if method in METHODS:
+        return quantize(_export(network, samples.shape[1:]), [samples], method)
+    changed = equalise(network, samples)
+    if method == "finetune":
+        torch.manual_seed(config.seed)
+        settings = config.export.finetune
+        changed = finetune_int8(changed, data.train_dataloader(), settings.epochs, settings.learning_rate)
+    return quantize(_export(changed, samples.shape[1:]), [samples])
+
+
+def _export(network: nn.Module, shape: Sequence[int]) -> ModelProto:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        export_onnx(network, shape, path)
+        return onnx.load(path)
+
+
+def _calibration(data: Data, most: int) -> Tensor:
+    """Samples ``[N, C, L]`` of train as they are, spread over the split."""
+    if isinstance(data, TimeSeriesData):
+        samples = data.splits["train"]
+        return samples.__getitems__(torch.linspace(0, len(samples) - 1, min(most, len(samples))).long())[0]
+    return torch.cat([x for x, _ in data.train_dataloader()])[:most]
+
+
+def _figures(model: ModelProto, loader: Iterable[tuple[Tensor, Tensor]]) -> dict[str, float]:
+    labels: list[Tensor] = []
+
+    def inputs() -> Iterator[Tensor]:
+        for x, y in loader:
+            labels.append(y)
+            yield x
+
+    logits = run_onnx(model.SerializeToString(), inputs())
+    return figures(logits, torch.cat(labels))
+
+
+@dataclass(frozen=True)
+class Built:
+    """The folder ``firmware``, the samples that it was made with, and what was found when it was checked."""
+
+    folder: Path
+    vectors: Vectors
+    report: dict[str, Any]
+
+
+def build_firmware(
+    config: Config, data: Data, network: nn.Module, integer: ModelProto, split: str, identity: str, folder: Path
+) -> Built:
+    """Write ``firmware/``, and prove on a whole split that it computes what the ONNX files compute.
+
+    Args:
+        config: of the run.
+        data: of the run.
+        network: the trained network, without its front end.
+        integer: its integer form.
+        split: whose samples are run.
+        identity: names the network.
+        folder: the run folder.
+
+    Raises:
+        ParityError: if the C files do not compute the same.
+    """
+    firmware = folder / "firmware"
+    floats = _export(network, data.task_shape[:2])
+    rows, inputs = _first_samples(data, split)
+    logits = (run_onnx(model.SerializeToString(), [inputs]).numpy() for model in (floats, integer))
+    vectors = Vectors(None if rows is None else rows.numpy(), inputs.numpy(), *logits)
+    sources = {} if rows is None else _sources(data.front_end, rows)
+    description = Description(version("nas-lightning"), identity, tuple(data.class_names))
+    write_firmware(firmware, floats, integer, sources, vectors, description, config.compilation.backend)
+    report: dict[str, Any] = {"split": split}
+    report["int8_samples"] = host.check_int8(firmware, integer, (x for x, _ in loader_of(data, split)))
+    report["float_max_difference"] = host.check_float(firmware, floats, (x for x, _ in loader_of(data, split)))
+    if rows is not None and isinstance(data, TimeSeriesData):
+        pairs = ((raw, data.front_end(raw)) for raw in data.splits[split].raw_batches())
+        report["front_end_max_difference"] = host.check_front_end(firmware, pairs)
+    text = "firmware: int8 equal bit for bit on %d samples of %s; float differs by at most %.2g"
+    log.info(text, report["int8_samples"], split, report["float_max_difference"])
+    return Built(firmware, vectors, report)
+
+
+def hash_of(identity: dict[str, Any]) -> str:
+    """A short name of a network: the hash of what describes it."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _first_samples(data: Data, split: str) -> tuple[Tensor | None, Tensor]:
+    """Raw rows, if there is a front end in C, and inputs of the network, of the first samples of a split."""
+    if isinstance(data, TimeSeriesData) and (data.front_end.names or data.front_end.scale is not None):
+        rows = next(iter(data.splits[split].raw_batches()))[:NUM_SAVED]
+        return rows, data.front_end(rows)
+    samples = itertools.chain.from_iterable(x for x, _ in loader_of(data, split))
+    return None, torch.stack(list(itertools.islice(samples, NUM_SAVED)))
+
+
+def _sources(front_end: FrontEnd, rows: Tensor) -> dict[str, str]:
+    """The C files of a front end; one that takes whole recordings takes those of ``rows [N, C, rows]``."""
+    settings = front_end.settings | {"frame_size": front_end.frame_size or rows.shape[2]}
+    return front_end_sources(FrontEnd(**settings), rows.shape[1])
+
+
+def _write_vendor(config: Config, network: nn.Module, data: Data, firmware: Path) -> None:
+    """For C2000 and NPU: the vendor's command line, run if the tool is there."""
+    device = config.device
+    if not ti.is_needed(device.core, device.npu):
+        return
+    profile = PROFILES.get(device.npu_profile or "strict", PROFILES["strict"])
+    report = npu_report(network, *data.task_shape[:2], profile) if device.npu is not None else []
+    script = ti.write_ti(firmware, device.name, device.core, device.npu, report)
+    if script is None:
+        log.warning("firmware: the command line of TI's tool is not known for %s", device.core)
+        return
+    outcome = ti.run_tool(script)
+    log.info("firmware: %s", outcome or f"{script} is for TI's tool, which is not on PATH; nothing of it was tested")
+
+
+def measure_firmware(config: Config, built: Built) -> dict[str, Any] | None:
+    """What the firmware takes on the device's core, for ``cost.json``; where that cannot be found the log says why.
+
+    What the emulated core computes is compared with the network: bit for bit, in float32 within the tolerance.
+
+    Args:
+        config: of the run; ``cost.weight_bits`` of 8 measures int8, more measures float32.
+        built: the firmware.
+
+    Raises:
+        ParityError: if the emulated core computes something else.
+    """
+    core = core_named(config.device.core) if config.device.core else REFERENCE_CORE
+    if core is None:
+        log.warning("firmware: not measured, because no %s can be emulated", config.device.core)
+        return None
+    missing = host.missing_tools(emulator.TOOLS)
+    if missing:
+        log.warning("firmware: not measured on %s, because %s is not installed", core, " and ".join(missing))
+        return None
+    is_int8 = config.cost.weight_bits == 8
+    model, vectors = "model.c" if is_int8 else "model_float.c", built.vectors
+    measured = emulator.measure(built.folder, core, model, vectors.inputs[:NUM_MEASURED])
+    expected = (vectors.logits_int8 if is_int8 else vectors.logits_float)[:NUM_MEASURED]
+    host.compare(built.folder / model, measured.outputs, expected, tolerance=0.0 if is_int8 else host.TOLERANCE)
+    clock = config.device.clock_mhz
+    found: dict[str, Any] = {"core": core, "clock_mhz": clock, "numbers": "int8" if is_int8 else "float32"}
+    found |= {"compiler": emulator.compiler_version(), **measured.figures(clock)}
+    chain, program = host.NETWORK, measured
+    if vectors.rows is not None:
+        rows = vectors.rows[:NUM_MEASURED]
+        front_end = emulator.measure(built.folder, core, model, rows, host.FRONT_END)
+        host.compare(built.folder / "feature_extraction.c", front_end.outputs, vectors.inputs[:NUM_MEASURED])
+        found["front_end"] = front_end.figures(clock)
+        chain, program = host.BOTH, emulator.measure(built.folder, core, model, rows, host.BOTH)
+    found["program"] = {
+        "flash_bytes": program.program_flash_bytes,
+        "ram_bytes": program.program_ram_bytes,
+        "stack_bytes": program.stack_bytes,
+    }
+    if config.device.flash_bytes is not None and config.device.ram_bytes is not None:
+        memories = {"flash_bytes": config.device.flash_bytes, "ram_bytes": config.device.ram_bytes}
+        memories["stack_bytes"] = program.stack_bytes
+        found["exceeds"] = emulator.overflow(built.folder, core, model, chain, memories)
+    log.info("firmware on %s: %s", core, ", ".join(f"{name} {found[name]:,}" for name in emulator.FIGURES))
+    return found
+
+
+def check_fits(config: Config, cost: dict[str, Any]) -> None:
+    """Refuse a program that the linker could not place in the device's memories.
+
+    Raises:
+        BudgetError: with the memories and what is needed.
+    """
+    measured = cost.get("measured", {})
+    if exceeds := measured.get("exceeds"):
+        memories = {name: getattr(config.device, name) for name in exceeds}
+        needed = {name: memories[name] + count for name, count in exceeds.items()}
+        what = f"the program linked for {config.device.name} does not fit its memories,"
+        raise BudgetError(what, memories, list(exceeds), needed)
+
+
+def deploy(
+    config: Config,
+    data: Data,
+    network: nn.Module,
+    floats: dict[str, dict[str, float]],
+    identity: dict[str, Any],
+    folder: Path,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """All of it, as far as the configuration asks for it: what to add to ``metrics.json`` and to ``cost.json``.
+
+    Args:
+        config: of the run.
+        data: of the run.
+        network: the trained network, without its front end.
+        floats: its figures by split.
+        identity: the content of ``genotype.json`` or ``model.json``.
+        folder: the run folder.
+    """
+    if not config.export.int8:
+        return {}, {}
+    int8 = export_int8(config, data, network, floats, folder)
+    metrics = {f"{split}_int8": value for split, value in int8.metrics.items()} | {"int8": int8.report}
+    if not config.compilation.enable:
+        return metrics, {}
+    split = "test" if "test" in floats else "val"
+    built = build_firmware(config, data, network, int8.integer, split, hash_of(identity), folder)
+    _write_vendor(config, network, data, built.folder)
+    measured = measure_firmware(config, built)
+    write_npz(folder / VECTORS, {name: array for name, array in vars(built.vectors).items() if array is not None})
+    return metrics | {"firmware": built.report}, {} if measured is None else {"measured": measured}

@@ -1,0 +1,172 @@
+"""What the firmware takes on a core: linked by the Arm compiler, and run in QEMU.
+
+QEMU executes instructions exactly and knows nothing of cycles, flash wait states or caches; so instructions are
+counted, and never called cycles.
+"""
+
+import bisect
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_lightning.export.host import NETWORK, make
+
+TOOLS = ("make", "gcc", "arm-none-eabi-gcc", "qemu-system-arm")
+"""What a measurement needs on PATH."""
+
+CORES = ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33")
+"""What can be measured, by the names that the compiler gives them."""
+
+ASSUMPTION = (
+    "one instruction a clock cycle; instructions were counted in an emulator, and a real core takes longer: "
+    "loads, branches and divisions take several cycles, and flash has wait states"
+)
+"""What ``milliseconds`` rests on."""
+
+_STACK_MARGIN = 64  # bytes, for what calls the network
+
+
+FIGURES = ("flash_bytes", "ram_bytes", "stack_bytes", "instructions")
+"""What is measured of each part."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a part of the firmware takes on a core.
+
+    Attributes:
+        flash_bytes: of the linked program, less that of the same program with an empty network.
+        ram_bytes: static memory, less that of the same program with an empty network.
+        stack_bytes: the most that one run used.
+        instructions: of one run, the mean over the samples but the first.
+        outputs: of all samples, ``[N, ...]``.
+        program_flash_bytes: of the whole program, with start-up code, and input and output by semihosting.
+        program_ram_bytes: of the whole program, with the arrays for a sample and its result.
+        functions: by name: bytes of code, and instructions of one run.
+    """
+
+    flash_bytes: int
+    ram_bytes: int
+    stack_bytes: int
+    instructions: int
+    outputs: NDArray[np.float32]
+    program_flash_bytes: int
+    program_ram_bytes: int
+    functions: Mapping[str, tuple[int, float]]
+
+    def figures(self, clock_mhz: float | None) -> dict[str, Any]:
+        """What of it stands in ``cost.json``; milliseconds are an estimate."""
+        found: dict[str, Any] = {name: getattr(self, name) for name in FIGURES}
+        if clock_mhz is not None:
+            found |= {"milliseconds": self.instructions / clock_mhz / 1000, "assumption": ASSUMPTION}
+        return found
+
+
+def compiler_version() -> str:
+    """The Arm compiler and its version."""
+    done = subprocess.run(["arm-none-eabi-gcc", "--version"], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[0]
+
+
+def measure(firmware: Path, core: str, model: str, samples: NDArray[np.float32], chain: int = NETWORK) -> Measured:
+    """Link a part of the firmware for a core and run it in QEMU.
+
+    Args:
+        firmware: the folder.
+        core: one of ``CORES``.
+        model: ``model.c`` or ``model_float.c``.
+        samples: two or more, ``[N, ...]``.
+        chain: which part.
+    """
+    with TemporaryDirectory() as folder:
+        build, empty = Path(folder) / "measured", Path(folder) / "empty"
+        first_counts, _, _ = _emulate(firmware, build, core, model, samples[:1], chain)
+        counts, stack, outputs = _emulate(firmware, build, core, model, samples, chain)
+        make(firmware, empty, "elf", MODEL="cortex_m/empty.c", CORE=core, CHAIN=NETWORK)
+        sizes, empty_sizes = _sizes(build / "measure.elf"), _sizes(empty / "measure.elf")
+        symbols = _symbols(build / "measure.elf")
+    per_run = {address: (n - first_counts.get(address, 0)) / (len(samples) - 1) for address, n in counts.items()}
+    flash, empty_flash = (sum(found.get(name, 0) for name in _FLASH) for found in (sizes, empty_sizes))
+    ram, empty_ram = (sum(found.get(name, 0) for name in _RAM) for found in (sizes, empty_sizes))
+    return Measured(
+        flash_bytes=flash - empty_flash,
+        ram_bytes=ram - empty_ram,
+        stack_bytes=stack,
+        instructions=round(sum(per_run.values())),
+        outputs=outputs,
+        program_flash_bytes=flash,
+        program_ram_bytes=ram + sizes[".buffers"],
+        functions=_by_function(symbols, per_run),
+    )
+
+
+def overflow(firmware: Path, core: str, model: str, chain: int, memories: Mapping[str, int]) -> dict[str, int]:
+    """Link a part of the firmware for memories of the device's size: by how many bytes it exceeds them, {} if it fits.
+
+    Args:
+        firmware: the folder.
+        core: one of ``CORES``.
+        model: ``model.c`` or ``model_float.c``.
+        chain: which part.
+        memories: ``flash_bytes`` and ``ram_bytes`` of the device, and the ``stack_bytes`` that were needed.
+    """
+    sizes = {name.upper(): size for name, size in memories.items()}
+    sizes["STACK_BYTES"] += _STACK_MARGIN
+    with TemporaryDirectory() as folder:
+        try:
+            make(firmware, Path(folder), "elf", MODEL=model, CORE=core, CHAIN=chain, **sizes)
+        except RuntimeError as error:
+            found = re.findall(r"region `(\w+)' overflowed by (\d+) bytes", str(error))
+            if not found:
+                raise
+            return {f"{region.lower()}_bytes": int(count) for region, count in found}
+    return {}
+
+
+def _emulate(
+    firmware: Path, build: Path, core: str, model: str, samples: NDArray[np.float32], chain: int
+) -> tuple[dict[int, int], int, NDArray[np.float32]]:
+    """Instructions by the address of their block, the stack that was needed, and the results."""
+    build.mkdir(exist_ok=True)
+    (build / "in.bin").write_bytes(np.ascontiguousarray(samples, dtype="<f4").tobytes())
+    printed = make(firmware, build, "qemu", MODEL=model, CORE=core, CHAIN=chain)
+    numbers = dict(line.split() for line in printed.splitlines() if line.count(" ") == 1)
+    if int(numbers["samples"]) != len(samples):
+        raise RuntimeError(f"{firmware}: {numbers['samples']} of {len(samples)} samples ran on {core}")
+    counts: dict[int, int] = {}
+    for line in (build / "instructions.txt").read_text().splitlines():
+        address, count = line.split()
+        counts[int(address, 16)] = counts.get(int(address, 16), 0) + int(count)
+    return counts, int(numbers["stack_bytes"]), np.fromfile(build / "out.bin", "<f4").reshape(len(samples), -1)
+
+
+_FLASH, _RAM = (".text", ".ARM.exidx", ".data"), (".data", ".bss")
+
+
+def _sizes(elf: Path) -> dict[str, int]:
+    """Bytes by section."""
+    printed = subprocess.run(["arm-none-eabi-size", "-A", elf], capture_output=True, text=True, check=True).stdout
+    return {m[1]: int(m[2]) for m in re.finditer(r"^(\.[\w.]+)\s+(\d+)", printed, re.M)}
+
+
+def _symbols(elf: Path) -> list[tuple[int, int, str]]:
+    """Address, bytes and name of each function, by address."""
+    printed = subprocess.run(["arm-none-eabi-nm", "-S", elf], capture_output=True, text=True, check=True).stdout
+    found = re.finditer(r"^([0-9a-f]+) ([0-9a-f]+) [tTwW] (\w+)", printed, re.M)
+    return sorted((int(m[1], 16), int(m[2], 16), m[3]) for m in found)
+
+
+def _by_function(symbols: list[tuple[int, int, str]], counts: Mapping[int, float]) -> dict[str, tuple[int, float]]:
+    starts = [address for address, _, _ in symbols]
+    found = {name: (size, 0.0) for _, size, name in symbols}
+    for address, count in counts.items():
+        _, size, name = symbols[bisect.bisect_right(starts, address) - 1]
+        found[name] = (size, found[name][1] + count)
+    return found

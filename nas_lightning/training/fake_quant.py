@@ -1,0 +1,243 @@
+"""Fine-tuning for int8: training that sees the rounding of a quantized network."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, fx, nn
+from torch.func import functional_call
+
+from nas_lightning.space.fold import ChannelAffine, fold
+
+_SHRINK = 0.01
+"""How much of the way to the range of a training batch a wider range goes, per batch."""
+
+_MAKES_VALUE = (ChannelAffine, nn.Conv1d, nn.Linear, nn.ReLU, nn.AvgPool1d)
+_KEEPS_VALUES = (nn.MaxPool1d, nn.Flatten)
+
+
+def finetune_int8(
+    network: nn.Module, loader: Iterable[tuple[Tensor, Tensor]], epochs: int, learning_rate: float
+) -> nn.Module:
+    """Train a folded copy of ``network`` by cross entropy while it rounds as int8 does.
+
+    Gradients pass the rounding as if it were not there (straight-through, Jacob et al. 2018, "Quantization and Training
+    of Neural Networks for Efficient Integer-Arithmetic-Only Inference", arXiv 1712.05877, section 3). The optimizer is
+    Adam, and its rate follows a cosine from ``learning_rate`` towards 0 over the epochs. Adam moves all weights by
+    about the same amount, so equalise a network first whose channels differ much in range. The input normalisation is
+    not trained.
+
+    Args:
+        network: maps ``[B, C, L]`` to logits ``[B, K]``; ``fold`` can fold it.
+        loader: batches of samples ``[B, C, L]`` and labels ``[B]``; read once to observe ranges, then once an epoch.
+        epochs: passes of training.
+        learning_rate: of the first epoch.
+
+    Returns:
+        The folded network with the tuned weights as floats, in eval mode.
+
+    Raises:
+        FloatingPointError: if an activation, the loss or a weight is no longer finite.
+        NotImplementedError: for a layer whose int8 form is unknown, or if ``fold`` cannot fold the network.
+    """
+    folded = fold(network)
+    model = _insert_fake_quant(folded)
+    observe(model, (x for x, _ in loader))
+    layers = [module for module in folded.modules() if isinstance(module, (nn.Conv1d, nn.Linear))]
+    # Folding makes biases that want no gradient.
+    parameters = [parameter.requires_grad_() for layer in layers for parameter in layer.parameters()]
+    optimizer = torch.optim.Adam(parameters, learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
+    model.train()
+    for _ in range(epochs):
+        _train_epoch(model, loader, optimizer)
+        schedule.step()
+    for parameter in parameters:
+        _demand_finite(parameter, "a weight")  # no loss shows what the last step did
+    return folded.eval()
+
+
+def _train_epoch(model: nn.Module, loader: Iterable[tuple[Tensor, Tensor]], optimizer: torch.optim.Optimizer) -> None:
+    own = next(model.parameters())
+    for x, y in loader:
+        loss = nn.functional.cross_entropy(model(x.to(own.device, own.dtype)), y.to(own.device))
+        _demand_finite(loss, "the loss")
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+def fake_quantized(network: nn.Module) -> nn.Module:
+    """A folded copy of ``network`` that rounds weights and activations as int8 does, once ``observe`` has seen samples.
+
+    It mimics ONNX Runtime's static quantization with integer operators: activations asymmetric with one scale a tensor
+    and a range that includes 0, weights symmetric with one scale an output channel. Rounded are the normalised input
+    and what convolutions (after their ReLU), average pools, concatenations and the linear layer make, and biases to the
+    step of the products that they are added to.
+
+    Raises:
+        NotImplementedError: for a layer whose int8 form is unknown, or if ``fold`` cannot fold the network.
+    """
+    return _insert_fake_quant(fold(network))
+
+
+@torch.no_grad()
+def observe(model: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Set the ranges of a ``fake_quantized`` model to those of its float activations, and let it round from now on.
+
+    Args:
+        model: ends in eval mode, in which the ranges do not change.
+        batches: samples ``[B, C, L]``.
+    """
+    own = next(model.parameters())
+    model.eval()
+    for module in model.modules():
+        if isinstance(module, FakeQuant):
+            module.low.zero_()
+            module.high.zero_()
+    _set_observing(model, True)
+    for x in batches:
+        model(x.to(own.device, own.dtype))
+    _set_observing(model, False)
+
+
+class FakeQuant(nn.Module):
+    """Rounds a tensor to int8 values, asymmetric with one scale; gradients inside the range pass unchanged.
+
+    While ``observing`` it widens its range and passes tensors unchanged. In training the range widens at once and
+    shrinks slowly, as weights change: the later calibration takes the extremes of many samples, not of a batch.
+    """
+
+    low: Tensor
+    high: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.observing = True
+        self.register_buffer("low", torch.zeros(()))
+        self.register_buffer("high", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map any shape to the same shape."""
+        if self.observing or self.training:
+            self._update_range(x.detach())
+        if self.observing:
+            return x
+        return torch.fake_quantize_per_tensor_affine(x, self.scale, self.zero_point, -128, 127)
+
+    @property
+    def scale(self) -> Tensor:
+        """The step between two values, a scalar."""
+        return _positive((self.high - self.low) / 255)
+
+    @property
+    def zero_point(self) -> Tensor:
+        """The int8 value of 0, a scalar of int32."""
+        return (-128 - self.low / self.scale).round().to(torch.int32)
+
+    def _update_range(self, x: Tensor) -> None:
+        low, high = x.amin().clamp(max=0).float(), x.amax().clamp(min=0).float()
+        _demand_finite(high - low, "an activation")
+        shrink = 0 if self.observing else _SHRINK
+        self.low.copy_(torch.minimum(low, torch.lerp(self.low, low, shrink)))
+        self.high.copy_(torch.maximum(high, torch.lerp(self.high, high, shrink)))
+
+
+class FakeQuantLayer(nn.Module):
+    """Runs a convolution or linear layer with its constants rounded; gradients pass unchanged.
+
+    Weights are rounded to int8, symmetric with one scale an output channel, biases to int32 with the scale of the
+    products.
+
+    Args:
+        layer: keeps its constants as floats, and gets their gradients.
+        source: rounds what the layer reads.
+    """
+
+    def __init__(self, layer: nn.Conv1d | nn.Linear, source: FakeQuant) -> None:
+        super().__init__()
+        self.layer, self.source, self.observing = layer, source, True
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the layer makes of ``x``."""
+        return self.layer(x) if self.observing else functional_call(self.layer, self._rounded(), (x,))
+
+    def _rounded(self) -> dict[str, Tensor]:
+        weight, bias = self.layer.weight, self.layer.bias
+        scale = _positive(weight.detach().flatten(1).abs().amax(1).float() / 127)
+        zero_point = torch.zeros_like(scale, dtype=torch.int32)
+        rounded = {"weight": torch.fake_quantize_per_channel_affine(weight, scale, zero_point, 0, -127, 127)}
+        if bias is not None:
+            step = scale * self.source.scale
+            rounded["bias"] = bias + ((bias / step).round() * step - bias).detach()
+        return rounded
+
+
+class _Tracer(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, ChannelAffine) or super().is_leaf_module(m, module_qualified_name)
+
+
+def _trace(folded: nn.Module) -> fx.GraphModule:
+    """The graph of a folded network without the identities that stand where its BatchNorms were."""
+    root = nn.Sequential(folded)  # so that a single layer is a module of the graph too
+    graph = _Tracer().trace(root)
+    for node in list(graph.nodes):
+        if node.op == "call_module" and isinstance(root.get_submodule(str(node.target)), nn.Identity):
+            node.replace_all_uses_with(node.all_input_nodes[0])
+            graph.erase_node(node)
+    return fx.GraphModule(root, graph)
+
+
+def _insert_fake_quant(folded: nn.Module) -> fx.GraphModule:
+    """A graph that rounds, around the layers of ``folded`` itself, which does not change."""
+    model = _trace(folded)
+    layers = dict(model.named_modules())
+    rounds: dict[fx.Node, FakeQuant] = {}
+    for node in list(model.graph.nodes):
+        layer = layers[str(node.target)] if node.op == "call_module" else None
+        if isinstance(layer, (nn.Conv1d, nn.Linear)):
+            model.add_submodule(str(node.target), FakeQuantLayer(layer, rounds[node.all_input_nodes[0]]))
+        if isinstance(layer, _KEEPS_VALUES):
+            rounds[node] = rounds[node.all_input_nodes[0]]
+        elif node.op != "output" and not _stays_float(node, layers):
+            _demand_int8_form(node, layer)
+            rounded, quant = _insert_after(node, model)
+            rounds[rounded] = quant
+    model.recompile()
+    return model
+
+
+def _stays_float(node: fx.Node, layers: dict[str, nn.Module]) -> bool:
+    """Whether nothing but a ReLU reads a node, which is part of that layer, or nothing but the normalisation."""
+    readers = [layers.get(str(user.target)) for user in node.users]
+    return bool(readers) and all(isinstance(reader, (nn.ReLU, ChannelAffine)) for reader in readers)
+
+
+def _demand_int8_form(node: fx.Node, layer: nn.Module | None) -> None:
+    if not (node.op == "placeholder" or isinstance(layer, _MAKES_VALUE) or node.target in (torch.cat, "mean")):
+        raise NotImplementedError(f"fake quantization: no int8 form is known for {node.target}")
+
+
+def _insert_after(node: fx.Node, model: fx.GraphModule) -> tuple[fx.Node, FakeQuant]:
+    name, quant = f"fake_quant.{node.name}", FakeQuant()
+    model.add_submodule(name, quant)
+    with model.graph.inserting_after(node):
+        rounded = model.graph.call_module(name, (node,))
+    node.replace_all_uses_with(rounded, delete_user_cb=lambda user: user is not rounded)
+    return rounded, quant
+
+
+def _set_observing(model: nn.Module, observing: bool) -> None:
+    for module in model.modules():
+        if isinstance(module, (FakeQuant, FakeQuantLayer)):
+            module.observing = observing
+
+
+def _positive(scale: Tensor) -> Tensor:
+    """A tensor of zeros has no scale of its own, and any will do."""
+    return torch.where(scale > torch.finfo(torch.float32).tiny, scale, 1.0)
+
+
+def _demand_finite(value: Tensor, name: str) -> None:
+    if not torch.isfinite(value).all():
+        raise FloatingPointError(f"fine-tuning for int8: {name} is not finite; lower the learning rate")

@@ -1,0 +1,278 @@
+"""``verify``: a line for each test of an archive, and an error if anything computes something else."""
+
+import dataclasses
+import hashlib
+import json
+import re
+import zipfile
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from small_firmware import Small, every_op, hand_made, path_without, to_onnx, write
+
+from nas_lightning.data.features import FrontEnd
+from nas_lightning.errors import InputError
+from nas_lightning.export.bundle import NAME, SUMS, write_bundle
+from nas_lightning.export.emulator import TOOLS
+from nas_lightning.export.firmware import Description, write_firmware
+from nas_lightning.export.front_end import front_end_sources
+from nas_lightning.export.host import missing_tools
+from nas_lightning.export.int8 import behind_front_end, to_qdq
+from nas_lightning.export.onnx import ParityError
+from nas_lightning.files import write_bytes, write_json, write_npz
+from nas_lightning.verify import verify
+
+needs_gcc = pytest.mark.skipif(bool(missing_tools()), reason="there is no gcc or make")
+needs_arm = pytest.mark.skipif(bool(missing_tools(TOOLS)), reason="the Arm compiler or QEMU is missing")
+
+
+def bundle_of(made: Small, folder: Path, measured: str | None = None) -> Path:
+    """The archive that a run with this network would leave."""
+    write(made, folder)
+    write_bytes(folder / "model.onnx", made.floats.SerializeToString())
+    write_bytes(folder / "model_int8.onnx", to_qdq(made.integer).SerializeToString())
+    vectors = {name: array for name, array in vars(made.vectors()).items() if array is not None}
+    write_npz(folder / "vectors.npz", vectors)
+    write_json(folder / "cost.json", {"params": 3} | ({"measured": {"core": measured}} if measured else {}))
+    write_bundle(folder, {"metrics.json": {}})
+    return folder / NAME
+
+
+@cache
+def archive(measured: str | None = None) -> bytes:
+    """Of the smallest network."""
+    with TemporaryDirectory() as folder:
+        return bundle_of(hand_made(), Path(folder), measured).read_bytes()
+
+
+@pytest.fixture
+def path(tmp_path):
+    (tmp_path / NAME).write_bytes(archive())
+    return tmp_path / NAME
+
+
+@cache
+def with_front_end() -> bytes:
+    """Of a network behind a front end that is in the ONNX files too."""
+    made = hand_made(1, 16)
+    front_end = FrontEnd(["FFT_FE", "FFT_POS_HALF", "DC_REMOVE", "ABS"], frame_size=32)
+    exported = to_onnx(front_end.for_export(), (1, 32))
+    rows = torch.randn(20, 1, 32, generator=torch.Generator().manual_seed(0))
+    made = dataclasses.replace(made, samples=front_end(rows))
+    vectors = dataclasses.replace(made.vectors(), rows=rows.numpy())
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        sources = front_end_sources(front_end, 1)
+        write_firmware(
+            folder / "firmware", made.floats, made.integer, sources, vectors, Description("0", "a", ("a",) * 3)
+        )
+        write_bytes(folder / "model.onnx", behind_front_end(exported, made.floats).SerializeToString())
+        write_bytes(folder / "model_int8.onnx", behind_front_end(exported, to_qdq(made.integer)).SerializeToString())
+        write_npz(folder / "vectors.npz", vars(vectors))
+        write_json(folder / "cost.json", {})
+        write_json(folder / "front_end.json", front_end.settings)
+        write_bundle(folder, {"metrics.json": {}})
+        return (folder / NAME).read_bytes()
+
+
+def replace(path: Path, name: str, data: bytes | None) -> Path:
+    """Put another file into the archive together with its checksum, or leave it out."""
+    with zipfile.ZipFile(path) as archive:
+        files = {info.filename: archive.read(info) for info in archive.infolist() if info.filename != SUMS}
+    files[name] = data or b""
+    if data is None:
+        del files[name]
+    files[SUMS] = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items()).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for key, value in files.items():
+            archive.writestr(key, value)
+    return path
+
+
+def read(path: Path, name: str) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        return archive.read(name)
+
+
+def lines(path, capfd):
+    capfd.readouterr()
+    verify(path)
+    out, err = capfd.readouterr()
+    assert err == ""
+    return out.splitlines()
+
+
+@needs_gcc
+def test_there_is_a_line_for_each_test(path, capfd):
+    found = lines(path, capfd)
+    assert found[0] == f"{path}: checksums hold"
+    assert found[1].startswith("model.onnx: 32 samples, differs by at most ")
+    assert float(found[1].rpartition(" ")[2]) <= 1e-4
+    assert found[2] == "model_int8.onnx: 32 samples, 32 equal bit for bit"
+    assert found[3] == "model.c: 32 samples, all equal bit for bit"
+    assert found[4].startswith("model_float.c: 32 samples, differs by at most ")
+    assert len(found) == 5
+
+
+@needs_gcc
+def test_the_archive_of_a_network_of_all_operations_holds(tmp_path, capfd):
+    found = lines(bundle_of(every_op(), tmp_path), capfd)
+    assert found[2] == "model_int8.onnx: 32 samples, 32 equal bit for bit"
+    assert found[3] == "model.c: 32 samples, all equal bit for bit"
+
+
+@needs_arm
+def test_the_core_that_was_measured_is_emulated(tmp_path, capfd):
+    core = "cortex-m33"
+    (tmp_path / NAME).write_bytes(archive(core))
+    found = lines(tmp_path / NAME, capfd)
+    assert found[5].startswith(f"{core}: 4 samples, all equal bit for bit; ")
+    assert int(found[5].split("; ")[1].replace(",", "").removesuffix(" instructions")) > 1000
+
+
+@needs_gcc
+def test_a_front_end_is_tested_too(tmp_path, capfd):
+    (tmp_path / NAME).write_bytes(with_front_end())
+    found = lines(tmp_path / NAME, capfd)
+    assert found[1].startswith("model.onnx: 20 samples, differs by at most ")
+    assert found[2].startswith("model_int8.onnx: 20 samples, ")
+    assert found[3] == "model.c: 20 samples, all equal bit for bit"
+    assert found[5].startswith("feature_extraction.c: 20 samples, differs by at most ")
+
+
+def test_without_gcc_one_line_says_so(tmp_path, capfd, monkeypatch):
+    (tmp_path / NAME).write_bytes(archive("cortex-m4"))
+    monkeypatch.setenv("PATH", path_without(tmp_path / "bin", "gcc", "arm-none-eabi-"))
+    found = lines(tmp_path / NAME, capfd)
+    assert found[3:] == [
+        "C files: not compiled, because gcc is not installed",
+        "cortex-m4: not emulated, because gcc and arm-none-eabi-gcc is not installed",
+    ]
+    assert found[2] == "model_int8.onnx: 32 samples, 32 equal bit for bit"
+
+
+@needs_gcc
+def test_without_an_emulator_one_line_says_so(tmp_path, capfd, monkeypatch):
+    (tmp_path / NAME).write_bytes(archive("cortex-m4"))
+    monkeypatch.setenv("PATH", path_without(tmp_path / "bin", "qemu-system-arm"))
+    found = lines(tmp_path / NAME, capfd)
+    assert found[3] == "model.c: 32 samples, all equal bit for bit"
+    assert found[5:] == ["cortex-m4: not emulated, because qemu-system-arm is not installed"]
+
+
+def other(which):
+    """The network of the same shapes with other weights."""
+    model = onnx.ModelProto.FromString(getattr(hand_made(), which).SerializeToString())
+    for tensor in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(tensor).copy()
+        if tensor.name in ("head.weight", "head.weight_quantized"):
+            tensor.CopyFrom(onnx.numpy_helper.from_array(np.roll(values, 1), tensor.name))
+    return model
+
+
+def scaled(data):
+    """A model whose head has other weights."""
+    model = onnx.ModelProto.FromString(data)
+    (head,) = (t for t in model.graph.initializer if t.name in ("network.head.weight", "network.head.weight_quantized"))
+    head.CopyFrom(onnx.numpy_helper.from_array(np.roll(onnx.numpy_helper.to_array(head), 1), head.name))
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("model.onnx", lambda: other("floats")),
+        ("model_int8.onnx", lambda: to_qdq(other("integer"))),
+        ("firmware/model_integer.onnx", lambda: other("integer")),
+    ],
+)
+@needs_gcc
+def test_another_network_with_its_checksum_is_found(name, model, path, capfd):
+    replace(path, name, model().SerializeToString())
+    with pytest.raises(ParityError, match=r"model"):
+        verify(path)
+    assert capfd.readouterr().out.startswith(f"{path}: checksums hold\n")
+
+
+@needs_gcc
+@pytest.mark.parametrize("name", ["model.onnx", "model_int8.onnx"])
+def test_another_network_behind_a_front_end_is_found(name, tmp_path):
+    (tmp_path / NAME).write_bytes(with_front_end())
+    replace(tmp_path / NAME, name, scaled(read(tmp_path / NAME, name)))
+    with pytest.raises(ParityError, match=name):
+        verify(tmp_path / NAME)
+
+
+@needs_gcc
+@pytest.mark.parametrize(
+    ("name", "more", "sentence"),
+    [
+        ("model.c", "logits[0] += 1.0f;", "differs from model_integer.onnx on sample 0"),
+        ("model_float.c", "logits[0] += 1.0f;", "allowed: 0.0001"),
+        ("model.c", "logits[MODEL_CLASSES] = 1.0f;", "stopped: "),
+    ],
+)
+def test_other_code_with_its_checksum_is_found(name, more, sentence, path):
+    source = read(path, f"firmware/{name}").decode()
+    changed = re.sub(r"(network\(\w+, logits\);)", rf"\1 {more}", source)
+    assert changed != source
+    replace(path, f"firmware/{name}", changed.encode())
+    with pytest.raises(ParityError) as error:
+        verify(path)
+    assert name in str(error.value)
+    assert sentence in str(error.value)
+
+
+@needs_gcc
+@pytest.mark.parametrize("name", ["inputs", "logits_float", "logits_int8"])
+def test_other_vectors_with_their_checksum_are_found(name, path, tmp_path):
+    vectors = {key: value.copy() for key, value in vars(hand_made().vectors()).items() if value is not None}
+    vectors[name][3] += 1
+    write_npz(tmp_path / "vectors.npz", vectors)
+    replace(path, "vectors.npz", (tmp_path / "vectors.npz").read_bytes())
+    with pytest.raises(ParityError):
+        verify(path)
+
+
+@needs_gcc
+def test_other_feature_extraction_with_its_checksum_is_found(tmp_path):
+    path = tmp_path / NAME
+    path.write_bytes(with_front_end())
+    source = read(path, "firmware/feature_extraction.c").decode()
+    changed = source.replace("sqrtf(", "0.5f * sqrtf(")
+    assert changed != source
+    replace(path, "firmware/feature_extraction.c", changed.encode())
+    with pytest.raises(ParityError, match=r"feature_extraction\.c: differs by"):
+        verify(path)
+
+
+def test_vectors_of_another_kind_are_refused(path, tmp_path):
+    write_npz(tmp_path / "vectors.npz", {"x": np.zeros(3, np.float32)})
+    replace(path, "vectors.npz", (tmp_path / "vectors.npz").read_bytes())
+    with pytest.raises(InputError, match=r"vectors\.npz: holds x; a bundle has inputs, logits_float and logits_int8"):
+        verify(path)
+
+
+@pytest.mark.parametrize("name", ["vectors.npz", "model.onnx", "model_int8.onnx", "cost.json", "firmware/model.c"])
+def test_an_archive_without_a_file_that_is_needed_is_refused(name, path):
+    replace(path, name, None)
+    with pytest.raises(InputError, match=name):
+        verify(path)
+
+
+def test_a_changed_file_is_refused_before_anything_is_run(path, capfd):
+    with zipfile.ZipFile(path) as archive:
+        files = {info.filename: archive.read(info) for info in archive.infolist()}
+    files["cost.json"] = json.dumps({"params": 2}).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for key, value in files.items():
+            archive.writestr(key, value)
+    with pytest.raises(InputError) as error:
+        verify(path)
+    assert str(error.value) == f"{path}: cost.json was changed, or came in later, by SHA256SUMS"
+    assert capfd.readouterr() == ("", "")
