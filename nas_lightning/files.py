@@ -21,9 +21,14 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode())
 
 
+def json_bytes(content: Any) -> bytes:
+    """What ``write_json`` writes."""
+    return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write JSON whole; NaN and infinity are refused with a ``ValueError``."""
-    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+    write_bytes(path, json_bytes(content))
 
 
 def read_json(path: Path) -> Any:

@@ -102,6 +102,19 @@ def with_twins() -> Small:
 
 
 @cache
+def hard_to_place(form: str = "plain") -> Small:
+    """One in which no plan that moves nothing has the size of what is alive: a copy of two values that lie apart."""
+    cells = {
+        "plain": (("conv_bn_relu_3x1", 0), ("conv_bn_relu_5x1", 0), ("conv_bn_relu_5x1", 1)),
+        "separable": (("sep_conv_3x1", 0), ("sep_conv_7x1", 0)),
+    }
+    torch.manual_seed(0)
+    cell, task = cells[form], Task(1, 32, 2)
+    normal = (("conv_bn_relu_3x1", 0),) * len(cell)
+    return small(Network(Genotype(normal, cell), Size(3, len(cell), 2, 1, 2), task), task)
+
+
+@cache
 def hand_made(in_channels: int = 2, length: int = 12, num_classes: int = 3) -> Small:
     """The smallest: two convolutions and a max pool."""
     torch.manual_seed(0)

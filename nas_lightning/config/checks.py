@@ -18,7 +18,7 @@ from nas_lightning.kernels.build import why_not_native
 from nas_lightning.kernels.choice import KERNELS
 from nas_lightning.space.ops import OPS
 
-REMEDIES = ("percentile", "entropy", "equalise", "finetune")
+REMEDIES = ("percentile", "equalise", "finetune")
 """Against a loss by int8."""
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
@@ -140,6 +140,8 @@ def _check_export(config: Config) -> None:
     if config.compilation.enable:
         if not export.int8:
             raise InputError("compilation.enable: needs export.int8=true")
+        if not config.training.enable:
+            raise InputError("compilation.enable: needs training.enable=true")
         if missing := missing_tools():
             raise InputError(
                 f"compilation.enable: needs {' and '.join(TOOLS)} on PATH, to prove the C files; not found: "

@@ -2,15 +2,13 @@
 
 import hashlib
 import io
-import json
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from nas_lightning.errors import InputError
-from nas_lightning.files import write_bytes
+from nas_lightning.files import json_bytes, write_bytes
 
 NAME = "deploy.zip"
 
@@ -44,7 +42,7 @@ def write_bundle(folder: Path, contents: Mapping[str, Any]) -> None:
     for name in _FOLDERS:
         paths = sorted(path for path in (folder / name).rglob("*") if path.is_file())
         files |= {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
-    files |= {name: json.dumps(content, indent=2).encode() for name, content in contents.items()}
+    files |= {name: json_bytes(content) for name, content in contents.items()}
     files["NOTICE"] = _NOTICE.encode()
     sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(files.items()))
     memory = io.BytesIO()
@@ -70,9 +68,14 @@ def unpack_bundle(path: Path, folder: Path) -> None:
                 if inside.is_absolute() or ".." in inside.parts or "\\" in info.filename or ":" in info.filename:
                     raise InputError(f"{path}: holds the name {info.filename!r}, which leads out of the archive")
             files = {info.filename: archive.read(info) for info in archive.infolist() if not info.is_dir()}
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
+    except InputError:
+        raise
+    except Exception as error:  # whatever zipfile raises for damaged directories
         raise InputError(f"{path}: cannot be read as deploy.zip ({' '.join(str(error).split())})") from error
     _check_sums(path, files)
+    folders = {str(parent) for name in files for parent in PurePosixPath(name).parents}
+    if both := sorted(folders & files.keys()):
+        raise InputError(f"{path}: {both[0]} is a file and a folder")
     for name, data in files.items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -82,9 +82,11 @@ def measure(firmware: Path, core: str, model: str, samples: NDArray[np.float32],
         firmware: the folder.
         core: one of ``CORES``.
         model: ``model.c`` or ``model_float.c``.
-        samples: two or more, ``[N, ...]``.
+        samples: ``[N, ...]``; a single one runs twice.
         chain: which part.
     """
+    given = len(samples)
+    samples = samples if given > 1 else np.repeat(samples, 2, axis=0)
     with TemporaryDirectory() as folder:
         build, empty = Path(folder) / "measured", Path(folder) / "empty"
         first_counts, _, _ = _emulate(firmware, build, core, model, samples[:1], chain)
@@ -100,7 +102,7 @@ def measure(firmware: Path, core: str, model: str, samples: NDArray[np.float32],
         ram_bytes=ram - empty_ram,
         stack_bytes=stack,
         instructions=round(sum(per_run.values())),
-        outputs=outputs,
+        outputs=outputs[:given],
         program_flash_bytes=flash,
         program_ram_bytes=ram + sizes[".buffers"],
         functions=_by_function(symbols, per_run),
@@ -123,7 +125,7 @@ def overflow(firmware: Path, core: str, model: str, chain: int, memories: Mappin
         try:
             make(firmware, Path(folder), "elf", MODEL=model, CORE=core, CHAIN=chain, **sizes)
         except RuntimeError as error:
-            found = re.findall(r"region `(\w+)' overflowed by (\d+) bytes", str(error))
+            found = re.findall(r"region `(\w+)' overflowed by (\d+) bytes?", str(error))
             if not found:
                 raise
             return {f"{region.lower()}_bytes": int(count) for region, count in found}

@@ -19,7 +19,7 @@ from emx_onnx_cgen import Compiler
 from emx_onnx_cgen.compiler import CompilerOptions
 from onnx import ModelProto, TensorProto
 
-from nas_lightning.export.arena import Buffer, plan
+from nas_lightning.export.arena import Buffer, Place, plan_moving
 
 NAME = "emx-onnx-cgen 1.4 (Apache-2.0)"
 
@@ -98,20 +98,22 @@ def compile_network(model: ModelProto) -> CNetwork:
     _check(model, functions, values, steps, source, body)
     if is_integer:
         values = {input_name: source} | values
-    offsets, size = _plan(values, steps, {name: m["op"] for name, m in functions.items()})
+    places, size = _plan(values, steps, {name: m["op"] for name, m in functions.items()})
     shared, used = _share(steps, functions)
     lines = [f"static {source.type} arena[{size}];", ""]
     lines += [f"static void network(const {source.type} *input, float *output)", "{"]
-    lines += [_pointer(name, value, f"arena + {offsets[name]}") for name, value in values.items()]
+    lines += [_pointer(name, value, f"arena + {places[name][0].offset}") for name, value in values.items()]
     if is_integer:
         lines.append("    (void)input; /* it lies in the arena */")
     else:
         lines.append(_pointer(input_name, _Array(f"const {source.type}", source.dims), "input"))
     lines.append(_pointer("logits", logits, "output"))
-    lines += [f"    {step.function}({', '.join(step.arguments)});" for step in shared]
+    lines += _calls(shared, values, places)
     text = "\n".join([_PRELUDE, _tables(head), _helpers(used), used, *lines, "}", ""])
     names = tuple(step.function for step in shared)
-    return CNetwork(text, source.type, size * _BYTES[source.type], offsets.get(input_name), names)
+    return CNetwork(
+        text, source.type, size * _BYTES[source.type], places[input_name][0].offset if is_integer else None, names
+    )
 
 
 _PRELUDE = """#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD > 0
@@ -224,8 +226,13 @@ def _helpers(used: str) -> str:
     return "\n".join(_HELPERS[name].format(name) for name in called)
 
 
-def _plan(values: dict[str, _Array], steps: Sequence[_Step], operators: dict[str, str]) -> tuple[dict[str, int], int]:
-    """Where each value lies in the arena, and the size of the arena, in elements."""
+def _plan(
+    values: dict[str, _Array], steps: Sequence[_Step], operators: dict[str, str]
+) -> tuple[dict[str, list[Place]], int]:
+    """Where each value lies in the arena, and the size of the arena, in elements.
+
+    A value that is made in place of another shares that one's list of places, and has only those from its own step on.
+    """
     uses = {name: [i for i, step in enumerate(steps) if name in step.arguments] for name in values}
     place = {name: name for name in values}  # what works in place shares that of what it reads
     spans = {name: (min(used), max(used)) for name, used in uses.items()}
@@ -235,9 +242,33 @@ def _plan(values: dict[str, _Array], steps: Sequence[_Step], operators: dict[str
             place[made] = place[read]
             spans[place[read]] = (spans[place[read]][0], spans[made][1])
     names = [name for name in values if place[name] == name]
-    offsets, size = plan([Buffer(values[name].size, *spans[name]) for name in names])
-    where = dict(zip(names, offsets, strict=True))
-    return {name: where[place[name]] for name in values}, size
+    found, size = plan_moving([Buffer(values[name].size, *spans[name]) for name in names])
+    where = dict(zip(names, found, strict=True))
+    return {name: _within(where[place[name]], uses[name][0], uses[name][-1]) for name in values}, size
+
+
+def _within(places: Sequence[Place], first: int, last: int) -> list[Place]:
+    """Those of a value that is there from one step to another."""
+    before = [place for place in places if place.first <= first]
+    return [before[-1], *(place for place in places if first < place.first <= last)]
+
+
+def _calls(steps: Sequence[_Step], values: dict[str, _Array], places: dict[str, list[Place]]) -> list[str]:
+    """The calls, and between them what moves a value to another place in the arena."""
+    lines, at = [], {name: of_one[0].offset for name, of_one in places.items()}
+    now = {name: name for name in values}
+    for i, step in enumerate(steps):
+        for name, of_one in places.items():
+            for place in of_one[1:]:
+                if place.first == i:
+                    value, now[name] = values[name], f"{name}_at_{i}"
+                    size = f"{value.size} * sizeof *arena"
+                    lines.append(f"    memmove(arena + {place.offset}, arena + {at[name]}, {size});")
+                    lines.append(_pointer(now[name], value, f"arena + {place.offset}"))
+                    at[name] = place.offset
+        arguments = ", ".join(now.get(argument, argument) for argument in step.arguments)
+        lines.append(f"    {step.function}({arguments});")
+    return lines
 
 
 def _pointer(name: str, value: _Array, address: str) -> str:

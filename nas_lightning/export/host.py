@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,19 +104,20 @@ def check_float(firmware: Path, network: ModelProto, batches: Iterable[Tensor]) 
         return max(compare(path, program(batch.numpy()), run_onnx(session, [batch]).numpy()) for batch in batches)
 
 
-def check_front_end(firmware: Path, pairs: Iterable[tuple[Tensor, Tensor]]) -> float:
+def check_front_end(firmware: Path, pairs: Iterable[tuple[Tensor, Tensor]], tolerance: float = TOLERANCE) -> float:
     """The largest difference between ``feature_extraction.c`` and the features, relative to a sample's largest.
 
     Args:
         firmware: the folder.
         pairs: batches of raw rows and of their features.
+        tolerance: the largest difference that is allowed.
 
     Raises:
-        ParityError: if it is above the tolerance of the ONNX file.
+        ParityError: if it is above the tolerance.
     """
     path = firmware / "feature_extraction.c"
     with host_program(firmware, "model.c", FRONT_END) as program:
-        return max(compare(path, program(rows.numpy()), features.numpy()) for rows, features in pairs)
+        return max(compare(path, program(rows.numpy()), features.numpy(), tolerance) for rows, features in pairs)
 
 
 def compare(
@@ -126,9 +128,14 @@ def compare(
     Raises:
         ParityError: if it is above the tolerance.
     """
-    expected = expected.reshape(len(expected), -1)
-    scale = np.abs(expected).max(axis=1, keepdims=True).clip(min=1)
-    difference = float((np.abs(found - expected) / scale).max())
+    difference = relative_difference(found, expected)
     if not difference <= tolerance:
         raise ParityError(f"{path}: differs by {difference:.2g}; allowed: {tolerance}")
     return difference
+
+
+def relative_difference(found: NDArray[Any], expected: NDArray[Any]) -> float:
+    """The largest difference ``[N, ...]``, relative to each sample's largest value if that is above 1."""
+    found, expected = found.reshape(len(found), -1), expected.reshape(len(expected), -1)
+    scale = np.abs(expected).max(axis=1, keepdims=True).clip(min=1)
+    return float((np.abs(found - expected) / scale).max())

@@ -9,8 +9,9 @@ import copy
 import itertools
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,10 +28,10 @@ from nas_lightning.export.onnx import open_session
 METHODS = {
     "minmax": CalibrationMethod.MinMax,
     "percentile": CalibrationMethod.Percentile,
-    "entropy": CalibrationMethod.Entropy,
 }
 """How the range of an activation follows from its values on the calibration samples."""
 
+_PERCENTILE = 99.9  # of the values of an activation, on either side
 _PRE_PROCESSED = {"onnx.quant.pre_process": "onnxruntime.quant"}  # else quantize_static advises to do so
 
 
@@ -57,8 +58,18 @@ def quantize(network: ModelProto, samples: Iterable[Tensor], method: str = "minm
     Args:
         network: as ``export_onnx`` writes it, with one input ``x`` and one output ``logits``.
         samples: batches ``[B, C, L]`` of training samples, which set the ranges of the activations.
-        method: one of ``METHODS``.
+        method: one of ``METHODS``; ``minmax`` where a value varies too little for a histogram.
     """
+    batches = list(samples)
+    try:
+        return _quantize(network, batches, method)
+    except ValueError:  # NumPy's, of the histogram
+        if method == "minmax":
+            raise
+        return _quantize(network, batches, "minmax")
+
+
+def _quantize(network: ModelProto, samples: Iterable[Tensor], method: str) -> ModelProto:
     model = _all_convolutions(network)
     helper.set_model_props(model, _PRE_PROCESSED)
     first = next(i for i, node in enumerate(model.graph.node) if node.op_type == "Conv")
@@ -75,6 +86,7 @@ def quantize(network: ModelProto, samples: Iterable[Tensor], method: str = "minm
                 weight_type=QuantType.QInt8,
                 calibrate_method=METHODS[method],
                 nodes_to_exclude=[node.name for node in model.graph.node[:first]],
+                extra_options={"CalibPercentile": _PERCENTILE},
             )
         quantized = onnx.load(path)
     _keep_zeros(quantized, model)
@@ -102,7 +114,8 @@ def _no_advice() -> Iterator[None]:
     root.addHandler(handler)  # without one, logging would add one that writes to the terminal, and keep it
     logging.disable(logging.WARNING)
     try:
-        yield
+        with redirect_stdout(StringIO()):  # the calibration by histograms prints its progress
+            yield
     finally:
         logging.disable(logging.NOTSET)
         root.removeHandler(handler)

@@ -41,6 +41,8 @@ def open_session(model: Path | bytes, *, optimize: bool = True) -> onnxruntime.I
     """ONNX Runtime on the CPU, without its advice on the terminal."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    # Else int8 becomes uint8 on x86, and some operators of a QDQ file are then computed in float.
+    options.add_session_config_entry("session.qdqisint8allowed", "1")
     if not optimize:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

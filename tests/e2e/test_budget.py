@@ -97,7 +97,7 @@ def test_bits_change_what_a_network_costs(run):
     overrides = ["training.enable=false", "training.nas_epochs=1"]
     int8 = read(run(*overrides, name="int8"), "cost.json")
     float32 = read(run(*overrides, "cost.weight_bits=32", "cost.activation_bits=32", name="float32"), "cost.json")
-    assert float32["ram_bytes"] == 4 * int8["ram_bytes"]
+    assert 4 * int8["ram_bytes"] - 28 <= float32["ram_bytes"] <= 4 * int8["ram_bytes"]  # rounded up to 8 bytes
     assert (float32["weight_bits"], float32["activation_bits"]) == (32, 32)
     no_code = read(run(*overrides, "cost.code_bytes=0", "cost.code_bytes_per_layer=0", name="none"), "cost.json")
     assert no_code["flash_bytes"] < int8["flash_bytes"] - 1024

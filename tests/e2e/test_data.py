@@ -214,6 +214,15 @@ def test_whole_numbers_for_fixed_point(cli, tmp_path):
     assert "put TO_Q15 before it, or set scale" in err
 
 
+KEYS = [
+    "dataset.split_type=within_files", "dataset.split_factor=[0.4,0.3,0.3]",
+    "data_processing_feature_extraction.variables=1",
+    "data_processing_feature_extraction.variables=[ch1,ch0]", "data_processing_feature_extraction.stride_size=0.5",
+    "data_processing_feature_extraction.keep_short_tails=true", "dataset.group_pattern='r0'",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("key", KEYS)
 def test_a_key_of_the_data_changes_what_the_network_sees(recordings, key):
     from nas_lightning.config.build import build_data
     from nas_lightning.config.compose import compose_config

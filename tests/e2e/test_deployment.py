@@ -350,6 +350,7 @@ def test_int8_alone_needs_no_compiler(tmp_path, monkeypatch):
 LOSING = ("seed=3", "training.training_epochs=20", "export.calibration_samples=1")  # one sample says little of a range
 
 
+@pytest.mark.slow
 def test_remedies_are_tried_in_their_order_and_the_best_is_taken(tmp_path):
     remedies = ["equalise", "percentile", "finetune"]
     folder = start(
@@ -362,7 +363,8 @@ def test_remedies_are_tried_in_their_order_and_the_best_is_taken(tmp_path):
     metrics = read(folder, "metrics.json")
     tried = metrics["int8"]["tried"]
     assert list(tried) == ["minmax", *remedies]
-    assert tried[metrics["int8"]["method"]] == max(tried.values()) == metrics["val_int8"]["accuracy"]
+    assert metrics["int8"]["method"] == max(tried, key=lambda name: tried[name])  # of equally good ones the first
+    assert max(tried.values()) == metrics["val_int8"]["accuracy"]
     assert max(tried.values()) < metrics["val"]["accuracy"]
     (line,) = [line for line in (folder / "run.log").read_text().splitlines() if "WARNING int8" in line]
     assert line.endswith(

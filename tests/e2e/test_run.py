@@ -20,7 +20,7 @@ from nas_lightning.kernels.build import why_not_native
 SHORT = ("experiment=quick", "callbacks=none")
 FILES = {
     "annotations", "checkpoints", "config.yaml", "cost.json", "genotype.json", "genotype_history.json", "metrics.json",
-    "model.onnx", "model.pt", "run.log", "tensorboard",
+    "model.onnx", "model.pt", "model_int8.onnx", "run.log", "tensorboard",
 }  # fmt: skip
 
 

@@ -154,6 +154,16 @@ def test_the_form_follows_the_bits(bits, form):
     assert found.instructions == {kind: tuple(row) for kind, row in content["instructions"].items()}
 
 
+def test_16_bits_are_integers(monkeypatch):
+    monkeypatch.setattr(code, "_content", lambda: {"core": {"int8": table(1), "float32": table(2)}})
+    found = {bits: code_model.__wrapped__("core", bits).base_bytes for bits in (8, 16, 32)}
+    assert found == {8: 1, 16: 1, 32: 2}
+
+
+def table(base_bytes):
+    return {"base_bytes": base_bytes, "code_bytes": {}, "call_bytes": {}, "instructions": {}}
+
+
 NUMBERS = code.CodeModel(
     base_bytes=1000,
     code_bytes=dict.fromkeys(NUM_FEATURES, 100) | {"conv": 300, "concat_input": 7},

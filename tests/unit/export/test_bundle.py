@@ -96,6 +96,9 @@ def test_equal_runs_give_equal_bytes(bundle, tmp_path):
     write_bundle(again, {"metrics.json": {"val": {"accuracy": 0.6}}})
     assert (again / NAME).read_bytes() != bundle.read_bytes()
     assert {path.name for path in again.glob("*.tmp")} == set()
+    with zipfile.ZipFile(bundle) as archive:
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert archive.namelist() == sorted(archive.namelist())
 
 
 @pytest.mark.parametrize("name", [*FILES, "metrics.json", "NOTICE"])

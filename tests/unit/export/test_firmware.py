@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from small_firmware import BUILT_OPS, every_op, hand_made, path_without, with_twins, write
+from small_firmware import BUILT_OPS, every_op, hand_made, hard_to_place, path_without, write
 
 from nas_lightning.export.firmware import NUM_VECTORS, c_float, c_string
 from nas_lightning.export.host import (
@@ -29,7 +29,7 @@ from nas_lightning.space.size import edge_stride
 
 needs_gcc = pytest.mark.skipif(bool(missing_tools()), reason="there is no gcc or make")
 MODELS = ("model.c", "model_float.c")
-NETWORKS = {"every operation": every_op, "twins": with_twins}
+NETWORKS = {"every operation": every_op, "hard to place": hard_to_place}
 C99 = "-std=c99 -Wall -Wextra -Werror -ffp-contract=off -I."
 
 
