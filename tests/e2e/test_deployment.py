@@ -203,7 +203,7 @@ def test_features_are_code_too(with_features):
     assert "#define FEATURE_EXTRACTION_ROWS 256" in (firmware / "feature_extraction.h").read_text()
     metrics = read(with_features, "metrics.json")
     assert set(metrics["firmware"]) == {
-        *("split", "int8_samples", "float_max_difference", "front_end_max_difference"),
+        *("split", "int8_samples", "float_max_difference", "front_end_max_difference", "front_end_tolerance"),
     }
     assert metrics["firmware"]["front_end_max_difference"] <= 1e-4
     session = onnxruntime.InferenceSession(with_features / "model_int8.onnx", providers=["CPUExecutionProvider"])

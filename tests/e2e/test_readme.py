@@ -16,7 +16,15 @@ PAGES = [
     *sorted((ROOT / "examples").glob("*/README.md")),
 ]  # fmt: skip
 TEXT = "\n".join(page.read_text() for page in PAGES).replace("\\\n", " ")
-PLACEHOLDERS = ("nas-lightning devices", "resume=FOLDER", "my_config.yaml", "--config-dir my_conf", "--help", "--cfg")
+PLACEHOLDERS = (
+    "nas-lightning devices",
+    "nas-lightning verify",
+    "resume=FOLDER",
+    "my_config.yaml",
+    "--config-dir my_conf",
+    "--help",
+    "--cfg",
+)
 FOUND = re.findall(r"^    (nas-lightning .*)$|`(nas-lightning [^`]*)`", TEXT, re.MULTILINE)
 COMMANDS = sorted({"".join(pair) for pair in FOUND if not any(word in "".join(pair) for word in PLACEHOLDERS)})
 
