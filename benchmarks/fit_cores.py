@@ -14,6 +14,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog, lsq_linear
@@ -128,14 +129,29 @@ def table(bytes_: dict[str, float], numbers: dict[str, NDArray[np.float64]]) -> 
     }
 
 
+def draw(points: dict[str, list[tuple[float, float]]], path: Path) -> None:
+    """The excess of the flash estimate over the flash of held-out networks, by core."""
+    figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
+    for core, own in points.items():
+        flash, excess = zip(*own, strict=True)
+        axes.scatter(flash, [100 * value for value in excess], s=12, label=core)
+    axes.set(xscale="log", xlabel="flash of the linked network, bytes (int8)", ylabel="estimate above it, %")
+    axes.axhline(0, color="gray", linewidth=0.8)
+    axes.axhline(15, color="gray", linewidth=0.8, linestyle="--")
+    axes.legend(fontsize="small")
+    figure.savefig(path)
+
+
 def main() -> None:
     """Print the errors; write the file if asked to."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("rows", type=Path, nargs="+")
+    parser.add_argument("--picture", type=Path, help="errors of the int8 estimates, an SVG file")
     parser.add_argument("--write", type=Path, help="cores.json, fitted to all rows")
     options = parser.parse_args()
     rows = [json.loads(line) for path in options.rows for line in path.read_text().splitlines()]
     content: dict[str, dict[str, Any]] = defaultdict(dict)
+    points: dict[str, list[tuple[float, float]]] = {}
     for core, form in dict.fromkeys((row["core"], row["numbers"]) for row in rows):
         own = [row for row in rows if (row["core"], row["numbers"]) == (core, form)]
         fitted, held_out = ([row for row in own if row["index"] // 2 % 2 == side] for side in (0, 1))
@@ -146,7 +162,11 @@ def main() -> None:
                     {"core": core, "numbers": form, "rows": name, "networks": len(some), **errors(some, *models)}
                 )
             )
+        if form == "int8":
+            points[core] = [(row["flash_bytes"]["measured"], errors([row], *models)["flash_mean"]) for row in held_out]
         content[core][form] = table(fit_bytes(own), fit_instructions(own))
+    if options.picture:
+        draw(points, options.picture)
     if options.write:
         options.write.write_text(json.dumps(content, indent=1) + "\n")
 
