@@ -155,3 +155,26 @@ def test_a_target_with_wrong_data_leaves_nothing_behind(cli, tmp_path):
 def test_a_target_that_the_first_network_misses_says_so(run):
     with pytest.raises(nas_lightning.InputError, match=r"target_accuracy: found 1\.0; the first network reaches 0"):
         run("target_accuracy=1.0", "training.training_epochs=1", "training.nas_epochs=1", "training.learning_rate=1e-6")
+
+
+def test_a_limit_on_latency_is_one_on_instructions(run):
+    settings = ["training.enable=false", "training.nas_epochs=1", "target_device=cortex_m4"]
+    free = read(run(*settings, name="free"), "cost.json")
+    clock = free["instructions"] / free["latency_ms"] / 1000
+    limit = 0.97 * free["latency_ms"]
+    limited = read(run(*settings, f"budget.latency_ms={limit}", name="limited"), "cost.json")
+    assert limited["latency_ms"] <= limit < free["latency_ms"]
+    assert limited["budget"]["instructions"]["limit"] == int(limit * clock * 1000)
+    other = read(run(*settings, "target_device=cortex_m0plus", name="other"), "cost.json")
+    assert (free["core"], other["core"]) == ("cortex-m4", "cortex-m0plus")
+    assert other["instructions"] > 3 * free["instructions"]  # without a floating-point unit
+
+
+def test_the_mode_latency_is_another_than_compute(run):
+    settings = ["training.enable=false", "training.nas_epochs=4", "search.penalties.cost.weight=10", "nas_model_size=l"]
+    settings += ["target_device=cortex_m0plus"]
+    found = [
+        read(run(*settings, f"training.nas_optimization_mode={mode}", name=mode), "genotype.json")
+        for mode in ("Latency", "Memory")
+    ]
+    assert found[0] != found[1]
