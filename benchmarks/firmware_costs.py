@@ -30,7 +30,7 @@ from nas_lightning.export import emulator, host
 from nas_lightning.export.emx import compile_network
 from nas_lightning.export.firmware import Description, Vectors, write_firmware
 from nas_lightning.export.int8 import integer_core, quantize
-from nas_lightning.export.onnx import export_onnx, run_onnx
+from nas_lightning.export.onnx import run_onnx, to_onnx
 from nas_lightning.space.genotype import Genotype
 from nas_lightning.space.network import Network
 from nas_lightning.space.ops import DEFAULT_OPS, OPS
@@ -136,8 +136,7 @@ def measure(
     layers = layers_of(network, task.in_channels, task.length)
     with TemporaryDirectory() as place:
         folder = Path(place)
-        export_onnx(network, (task.in_channels, task.length), folder / "model.onnx")
-        floats = onnx.load(folder / "model.onnx")
+        floats = to_onnx(network, (task.in_channels, task.length))
         integer = quantize(floats, [samples])
         forms = {"int8": integer, "float32": floats}
         logits = {key: run_onnx(model.SerializeToString(), [samples]).numpy() for key, model in forms.items()}

@@ -4,14 +4,12 @@ import hashlib
 import itertools
 import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import onnx
 import torch
 from onnx import ModelProto
 from torch import Tensor, nn
@@ -28,7 +26,7 @@ from nas_lightning.export.equalise import equalise
 from nas_lightning.export.firmware import Description, Vectors, write_firmware
 from nas_lightning.export.front_end import front_end_sources
 from nas_lightning.export.int8 import METHODS, behind_front_end, quantize, to_qdq
-from nas_lightning.export.onnx import export_onnx, run_onnx
+from nas_lightning.export.onnx import relative_difference, run_onnx, to_onnx
 from nas_lightning.files import write_bytes, write_npz
 from nas_lightning.training.evaluate import figures
 from nas_lightning.training.fake_quant import finetune_int8
@@ -63,7 +61,12 @@ class Int8:
 
 
 def export_int8(
-    config: Config, data: Data, network: nn.Module, floats: dict[str, dict[str, float]], folder: Path
+    config: Config,
+    data: Data,
+    network: nn.Module,
+    model: ModelProto,
+    floats: dict[str, dict[str, float]],
+    folder: Path,
 ) -> Int8:
     """Quantize, by the first of the configured ways that keeps the accuracy, and write ``model_int8.onnx``.
 
@@ -74,16 +77,19 @@ def export_int8(
         config: of the run.
         data: of the run.
         network: the trained network, without its front end.
+        model: the same, exported.
         floats: its figures by split.
         folder: the run folder.
     """
     metric, allowed = config.testing.metric, config.export.max_int8_drop
     samples = _calibration(data, config.export.calibration_samples)
-    found: dict[str, ModelProto] = {}
+    found: dict[str, tuple[ModelProto, ModelProto, dict[str, float]]] = {}
     values: dict[str, float] = {}
     for method in ("minmax", *config.export.int8_remedies):
-        found[method] = _quantize(config, data, network, samples, method)
-        values[method] = _figures(found[method], loader_of(data, "val"))[metric]
+        integer = _quantize(config, data, network, model, samples, method)
+        qdq = to_qdq(integer)
+        found[method] = integer, qdq, _figures(qdq, loader_of(data, "val"))
+        values[method] = found[method][2][metric]
         if floats["val"][metric] - values[method] <= allowed:
             break
     best = max(values, key=lambda name: values[name])
@@ -92,15 +98,15 @@ def export_int8(
             "int8: %s on val falls from %.4f to %.4f, by more than export.max_int8_drop=%g; tried: %s",
             *(metric, floats["val"][metric], values[best], allowed, ", ".join(values)),
         )
-    qdq = to_qdq(found[best])
-    metrics = {split: _figures(qdq, loader_of(data, split)) for split in floats}
+    integer, qdq, on_val = found[best]
+    metrics = {"val": on_val} | {split: _figures(qdq, loader_of(data, split)) for split in floats if split != "val"}
     if config.export.include_features and isinstance(data, TimeSeriesData):
         rows = data.splits["val"].windows
-        front_end = _export(data.front_end.for_export(), [rows.values.shape[1], rows.rows])
+        front_end = to_onnx(data.front_end.for_export(), [rows.values.shape[1], rows.rows])
         qdq = behind_front_end(front_end, qdq)
     write_bytes(folder / "model_int8.onnx", qdq.SerializeToString())
     log.info("model_int8.onnx: by %s; %s on val %.4f, float %.4f", best, metric, values[best], floats["val"][metric])
-    return Int8(found[best], metrics, {"method": best, "tried": values})
+    return Int8(integer, metrics, {"method": best, "tried": values})
 
 
 def loader_of(data: Data, split: str) -> Iterable[tuple[Tensor, Tensor]]:
@@ -108,22 +114,17 @@ def loader_of(data: Data, split: str) -> Iterable[tuple[Tensor, Tensor]]:
     return data.val_dataloader() if split == "val" else data.test_dataloader()
 
 
-def _quantize(config: Config, data: Data, network: nn.Module, samples: Tensor, method: str) -> ModelProto:
+def _quantize(
+    config: Config, data: Data, network: nn.Module, model: ModelProto, samples: Tensor, method: str
+) -> ModelProto:
     if method in METHODS:
-        return quantize(_export(network, samples.shape[1:]), [samples], method)
+        return quantize(model, [samples], method)
     changed = equalise(network, samples)
     if method == "finetune":
         torch.manual_seed(config.seed)
         settings = config.export.finetune
         changed = finetune_int8(changed, data.train_dataloader(), settings.epochs, settings.learning_rate)
-    return quantize(_export(changed, samples.shape[1:]), [samples])
-
-
-def _export(network: nn.Module, shape: Sequence[int]) -> ModelProto:
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        export_onnx(network, shape, path)
-        return onnx.load(path)
+    return quantize(to_onnx(changed, samples.shape[1:]), [samples])
 
 
 def _calibration(data: Data, most: int) -> Tensor:
@@ -156,14 +157,14 @@ class Built:
 
 
 def build_firmware(
-    config: Config, data: Data, network: nn.Module, integer: ModelProto, split: str, identity: str, folder: Path
+    config: Config, data: Data, floats: ModelProto, integer: ModelProto, split: str, identity: str, folder: Path
 ) -> Built:
     """Write ``firmware/``, and prove on a whole split that it computes what the ONNX files compute.
 
     Args:
         config: of the run.
         data: of the run.
-        network: the trained network, without its front end.
+        floats: the network without its front end, exported.
         integer: its integer form.
         split: whose samples are run.
         identity: names the network.
@@ -173,7 +174,6 @@ def build_firmware(
         ParityError: if the C files do not compute the same.
     """
     firmware = folder / "firmware"
-    floats = _export(network, data.task_shape[:2])
     rows, inputs = _first_samples(data, split)
     logits = (run_onnx(model.SerializeToString(), [inputs]).numpy() for model in (floats, integer))
     vectors = Vectors(None if rows is None else rows.numpy(), inputs.numpy(), *logits)
@@ -195,7 +195,7 @@ def build_firmware(
 
 def _front_end_tolerance(front_end: FrontEnd, batches: Iterable[Tensor]) -> float:
     """Ten times what float32 moves the features by itself, as the logarithm of a spectrum near 0 is moved."""
-    moved = (host.relative_difference(front_end(x).numpy(), front_end(x.double()).numpy()) for x in batches)
+    moved = (relative_difference(front_end(x).numpy(), front_end(x.double()).numpy()) for x in batches)
     return max(host.TOLERANCE, 10 * max(moved))
 
 
@@ -224,7 +224,7 @@ def _write_vendor(config: Config, network: nn.Module, data: Data, firmware: Path
     device = config.device
     if not ti.is_needed(device.core, device.npu):
         return
-    profile = PROFILES.get(device.npu_profile or "strict", PROFILES["strict"])
+    profile = PROFILES[device.npu_profile or "strict"]
     report = npu_report(network, *data.task_shape[:2], profile) if device.npu is not None else []
     script = ti.write_ti(firmware, device.name, device.core, device.npu, report)
     if script is None:
@@ -317,12 +317,13 @@ def deploy(
     """
     if not config.export.int8:
         return {}, {}
-    int8 = export_int8(config, data, network, floats, folder)
+    model = to_onnx(network, data.task_shape[:2])
+    int8 = export_int8(config, data, network, model, floats, folder)
     metrics = {f"{split}_int8": value for split, value in int8.metrics.items()} | {"int8": int8.report}
     if not config.compilation.enable:
         return metrics, {}
     split = "test" if "test" in floats else "val"
-    built = build_firmware(config, data, network, int8.integer, split, hash_of(identity), folder)
+    built = build_firmware(config, data, model, int8.integer, split, hash_of(identity), folder)
     _write_vendor(config, network, data, built.folder)
     measured = measure_firmware(config, built)
     write_npz(folder / VECTORS, {name: array for name, array in vars(built.vectors).items() if array is not None})

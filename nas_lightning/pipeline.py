@@ -266,11 +266,9 @@ def _finish(run: Run, blueprint: Blueprint, network: nn.Module, trainer: L.Train
     log.info("model.onnx: differs from the network by at most %.2g on %s", difference, split)
     metrics = _identity(run) | (read_json(folder / "metrics.json") if (folder / "metrics.json").is_file() else {})
     metrics |= {name: figures(*pair) for name, pair in logits.items()}
-    metrics |= {"onnx": {"split": split, "max_difference": difference}}
+    metrics |= {"training": training, "onnx": {"split": split, "max_difference": difference}}
     floats = {name: metrics[name] for name in logits}
-    more_metrics, more_cost = deploy(run.config, run.data, network, floats, description, folder)
-    metrics, cost = metrics | more_metrics | {"training": training}, cost | more_cost
-    end_run(run.config, folder, metrics, cost)
+    metrics, cost = _deploy_and_end(run.config, run.data, network, floats, folder, metrics, cost)
     _log_results(run, trainer, metrics, cost, split, *logits[split])
     print_summary(folder, description, metrics, cost)
 
@@ -286,11 +284,8 @@ def finish(config: Config, data: TimeSeriesData | LoaderData, folder: Path, metr
     if config.testing.enable and isinstance(data, TimeSeriesData):
         floats["test"] = figures(*predict(network, data.test_dataloader()))
         log.info("test accuracy %.4f", floats["test"]["accuracy"])
-    description = read_description(folder)
     with _quiet_lightning():
-        more_metrics, more_cost = deploy(config, data, network, floats, description, folder)
-    metrics = metrics | floats | more_metrics
-    end_run(config, folder, metrics, cost | more_cost)
+        metrics, _ = _deploy_and_end(config, data, network, floats, folder, metrics | floats, cost)
     return metrics
 
 
@@ -299,17 +294,31 @@ def judged_split(config: Config) -> str:
     return "val_int8" if config.selection.by == "int8" else "val"
 
 
-def end_run(config: Config, folder: Path, metrics: dict[str, Any], cost: dict[str, Any]) -> None:
-    """Write ``cost.json``, the bundle if there is firmware, and ``metrics.json``, which comes last.
+def _deploy_and_end(
+    config: Config,
+    data: TimeSeriesData | LoaderData,
+    network: nn.Module,
+    floats: dict[str, dict[str, float]],
+    folder: Path,
+    metrics: dict[str, Any],
+    cost: dict[str, Any],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Deploy, write ``cost.json``, the bundle if there is firmware, and ``metrics.json``, which comes last.
+
+    Returns:
+        the content of both files.
 
     Raises:
         BudgetError: if the program that was linked exceeds the device's memories.
     """
+    more_metrics, more_cost = deploy(config, data, network, floats, read_description(folder), folder)
+    metrics, cost = metrics | more_metrics, cost | more_cost
     write_json(folder / "cost.json", cost)
     check_fits(config, cost)
     if config.compilation.enable:
         write_bundle(folder, {"metrics.json": metrics})
     write_json(folder / "metrics.json", metrics)
+    return metrics, cost
 
 
 def _export(run: Run, network: nn.Module, split: str, loader: Iterable[tuple[Tensor, Tensor]]) -> float:

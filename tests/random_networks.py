@@ -1,8 +1,12 @@
-"""Random genotypes, sizes and limits for the tests of costs."""
+"""Random genotypes, sizes and tasks, and networks whose channels are scaled apart."""
 
 import random
 
+import torch
+from torch import Tensor, nn
+
 from nas_lightning.space.genotype import Genotype
+from nas_lightning.space.network import ConvNet
 from nas_lightning.space.ops import OPS
 from nas_lightning.space.size import Size, Task
 
@@ -47,3 +51,14 @@ def random_size(rng: random.Random, most_nodes: int = 4) -> Size:
 def random_task(rng: random.Random) -> Task:
     """A small task of an even or odd length."""
     return Task(rng.choice([1, 3]), rng.choice([31, 32, 57]), rng.choice([2, 5]))
+
+
+@torch.no_grad()
+def scale_apart(network: ConvNet, factors: Tensor) -> None:
+    """Multiply the channels of a ``ConvNet`` and divide the weights that read them: the same function."""
+    convs = [module for module in network.modules() if isinstance(module, nn.Conv1d)]
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm1d)][1:]
+    for bn, reader in zip(norms, [*convs[1:], network.head], strict=True):
+        bn.weight *= factors
+        bn.bias *= factors
+        reader.weight /= factors[:, None] if reader.weight.dim() == 3 else factors

@@ -6,10 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
-import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import ModelProto
@@ -18,7 +16,7 @@ from torch import Tensor, nn
 
 from nas_lightning.export.firmware import Description, Vectors, write_firmware
 from nas_lightning.export.int8 import quantize
-from nas_lightning.export.onnx import export_onnx, run_onnx
+from nas_lightning.export.onnx import run_onnx, to_onnx
 from nas_lightning.space.genotype import Genotype
 from nas_lightning.space.network import ConvNet, Network
 from nas_lightning.space.ops import OPS
@@ -44,13 +42,6 @@ class Small:
     def vectors(self) -> Vectors:
         """The samples, and what they give."""
         return Vectors(None, self.samples.numpy(), self.logits("floats"), self.logits())
-
-
-def to_onnx(network: nn.Module, shape: Iterable[int]) -> ModelProto:
-    """The float network as ``export_onnx`` writes it."""
-    with TemporaryDirectory() as folder:
-        export_onnx(network, tuple(shape), Path(folder) / "model.onnx")
-        return onnx.load(Path(folder) / "model.onnx")
 
 
 def as_trained(network: nn.Module, samples: Tensor) -> nn.Module:

@@ -11,7 +11,7 @@ from torch import Tensor, fx, nn
 
 from nas_lightning.cost.code import REFERENCE_CORE, CodeModel, Layer, Signature, code_model, signature_of
 from nas_lightning.errors import InputError
-from nas_lightning.space.fold import ChannelAffine, fold
+from nas_lightning.space.fold import ChannelAffine, fold, trace
 
 MEASURES = ("params", "macs", "flash_bytes", "instructions", "ram_bytes")
 """What is counted, and can be limited."""
@@ -150,8 +150,10 @@ def cost_of(network: nn.Module, in_channels: int, length: int, numbers: Numbers 
     Raises:
         NotImplementedError: for an operator without a cost; nothing is counted as zero by default.
     """
-    numbers = numbers or Numbers()
-    walk = _walk(network, in_channels, length)
+    return _price(_walk(network, in_channels, length), numbers or Numbers())
+
+
+def _price(walk: "_Walk", numbers: Numbers) -> Cost:
     rows = tuple(_layer_costs(walk.layers, numbers))
     return Cost(
         params=sum(row.params for row in rows),
@@ -183,11 +185,11 @@ class PartCost:
 
 def part_cost(part: nn.Module, in_channels: int, length: int, numbers: Numbers) -> PartCost:
     """The cost of a part of a network on one sample ``[1, in_channels, length]``."""
-    cost = cost_of(part, in_channels, length, numbers)
-    layers = layers_of(part, in_channels, length)
-    functions = {signature_of(layer): numbers.function_bytes(layer) for layer in layers}
+    walk = _walk(part, in_channels, length)
+    cost = _price(walk, numbers)
+    functions = {signature_of(layer): numbers.function_bytes(layer) for layer in walk.layers}
     sums = {measure: getattr(cost, measure) for measure in ADDITIVE}
-    sums["flash_bytes"] = sum(map(numbers.own_bytes, layers))
+    sums["flash_bytes"] = sum(map(numbers.own_bytes, walk.layers))
     return PartCost(sums, functions, cost.ram_bytes)
 
 
@@ -226,34 +228,24 @@ def _layer_costs(layers: Iterable[Layer], numbers: Numbers) -> Iterator[LayerCos
 
 
 def _walk(network: nn.Module, in_channels: int, length: int) -> "_Walk":
-    folded = nn.Sequential(fold(network))  # so that a single layer is a module of the graph too
-    walk = _Walk(_simplified(fx.GraphModule(folded, _LeafTracer().trace(folded))))
-    example = next(folded.parameters(), torch.zeros(())).new_zeros(1, in_channels, length)
+    walk = _Walk(_without_twins(trace(fold(network))))
+    example = next(walk.module.parameters(), torch.zeros(())).new_zeros(1, in_channels, length)
     with torch.no_grad():
         walk.run(example)
     return walk
 
 
-def _simplified(module: fx.GraphModule) -> fx.GraphModule:
-    """The graph as it is exported: without identities, and a pool that is taken twice of one value computed once."""
+def _without_twins(module: fx.GraphModule) -> fx.GraphModule:
+    """The graph as it is exported: a pool that is taken twice of one value is computed once."""
     modules, known = dict(module.named_modules()), dict[tuple[str, fx.Node], fx.Node]()
     for node in list(module.graph.nodes):
         layer = modules.get(str(node.target)) if node.op == "call_module" else None
-        same = None
-        if isinstance(layer, nn.Identity):
-            same = node.args[0]
-        elif isinstance(layer, nn.MaxPool1d | nn.AvgPool1d):
+        if isinstance(layer, nn.MaxPool1d | nn.AvgPool1d):
             first = known.setdefault((repr(layer), node.args[0]), node)
-            same = first if first is not node else None
-        if same is not None:
-            node.replace_all_uses_with(same)
-            module.graph.erase_node(node)
+            if first is not node:
+                node.replace_all_uses_with(first)
+                module.graph.erase_node(node)
     return module
-
-
-class _LeafTracer(fx.Tracer):
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return type(m) in _MODULE_MACS or super().is_leaf_module(m, module_qualified_name)
 
 
 class _Walk(fx.Interpreter):

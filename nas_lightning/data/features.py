@@ -31,11 +31,12 @@ STACKINGS = ("2D1", "1D")
 
 _SECTION = "data_processing_feature_extraction"
 _LARGEST_FRAME = 1 << 20
-_LEAST_THRESHOLD = 1e-30  # far above the numbers that float32 hardware takes for 0
-_STATISTICS = ("KURT_FE", "ENT_FE", "ZCR_FE", "DOM_FE", "SLOPE_FE")
+LEAST_THRESHOLD = 1e-30  # far above the numbers that float32 hardware takes for 0
+STATISTICS = ("KURT_FE", "ENT_FE", "ZCR_FE", "DOM_FE", "SLOPE_FE")
+"""Steps that each make one value or a few of a frame."""
 _PIR = ("PIR_FE", "PIR_FE_Q15")
 _FIXED = ("FFT_Q15", "Q15_SCALE", "Q15_MAG", "BIN_Q15", "PIR_FE_Q15")
-_NOT_IN_ONNX = {*_FIXED, "TO_Q15", *_STATISTICS, *_PIR}
+_NOT_IN_ONNX = {*_FIXED, "TO_Q15", *STATISTICS, *_PIR}
 
 # Of the C code, library functions included, on a core without a floating-point unit (export/front_end.py).
 _CODE_BYTES = {
@@ -286,7 +287,7 @@ def log_db(mul: float, base: float | str, threshold: float, x: Tensor) -> Tensor
     """``mul * log_base(threshold + x)``."""
     factor = mul if base == "e" else mul / math.log(float(base))
     # The second threshold repeats the first: exporters take the addition of a small number for one of 0, and drop it.
-    return factor * torch.log((x + threshold).clamp(min=max(threshold, _LEAST_THRESHOLD)))
+    return factor * torch.log((x + threshold).clamp(min=max(threshold, LEAST_THRESHOLD)))
 
 
 def _same(x: Tensor) -> Tensor:
@@ -349,7 +350,7 @@ def _check(
         raise InputError(f"{_SECTION}.feat_ext_transform: LOG_DB needs ABS, because values below 0 have no logarithm")
     if set(names) & set(_PIR) and (set(names) - {*_PIR, "CONCAT"} or num_frames > 1 or stacking != "2D1"):
         raise InputError(f"{_SECTION}.feat_ext_transform: {names} goes with no other step, one frame and stacking 2D1")
-    if len(set(names) & {"FFT_FE", "FFT_Q15", *_PIR}) > 1 or (set(names) & set(_STATISTICS) and "ABS" in names):
+    if len(set(names) & {"FFT_FE", "FFT_Q15", *_PIR}) > 1 or (set(names) & set(STATISTICS) and "ABS" in names):
         raise InputError(f"{_SECTION}.feat_ext_transform: only one transform of a frame is allowed, found {names}")
 
 

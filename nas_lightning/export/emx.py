@@ -84,10 +84,7 @@ def compile_network(model: ModelProto) -> CNetwork:
     """
     is_integer = model.graph.input[0].type.tensor_type.elem_type == TensorProto.INT8
     options = CompilerOptions(
-        model_name="network",
-        large_temp_threshold_bytes=0,
-        large_weight_threshold=0,
-        restrict_arrays=is_integer,  # a float network works in place
+        model_name="network", large_temp_threshold_bytes=0, large_weight_threshold=0, restrict_arrays=False
     )
     head, entry, body = _split(Compiler(options).compile(model))
     functions = {m["name"]: m for m in _FUNCTION.finditer(head)}
@@ -138,7 +135,7 @@ _FUNCTION = re.compile(
 )
 _VALUE = re.compile(rf"^    (?P<type>\w+) (?P<name>tmp\w+){_DIMS};$", re.M)
 _CALL = re.compile(r"^    (?P<function>node\w+)\((?P<arguments>.*)\);$", re.M)
-_PARAMETER = re.compile(r"(?P<type>\w+) (?P<name>\w+)(?P<dims>\[(?:restrict )?\d+\](?:\[\d+\])*)")
+_PARAMETER = re.compile(rf"(?P<type>\w+) (?P<name>\w+){_DIMS}")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, fx, nn
 
-from nas_lightning.space.fold import ChannelAffine, fold
+from nas_lightning.space.fold import fold, trace
 
 _BATCH = 256
 _KEEPS_SCALE = (nn.ReLU, nn.MaxPool1d, nn.AvgPool1d)
@@ -56,7 +56,7 @@ class _Watch(fx.Interpreter):
     """
 
     def __init__(self, network: nn.Module) -> None:
-        traced = _trace(network)
+        traced = trace(network)
         super().__init__(traced)
         self.writers: dict[fx.Node, tuple[fx.Node, ...]] = {}
         self.magnitudes: dict[fx.Node, Tensor] = {}
@@ -116,22 +116,6 @@ class _Watch(fx.Interpreter):
     def _is_rectified(self, node: fx.Node) -> bool:
         """Whether only ReLU reads a node: then what it removes is no part of the quantized range."""
         return bool(node.users) and all(isinstance(self.layer(user), nn.ReLU) for user in node.users)
-
-
-class _Tracer(fx.Tracer):
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, ChannelAffine) or super().is_leaf_module(m, module_qualified_name)
-
-
-def _trace(folded: nn.Module) -> fx.GraphModule:
-    """The graph of a folded network without the identities that stand where its BatchNorms were."""
-    root = nn.Sequential(folded)  # so that a single layer is a module of the graph too
-    graph = _Tracer().trace(root)
-    for node in list(graph.nodes):
-        if node.op == "call_module" and isinstance(root.get_submodule(str(node.target)), nn.Identity):
-            node.replace_all_uses_with(node.all_input_nodes[0])
-            graph.erase_node(node)
-    return fx.GraphModule(root, graph)
 
 
 def _is_concat(node: fx.Node) -> bool:

@@ -63,8 +63,8 @@ def write_firmware(
     vectors: Vectors,
     description: Description,
     backend: str = "emx",
-) -> dict[str, int]:
-    """Write the folder, and return the bytes of the arena by file: ``model.c`` (int8) and ``model_float.c``.
+) -> None:
+    """Write the folder.
 
     Args:
         folder: made anew.
@@ -90,7 +90,6 @@ def write_firmware(
     for name, text in front_end.items():
         write_text(folder / name, text)
     write_bytes(folder / "model_integer.onnx", integer.SerializeToString())
-    return {"model.c": int8.arena_bytes, "model_float.c": floats.arena_bytes}
 
 
 def _title(name: str, text: str, description: Description) -> str:

@@ -18,15 +18,13 @@ import torch
 from torch import Tensor
 
 from nas_lightning.data import fixed_point, pir
-from nas_lightning.data.features import FrontEnd
+from nas_lightning.data.features import LEAST_THRESHOLD, STATISTICS, FrontEnd
 from nas_lightning.errors import InputError
 
 _SECTION = "data_processing_feature_extraction"
-_STATISTICS = ("KURT_FE", "ENT_FE", "ZCR_FE", "DOM_FE", "SLOPE_FE")
 _SPECTRAL = {"ENT_FE", "DOM_FE", "PIR_FE"}  # whose floating-point transform has fft_size points
 _PIR_CONSTANTS = {"WINDOW_SIZE": 32, "WINDOW_HOP": 4, "PADDING": 4, "OFFSET": "128.0f"}
 _PIR_CHUNK = 8
-_LEAST_THRESHOLD = 1e-30
 _SMALLEST_FAST_FFT = 8
 _WIDTH = 116
 _INCLUDES = {"math.h": r"\b(rintf|sqrtf|logf|fabsf|isnan)\(", "stdint.h": r"\bu?int(16|32|64)_t\b"}
@@ -225,7 +223,7 @@ def _log_constants(front_end: FrontEnd) -> dict[str, str]:
     return {
         "LOG_FACTOR": _literal("log_mul", factor),
         "LOG_THRESHOLD": _literal("log_threshold", threshold),
-        "LOG_LEAST": _literal("log_threshold", max(threshold, _LEAST_THRESHOLD)),
+        "LOG_LEAST": _literal("log_threshold", max(threshold, LEAST_THRESHOLD)),
     }
 
 
@@ -427,14 +425,14 @@ class _Chain:
             step = getattr(self, f"_{name.lower()}", None)
             if step is not None:
                 step()
-        listed = [name for name in front_end.names if name in _STATISTICS]
+        listed = [name for name in front_end.names if name in STATISTICS]
         if listed:
             self._statistics(listed)
         self.calls.append(f"features += {self._words};")
 
     def _last_resizing(self) -> str | None:
         """The last step that changes the number of values; statistics run after all others."""
-        if self.names & set(_STATISTICS):
+        if self.names & set(STATISTICS):
             return "STATISTICS"
         resizing = {"Q15_MAG", "DC_REMOVE", "BIN_Q15", "BINNING", *(["ABS"] if "FFT_FE" in self.names else [])}
         return next((name for name in reversed(self.front_end.names) if name in resizing), None)

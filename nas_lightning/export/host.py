@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 from torch import Tensor
 
-from nas_lightning.export.onnx import TOLERANCE, ParityError, run_onnx
+from nas_lightning.export.onnx import TOLERANCE, ParityError, relative_difference, run_onnx
 
 TOOLS = ("make", "gcc")
 """What the proof needs on PATH."""
@@ -132,10 +131,3 @@ def compare(
     if not difference <= tolerance:
         raise ParityError(f"{path}: differs by {difference:.2g}; allowed: {tolerance}")
     return difference
-
-
-def relative_difference(found: NDArray[Any], expected: NDArray[Any]) -> float:
-    """The largest difference ``[N, ...]``, relative to each sample's largest value if that is above 1."""
-    found, expected = found.reshape(len(found), -1), expected.reshape(len(expected), -1)
-    scale = np.abs(expected).max(axis=1, keepdims=True).clip(min=1)
-    return float((np.abs(found - expected) / scale).max())

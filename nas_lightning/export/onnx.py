@@ -4,10 +4,13 @@ import logging
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 import torch
+from numpy.typing import NDArray
+from onnx import ModelProto
 from torch import Tensor, nn
 
 from nas_lightning.files import write_bytes
@@ -23,6 +26,11 @@ class ParityError(RuntimeError):
 
 def export_onnx(network: nn.Module, shape: Sequence[int], path: Path) -> None:
     """Write ``network`` as ONNX for one sample of ``shape``, with BatchNorm and input normalisation folded in."""
+    write_bytes(path, to_onnx(network, shape).SerializeToString())
+
+
+def to_onnx(network: nn.Module, shape: Sequence[int]) -> ModelProto:
+    """What ``export_onnx`` writes."""
     example = torch.zeros(1, *shape)
     logging.getLogger("torch.onnx").setLevel(
         logging.ERROR
@@ -34,7 +42,7 @@ def export_onnx(network: nn.Module, shape: Sequence[int], path: Path) -> None:
             fold(network.cpu()), (example,), dynamo=True, verbose=False, input_names=["x"], output_names=["logits"]
         )
     assert program is not None
-    write_bytes(path, program.model_proto.SerializeToString())
+    return program.model_proto
 
 
 def open_session(model: Path | bytes, *, optimize: bool = True) -> onnxruntime.InferenceSession:
@@ -69,8 +77,14 @@ def check_parity(path: Path, samples: Iterable[Tensor], expected: Tensor) -> flo
     Raises:
         ParityError: if it is above ``TOLERANCE``.
     """
-    scale = expected.abs().amax(1, keepdim=True).clamp(min=1)
-    difference = float(((run_onnx(path, samples) - expected).abs() / scale).max())
+    difference = relative_difference(run_onnx(path, samples).numpy(), expected.numpy())
     if not difference <= TOLERANCE:
         raise ParityError(f"{path}: differs from the network by {difference:.2g}; allowed: {TOLERANCE}")
     return difference
+
+
+def relative_difference(found: NDArray[Any], expected: NDArray[Any]) -> float:
+    """The largest difference ``[N, ...]``, relative to each sample's largest value if that is above 1."""
+    found, expected = found.reshape(len(found), -1), expected.reshape(len(expected), -1)
+    scale = np.abs(expected).max(axis=1, keepdims=True).clip(min=1)
+    return float((np.abs(found - expected) / scale).max())

@@ -3,7 +3,7 @@
 import copy
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from nas_lightning.space.stem import InputNorm
@@ -59,3 +59,22 @@ def _fold_input(norm: InputNorm) -> ChannelAffine:
         scale, shift = scale * bn.weight, shift * bn.weight + bn.bias
     mean, std = norm.mean.flatten(), norm.std.flatten()
     return ChannelAffine(scale / std, shift - scale * mean / std)
+
+
+def trace(folded: nn.Module) -> fx.GraphModule:
+    """The graph of a folded network, without the identities that stand where its BatchNorms were.
+
+    The names of its modules begin with ``0.``, so that a single layer is a module of a graph too.
+    """
+    root = nn.Sequential(folded)
+    graph = _Tracer().trace(root)
+    for node in list(graph.nodes):
+        if node.op == "call_module" and isinstance(root.get_submodule(str(node.target)), nn.Identity):
+            node.replace_all_uses_with(node.all_input_nodes[0])
+            graph.erase_node(node)
+    return fx.GraphModule(root, graph)
+
+
+class _Tracer(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, ChannelAffine) or super().is_leaf_module(m, module_qualified_name)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.func import functional_call
 
-from nas_lightning.space.fold import ChannelAffine, fold
+from nas_lightning.space.fold import ChannelAffine, fold, trace
 
 _SHRINK = 0.01
 """How much of the way to the range of a training batch a wider range goes, per batch."""
@@ -172,25 +172,9 @@ class FakeQuantLayer(nn.Module):
         return rounded
 
 
-class _Tracer(fx.Tracer):
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, ChannelAffine) or super().is_leaf_module(m, module_qualified_name)
-
-
-def _trace(folded: nn.Module) -> fx.GraphModule:
-    """The graph of a folded network without the identities that stand where its BatchNorms were."""
-    root = nn.Sequential(folded)  # so that a single layer is a module of the graph too
-    graph = _Tracer().trace(root)
-    for node in list(graph.nodes):
-        if node.op == "call_module" and isinstance(root.get_submodule(str(node.target)), nn.Identity):
-            node.replace_all_uses_with(node.all_input_nodes[0])
-            graph.erase_node(node)
-    return fx.GraphModule(root, graph)
-
-
 def _insert_fake_quant(folded: nn.Module) -> fx.GraphModule:
     """A graph that rounds, around the layers of ``folded`` itself, which does not change."""
-    model = _trace(folded)
+    model = trace(folded)
     layers = dict(model.named_modules())
     rounds: dict[fx.Node, FakeQuant] = {}
     for node in list(model.graph.nodes):

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from small_firmware import Small, every_op, hand_made, path_without, to_onnx, write
+from small_firmware import Small, every_op, hand_made, path_without, write
 
 from nas_lightning.data.features import FrontEnd
 from nas_lightning.errors import InputError
@@ -23,7 +23,7 @@ from nas_lightning.export.firmware import Description, write_firmware
 from nas_lightning.export.front_end import front_end_sources
 from nas_lightning.export.host import missing_tools
 from nas_lightning.export.int8 import behind_front_end, to_qdq
-from nas_lightning.export.onnx import ParityError
+from nas_lightning.export.onnx import ParityError, to_onnx
 from nas_lightning.files import write_bytes, write_json, write_npz
 from nas_lightning.verify import verify
 

@@ -2,7 +2,7 @@ import random
 
 import pytest
 import torch
-from random_networks import ALL_OPS, random_genotype, random_size, random_task
+from random_networks import ALL_OPS, random_genotype, random_size, random_task, scale_apart
 from torch import nn
 
 from nas_lightning.export.equalise import equalise
@@ -31,17 +31,6 @@ def with_statistics(network):
 def convnet(seed):
     torch.manual_seed(seed)
     return with_statistics(ConvNet(Task(3, 32, 5), (8, 8, 8), 3)), torch.randn(64, 3, 32)
-
-
-@torch.no_grad()
-def scale_apart(network, factors):
-    """Multiply the channels of a ``ConvNet`` and divide the weights that read them: the same function."""
-    convs = [module for module in network.modules() if isinstance(module, nn.Conv1d)]
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm1d)][1:]
-    for bn, reader in zip(norms, [*convs[1:], network.head], strict=True):
-        bn.weight *= factors
-        bn.bias *= factors
-        reader.weight /= factors[:, None] if reader.weight.dim() == 3 else factors
 
 
 @torch.no_grad()

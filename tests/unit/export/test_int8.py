@@ -7,12 +7,12 @@ import onnx
 import pytest
 import torch
 from onnx import helper, numpy_helper
-from small_firmware import Small, as_trained, every_op, hand_made, random_small, to_onnx
+from small_firmware import Small, as_trained, every_op, hand_made, random_small
 from torch import nn
 
 from nas_lightning.data.features import FrontEnd
 from nas_lightning.export.int8 import METHODS, behind_front_end, integer_core, quantize, to_qdq
-from nas_lightning.export.onnx import open_session, run_onnx
+from nas_lightning.export.onnx import open_session, run_onnx, to_onnx
 from nas_lightning.space.network import ConvNet
 from nas_lightning.space.size import Task
 

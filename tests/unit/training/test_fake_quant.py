@@ -1,17 +1,15 @@
 import copy
 import random
-from pathlib import Path
 
-import onnx
 import pytest
 import torch
-from onnx import helper, numpy_helper
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-from random_networks import random_genotype, random_size, random_task
+from onnx import numpy_helper
+from random_networks import random_genotype, random_size, random_task, scale_apart
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from nas_lightning.export.onnx import export_onnx, run_onnx
+from nas_lightning.export.int8 import quantize
+from nas_lightning.export.onnx import run_onnx, to_onnx
 from nas_lightning.space.fold import fold
 from nas_lightning.space.genotype import Genotype
 from nas_lightning.space.network import ConvNet, Network
@@ -19,38 +17,6 @@ from nas_lightning.space.size import Size, Task
 from nas_lightning.training.fake_quant import FakeQuant, FakeQuantLayer, fake_quantized, finetune_int8, observe
 
 SEPARABLE = Genotype(*[(("sep_conv_3x1", 0), ("dil_conv_3x1", 0), ("depthwise_3x1", 1))] * 2)
-
-
-class Reader(CalibrationDataReader):
-    def __init__(self, samples):
-        self.samples = iter(samples)
-
-    def get_next(self):
-        sample = next(self.samples, None)
-        return None if sample is None else {"x": sample[None].numpy()}
-
-
-def quantize_with_onnxruntime(network, samples, path: Path) -> float:
-    """Write the network in integer operators, calibrated on samples; returns the step between two logits."""
-    export_onnx(network, samples.shape[1:], path)
-    model = onnx.load(path)
-    nodes = model.graph.node
-    at, mean = next((i, node) for i, node in enumerate(nodes) if node.op_type == "ReduceMean")
-    pool = helper.make_node("GlobalAveragePool", mean.input[:1], ["pooled"], name="pool")
-    nodes.insert(at, pool)
-    nodes[at + 1].CopyFrom(helper.make_node("Flatten", ["pooled"], mean.output, name="flatten", axis=1))
-    quantize_static(
-        model,
-        path,
-        Reader(samples),
-        quant_format=QuantFormat.QOperator,
-        per_channel=True,
-        activation_type=QuantType.QInt8,
-        weight_type=QuantType.QInt8,
-        nodes_to_exclude=[node.name for node in nodes if node.op_type in ("Mul", "Add")],
-    )
-    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer}
-    return float(constants["logits_scale"])
 
 
 def random_network(seed):
@@ -69,10 +35,12 @@ def random_network(seed):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_it_computes_what_onnxruntime_computes(seed, tmp_path):
+def test_it_computes_what_onnxruntime_computes(seed):
     network, x = random_network(seed)
-    step = quantize_with_onnxruntime(network, x, tmp_path / "int8.onnx")
-    expected = run_onnx(tmp_path / "int8.onnx", [x])
+    integer = quantize(to_onnx(network, x.shape[1:]), [x])
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in integer.graph.initializer}
+    step = float(constants["head.steps_scale"])  # between two logits
+    expected = run_onnx(integer.SerializeToString(), [x])
     model = fake_quantized(network)
     observe(model, [x[:30], x[30:]])
     with torch.no_grad():
@@ -190,17 +158,6 @@ def test_a_value_that_is_rounded_already_is_not_rounded_again():
 def test_an_unknown_layer_is_refused():
     with pytest.raises(NotImplementedError, match=r"no int8 form is known for 0\.1"):
         fake_quantized(nn.Sequential(nn.Conv1d(2, 3, 3), nn.Sigmoid()))
-
-
-@torch.no_grad()
-def scale_apart(network, factors):
-    """Multiply the channels of a ``ConvNet`` and divide the weights that read them: the same function."""
-    convs = [module for module in network.modules() if isinstance(module, nn.Conv1d)]
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm1d)][1:]
-    for bn, reader in zip(norms, [*convs[1:], network.head], strict=True):
-        bn.weight *= factors
-        bn.bias *= factors
-        reader.weight /= factors[:, None] if reader.weight.dim() == 3 else factors
 
 
 @pytest.fixture
