@@ -31,7 +31,7 @@ from nas_lightning.config.compose import compose_config
 from nas_lightning.cost.expected import ExpectedCost
 from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.kernels.choice import KERNELS
-from nas_lightning.search.arch_step import first_order_loss, unrolled_loss
+from nas_lightning.search.arch_step import AlphaLoss
 from nas_lightning.space.size import Size, Task
 from nas_lightning.space.supernet import Supernet
 from nas_lightning.space.textbook import TextbookSupernet
@@ -118,8 +118,14 @@ def build_step(
         for _ in range(2)
     ]
 
-    def penalty(op_weights: Any) -> Tensor:
-        return strategy.penalty(op_weights, cost)
+    def op_weights() -> dict[str, Tensor]:
+        return strategy.relaxation.settled(dict(supernet.alphas.items()), ops)
+
+    def penalty(weights: Any) -> Tensor:
+        return strategy.penalty(weights, cost)
+
+    at = AlphaLoss(supernet, op_weights, op_weights, penalty, lambda: torch.zeros(()), sgd)
+    arch_step: Any = strategy.arch_step
 
     def freeze(parameters: list[nn.Parameter], frozen: bool) -> None:
         if side == "fast":  # the textbook computes all gradients in both steps
@@ -130,18 +136,18 @@ def build_step(
         train, val = batches
         adam.zero_grad()
         if order == "unrolled":
-            loss, _ = unrolled_loss(supernet, train, val, strategy.op_weights, penalty, sgd)
+            loss, _ = arch_step(at, train, val)
             for alpha, gradient in zip(alphas, torch.autograd.grad(loss, alphas), strict=True):
                 alpha.grad = gradient
         else:
             freeze(weights, True)
-            first_order_loss(supernet, val, strategy.op_weights, penalty)[0].backward()
+            arch_step(at, train, val)[0].backward()
             freeze(weights, False)
         adam.step()
         sgd.zero_grad()
         freeze(alphas, True)
         x, y = train
-        nn.functional.cross_entropy(supernet(x, strategy.op_weights(dict(supernet.alphas.items()))), y).backward()
+        nn.functional.cross_entropy(supernet(x, op_weights()), y).backward()
         freeze(alphas, False)
         nn.utils.clip_grad_norm_(weights, strategy.clip_norm)
         sgd.step()

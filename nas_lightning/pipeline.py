@@ -7,42 +7,30 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, Timer
+from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 
-from nas_lightning.callbacks import GenotypeCallback
 from nas_lightning.config.build import (
-    build_candidates,
     build_data,
-    build_limits,
-    build_numbers,
-    build_ops,
     build_optimizers,
     build_reference,
-    build_size,
-    build_strategy,
-    build_targets,
-    build_trainer,
     try_parts,
 )
-from nas_lightning.config.checks import MODES, check_config
+from nas_lightning.config.checks import check_config
 from nas_lightning.config.compose import config_yaml
 from nas_lightning.config.records import Config
+from nas_lightning.contest import Contest, candidates_of, compare_seeds, control, select
 from nas_lightning.cost.code import core_named
-from nas_lightning.cost.exact import ADDITIVE, MEASURES, Numbers, cost_of
-from nas_lightning.cost.expected import ExpectedCost
+from nas_lightning.cost.exact import MEASURES, cost_of
 from nas_lightning.cost.npu import PROFILES, npu_report
-from nas_lightning.cost.projection import Projected, check_feasible
-from nas_lightning.cost.sizing import choose_size
-from nas_lightning.cost.tables import SpaceCost
+from nas_lightning.cost.projection import check_feasible
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.features import FrontEndCost
 from nas_lightning.data.loaders import LoaderData
@@ -51,70 +39,16 @@ from nas_lightning.errors import BudgetError, InputError
 from nas_lightning.export.bundle import write_bundle
 from nas_lightning.export.onnx import check_parity, export_onnx
 from nas_lightning.files import read_json, write_bytes, write_json, write_text
-from nas_lightning.kernels.choice import describe
-from nas_lightning.report.pictures import augmentation_picture, confusion_picture
+from nas_lightning.report.pictures import confusion_picture
 from nas_lightning.report.tables import print_summary
 from nas_lightning.run_folder import load_network, read_description
-from nas_lightning.search.module import SearchModule, search_loader
+from nas_lightning.searching import Searched, search
 from nas_lightning.space.blueprint import Blueprint, SearchedBlueprint
-from nas_lightning.space.size import Size, Task
-from nas_lightning.space.supernet import Supernet
+from nas_lightning.stages import Run, fit
 from nas_lightning.training.evaluate import confusion, figures, predict
 from nas_lightning.training.module import TrainModule
 
 log = logging.getLogger("nas_lightning")
-
-
-@dataclass
-class Run:
-    """What every stage needs: the configuration, the data after ``setup``, and the folder."""
-
-    config: Config
-    data: TimeSeriesData | LoaderData
-    folder: Path
-    warm_start: Path | None = None
-
-    @property
-    def task(self) -> Task:
-        """What the data ask of a network."""
-        return Task(*self.data.task_shape)
-
-    @cached_property
-    def budget(self) -> dict[str, int]:
-        """What the network and its front end must not exceed together."""
-        return build_limits(self.config)
-
-    @cached_property
-    def limits(self) -> dict[str, int]:
-        """What the front end leaves of the budget to the network."""
-        return limits_of_network(self.budget, self.data.front_end_cost)
-
-    @cached_property
-    def numbers(self) -> Numbers:
-        """How numbers are kept on the device."""
-        return build_numbers(self.config)
-
-    @property
-    def size(self) -> Size:
-        """The size of the search."""
-        return self._sized[0]
-
-    @property
-    def size_share(self) -> float | None:
-        """With ``nas_model_size=auto`` the share of the budget that an average network of the chosen size uses."""
-        return self._sized[1]
-
-    @cached_property
-    def space_cost(self) -> SpaceCost:
-        """What every network that the search could find costs."""
-        return SpaceCost(self.size, self.task, build_ops(self.config), self.numbers)
-
-    @cached_property
-    def _sized(self) -> tuple[Size, float | None]:
-        if self.config.training.nas_model_size != "auto":
-            return build_size(self.config), None
-        candidates = build_candidates(self.config)
-        return choose_size(candidates, self.task, build_ops(self.config), self.numbers, self.limits)
 
 
 def run(
@@ -154,7 +88,7 @@ def run(
         elif (folder / "genotype.json").is_file():
             _train_if_enabled(stage, SearchedBlueprint.from_dict(read_json(folder / "genotype.json")))
         else:
-            search(stage)
+            search(stage, config.selection.candidates, lambda searches: _keep(stage, searches))
 
 
 def check_start(
@@ -186,39 +120,30 @@ def refuse_used(folder: Path, resume: bool) -> None:
         raise InputError(f"{folder}: holds a run already; go on with it by resume={folder}, or choose another folder")
 
 
-def search(run: Run) -> None:
-    """Search; when it ends, its callback keeps the genotype and starts ``train``."""
-    config, task, size = run.config, run.task, run.size
-    _log_device(run)  # and price the space, which draws random numbers for modules that are not in a cache yet
-    L.seed_everything(config.seed, workers=True, verbose=False)
-    strategy = build_strategy(config)
-    supernet = Supernet(size, task, run.space_cost.ops, config.training.nas_kernels)
-    supernet.stem.norm.set_constants(run.data.mean, run.data.std)
-    measure = MODES[config.training.nas_optimization_mode.lower()]
-    module = SearchModule(supernet, strategy, ExpectedCost(run.space_cost, measure, run.limits, build_targets(config)))
-    if run.warm_start is not None:
-        module.load_state_dict(torch.load(run.warm_start, weights_only=True, map_location="cpu")["state_dict"])
-    timer = Timer()
+def _keep(run: Run, searches: list[Searched]) -> None:
+    """Keep one of the genotypes that were found, hold it against random ones, and train its network."""
+    contest, candidates = Contest(run), candidates_of(run, searches)
+    sections: dict[str, Any] = {"search": _figures_of(run, searches)}
+    genotype = candidates[0]
+    if run.config.training.enable:
+        if len(candidates) > 1:
+            genotype, sections["selection"] = select(contest, candidates)
+        if len(searches) > 1:
+            sections["seeds"] = compare_seeds(contest, searches)
+        if run.config.control.num_random:
+            genotype, sections["control"] = control(contest, genotype)
+    log.info("genotype: %s", genotype)
+    blueprint = contest.blueprint(genotype)
+    write_json(run.folder / "metrics.json", _identity(run) | sections)
+    write_json(run.folder / "cost.json", _cost(run, blueprint.build()))
+    write_json(run.folder / "genotype.json", blueprint.to_dict() | {"class_names": list(run.data.class_names)})
+    _train_if_enabled(run, blueprint)
 
-    def on_found(found: Projected, module: SearchModule, trainer: L.Trainer) -> None:
-        blueprint = SearchedBlueprint(found.genotype, size, task)
-        log.info("genotype: %s", found.genotype)
-        if any(found.free_cost[measure] > limit for measure, limit in run.limits.items()):
-            free = ", ".join(f"{measure} {found.free_cost[measure]:,}" for measure in run.limits)
-            loss = found.free_log_weight - found.log_weight
-            log.info("budget: the free choice exceeds it (%s); the best within it has %.3f less log weight", free, loss)
-        figures = {"strategy": strategy.name, "seconds": timer.time_elapsed("train")}
-        figures |= {"epochs": trainer.current_epoch, "steps": module.num_steps}
-        write_json(run.folder / "metrics.json", _identity(run) | {"search": figures})
-        write_json(run.folder / "cost.json", _cost(run, blueprint.build()))
-        write_json(run.folder / "genotype.json", blueprint.to_dict() | {"class_names": list(run.data.class_names)})
-        _train_if_enabled(run, blueprint)
 
-    callbacks = [timer, GenotypeCallback(run.folder / "genotype_history.json", on_found)]
-    loader = search_loader(run.data.train_dataloader(), run.data.alphas_dataloader())
-    kernels = describe(config.training.nas_kernels)
-    log.info("search: %s, %d epochs, %s", strategy.name, config.training.nas_epochs, kernels)
-    _fit(run, "search", config.training.nas_epochs, callbacks, module, loader)
+def _figures_of(run: Run, searches: list[Searched]) -> dict[str, Any]:
+    """The section ``search`` of ``metrics.json``."""
+    sums = {name: sum(getattr(each, name) for each in searches) for name in ("seconds", "epochs", "steps")}
+    return {"strategy": run.config.search["name"], **sums}
 
 
 def train(run: Run, blueprint: Blueprint) -> None:
@@ -230,7 +155,9 @@ def train(run: Run, blueprint: Blueprint) -> None:
     module = TrainModule(network, *build_optimizers(config))
     timer = Timer()
     log.info("training: %d epochs", config.training.training_epochs)
-    trainer = _fit(run, "training", config.training.training_epochs, [timer], module, run.data.train_dataloader())
+    trainer = fit(
+        run, "training", "training", config.training.training_epochs, [timer], module, run.data.train_dataloader()
+    )
     best = torch.load(run.folder / "checkpoints" / "training" / "best.ckpt", weights_only=True, map_location="cpu")
     module.load_state_dict(best["state_dict"])
     training = {
@@ -354,40 +281,6 @@ def _train_if_enabled(run: Run, blueprint: Blueprint) -> None:
         log.info("training.enable is false: the run ends with genotype.json")
 
 
-def _fit(
-    run: Run, stage: str, epochs: int, callbacks: list[L.Callback], module: L.LightningModule, loader: Any
-) -> L.Trainer:
-    """Fit one stage with checkpoints of its last and best epoch; go on from the last one if it is there."""
-    folder = run.folder / "checkpoints" / stage
-    checkpoint = ModelCheckpoint(
-        folder,
-        "best",
-        monitor=f"{stage}/val_loss",
-        save_last=True,
-        enable_version_counter=False,
-        auto_insert_metric_name=False,
-    )
-    trainer = build_trainer(run.config, run.folder, stage, epochs, [*callbacks, checkpoint])
-    _log_augmentation(run, trainer)
-    last = folder / "last.ckpt"
-    trainer.fit(
-        module, loader, run.data.val_dataloader(), ckpt_path=last if last.is_file() else None, weights_only=True
-    )
-    return trainer
-
-
-def _log_augmentation(run: Run, trainer: L.Trainer) -> None:
-    """Pictures of a few training samples before and after the augmentation."""
-    if not isinstance(trainer.logger, TensorBoardLogger) or not isinstance(run.data, TimeSeriesData):
-        return
-    if run.data.augmentation is None:
-        return
-    x = run.data.splits["train"].windows.gather(torch.arange(min(4, len(run.data.splits["train"]))))
-    generator = torch.Generator().manual_seed(run.config.seed)
-    picture = augmentation_picture(x.numpy(), run.data.augmentation(x, generator).numpy())
-    trainer.logger.experiment.add_figure("augmentation", picture)
-
-
 def _identity(run: Run) -> dict[str, Any]:
     config = run.config
     preset = config.training.nas_model_size if config.training.nas_enabled else "model"
@@ -417,33 +310,6 @@ def _log_results(
     results |= {f"hparams/{name}": float(cost[name]) for name in ("params", "macs")}
     trainer.logger.log_hyperparams({**_identity(run), **training}, results)
     trainer.logger.save()
-
-
-def _log_device(run: Run) -> None:
-    """Say what the limits are, which size was chosen for them, and what an NPU changed before the search."""
-    config, space_cost = run.config, run.space_cost
-    if run.size_share is not None:
-        text = "size: %d layers and %d initial channels; an average network of this size uses %.0f %% of the budget"
-        log.info(text, run.size.layers, run.size.init_channels, 100 * run.size_share)
-    if run.budget:
-        limits = ", ".join(f"{measure} {limit:,}" for measure, limit in run.budget.items())
-        log.info("budget: %s (device %s)", limits, config.device.name)
-    for measure in sorted(build_targets(config) & set(ADDITIVE)):
-        share = space_cost.largest(measure) / run.limits[measure]
-        if share < 1:
-            text = "budget: the dearest network of this size has %.0f %% of %s; nas_model_size=auto uses more of it"
-            log.info(text, 100 * share, f"{measure} {run.limits[measure]:,}")
-    if config.device.npu_profile is None:
-        return
-    pruned = [op for op in config.space.ops if op not in space_cost.ops]
-    asked = config.training.nas_init_channels
-    if config.training.nas_model_size != "auto" and asked != space_cost.size.init_channels:
-        before = SpaceCost(replace(space_cost.size, init_channels=asked), run.task, space_cost.ops, run.numbers)
-        factor = space_cost.largest("params") / before.largest("params")
-        rounded = f"init_channels {asked} -> {space_cost.size.init_channels}, up to {factor:.1f} times the parameters"
-    else:
-        rounded = "channels as they are"
-    log.info("NPU rules %s: %s; pruned: %s", config.device.npu_profile, rounded, ", ".join(pruned) or "nothing")
 
 
 def _check_fit(run: Run) -> None:
@@ -503,12 +369,6 @@ def _cost(run: Run, network: nn.Module) -> dict[str, Any]:
     if profile is not None:
         cost["npu_report"] = npu_report(network, task.in_channels, task.length, PROFILES[profile])
     return cost
-
-
-def limits_of_network(budget: dict[str, int], front_end: FrontEndCost) -> dict[str, int]:
-    """What a front end leaves of a budget; its memory is static as well, and the network reads its features."""
-    taken = asdict(front_end)
-    return {measure: limit - taken.get(measure, 0) for measure, limit in budget.items()}
 
 
 def total_cost(cost: dict[str, Any]) -> dict[str, int]:

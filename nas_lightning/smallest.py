@@ -18,12 +18,13 @@ from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.loaders import LoaderData
 from nas_lightning.errors import InputError
 from nas_lightning.files import has_ended, read_json, write_text
-from nas_lightning.pipeline import check_start, finish, judged_split, limits_of_network, total_cost
+from nas_lightning.pipeline import check_start, finish, judged_split, total_cost
 from nas_lightning.pipeline import run as run_once
 from nas_lightning.report.pictures import tradeoff_picture
 from nas_lightning.report.tables import csv_text
 from nas_lightning.run_folder import copy_result, read_blueprint
 from nas_lightning.space.blueprint import SearchedBlueprint
+from nas_lightning.stages import limits_of_network
 
 log = logging.getLogger("nas_lightning")
 

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from nas_lightning.config.compose import compose_config
 
 SHORT = ["training.nas_epochs=2", "training.training_epochs=2", "callbacks=none"]
+SHORT += ["selection.candidates=1", "control.num_random=0"]  # no contest
 
 
 # The networks are tiny: threads that wait for each other cost more than they give, most of all on a busy machine.

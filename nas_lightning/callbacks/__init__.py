@@ -1,7 +1,8 @@
 """Lightning callbacks of a run: the genotype of each epoch and the second run, pictures, the progress bar."""
 
+from nas_lightning.callbacks.collapse import CollapseAlarm
 from nas_lightning.callbacks.genotype import GenotypeCallback
 from nas_lightning.callbacks.pictures import AlphaPictures
 from nas_lightning.callbacks.progress import StageBar
 
-__all__ = ["AlphaPictures", "GenotypeCallback", "StageBar"]
+__all__ = ["AlphaPictures", "CollapseAlarm", "GenotypeCallback", "StageBar"]

@@ -7,23 +7,19 @@ from typing import Any
 
 import lightning as L
 
-from nas_lightning.cost.projection import Projected
 from nas_lightning.files import write_json
 from nas_lightning.search.module import SearchModule
 
 
 class GenotypeCallback(L.Callback):
-    """Writes the genotype of every epoch to a history file, and hands the last one on when the search ends.
-
-    The genotype of the last epoch is kept. The rule looks at no data at all: choosing the epoch by accuracy on ``val``
-    would judge the alphas on what they learned from.
+    """Writes the genotype of every epoch to a history file, and goes on with the run when the search ends.
 
     Args:
         history_path: a JSON list with one entry per epoch, rewritten whole each epoch.
-        on_found: called once, after the fit, with the kept genotype and its cost; it may start another ``Trainer.fit``.
+        on_found: called once, after the fit, with the number of epochs; it may start another ``Trainer.fit``.
     """
 
-    def __init__(self, history_path: Path, on_found: Callable[[Projected, SearchModule, L.Trainer], None]) -> None:
+    def __init__(self, history_path: Path, on_found: Callable[[int], None]) -> None:
         self.history_path, self.on_found = history_path, on_found
         self.history: list[dict[str, Any]] = []
 
@@ -35,8 +31,8 @@ class GenotypeCallback(L.Callback):
         write_json(self.history_path, self.history)
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Hand the last genotype on."""
-        self.on_found(_search(pl_module).found(), _search(pl_module), trainer)
+        """Go on with the run."""
+        self.on_found(trainer.current_epoch)
 
     def state_dict(self) -> dict[str, Any]:
         """The history goes into the checkpoint."""

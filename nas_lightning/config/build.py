@@ -129,6 +129,13 @@ def build_trainer(config: Config, folder: Path, stage: str, epochs: int, callbac
     )
 
 
+def build_short_trainer(config: Config, folder: Path, epochs: int) -> L.Trainer:
+    """A Trainer that leaves nothing behind and shows nothing."""
+    quiet = {"callbacks": [], "logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    quiet["limit_val_batches"] = 0
+    return _call("trainer", config.trainer, max_epochs=epochs, default_root_dir=folder, **quiet)
+
+
 def try_parts(config: Config, folder: Path) -> None:
     """Build every configured part once, so that a wrong key is refused before anything is written.
 

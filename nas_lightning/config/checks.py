@@ -38,6 +38,9 @@ _AT_LEAST: dict[str, float] = {
     "export.finetune.epochs": 1,
     "seed": 0,
     "target_rounds": 1,
+    "selection.candidates": 1,
+    "control.num_random": 0,
+    "control.epochs": 1,
 }
 
 _CHOSEN = {"training.nas_layers": "space.auto_layers", "training.nas_init_channels": "space.auto_init_channels"}
@@ -125,6 +128,8 @@ def _check_target(config: Config) -> None:
 
 def _check_export(config: Config) -> None:
     export = config.export
+    if not 0 < config.selection.budget < math.inf:
+        raise InputError(f"selection.budget: found {config.selection.budget}; allowed: more than 0, and finite")
     _check_choice("selection.by", config.selection.by, ("float", "int8"))
     _check_choice("compilation.backend", config.compilation.backend, tuple(BACKENDS))
     for remedy in export.int8_remedies:

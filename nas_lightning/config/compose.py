@@ -32,6 +32,12 @@ def device_cards() -> list[Device]:
     return cast(list[Device], cards)
 
 
+def reference_models() -> dict[str, dict[str, Any]]:
+    """The hand-made networks of the group ``model``, by name."""
+    paths = sorted((conf_dir() / "model").glob("*.yaml"))
+    return {path.stem: cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(path))) for path in paths}
+
+
 def with_features(config: Config, name: str) -> Config:
     """The same configuration with another preset of ``features``; what describes the recordings stays as it is.
 

@@ -134,6 +134,17 @@ class Selection:
     """``selection``: what decides where one of several networks is kept."""
 
     by: str = MISSING
+    candidates: int = MISSING
+    budget: float = MISSING
+
+
+@dataclass
+class Control:
+    """``control``: random networks, trained as the one that was found."""
+
+    num_random: int = MISSING
+    epochs: int = MISSING
+    keep_better: bool = MISSING
 
 
 @dataclass
@@ -202,6 +213,7 @@ class Config:
     testing: Testing = field(default_factory=Testing)
     export: Export = field(default_factory=Export)
     selection: Selection = field(default_factory=Selection)
+    control: Control = field(default_factory=Control)
     compilation: Compilation = field(default_factory=Compilation)
     space: Space = field(default_factory=Space)
     search: dict[str, Any] = field(default_factory=dict)

@@ -91,14 +91,21 @@ class SpaceCost:
     def of(self, genotype: Genotype) -> dict[str, int]:
         """All measures of one network, as ``cost_of`` counts them if no two nodes take the same pool of one value."""
         picks = {kind: self._picks(kind, genotype.cell(kind)) for kind in KINDS}
-        found = {
-            measure: self.fixed[measure]
-            + int(sum(self.tables[measure][kind][row, column] for kind in KINDS for row, column in picks[kind]))
-            for measure in ADDITIVE
-        }
+        found = {measure: self._sum(measure, picks) for measure in ADDITIVE}
         called = set().union(*(self.calls[kind, row, column] for kind in KINDS for row, column in picks[kind]))
         found["flash_bytes"] += sum(self.functions[signature] for signature in called)
         return found | {"ram_bytes": max(self.ram_of_cell(kind, genotype.cell(kind)) for kind in KINDS)}
+
+    def num_params(self, genotype: Genotype) -> int:
+        """The parameters of one network; the same number as in ``of``, which counts everything."""
+        return self._sum("params", {kind: self._picks(kind, genotype.cell(kind)) for kind in KINDS})
+
+    def _sum(self, measure: str, picks: dict[str, list[tuple[int, int]]]) -> int:
+        """An additive measure without functions."""
+        tables = self.tables[measure]
+        return self.fixed[measure] + int(
+            sum(tables[kind][row, column] for kind in KINDS for row, column in picks[kind])
+        )
 
     def _picks(self, kind: str, cell: Cell) -> list[tuple[int, int]]:
         """Row and column of what the live nodes of a cell compute."""

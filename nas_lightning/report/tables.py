@@ -15,13 +15,18 @@ from nas_lightning.space.genotype import KINDS
 COLUMNS = ("preset", "seed", "accuracy", "params", "macs", "seconds", "folder", "settings")
 """Columns of the table of a sweep; accuracy is of ``test``, or of ``val`` where nothing was tested."""
 
+STAGES = ("search", "selection", "control", "training")
+"""The sections of ``metrics.json`` that take time, in their order."""
+
 OVERRIDES = "overrides.txt"
 """What was set for a run of a sweep, a line each."""
 
 
 def print_summary(folder: Path, blueprint: dict[str, Any], metrics: dict[str, Any], cost: dict[str, Any]) -> None:
     """Print what was found, how good it is, what it costs and where it lies."""
-    table = Table(show_header=False, title="nas_lightning", title_justify="left")
+    lost = metrics.get("control", {}).get("verdict") == "lost"
+    title = metrics["control"]["sentence"] if lost else "nas_lightning"
+    table = Table(show_header=False, title=title, title_justify="left")
     for kind in KINDS:
         if kind in blueprint:
             cell = ", ".join(f"{node}: {op} of {source}" for node, (op, source) in enumerate(blueprint[kind], start=1))
@@ -41,6 +46,13 @@ def print_summary(folder: Path, blueprint: dict[str, Any], metrics: dict[str, An
     )
     if "measured" in cost:
         table.add_row(f"on {cost['measured']['core']}", _measured(cost["measured"]))
+    if "seeds" in metrics:
+        table.add_row("seeds", _seeds(metrics["seeds"]))
+    if "control" in metrics:
+        table.add_row("control", metrics["control"]["sentence"])
+        for reference in metrics["control"]["references"]:
+            text = f"{reference['params']:,} parameters, {reference['value']:.4f} after as many epochs"
+            table.add_row(f"hand-made {reference['name']}", text)
     if "budget" in cost:
         shares = [f"{measure} {b['value'] / b['limit']:.0%} of {b['limit']:,}" for measure, b in cost["budget"].items()]
         table.add_row("budget", ", ".join(shares))
@@ -49,11 +61,19 @@ def print_summary(folder: Path, blueprint: dict[str, Any], metrics: dict[str, An
         table.add_row("NPU", f"{accelerated} of {len(cost['npu_report'])} layers accelerated; the rest: cost.json")
     table.add_row(
         "seconds",
-        ", ".join(f"{stage} {metrics[stage]['seconds']:.0f}" for stage in ("search", "training") if stage in metrics),
+        ", ".join(f"{stage} {metrics[stage]['seconds']:.0f}" for stage in STAGES if stage in metrics),
     )
     table.add_row("files", str(folder))
     table.add_row("next", f"tensorboard --logdir {folder}")
     Console().print(table)
+
+
+def _seeds(found: dict[str, Any]) -> str:
+    agreement = [share for shares in found["agreement"].values() for share in shares]
+    return (
+        f"{found['verdict']}: {min(found['values']):.4f} to {max(found['values']):.4f} on val after {found['epochs']} "
+        f"epochs; they agree on {sum(agreement) / len(agreement):.0%} of the edges"
+    )
 
 
 def _measured(found: dict[str, Any]) -> str:
@@ -100,7 +120,7 @@ def run_row(folder: Path) -> dict[str, Any] | None:
         return None
     metrics, cost = read_json(folder / "metrics.json"), read_json(folder / "cost.json")
     figures = metrics.get("test", metrics["val"])
-    seconds = sum(metrics[stage]["seconds"] for stage in ("search", "training") if stage in metrics)
+    seconds = sum(metrics[stage]["seconds"] for stage in STAGES if stage in metrics)
     return {
         "preset": metrics["preset"],
         "seed": metrics["seed"],

@@ -1,54 +1,99 @@
-"""The gradient of the alphas: first-order, and exact second-order."""
+"""The step of the alphas: the loss whose gradient they follow."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.optim import Optimizer
 
-from nas_lightning.space.supernet import Supernet
+from nas_lightning.errors import InputError
+from nas_lightning.space.genotype import KINDS, Genotype, one_hot
+from nas_lightning.space.size import edges
+from nas_lightning.space.supernet import Choice, OpWeights, Path, Supernet
 
 Batch = tuple[Tensor, Tensor]
-Relax = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
-PenaltyTerm = Callable[[Mapping[str, Tensor]], Tensor]
 
 
-def first_order_loss(supernet: Supernet, batch: Batch, relax: Relax, penalty: PenaltyTerm) -> tuple[Tensor, Tensor]:
-    """The loss of the alphas at the present weights (DARTS, section 2.3 with xi = 0), and the logits ``[B, K]``."""
-    x, y = batch
-    op_weights = relax(dict(supernet.alphas.items()))
-    logits = supernet(x, op_weights)
-    return nn.functional.cross_entropy(logits, y) + penalty(op_weights), logits
+@dataclass(frozen=True)
+class AlphaLoss:
+    """What a step of the alphas works with.
+
+    Attributes:
+        supernet: with the alphas as they are.
+        relax: what the supernet computes with now; called once a step.
+        settled: the op weights that the alphas stand for.
+        penalty: of op weights, a scalar: what they cost.
+        regulariser: of the alphas, a scalar.
+        weight_optimizer: of the supernet's weights.
+    """
+
+    supernet: Supernet
+    relax: Callable[[], Choice]
+    settled: Callable[[], OpWeights]
+    penalty: Callable[[OpWeights], Tensor]
+    regulariser: Callable[[], Tensor]
+    weight_optimizer: Optimizer
+
+    def extra(self) -> Tensor:
+        """Penalties and regularisers at the settled op weights."""
+        return self.penalty(self.settled()) + self.regulariser()
 
 
-def unrolled_loss(
-    supernet: Supernet, train_batch: Batch, val_batch: Batch, relax: Relax, penalty: PenaltyTerm, sgd: Optimizer
-) -> tuple[Tensor, Tensor]:
-    """The loss of the alphas after one virtual SGD step of the weights (DARTS, equations 5 and 6), and the logits.
+class ArchStep(Protocol):
+    """The second part of a strategy."""
+
+    through_weights: bool
+    """Whether the loss is differentiated with respect to the weights, too."""
+
+    def __call__(self, at: AlphaLoss, train_batch: Batch, val_batch: Batch) -> tuple[Tensor, Tensor]:
+        """The loss of the alphas, and logits ``[B, K]`` of the ``val`` batch."""
+
+
+class FirstOrder:
+    """The loss on ``val`` at the present weights (DARTS, arXiv 1806.09055, section 2.3 with xi = 0)."""
+
+    through_weights = False
+
+    def __call__(self, at: AlphaLoss, train_batch: Batch, val_batch: Batch) -> tuple[Tensor, Tensor]:
+        """The loss, and the logits."""
+        x, y = val_batch
+        logits = at.supernet(x, at.relax())
+        return nn.functional.cross_entropy(logits, y) + at.extra(), logits
+
+
+class Unrolled:
+    """The loss on ``val`` after one virtual SGD step of the weights (DARTS, arXiv 1806.09055, equations 5 and 6).
 
     The gradient of the returned loss with respect to the alphas is exact: it differentiates through the step
     ``w' = w - lr (momentum * buffer + dL_train/dw + weight_decay * w)`` with the optimizer's own numbers, where the
     original code takes a finite difference of the Hessian. Clipping is left out of the virtual step. The forward passes
     run on copies of the buffers, so that the BatchNorm statistics stay as they are.
     """
-    weights = supernet.weights()
-    buffers = {name: buffer.clone() for name, buffer in supernet.named_buffers()}
-    op_weights = relax(dict(supernet.alphas.items()))
 
-    def logits_of(parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
-        return functional_call(supernet, {**parameters, **buffers}, (x, op_weights))
+    through_weights = True
 
-    x, y = train_batch
-    train_loss = nn.functional.cross_entropy(logits_of(weights, x), y)
-    gradients = torch.autograd.grad(train_loss, list(weights.values()), create_graph=True)
-    stepped = {
-        name: weight - _sgd_step(sgd, weight, gradient)
-        for (name, weight), gradient in zip(weights.items(), gradients, strict=True)
-    }
-    x, y = val_batch
-    logits = logits_of(stepped, x)
-    return nn.functional.cross_entropy(logits, y) + penalty(op_weights), logits
+    def __call__(self, at: AlphaLoss, train_batch: Batch, val_batch: Batch) -> tuple[Tensor, Tensor]:
+        """The loss, and the logits."""
+        weights = at.supernet.weights()
+        buffers = {name: buffer.clone() for name, buffer in at.supernet.named_buffers()}
+        choice = at.relax()
+
+        def logits_of(parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
+            return functional_call(at.supernet, {**parameters, **buffers}, (x, choice))
+
+        x, y = train_batch
+        train_loss = nn.functional.cross_entropy(logits_of(weights, x), y)
+        gradients = torch.autograd.grad(train_loss, list(weights.values()), create_graph=True)
+        stepped = {
+            name: weight - _sgd_step(at.weight_optimizer, weight, gradient)
+            for (name, weight), gradient in zip(weights.items(), gradients, strict=True)
+        }
+        x, y = val_batch
+        logits = logits_of(stepped, x)
+        return nn.functional.cross_entropy(logits, y) + at.extra(), logits
 
 
 def _sgd_step(sgd: Optimizer, weight: nn.Parameter, gradient: Tensor) -> Tensor:
@@ -56,3 +101,61 @@ def _sgd_step(sgd: Optimizer, weight: nn.Parameter, gradient: Tensor) -> Tensor:
     step = gradient + group["weight_decay"] * weight
     buffer = sgd.state.get(weight, {}).get("momentum_buffer")
     return group["lr"] * (step if buffer is None else group["momentum"] * buffer + step)
+
+
+class PolicyGradient(nn.Module):
+    """REINFORCE on the accuracy of one path, and what it costs (TuNAS, arXiv 2008.06120, sections 3 and 3.1).
+
+    The reward of a path is its accuracy on the ``val`` batch less the penalties at that path; with ``BudgetPull`` it is
+    the absolute reward ``accuracy - weight * abs(cost / limit - 1)``. The loss is
+    ``-(reward - baseline) * log p(path)``, with a moving average of rewards as baseline.
+
+    Args:
+        baseline_decay: of the moving average, from 0 to less than 1.
+    """
+
+    through_weights = False
+    baseline: Tensor
+    num_rewards: Tensor
+
+    def __init__(self, baseline_decay: float) -> None:
+        super().__init__()
+        if not 0 <= baseline_decay < 1:
+            raise InputError(f"search.arch_step.baseline_decay: found {baseline_decay}; allowed: 0 to less than 1")
+        self.baseline_decay = baseline_decay
+        self.register_buffer("baseline", torch.zeros(()))
+        self.register_buffer("num_rewards", torch.zeros(()))
+
+    def __call__(self, at: AlphaLoss, train_batch: Batch, val_batch: Batch) -> tuple[Tensor, Tensor]:
+        """The loss, and the logits."""
+        x, y = val_batch
+        path = at.relax()
+        if not isinstance(path, Path):
+            raise InputError("search.arch_step: PolicyGradient needs a search.relaxation that draws paths")
+        hot = {kind: weights.to(x) for kind, weights in one_hot(path.genotype, at.supernet.op_names).items()}
+        with torch.no_grad():
+            logits = at.supernet(x, path)
+            reward = (logits.argmax(1) == y).float().mean() - at.penalty(hot)
+        advantage = reward - self._updated_baseline(reward)
+        chance = log_probability(path.genotype, at.settled(), at.supernet.op_names)
+        return -advantage * chance + at.regulariser(), logits
+
+    def _updated_baseline(self, reward: Tensor) -> Tensor:
+        """The average of the rewards before this one; the first reward is its own baseline."""
+        if self.num_rewards == 0:
+            self.baseline.copy_(reward)
+        before = self.baseline.clone()
+        self.baseline.lerp_(reward.to(self.baseline), 1 - self.baseline_decay)
+        self.num_rewards.add_(1)
+        return before
+
+
+def log_probability(genotype: Genotype, op_weights: OpWeights, ops: tuple[str, ...]) -> Tensor:
+    """The logarithm of the probability of a genotype whose nodes are drawn by op weights that sum to 1 at each node."""
+    rows = {edge: row for row, edge in enumerate(edges(genotype.num_nodes))}
+    chances = [
+        op_weights[kind][rows[source, node], ops.index(op)]
+        for kind in KINDS
+        for node, (op, source) in enumerate(genotype.cell(kind), start=1)
+    ]
+    return torch.stack(chances).log().sum()

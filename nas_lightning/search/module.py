@@ -1,6 +1,7 @@
 """The search as a LightningModule: alpha steps on ``val`` batches alternate with weight steps on ``train`` batches."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
+from functools import cache
 from typing import Any, cast
 
 import lightning as L
@@ -13,26 +14,36 @@ from torch.optim.lr_scheduler import LRScheduler
 from nas_lightning.cost.exact import MEASURES
 from nas_lightning.cost.expected import ExpectedCost
 from nas_lightning.cost.projection import Projected, project
-from nas_lightning.search.arch_step import Batch, first_order_loss, unrolled_loss
+from nas_lightning.search.arch_step import AlphaLoss, Batch
+from nas_lightning.search.derivation import Found
+from nas_lightning.search.moment import Moment
 from nas_lightning.search.strategy import Strategy
-from nas_lightning.space.supernet import Supernet
+from nas_lightning.space.genotype import Genotype, derive, limit_free
+from nas_lightning.space.supernet import Choice, Path, Supernet
 
 
 class SearchModule(L.LightningModule):
-    """Searches a supernet by gradient (DARTS, algorithm 1).
+    """Searches a supernet (DARTS, arXiv 1806.09055, algorithm 1, with the parts of a strategy in the place of its own).
 
     Args:
         supernet: its ``alphas`` get their own optimizer, all other parameters are weights.
         strategy: the choices of the search.
         expected_cost: what the penalties weigh, and the limits that the network found must meet.
+        num_epochs: of the search.
+        seed: of what the strategy draws.
     """
 
     automatic_optimization = False
 
-    def __init__(self, supernet: Supernet, strategy: Strategy, expected_cost: ExpectedCost) -> None:
+    def __init__(
+        self, supernet: Supernet, strategy: Strategy, expected_cost: ExpectedCost, num_epochs: int, seed: int = 0
+    ) -> None:
         super().__init__()
-        self.supernet, self.strategy, self.expected_cost = supernet, strategy, expected_cost
+        self.supernet, self.strategy, self.expected_cost, self.seed = supernet, strategy, expected_cost, seed
+        self.num_epochs = num_epochs
+        self.arch_step = strategy.arch_step  # what it remembers goes into the checkpoints
         self.num_steps = 0
+        self.max_free: int | None = None  # nodes of a cell that may keep an operation without parameters
 
     def configure_optimizers(self) -> Any:
         """SGD for the weights with its schedule, Adam for the alphas: every parameter is in exactly one of them."""
@@ -41,29 +52,42 @@ class SearchModule(L.LightningModule):
         return [weight_optimizer, alpha_optimizer], [self.strategy.weight_scheduler(weight_optimizer)]
 
     def training_step(self, batch: dict[str, Batch], batch_idx: int) -> None:
-        """One alpha step on ``batch["alphas"]``, then one weight step on ``batch["weights"]``."""
-        self._alpha_step(batch["weights"], batch["alphas"])
+        """One alpha step on ``batch["alphas"]``, unless the strategy has none now, and one weight step."""
+        if self.arch_step is not None and self.progress >= self.strategy.warmup:
+            self._alpha_step(batch["weights"], batch["alphas"])
         self._weight_step(batch["weights"])
         self.num_steps += 1
 
+    @property
+    def progress(self) -> float:
+        """The share of the epochs that is over."""
+        return self.current_epoch / self.num_epochs
+
+    def moment(self, stage: int) -> Moment:
+        """Where the search stands; what it draws differs between stages: 0 for alphas, 1 for weights, 2 for the end."""
+        generator = torch.Generator().manual_seed((self.seed * 2**32 + self.num_steps) * 4 + stage)
+        return Moment(self.progress, generator, self.expected_cost.space_cost)
+
     def _alpha_step(self, train_batch: Batch, val_batch: Batch) -> None:
         weight_optimizer, alpha_optimizer = self._optimizers()
+        assert self.arch_step is not None
         alpha_optimizer.zero_grad()
-        if self.strategy.unrolled:
-            loss, logits = unrolled_loss(
-                self.supernet,
-                train_batch,
-                val_batch,
-                self.strategy.op_weights,
-                self._penalty,
-                weight_optimizer.optimizer,
-            )
+        at = AlphaLoss(
+            supernet=self.supernet,
+            relax=lambda: self._relax(0),
+            settled=cache(self._settled),
+            penalty=lambda op_weights: self.strategy.penalty(op_weights, self.expected_cost),
+            regulariser=lambda: self.strategy.regulariser(dict(self.supernet.alphas.items()), self.progress),
+            weight_optimizer=weight_optimizer.optimizer,
+        )
+        if self.arch_step.through_weights:
+            loss, logits = self.arch_step(at, train_batch, val_batch)
             alphas = list(self.supernet.alphas.values())
             for alpha, gradient in zip(alphas, torch.autograd.grad(loss, alphas), strict=True):
                 alpha.grad = gradient
         else:
             with self.toggled_optimizer(alpha_optimizer):
-                loss, logits = first_order_loss(self.supernet, val_batch, self.strategy.op_weights, self._penalty)
+                loss, logits = self.arch_step(at, train_batch, val_batch)
                 self.manual_backward(loss)
         alpha_optimizer.step()
         self._log_batch("alphas", loss, logits, val_batch[1])
@@ -73,7 +97,7 @@ class SearchModule(L.LightningModule):
         x, y = batch
         weight_optimizer.zero_grad()
         with self.toggled_optimizer(weight_optimizer):
-            logits = self(x)
+            logits = self.supernet(x, self._relax(1))
             loss = nn.functional.cross_entropy(logits, y)
             self.manual_backward(loss)
         self.clip_gradients(weight_optimizer.optimizer, self.strategy.clip_norm, "norm")
@@ -81,8 +105,15 @@ class SearchModule(L.LightningModule):
         self._log_batch("weights", loss, logits, y)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits ``[B, K]`` of the supernet under the present op weights."""
-        return self.supernet(x, self.strategy.op_weights(dict(self.supernet.alphas.items())))
+        """Logits ``[B, K]`` of what is judged on ``val``: the mixture by settled op weights, or the strongest path."""
+        return self.supernet(x, self.judged())
+
+    def judged(self) -> Choice:
+        """What the alphas stand for now: op weights, or a path if the strategy trains paths."""
+        op_weights = self.op_weights()
+        if not self.strategy.draws_paths:
+            return op_weights
+        return Path(derive(op_weights, self.supernet.op_names, self.supernet.size.nodes_per_layer))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Log loss and accuracy of the supernet on ``val``."""
@@ -105,7 +136,7 @@ class SearchModule(L.LightningModule):
     def op_weights(self) -> dict[str, Tensor]:
         """The present op weights ``[E, O]`` per kind of cell, without gradient."""
         with torch.no_grad():
-            return self.strategy.op_weights(dict(self.supernet.alphas.items()))
+            return self._settled()
 
     def found(self) -> Projected:
         """What the present op weights describe, within the limits.
@@ -113,21 +144,41 @@ class SearchModule(L.LightningModule):
         Raises:
             BudgetError: if no network of the space meets them.
         """
-        return project(self.op_weights(), self.expected_cost.space_cost, self.expected_cost.limits)
+        return project(self._choosable(), self.expected_cost.space_cost, self.expected_cost.limits)
+
+    def derive(self, train_batches: Iterable[Batch], val_batches: Iterable[Batch], count: int) -> list[Genotype]:
+        """Up to ``count`` different genotypes within the limits, the best first, by the strategy's derivation.
+
+        Raises:
+            BudgetError: if no network of the space meets the limits.
+        """
+        limits, moment = self.expected_cost.limits, self.moment(2)
+        found = Found(self.supernet, self._choosable(), limits, moment, train_batches, val_batches)
+        return self.strategy.derivation(found, count)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the count of steps."""
-        checkpoint["num_steps"] = self.num_steps
+        """Keep the count of steps, and the answer to a collapse."""
+        checkpoint["num_steps"], checkpoint["max_free"] = self.num_steps, self.max_free
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take back the count of steps."""
-        self.num_steps = checkpoint["num_steps"]
+        """Take them back."""
+        self.num_steps, self.max_free = checkpoint["num_steps"], checkpoint["max_free"]
 
     def _optimizers(self) -> list[LightningOptimizer]:
         return cast(list[LightningOptimizer], self.optimizers())
 
-    def _penalty(self, op_weights: Mapping[str, Tensor]) -> Tensor:
-        return self.strategy.penalty(op_weights, self.expected_cost)
+    def _relax(self, stage: int) -> Choice:
+        return self.strategy.relaxation(dict(self.supernet.alphas.items()), self.moment(stage))
+
+    def _settled(self) -> dict[str, Tensor]:
+        return self.strategy.relaxation.settled(dict(self.supernet.alphas.items()), self.supernet.op_names)
+
+    def _choosable(self) -> dict[str, Tensor]:
+        """The op weights that a genotype is read from."""
+        op_weights, ops = self.op_weights(), self.supernet.op_names
+        if self.max_free is None:
+            return op_weights
+        return limit_free(op_weights, ops, self.supernet.size.nodes_per_layer, self.max_free)
 
     def _log_batch(self, level: str, loss: Tensor, logits: Tensor, y: Tensor) -> None:
         accuracy = (logits.argmax(1) == y).float().mean()

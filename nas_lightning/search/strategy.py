@@ -1,6 +1,6 @@
-"""A strategy: the choices that make one differentiable search, as a record."""
+"""A strategy: the choices that make one search, as a record of small parts."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,105 +9,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from nas_lightning.cost.exact import ADDITIVE
 from nas_lightning.cost.expected import ExpectedCost, OpWeights
 from nas_lightning.errors import InputError
-from nas_lightning.space.genotype import derive, one_hot
-
-Penalty = Callable[[OpWeights, ExpectedCost], Tensor]
-
-
-class Softmax:
-    """Alphas ``[E, O]`` to op weights: a softmax over the operations of each edge (DARTS, equation 2)."""
-
-    def __call__(self, alphas: Tensor) -> Tensor:
-        """Map raw alphas to weights that sum to 1 on each edge."""
-        return alphas.softmax(dim=-1)
-
-
-class CostPenalty:
-    """``weight`` times the expected cost of the cells' nodes, as a share of that of the dearest network of the space.
-
-    What every network has is left out, so that the weight means the same for parameters and for MACs.
-
-    It weighs what ``training.nas_optimization_mode`` names, unless the budget limits that: then ``BudgetPull`` does.
-
-    Raises:
-        InputError: for a negative weight.
-    """
-
-    def __init__(self, weight: float) -> None:
-        self.weight = _not_negative("search.penalties.cost.weight", weight)
-
-    def __call__(self, op_weights: OpWeights, expected_cost: ExpectedCost) -> Tensor:
-        """The penalty, a scalar."""
-        measure = expected_cost.measure
-        if measure in expected_cost.targets:
-            return torch.zeros(())
-        of_nodes = expected_cost(op_weights, measure) - expected_cost.space_cost.fixed[measure]
-        return self.weight * of_nodes / expected_cost.dearest[measure]
-
-
-class BudgetPull:
-    """A pull to the budget from both sides: ``weight * abs(max_m(cost_m / limit_m) - 1)``.
-
-    As the absolute reward of TuNAS (arXiv 2008.06120, section 3.1), with two changes. The cost is that of the network
-    which the op weights describe now, and its gradient that of the expected cost (a straight-through estimate), because
-    the expectation of a soft mixture says little about the network that is derived from it. And of several limits
-    the one that is used most counts, so that they do not pull against each other. Limits on parameters, MACs and flash
-    count; those that are the size of a chip, and nobody's target, only from above.
-
-    Raises:
-        InputError: for a negative weight.
-    """
-
-    def __init__(self, weight: float) -> None:
-        self.weight = _not_negative("search.penalties.budget.weight", weight)
-
-    def __call__(self, op_weights: OpWeights, expected_cost: ExpectedCost) -> Tensor:
-        """The penalty, a scalar; zero without limits."""
-        limits = {measure: limit for measure, limit in expected_cost.limits.items() if measure in ADDITIVE}
-        if not limits:
-            return torch.zeros(())
-        weights = _straight_through(op_weights, expected_cost)
-        shares = {measure: expected_cost(weights, measure) / limit for measure, limit in limits.items()}
-        largest = torch.stack(list(shares.values())).max()
-        if largest > 1:
-            return self.weight * (largest - 1)
-        targets = [share for measure, share in shares.items() if measure in expected_cost.targets]
-        return self.weight * (1 - torch.stack(targets).max()) if targets else torch.zeros(())
-
-
-class RamPenalty:
-    """``weight`` times the share by which the smooth peak RAM exceeds its limit; nothing below it, and without one.
-
-    Raises:
-        InputError: for a negative weight.
-    """
-
-    def __init__(self, weight: float) -> None:
-        self.weight = _not_negative("search.penalties.ram.weight", weight)
-
-    def __call__(self, op_weights: OpWeights, expected_cost: ExpectedCost) -> Tensor:
-        """The penalty, a scalar."""
-        limit = expected_cost.limits.get("ram_bytes")
-        if limit is None:
-            return torch.zeros(())
-        weights = _straight_through(op_weights, expected_cost)
-        return self.weight * (expected_cost(weights, "ram_bytes") / limit - 1).relu()
-
-
-def _not_negative(key: str, weight: float) -> float:
-    if weight < 0:
-        raise InputError(f"{key}: found {weight}; allowed: 0 or more")
-    return weight
-
-
-def _straight_through(op_weights: OpWeights, expected_cost: ExpectedCost) -> dict[str, Tensor]:
-    """Op weights with the values of the network that they describe now, and the gradient of their own."""
-    genotype = derive(op_weights, expected_cost.ops, expected_cost.size.nodes_per_layer)
-    hard = one_hot(genotype, expected_cost.ops)
-    return {kind: hard[kind].to(w.device, w.dtype) + w - w.detach() for kind, w in op_weights.items()}
+from nas_lightning.search.arch_step import ArchStep, FirstOrder, Unrolled
+from nas_lightning.search.derivation import Derivation
+from nas_lightning.search.moment import Alphas
+from nas_lightning.search.penalties import Penalty, Regulariser
+from nas_lightning.search.relaxation import NodeSoftmax, Relaxation
 
 
 @dataclass
@@ -116,19 +24,37 @@ class Strategy:
 
     Attributes:
         name: goes into ``metrics.json``.
-        relaxation: raw alphas ``[E, O]`` to op weights ``[E, O]``.
-        unrolled: second-order alpha steps if true, else first-order.
-        penalties: added to the loss of the alpha step, by name.
-        weight_optimizer: makes the optimizer of the weights from their parameters; SGD for ``unrolled``.
+        relaxation: alphas to what the supernet computes in a step of training, and to op weights.
+        arch_step: the loss that the alphas follow; None if they stay as they are.
+        unrolled: second-order steps of the alphas if true: ``Unrolled`` in the place of ``FirstOrder``.
+        penalties: on what op weights cost, added to the loss of the alphas, by name.
+        regularisers: of the alphas, added to it too, by name.
+        derivation: the genotype, when the search ends.
+        trains: whether there is a supernet to train; if not, the derivation is all.
+        num_seeds: how many searches are run, each from its own seed.
+        vote: whether what several searches choose together is one of the candidates.
+        on_collapse: what is done about a collapse, ``warn`` or ``switch`` (``callbacks.CollapseAlarm``).
+        warmup: the share of the epochs, from 0 to 1, in which the weights learn alone.
+        partial_channels: one of this many channels of a node goes through the operations.
+        weight_optimizer: makes the optimizer of the weights from their parameters; SGD if ``unrolled``.
         weight_scheduler: makes its scheduler, stepped once an epoch.
         alpha_optimizer: makes the optimizer of the alphas.
         clip_norm: largest norm of the weights' gradient.
     """
 
     name: str
-    relaxation: Callable[[Tensor], Tensor]
+    relaxation: Relaxation
+    arch_step: ArchStep | None
     unrolled: bool
     penalties: dict[str, Penalty]
+    regularisers: dict[str, Regulariser]
+    derivation: Derivation
+    trains: bool
+    num_seeds: int
+    vote: bool
+    on_collapse: str
+    warmup: float
+    partial_channels: int
     weight_optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
     weight_scheduler: Callable[[Optimizer], LRScheduler]
     alpha_optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -137,16 +63,35 @@ class Strategy:
     def __post_init__(self) -> None:
         if self.clip_norm <= 0:
             raise InputError(f"search.clip_norm: found {self.clip_norm}; allowed: more than 0")
+        if not 0 <= self.warmup <= 1:
+            raise InputError(f"search.warmup: found {self.warmup}; allowed: 0 to 1, a share of the epochs")
+        for name in ("partial_channels", "num_seeds"):
+            if getattr(self, name) < 1:
+                raise InputError(f"search.{name}: found {getattr(self, name)}; allowed: 1 or more")
+        if self.on_collapse not in ("warn", "switch"):
+            raise InputError(f"search.on_collapse: found {self.on_collapse!r}; allowed: warn, switch")
+        if self.unrolled:
+            self._unroll()
+
+    def _unroll(self) -> None:
+        if not isinstance(self.arch_step, FirstOrder):
+            raise InputError(f"search.unrolled: found true; allowed: false, because {self.name} has no gradient step")
         made_by: Any = getattr(self.weight_optimizer, "func", self.weight_optimizer)
-        if self.unrolled and made_by is not torch.optim.SGD:
+        if made_by is not torch.optim.SGD:
             raise InputError(
                 f"search.unrolled: needs search.weight_optimizer to be torch.optim.SGD, found {made_by.__name__}"
             )
+        self.arch_step = Unrolled()
 
-    def op_weights(self, alphas: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The alphas of both kinds of cell, relaxed."""
-        return {kind: self.relaxation(raw) for kind, raw in alphas.items()}
+    @property
+    def draws_paths(self) -> bool:
+        """Whether the supernet runs one path a step."""
+        return isinstance(self.relaxation, NodeSoftmax)
 
     def penalty(self, op_weights: OpWeights, expected_cost: ExpectedCost) -> Tensor:
         """The sum of all penalties, a scalar."""
         return sum((term(op_weights, expected_cost) for term in self.penalties.values()), torch.zeros(()))
+
+    def regulariser(self, alphas: Alphas, progress: float) -> Tensor:
+        """The sum of all regularisers, a scalar."""
+        return sum((term(alphas, progress) for term in self.regularisers.values()), torch.zeros(()))

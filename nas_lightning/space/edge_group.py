@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from types import ModuleType
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -35,12 +36,14 @@ class EdgeWeights:
         pools: ``[E, 3]``: identity, average and maximum over 3 steps, all at stride 1; None if there are none.
         shared: ``[E, N]``, of the other operations without parameters, which are the same on every edge.
         single: ``[E, M]``, of the other operations with parameters.
+        total: ``[E]``, the sum over all operations, ``none`` included.
     """
 
     convs: Tensor
     pools: Tensor | None
     shared: Tensor
     single: Tensor
+    total: Tensor
 
 
 class EdgeGroup(nn.Module):
@@ -73,6 +76,8 @@ class EdgeGroup(nn.Module):
         pools = {column: op for op, module in examples.items() if (column := _pool_column(module)) is not None}
         done = {*self.chains, *pools.values(), *(op for op, module in examples.items() if isinstance(module, Zero))}
         rest = {op: module for op, module in examples.items() if op not in done}
+        self.pools = {op: examples[op] for op in pools.values()}  # without parameters: nothing to register
+        self.position = {row: e for e, row in enumerate(rows)}
         self.shared = nn.ModuleDict({op: module for op, module in rest.items() if not module.state_dict()})
         self.single = nn.ModuleDict({op: nn.ModuleList(built[op]) for op in rest if op not in self.shared})
         self.columns = {
@@ -102,9 +107,40 @@ class EdgeGroup(nn.Module):
         weights = F.pad(op_weights[self.rows], (0, 1))  # one more column, of zeros: an operation that is not there
         parts = {name: weights[:, columns].split(self.counts) for name, columns in self.columns.items()}
         return [
-            EdgeWeights(convs, pools if self.columns["pools"] else None, shared, single)
-            for convs, pools, shared, single in zip(*parts.values(), strict=True)
+            EdgeWeights(convs, pools if self.columns["pools"] else None, shared, single, total)
+            for convs, pools, shared, single, total in zip(
+                *parts.values(), weights.sum(1).split(self.counts), strict=True
+            )
         ]
+
+    def run_one(self, op: str, row: int, x: Tensor) -> Tensor:
+        """One operation on one edge alone: ``[B, C, L]`` to ``[B, C, ceil(L / stride)]``.
+
+        Args:
+            op: not ``none``.
+            row: of the op weights.
+            x: the value of the edge's source.
+        """
+        edge = self.position[row]
+        if op in self.chains:
+            return self._run_chain(op, edge, x)
+        if op in self.pools:
+            return self.pools[op](x)
+        if op in self.shared:
+            return self.shared[op](x)
+        return cast(nn.ModuleList, self.single[op])[edge](x)
+
+    def _run_chain(self, op: str, edge: int, x: Tensor) -> Tensor:
+        chain, column = self.chains[op], list(self.chains).index(op)
+        for i in range(chain.num_convs):
+            weight = self.stacks[f"{op}/{i}"][edge]
+            groups = x.shape[1] // weight.shape[1]
+            if i == 0:
+                x = F.conv1d(x, weight, None, self.stride, chain.half, chain.dilation, groups)
+            else:
+                x = F.conv1d(x, weight)
+        mean, variance = self.running_mean[edge, column], self.running_var[edge, column]
+        return F.batch_norm(x, mean, variance, None, None, self.training, self.momentum or 0.0, self.eps).relu()
 
     def kernels(self) -> Sequence[Tensor]:
         """The kernels of all convolutions at stride 1, for each source ``[E, O, C, C_in, K]``.

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -83,6 +84,38 @@ def derive(op_weights: Mapping[str, Tensor], ops: Sequence[str], num_nodes: int)
         kind: tuple(strongest(op_weights[kind].detach(), node) for node in range(1, num_nodes + 1)) for kind in KINDS
     }
     return Genotype(cells["normal"], cells["reduce"])
+
+
+@cache
+def is_parameter_free(op: str) -> bool:
+    """Whether an operation is a skip or a pool: without parameters at stride 1.
+
+    >>> is_parameter_free("skip_connect"), is_parameter_free("conv_bn_relu_3x1")
+    (True, False)
+    """
+    with torch.device("meta"):  # draws no random numbers
+        return not list(OPS[op](1, 1, True).parameters())
+
+
+def limit_free(op_weights: Mapping[str, Tensor], ops: Sequence[str], num_nodes: int, most: int) -> dict[str, Tensor]:
+    """Op weights by which at most ``most`` nodes of a cell keep an operation without parameters, if a budget lets.
+
+    Of the nodes that would keep one, the ``most`` strongest go on; the others' weights of such operations become the
+    smallest number (P-DARTS, arXiv 1904.12760, section 3.3, where it is the number of skips).
+    """
+    found = {kind: weights.clone() for kind, weights in op_weights.items()}
+    columns = [column for column, op in enumerate(ops) if is_parameter_free(op)]
+    kept = [column for column, op in enumerate(ops) if not is_parameter_free(op)]
+    if not kept:
+        return found
+    genotype = derive(op_weights, ops, num_nodes)
+    for kind in KINDS:
+        free = [node for node, (op, _) in enumerate(genotype.cell(kind), start=1) if is_parameter_free(op)]
+        strongest = sorted(free, key=lambda node: -float(op_weights[kind][rows_into(node)][:, columns].max()))
+        for node in set(range(1, num_nodes + 1)) - set(strongest[:most]):
+            for row in rows_into(node):
+                found[kind][row, columns] = torch.finfo(found[kind].dtype).tiny
+    return found
 
 
 def one_hot(genotype: Genotype, ops: Sequence[str]) -> dict[str, Tensor]:

@@ -5,28 +5,51 @@ run as one, with their BatchNorms folded into the kernels, and pools once per no
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from nas_lightning.space.dense import fused_conv_bn_relu
 from nas_lightning.space.edge_group import EdgeGroup, EdgeWeights
-from nas_lightning.space.genotype import KINDS
+from nas_lightning.space.genotype import KINDS, Genotype, live_nodes
 from nas_lightning.space.ops import DEFAULT_OPS, conv_bn_relu
-from nas_lightning.space.size import CellPlan, Size, Task, edges
+from nas_lightning.space.size import CellPlan, Size, Task, edges, rows_into
 from nas_lightning.space.stem import Stem
 
 CellWeights = list[EdgeWeights]
 """The op weights of a cell, by source node."""
 
+OpWeights = Mapping[str, Tensor]
+"""Per kind of cell ``[E, O]``."""
+
+
+@dataclass(frozen=True)
+class Path:
+    """One network of the supernet, run alone with the supernet's weights: as fast as that network.
+
+    Attributes:
+        genotype: what each node computes.
+        gates: per kind of cell ``[nodes]``, by which the values of the nodes are multiplied; None for 1.
+    """
+
+    genotype: Genotype
+    gates: Mapping[str, Tensor] | None = None
+
+
+Choice = OpWeights | Path
+"""What a supernet computes: a mixture of all operations, or one path."""
+
 
 class SearchCell(nn.Module):
     """A cell with all edges: ``[B, in_channels, L]`` to ``[B, channels * fanout_concat, L_out]``."""
 
-    def __init__(self, plan: CellPlan, size: Size, ops: Sequence[str]) -> None:
+    def __init__(self, plan: CellPlan, size: Size, ops: Sequence[str], channels: int | None = None) -> None:
         super().__init__()
         self.fanout_concat = size.fanout_concat
+        mixed = channels or plan.channels
         self.preprocess = conv_bn_relu(plan.in_channels, plan.channels, 1, plan.in_stride, affine=False)
         num_nodes = size.nodes_per_layer
         strides = [2] + [1] * (num_nodes - 1) if plan.is_reduction else [1] * num_nodes  # by source
@@ -37,7 +60,7 @@ class SearchCell(nn.Module):
         for stride, rows in ((2, by_source[:num_strided]), (1, by_source[num_strided:])):
             if rows:
                 its_counts = [count for count, s in zip(counts, strides, strict=True) if s == stride]
-                self.groups.append(EdgeGroup(ops, plan.channels, stride, rows, its_counts))
+                self.groups.append(EdgeGroup(ops, mixed, stride, rows, its_counts))
 
     def split_weights(self, op_weights: Tensor) -> CellWeights:
         """The op weights ``[E, O]`` by source node; the same for all cells of a kind."""
@@ -55,8 +78,68 @@ class SearchCell(nn.Module):
         # Not torch.cat: its second derivative would fill one tensor of this size for each node.
         return torch.stack(nodes[-self.fanout_concat :], dim=1).flatten(1, 2)
 
+    def run_path(self, x: Tensor, nodes: Sequence[tuple[str, int]], gates: Tensor | None) -> Tensor:
+        """Run only what one genotype needs of the cell: ``(operation, source)`` for each node."""
+        values = {0: self.preprocess(x)}
+        for node in sorted(live_nodes(nodes, self.fanout_concat)):
+            op, source = nodes[node - 1]
+            row = rows_into(node)[source]
+            group = next(group for group in self._groups() if row in group.position)
+            value = group.run_one(op, row, values[source])
+            values[node] = value if gates is None else value * gates[node - 1]
+        last = range(len(nodes) - self.fanout_concat + 1, len(nodes) + 1)
+        return torch.cat([values[node] for node in last], dim=1)
+
     def _groups(self) -> list[EdgeGroup]:
         return cast(list[EdgeGroup], list(self.groups))
+
+
+class PartialCell(SearchCell):
+    """A cell in which a part of the channels passes by the operations (PC-DARTS, arXiv 1907.05737, equation 2).
+
+    The first ``max(1, channels // partial)`` channels of a node go through the mixture. The others go on unchanged (at
+    stride 2 through a maximum over 2 steps), weighted by the sum of the edge's op weights, and the channels of every
+    node are shuffled, so that all of them meet the operations in time.
+    """
+
+    def __init__(self, plan: CellPlan, size: Size, ops: Sequence[str], partial: int) -> None:
+        self.mixed = max(1, plan.channels // partial)
+        super().__init__(plan, size, ops, self.mixed)
+
+    def forward(self, x: Tensor, weights: CellWeights, kernels_choice: str) -> Tensor:
+        """Run the cell."""
+        value = fused_conv_bn_relu(self.preprocess, x, kernels_choice)
+        nodes: list[Tensor] = []
+        acc: Sequence[Tensor] | None = None
+        past: Sequence[Tensor] | None = None
+        for group in self._groups():
+            for source, kernels in enumerate(group.kernels()):
+                own = weights[len(nodes)]
+                mixed, *acc = group(source, value[:, : self.mixed], acc, own, kernels, kernels_choice)
+                rest = value[:, self.mixed :]
+                rest = F.max_pool1d(rest, 2, 2, ceil_mode=True) if group.stride == 2 else rest
+                through = [total * rest for total in own.total]
+                through = through if past is None else [a + b for a, b in zip(past, through, strict=True)]
+                passed, *past = through
+                value = self._shuffle(torch.cat([mixed, passed], dim=1))
+                nodes.append(value)
+        return torch.cat(nodes[-self.fanout_concat :], dim=1)
+
+    def run_path(self, x: Tensor, nodes: Sequence[tuple[str, int]], gates: Tensor | None) -> Tensor:
+        """Not there: the operations of this cell have other shapes than those of the network."""
+        raise NotImplementedError("partial channels: a path cannot be run alone")
+
+    def _shuffle(self, value: Tensor) -> Tensor:
+        """Channels in the order 0, g, 2g, ..., 1, g + 1, ... where g is the number of mixed ones."""
+        groups = value.shape[1] // self.mixed
+        if value.shape[1] % self.mixed or groups < 2:
+            return value
+        return value.unflatten(1, (groups, self.mixed)).transpose(1, 2).flatten(1, 2)
+
+
+def new_cell(plan: CellPlan, size: Size, ops: Sequence[str], partial: int) -> SearchCell:
+    """A cell of which one of ``partial`` channels is mixed."""
+    return SearchCell(plan, size, ops) if partial == 1 else PartialCell(plan, size, ops, partial)
 
 
 class Supernet(nn.Module):
@@ -74,29 +157,50 @@ class Supernet(nn.Module):
         task: input channels, length and classes.
         ops: names of the operations.
         kernels: what computes the mixed operations: ``native``, ``torch`` or ``auto`` (see ``kernels.choice``).
+        alphas: other than ``new_alphas``; ``normal`` and ``reduce`` are among them.
+        partial: one of this many channels of each node goes through the operations (see ``PartialCell``).
     """
 
-    def __init__(self, size: Size, task: Task, ops: Sequence[str] = DEFAULT_OPS, kernels: str = "auto") -> None:
+    def __init__(
+        self,
+        size: Size,
+        task: Task,
+        ops: Sequence[str] = DEFAULT_OPS,
+        kernels: str = "auto",
+        alphas: nn.ParameterDict | None = None,
+        partial: int = 1,
+    ) -> None:
         super().__init__()
         self.size, self.task, self.op_names, self.kernels = size, task, tuple(ops), kernels
         self.stem = Stem(task.in_channels, size.stem_channels, affine=False)
-        self.cells = nn.ModuleList(SearchCell(plan, size, self.op_names) for plan in size.plan())
+        self.cells = nn.ModuleList(new_cell(plan, size, self.op_names, partial) for plan in size.plan())
         self.kinds = [plan.kind for plan in size.plan()]
         self.head = nn.Linear(size.out_channels, task.num_classes)
-        self.alphas = new_alphas(size, self.op_names)
+        self.alphas = new_alphas(size, self.op_names) if alphas is None else alphas
 
     def weights(self) -> dict[str, nn.Parameter]:
         """The named parameters that are not alphas."""
         return {name: p for name, p in self.named_parameters() if not name.startswith("alphas.")}
 
-    def forward(self, x: Tensor, op_weights: Mapping[str, Tensor]) -> Tensor:
-        """Map ``[B, C_in, L]`` to logits ``[B, K]``; ``op_weights`` holds ``[E, O]`` per kind of cell."""
+    def forward(self, x: Tensor, choice: Choice) -> Tensor:
+        """Map ``[B, C_in, L]`` to logits ``[B, K]``: of the mixture that op weights describe, or of one path."""
+        x = self._run_path(x, choice) if isinstance(choice, Path) else self._run_mixture(x, choice)
+        return self.head(x.mean(2))
+
+    def _run_mixture(self, x: Tensor, op_weights: OpWeights) -> Tensor:
         x = fused_conv_bn_relu(self.stem.conv, self.stem.norm(x), self.kernels)
         first = {kind: cast(SearchCell, self.cells[self.kinds.index(kind)]) for kind in KINDS}
         weights = {kind: first[kind].split_weights(op_weights[kind]) for kind in KINDS}
         for cell, kind in zip(self.cells, self.kinds, strict=True):
             x = cell(x, weights[kind], self.kernels)
-        return self.head(x.mean(2))
+        return x
+
+    def _run_path(self, x: Tensor, path: Path) -> Tensor:
+        x = self.stem(x)
+        for cell, kind in zip(self.cells, self.kinds, strict=True):
+            gates = None if path.gates is None else path.gates[kind]
+            x = cast(SearchCell, cell).run_path(x, path.genotype.cell(kind), gates)
+        return x
 
 
 def new_alphas(size: Size, ops: Sequence[str]) -> nn.ParameterDict:

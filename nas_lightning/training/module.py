@@ -16,6 +16,7 @@ class TrainModule(L.LightningModule):
         network: maps ``[B, C, L]`` to logits ``[B, K]``.
         optimizer: makes the optimizer from the parameters.
         scheduler: makes its scheduler, stepped once an epoch.
+        pace: how often it is stepped an epoch, on average: above 1 a shorter training plays the whole schedule.
     """
 
     def __init__(
@@ -23,14 +24,21 @@ class TrainModule(L.LightningModule):
         network: nn.Module,
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler],
+        pace: float = 1.0,
     ) -> None:
         super().__init__()
         self.network, self.make_optimizer, self.make_scheduler = network, optimizer, scheduler
+        self.pace = pace
 
     def configure_optimizers(self) -> Any:
         """One optimizer, one schedule."""
         optimizer = self.make_optimizer(self.network.parameters())
         return [optimizer], [self.make_scheduler(optimizer)]
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """As many steps of the schedule as are due after this epoch."""
+        for _ in range(int((self.current_epoch + 1) * self.pace) - int(self.current_epoch * self.pace)):
+            scheduler.step()
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``[B, K]``."""

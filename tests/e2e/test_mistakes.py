@@ -103,7 +103,7 @@ ARGUMENTS = [
     (["space.ops=[skip_connect,skip_connect]"], "space.ops: an operation stands twice"),
     (["space.post_reduction_stride=3"], "space.post_reduction_stride: found 3; allowed: 1 or 2"),
     (["search.unroled=true"], "Could not override 'search.unroled': Key 'unroled' is not in struct"),
-    (["search=dartz"], "Could not find 'search/dartz' Available options in 'search': darts"),
+    (["search=dartz"], "Could not find 'search/dartz' Available options in 'search': balanced_one_shot"),
     (["search.clip_norm=0"], "search.clip_norm: found 0; allowed: more than 0"),
     (["search.penalties.cost.weight=-1"], "search.penalties.cost.weight: found -1; allowed: 0 or more"),
     (["search.unrolled=true", "search.weight_optimizer._target_=torch.optim.Adam", "~search.weight_optimizer.momentum"], "search.unrolled: needs search.weight_optimizer to be torch.optim.SGD, found Adam"),

@@ -20,7 +20,7 @@ from nas_lightning.kernels.build import why_not_native
 SHORT = ("experiment=quick", "callbacks=none")
 FILES = {
     "annotations", "checkpoints", "config.yaml", "cost.json", "genotype.json", "genotype_history.json", "metrics.json",
-    "model.onnx", "model.pt", "model_int8.onnx", "run.log", "tensorboard",
+    "model.onnx", "model.pt", "model_int8.onnx", "run.log", "searches.json", "tensorboard",
 }  # fmt: skip
 
 
@@ -438,7 +438,7 @@ def test_both_kernels_search_alike_and_the_log_says_which(run):
     states = {}
     for kernels in ("native", "torch"):
         folder = run(kernels, "training.enable=false", f"training.nas_kernels={kernels}")
-        assert f"search: darts, 2 epochs, {kernels} kernels" in (folder / "run.log").read_text()
+        assert f"search: darts, seed 0, 2 epochs, {kernels} kernels" in (folder / "run.log").read_text()
         checkpoint = torch.load(folder / "checkpoints" / "search" / "last.ckpt", weights_only=True)
         states[kernels] = checkpoint["state_dict"]
     for name, tensor in states["torch"].items():

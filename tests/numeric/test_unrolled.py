@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from nas_lightning.kernels.build import why_not_native
-from nas_lightning.search.arch_step import first_order_loss, unrolled_loss
+from nas_lightning.search.arch_step import AlphaLoss, FirstOrder, Unrolled
 from nas_lightning.space.size import Size, Task
 from nas_lightning.space.supernet import Supernet
 
@@ -34,6 +34,14 @@ def problem(request):
     return supernet, *batches, sgd
 
 
+def loss_of(problem, step=None):
+    """The loss of the alphas that a step differentiates."""
+    supernet, train, val, sgd = problem
+    op_weights = relax(supernet.alphas)
+    at = AlphaLoss(supernet, lambda: op_weights, lambda: op_weights, penalty, lambda: torch.zeros(()), sgd)
+    return (step or Unrolled())(at, train, val)[0]
+
+
 def two_level_loss(problem):
     """An independent reading of DARTS, equation 3: a real SGD step on a copy, then the loss on ``val``."""
     import copy
@@ -51,15 +59,12 @@ def two_level_loss(problem):
 
 
 def test_the_unrolled_loss_is_the_two_level_loss(problem):
-    supernet, train, val, sgd = problem
-    loss, _ = unrolled_loss(supernet, train, val, relax, penalty, sgd)
-    assert float(loss.detach()) == pytest.approx(two_level_loss(problem), rel=1e-12)
+    assert float(loss_of(problem).detach()) == pytest.approx(two_level_loss(problem), rel=1e-12)
 
 
 def test_the_unrolled_gradient_agrees_with_finite_differences(problem):
-    supernet, train, val, sgd = problem
-    alphas = list(supernet.alphas.values())
-    exact = torch.autograd.grad(unrolled_loss(supernet, train, val, relax, penalty, sgd)[0], alphas)
+    alphas = list(problem[0].alphas.values())
+    exact = torch.autograd.grad(loss_of(problem), alphas)
     epsilon = 1e-5
     for alpha, gradient in zip(alphas, exact, strict=True):
         numeric = torch.zeros_like(gradient)
@@ -74,17 +79,15 @@ def test_the_unrolled_gradient_agrees_with_finite_differences(problem):
 
 
 def test_the_unrolled_gradient_is_not_the_first_order_one(problem):
-    supernet, train, val, sgd = problem
-    alphas = list(supernet.alphas.values())
-    second = torch.autograd.grad(unrolled_loss(supernet, train, val, relax, penalty, sgd)[0], alphas)
-    first = torch.autograd.grad(first_order_loss(supernet, val, relax, penalty)[0], alphas)
+    alphas = list(problem[0].alphas.values())
+    second = torch.autograd.grad(loss_of(problem), alphas)
+    first = torch.autograd.grad(loss_of(problem, FirstOrder()), alphas)
     assert float((second[0] - first[0]).norm() / first[0].norm()) > 1e-2
 
 
 def test_the_unrolled_step_leaves_buffers_and_weights_as_they_are(problem):
-    supernet, train, val, sgd = problem
+    supernet = problem[0]
     before = {name: tensor.clone() for name, tensor in supernet.state_dict().items()}
-    loss, _ = unrolled_loss(supernet, train, val, relax, penalty, sgd)
-    torch.autograd.grad(loss, list(supernet.alphas.values()))
+    torch.autograd.grad(loss_of(problem), list(supernet.alphas.values()))
     assert all(torch.equal(before[name], tensor) for name, tensor in supernet.state_dict().items())
     assert int(before["stem.norm.bn.num_batches_tracked"]) == 2

@@ -37,7 +37,8 @@ def make_module(data, *overrides):
     task, size = Task(*data.task_shape), build_size(config)
     torch.manual_seed(0)
     supernet = Supernet(size, task, config.space.ops)
-    return SearchModule(supernet, build_strategy(config), ExpectedCost(SpaceCost(size, task, supernet.op_names)))
+    cost = ExpectedCost(SpaceCost(size, task, supernet.op_names))
+    return SearchModule(supernet, build_strategy(config), cost, config.training.nas_epochs)
 
 
 def fit(module, data, *callbacks, epochs=2):

@@ -3,7 +3,7 @@ import torch
 
 from nas_lightning.cost.expected import ExpectedCost
 from nas_lightning.cost.tables import SpaceCost
-from nas_lightning.search.strategy import BudgetPull, CostPenalty, RamPenalty
+from nas_lightning.search.penalties import BudgetPull, CostPenalty, RamPenalty
 from nas_lightning.space.genotype import KINDS, derive
 from nas_lightning.space.ops import DEFAULT_OPS
 from nas_lightning.space.size import Size, Task

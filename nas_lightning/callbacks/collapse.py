@@ -1,0 +1,78 @@
+"""The callback that notices when a search collapses."""
+
+import logging
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import lightning as L
+import torch
+
+from nas_lightning.search.arch_step import Batch
+from nas_lightning.search.derivation import judge
+from nas_lightning.search.module import SearchModule
+from nas_lightning.space.genotype import KINDS, is_parameter_free, one_hot
+
+log = logging.getLogger("nas_lightning")
+
+_SHARE = 0.75
+_PATIENCE = 2
+
+
+class CollapseAlarm(L.Callback):
+    """Warns when nearly all nodes keep a skip or a pool, as gradient searches tend to (DARTS-, R-DARTS, P-DARTS).
+
+    Each epoch it logs the share of the nodes of either kind of cell that would keep an operation without parameters
+    (``search/free_share_KIND``), the entropy of the op weights as a share of the largest (``search/rel_entropy_KIND``),
+    and by how much the accuracy of the supernet on ``val`` is above that of the network that would be derived, with the
+    supernet's weights (``search/gap``). A collapse is a share of 75 % or more over both kinds in two epochs in a row,
+    after the warm-up.
+
+    Args:
+        answer: ``warn`` says so once; ``switch`` also lets at most half of the nodes of a cell keep such an operation
+            from then on: of those that would, the strongest (P-DARTS, arXiv 1904.12760, section 3.3).
+        val_batches: to judge the derived network.
+    """
+
+    def __init__(self, answer: str, val_batches: Iterable[Batch]) -> None:
+        self.answer, self.val_batches = answer, val_batches
+        self.num_in_a_row, self.collapsed_at = 0, 0
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Look at the alphas, and at the network that they stand for."""
+        assert isinstance(pl_module, SearchModule)
+        op_weights, ops = pl_module.op_weights(), pl_module.supernet.op_names
+        genotype = pl_module.found().genotype
+        free = {kind: [is_parameter_free(op) for op, _ in genotype.cell(kind)] for kind in KINDS}
+        for kind in KINDS:
+            weights = op_weights[kind] / op_weights[kind].sum(1, keepdim=True)
+            entropy = torch.special.entr(weights).sum(1).mean() / math.log(len(ops)) if len(ops) > 1 else 0.0
+            pl_module.log(f"search/free_share_{kind}", sum(free[kind]) / len(free[kind]))
+            pl_module.log(f"search/rel_entropy_{kind}", entropy)
+        hot = {kind: weights.to(pl_module.device) for kind, weights in one_hot(genotype, ops).items()}
+        accuracy, _ = judge(pl_module.supernet, hot, self.val_batches)
+        supernet_accuracy = trainer.callback_metrics.get("search/val_accuracy")
+        if supernet_accuracy is not None:
+            pl_module.log("search/gap", float(supernet_accuracy) - accuracy)
+        if pl_module.progress >= pl_module.strategy.warmup:
+            self._look(pl_module, sum(sum(of_kind) for of_kind in free.values()), 2 * genotype.num_nodes)
+
+    def _look(self, module: SearchModule, num_free: int, num_nodes: int) -> None:
+        self.num_in_a_row = self.num_in_a_row + 1 if num_free >= _SHARE * num_nodes else 0
+        if self.num_in_a_row < _PATIENCE or self.collapsed_at:
+            return
+        self.collapsed_at = module.current_epoch + 1
+        at = f"search: collapse in epoch {self.collapsed_at}: {num_free} of {num_nodes} nodes keep a skip or a pool"
+        if self.answer == "switch":
+            module.max_free = num_nodes // 4
+            log.warning("%s; from now on at most %d nodes of a cell may (search.on_collapse)", at, module.max_free)
+        else:
+            log.warning("%s; search.on_collapse=switch limits them, or choose another strategy (search=...)", at)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was seen so far goes into the checkpoint."""
+        return {"num_in_a_row": self.num_in_a_row, "collapsed_at": self.collapsed_at}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take it back."""
+        self.num_in_a_row, self.collapsed_at = state_dict["num_in_a_row"], state_dict["collapsed_at"]

@@ -1,0 +1,258 @@
+"""Short trainings side by side: which candidate of the searches is kept, and whether chance would have done as well.
+
+All networks of a contest are trained by the recipe of the final training, played in fewer epochs, and compared on
+``val``. No test sample is read. Results lie in ``contest.json``, so that a run that was stopped trains none twice.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from scipy import stats
+
+from nas_lightning.config.build import build_optimizers, build_reference, build_short_trainer
+from nas_lightning.config.compose import reference_models
+from nas_lightning.cost.projection import project
+from nas_lightning.files import read_json, write_json
+from nas_lightning.search.derivation import draw_within
+from nas_lightning.search.moment import Moment
+from nas_lightning.searching import Searched
+from nas_lightning.space.blueprint import Blueprint, SearchedBlueprint
+from nas_lightning.space.genotype import KINDS, Genotype
+from nas_lightning.stages import Run
+from nas_lightning.training.evaluate import figures, predict
+from nas_lightning.training.module import TrainModule
+
+log = logging.getLogger("nas_lightning")
+
+FILE = "contest.json"
+"""The short trainings of a run."""
+
+
+class Contest:
+    """The short trainings of one run.
+
+    Args:
+        run: with its recipe, its data and its folder.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.metric, self.path = run, run.config.testing.metric, run.folder / FILE
+        self.rows: list[dict[str, Any]] = read_json(self.path) if self.path.is_file() else []
+
+    def value(self, blueprint: Blueprint, epochs: int) -> float:
+        """``testing.metric`` on ``val`` after a training of so many epochs."""
+        description = blueprint.to_dict()
+        for row in self.rows:
+            if (row["epochs"], row["network"]) == (epochs, description):
+                return row["val"][self.metric]
+        start = time.perf_counter()
+        found = _train(self.run, blueprint, epochs)
+        seconds = time.perf_counter() - start
+        self.rows.append({"epochs": epochs, "network": description, "val": found, "seconds": seconds})
+        write_json(self.path, self.rows)
+        return found[self.metric]
+
+    @property
+    def seconds(self) -> float:
+        """Of all trainings so far."""
+        return sum(row["seconds"] for row in self.rows)
+
+    def blueprint(self, genotype: Genotype) -> SearchedBlueprint:
+        """The network of a genotype in this run."""
+        return SearchedBlueprint(genotype, self.run.size, self.run.task)
+
+    def rank(self, genotypes: Sequence[Genotype], epochs: int) -> list[tuple[float, Genotype]]:
+        """Value and genotype, the best first; of equal ones the one that was named first."""
+        values = [self.value(self.blueprint(genotype), epochs) for genotype in genotypes]
+        order = sorted(range(len(values)), key=lambda i: -values[i])
+        return [(values[i], genotypes[i]) for i in order]
+
+
+def _train(run: Run, blueprint: Blueprint, epochs: int) -> dict[str, float]:
+    """The figures on ``val`` after a training from scratch; the seed is that of the final training."""
+    L.seed_everything(run.config.seed, workers=True, verbose=False)
+    network = blueprint.build()
+    network.stem.norm.set_constants(run.data.mean, run.data.std)
+    module = TrainModule(network, *build_optimizers(run.config), pace=run.config.training.training_epochs / epochs)
+    trainer = build_short_trainer(run.config, run.folder, epochs)
+    trainer.fit(module, run.data.train_dataloader(), run.data.val_dataloader())
+    logits, y = predict(network, run.data.val_dataloader())
+    return figures(logits.nan_to_num(), y)
+
+
+def candidates_of(run: Run, searches: Sequence[Searched]) -> list[Genotype]:
+    """What the searches found, each genotype once, and with several searches what they vote for (``search.vote``)."""
+    found = [genotype for searched in searches for genotype in searched.genotypes]
+    if len(searches) > 1 and run.config.search["vote"]:
+        found.insert(0, vote(run, searches))
+    return list(dict.fromkeys(found))
+
+
+def vote(run: Run, searches: Sequence[Searched]) -> Genotype:
+    """The genotype within the budget with the largest total of the searches' log op-weights."""
+    product = {kind: torch.stack([each.op_weights[kind].log() for each in searches]).mean(0).exp() for kind in KINDS}
+    return project(product, run.space_cost, run.limits).genotype
+
+
+def select(contest: Contest, candidates: Sequence[Genotype]) -> tuple[Genotype, dict[str, Any]]:
+    """Keep one of several genotypes by successive halving (Jamieson and Talwalkar, arXiv 1502.07943, figure 2).
+
+    ``selection.budget`` times the epochs of the final training are spent in equal parts on each round; after each the
+    better half goes on to the next, where it is trained longer, from scratch.
+
+    Returns:
+        the genotype, and the section ``selection`` of ``metrics.json``.
+    """
+    training, alive = contest.run.config.training, list(candidates)
+    spent, rounds = contest.seconds, []
+    num_rounds = math.ceil(math.log2(len(alive)))
+    for _ in range(num_rounds):
+        share = contest.run.config.selection.budget * training.training_epochs / num_rounds
+        epochs = min(max(1, int(share / len(alive))), training.training_epochs)
+        ranked = contest.rank(alive, epochs)
+        rounds.append({"epochs": epochs, "values": [value for value, _ in ranked]})
+        log.info(
+            "selection: %d candidates, %d epochs, %s on val %.4f to %.4f",
+            len(alive),
+            epochs,
+            contest.metric,
+            ranked[-1][0],
+            ranked[0][0],
+        )
+        alive = [genotype for _, genotype in ranked[: math.ceil(len(ranked) / 2)]]
+    section = {"candidates": len(candidates), "metric": contest.metric, "rounds": rounds}
+    return alive[0], section | {"seconds": contest.seconds - spent}
+
+
+def compare_seeds(contest: Contest, searches: Sequence[Searched]) -> dict[str, Any]:
+    """How far searches from different seeds agree: the section ``seeds`` of ``metrics.json``.
+
+    They are ``stable`` if their best networks differ by no more than sampling alone explains: the range of their
+    values on ``val`` is at most that which K equally good networks exceed in 5 of 100 cases (the studentized range,
+    with the binomial deviation of one value on this many samples).
+    """
+    epochs = contest.run.config.control.epochs
+    values = [contest.value(contest.blueprint(each.genotypes[0]), epochs) for each in searches]
+    mean, count = float(np.mean(values)), sum(len(y) for _, y in contest.run.data.val_dataloader())
+    deviation = math.sqrt(max(mean * (1 - mean), 1 / count) / count)
+    allowed = float(stats.studentized_range.ppf(0.95, len(values), 1e6)) * deviation
+    spread = max(values) - min(values)
+    return {
+        "seeds": [each.seed for each in searches],
+        "epochs": epochs,
+        "values": values,
+        "mean": mean,
+        "std": float(np.std(values, ddof=1)),
+        "range": spread,
+        "allowed_range": allowed,
+        "agreement": agreement(searches),
+        "verdict": "stable" if spread <= allowed else "unstable",
+    }
+
+
+def agreement(searches: Sequence[Searched]) -> dict[str, list[float]]:
+    """For each kind of cell and each edge, the share of the searches whose strongest operation is the most common one.
+
+    ``none`` counts as an operation here.
+    """
+    found = {}
+    for kind in KINDS:
+        choices = torch.stack([each.op_weights[kind].argmax(1) for each in searches])  # [K, E]
+        modes = choices.mode(0).values
+        found[kind] = (choices == modes).float().mean(0).tolist()
+    return found
+
+
+def control(contest: Contest, kept: Genotype) -> tuple[Genotype, dict[str, Any]]:
+    """Hold the genotype that was found against random ones of the same space and budget, and a hand-made network.
+
+    It has ``won`` if its value is above the 95 % interval (Student's t) of the mean of the random ones, ``lost`` if it
+    is below the mean, else it is ``undecided``. With ``control.keep_better`` the best of the random ones is kept
+    where its value is larger.
+
+    Returns:
+        the genotype to keep, and the section ``control`` of ``metrics.json``.
+    """
+    run, spent = contest.run, contest.seconds
+    num_random, epochs = run.config.control.num_random, run.config.control.epochs
+    value = contest.value(contest.blueprint(kept), epochs)
+    moment = Moment(1.0, torch.Generator().manual_seed(run.config.seed), run.space_cost)
+    drawn = [genotype for genotype in draw_within(moment, run.limits, num_random + 1) if genotype != kept]
+    ranked = contest.rank(drawn[:num_random], epochs)
+    values = [random for random, _ in ranked]
+    section = {"metric": contest.metric, "epochs": epochs, "found": value, "random": values} | verdict(value, values)
+    section["references"] = [
+        {"name": name, "params": params, "value": contest.value(blueprint, epochs)}
+        for name, params, blueprint in _references(run, contest.blueprint(kept))
+    ]
+    keeps_random = run.config.control.keep_better and bool(values) and values[0] > value
+    section |= {"kept": "random" if keeps_random else "found", "seconds": contest.seconds - spent}
+    section["sentence"] = sentence(section)
+    log.info("control: %s", section["sentence"])
+    return (ranked[0][1] if keeps_random else kept), section
+
+
+def verdict(value: float, values: Sequence[float]) -> dict[str, Any]:
+    """Rank, mean, 95 % interval of the mean and verdict of a value against those of random networks.
+
+    >>> verdict(0.9, [0.7, 0.8])["rank"], verdict(0.6, [0.7, 0.8])["verdict"]
+    (1, 'lost')
+    """
+    if not values:
+        return {"rank": 1, "mean": None, "interval": None, "verdict": "undecided"}
+    mean = float(np.mean(values))
+    half = None
+    if len(values) > 1:
+        error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+        half = float(stats.t.ppf(0.975, len(values) - 1)) * error
+    rank = 1 + sum(other > value for other in values)
+    is_clear = half is not None and value > mean + half
+    word = "won" if is_clear else "lost" if value < mean else "undecided"
+    return {
+        "rank": rank,
+        "mean": mean,
+        "interval": None if half is None else [mean - half, mean + half],
+        "verdict": word,
+    }
+
+
+def sentence(section: Mapping[str, Any]) -> str:
+    """The section ``control`` in words."""
+    count = len(section["random"])
+    if not count:
+        return "no other network of this space meets the budget"
+    words = {
+        "won": "the search beat random choice",
+        "lost": "the search lost to random choice",
+        "undecided": "the search cannot be told from random choice",
+    }
+    interval = section["interval"]
+    about = f"mean {section['mean']:.4f}" + (f", 95 % {interval[0]:.4f} to {interval[1]:.4f}" if interval else "")
+    return (
+        f"{words[section['verdict']]}: {section['metric']} {section['found']:.4f} on val after {section['epochs']} "
+        f"epochs, rank {section['rank']} of {count + 1} ({count} random networks: {about})"
+    )
+
+
+def _references(run: Run, blueprint: SearchedBlueprint) -> list[tuple[str, int, Blueprint]]:
+    """The smallest hand-made network that has at least as many parameters: name, parameters, blueprint."""
+    least = num_params(blueprint)
+    found = []
+    for name, model in reference_models().items():
+        reference = build_reference(replace(run.config, model=model), run.task)
+        found.append((num_params(reference), name, reference))
+    larger = [each for each in found if each[0] >= least]
+    return [(name, params, reference) for params, name, reference in sorted(larger, key=lambda each: each[0])[:1]]
+
+
+def num_params(blueprint: Blueprint) -> int:
+    """Parameters of a network, BatchNorms not folded."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in blueprint.build().parameters())

@@ -1,0 +1,179 @@
+"""The searches of a run, one for each seed, and what they found."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Timer
+from torch import Tensor
+
+from nas_lightning.callbacks import CollapseAlarm, GenotypeCallback
+from nas_lightning.config.build import build_strategy, build_targets
+from nas_lightning.config.checks import MODES
+from nas_lightning.cost.exact import ADDITIVE
+from nas_lightning.cost.expected import ExpectedCost
+from nas_lightning.cost.tables import SpaceCost
+from nas_lightning.files import read_json, write_json
+from nas_lightning.kernels.choice import describe
+from nas_lightning.search.module import SearchModule, search_loader
+from nas_lightning.space.genotype import Genotype
+from nas_lightning.space.supernet import Supernet
+from nas_lightning.stages import Run, fit
+
+log = logging.getLogger("nas_lightning")
+
+FILE = "searches.json"
+"""The searches of a run that have ended."""
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What one search found.
+
+    Attributes:
+        seed: of the search.
+        seconds: of its training and its derivation.
+        epochs: of its training.
+        steps: of its training.
+        genotypes: within the budget, the best first.
+        op_weights: per kind of cell ``[E, O]``, settled, at the end.
+    """
+
+    seed: int
+    seconds: float
+    epochs: int
+    steps: int
+    genotypes: tuple[Genotype, ...]
+    op_weights: dict[str, Tensor]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types only, ready for JSON."""
+        weights = {kind: of_kind.tolist() for kind, of_kind in self.op_weights.items()}
+        return asdict(self) | {"genotypes": [asdict(genotype) for genotype in self.genotypes], "op_weights": weights}
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> "Searched":
+        """The inverse of ``to_dict``."""
+        genotypes = tuple(genotype_from(cells) for cells in content["genotypes"])
+        weights = {kind: torch.tensor(of_kind) for kind, of_kind in content["op_weights"].items()}
+        return cls(**content | {"genotypes": genotypes, "op_weights": weights})
+
+
+def genotype_from(cells: dict[str, Any]) -> Genotype:
+    """A genotype from what JSON has made of its ``asdict``."""
+    normal, reduce = ([(op, source) for op, source in cells[kind]] for kind in ("normal", "reduce"))
+    return Genotype(tuple(normal), tuple(reduce))
+
+
+def search(run: Run, num_candidates: int, then: Callable[[list[Searched]], None]) -> None:
+    """Search once for each seed; when the last search ends, its callback calls ``then`` with what all have found.
+
+    Args:
+        run: searches that have ended in its folder are not run again.
+        num_candidates: how many genotypes each search is asked for.
+        then: goes on with the run.
+    """
+    log_space(run)  # and price it, which draws random numbers for modules that are not in a cache yet
+    path = run.folder / FILE
+    done = [Searched.from_dict(content) for content in read_json(path)] if path.is_file() else []
+    num_seeds = build_strategy(run.config).num_seeds
+
+    def on_end(searched: Searched) -> None:
+        done.append(searched)
+        write_json(path, [each.to_dict() for each in done])
+        if len(done) == num_seeds:
+            then(done)
+
+    if len(done) == num_seeds:
+        then(done)
+    for index in range(len(done), num_seeds):
+        _search_once(run, index, num_candidates, on_end)
+
+
+def _search_once(run: Run, index: int, num_candidates: int, on_end: Callable[[Searched], None]) -> None:
+    """One search, from its seed to its genotypes."""
+    config, seed = run.config, run.config.seed + index
+    L.seed_everything(seed, workers=True, verbose=False)
+    module = _module(run, seed)
+    timer = Timer()
+
+    def on_found(epochs: int) -> None:
+        start = time.perf_counter()
+        genotypes = module.derive(run.data.train_dataloader(), run.data.val_dataloader(), num_candidates)
+        _log_found(run, module, genotypes[0])
+        seconds = timer.time_elapsed("train") + time.perf_counter() - start
+        weights = {kind: of_kind.cpu() for kind, of_kind in module.op_weights().items()}
+        on_end(Searched(seed, seconds, epochs, module.num_steps, tuple(genotypes), weights))
+
+    if not module.strategy.trains:
+        log.info("search: %s, which trains no supernet", module.strategy.name)
+        on_found(0)
+        return
+    kernels, suffix = describe(config.training.nas_kernels), f"_{index}" if index else ""
+    log.info("search: %s, seed %d, %d epochs, %s", module.strategy.name, seed, config.training.nas_epochs, kernels)
+    history = run.folder / f"genotype_history{suffix}.json"
+    alarm = CollapseAlarm(module.strategy.on_collapse, run.data.val_dataloader())
+    callbacks: list[L.Callback] = [timer, alarm, GenotypeCallback(history, on_found)]
+    loader = search_loader(run.data.train_dataloader(), run.data.alphas_dataloader())
+    fit(run, "search", f"search{suffix}", config.training.nas_epochs, callbacks, module, loader)
+
+
+def _module(run: Run, seed: int) -> SearchModule:
+    """A fresh supernet, or that of the search that this one starts from."""
+    config = run.config
+    strategy = build_strategy(config)
+    alphas = strategy.relaxation.new_alphas(run.size, run.space_cost.ops)
+    kernels, partial = config.training.nas_kernels, strategy.partial_channels
+    supernet = Supernet(run.size, run.task, run.space_cost.ops, kernels, alphas, partial)
+    supernet.stem.norm.set_constants(run.data.mean, run.data.std)
+    measure = MODES[config.training.nas_optimization_mode.lower()]
+    expected_cost = ExpectedCost(run.space_cost, measure, run.limits, build_targets(config))
+    module = SearchModule(supernet, strategy, expected_cost, config.training.nas_epochs, seed)
+    if run.warm_start is not None:
+        module.load_state_dict(_state_of(run.warm_start))
+    return module
+
+
+def _state_of(checkpoint: Path) -> dict[str, Tensor]:
+    return torch.load(checkpoint, weights_only=True, map_location="cpu")["state_dict"]
+
+
+def _log_found(run: Run, module: SearchModule, genotype: Genotype) -> None:
+    log.info("genotype: %s", genotype)
+    found = module.found()
+    if any(found.free_cost[measure] > limit for measure, limit in run.limits.items()):
+        free = ", ".join(f"{measure} {found.free_cost[measure]:,}" for measure in run.limits)
+        loss = found.free_log_weight - found.log_weight
+        log.info("budget: the free choice exceeds it (%s); the best within it has %.3f less log weight", free, loss)
+
+
+def log_space(run: Run) -> None:
+    """Say what the limits are, which size was chosen for them, and what an NPU changed before the search."""
+    config, space_cost = run.config, run.space_cost
+    if run.size_share is not None:
+        text = "size: %d layers and %d initial channels; an average network of this size uses %.0f %% of the budget"
+        log.info(text, run.size.layers, run.size.init_channels, 100 * run.size_share)
+    if run.budget:
+        limits = ", ".join(f"{measure} {limit:,}" for measure, limit in run.budget.items())
+        log.info("budget: %s (device %s)", limits, config.device.name)
+    for measure in sorted(build_targets(config) & set(ADDITIVE)):
+        share = space_cost.largest(measure) / run.limits[measure]
+        if share < 1:
+            text = "budget: the dearest network of this size has %.0f %% of %s; nas_model_size=auto uses more of it"
+            log.info(text, 100 * share, f"{measure} {run.limits[measure]:,}")
+    if config.device.npu_profile is None:
+        return
+    pruned = [op for op in config.space.ops if op not in space_cost.ops]
+    asked = config.training.nas_init_channels
+    if config.training.nas_model_size != "auto" and asked != space_cost.size.init_channels:
+        before = SpaceCost(replace(space_cost.size, init_channels=asked), run.task, space_cost.ops, run.numbers)
+        factor = space_cost.largest("params") / before.largest("params")
+        rounded = f"init_channels {asked} -> {space_cost.size.init_channels}, up to {factor:.1f} times the parameters"
+    else:
+        rounded = "channels as they are"
+    log.info("NPU rules %s: %s; pruned: %s", config.device.npu_profile, rounded, ", ".join(pruned) or "nothing")

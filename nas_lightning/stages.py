@@ -1,0 +1,137 @@
+"""What every stage of a run needs: configuration, data, limits and folder; and a fit with checkpoints."""
+
+import logging
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from nas_lightning.config.build import (
+    build_candidates,
+    build_limits,
+    build_numbers,
+    build_ops,
+    build_size,
+    build_trainer,
+)
+from nas_lightning.config.records import Config
+from nas_lightning.cost.exact import Numbers
+from nas_lightning.cost.sizing import choose_size
+from nas_lightning.cost.tables import SpaceCost
+from nas_lightning.data.datamodule import TimeSeriesData
+from nas_lightning.data.features import FrontEndCost
+from nas_lightning.data.loaders import LoaderData
+from nas_lightning.report.pictures import augmentation_picture
+from nas_lightning.space.size import Size, Task
+
+log = logging.getLogger("nas_lightning")
+
+
+@dataclass
+class Run:
+    """What every stage needs: the configuration, the data after ``setup``, and the folder."""
+
+    config: Config
+    data: TimeSeriesData | LoaderData
+    folder: Path
+    warm_start: Path | None = None
+
+    @property
+    def task(self) -> Task:
+        """What the data ask of a network."""
+        return Task(*self.data.task_shape)
+
+    @cached_property
+    def budget(self) -> dict[str, int]:
+        """What the network and its front end must not exceed together."""
+        return build_limits(self.config)
+
+    @cached_property
+    def limits(self) -> dict[str, int]:
+        """What the front end leaves of the budget to the network."""
+        return limits_of_network(self.budget, self.data.front_end_cost)
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        """How numbers are kept on the device."""
+        return build_numbers(self.config)
+
+    @property
+    def size(self) -> Size:
+        """The size of the search."""
+        return self._sized[0]
+
+    @property
+    def size_share(self) -> float | None:
+        """With ``nas_model_size=auto`` the share of the budget that an average network of the chosen size uses."""
+        return self._sized[1]
+
+    @cached_property
+    def space_cost(self) -> SpaceCost:
+        """What every network that the search could find costs."""
+        return SpaceCost(self.size, self.task, build_ops(self.config), self.numbers)
+
+    @cached_property
+    def _sized(self) -> tuple[Size, float | None]:
+        if self.config.training.nas_model_size != "auto":
+            return build_size(self.config), None
+        candidates = build_candidates(self.config)
+        return choose_size(candidates, self.task, build_ops(self.config), self.numbers, self.limits)
+
+
+def limits_of_network(budget: dict[str, int], front_end: FrontEndCost) -> dict[str, int]:
+    """What a front end leaves of a budget; its memory is static as well, and the network reads its features."""
+    taken = asdict(front_end)
+    return {measure: limit - taken.get(measure, 0) for measure, limit in budget.items()}
+
+
+def fit(
+    run: Run,
+    stage: str,
+    name: str,
+    epochs: int,
+    callbacks: list[L.Callback],
+    module: L.LightningModule,
+    loader: Any,
+) -> L.Trainer:
+    """Fit one stage with checkpoints of its last and best epoch; go on from the last one if it is there.
+
+    Args:
+        run: its folder gets the checkpoints and the log.
+        stage: ``search`` or ``training``, under which the module logs.
+        name: of the folder of its checkpoints and of its log.
+        epochs: how many.
+        callbacks: besides the configured ones.
+        module: is fitted.
+        loader: of batches of ``train``.
+    """
+    folder = run.folder / "checkpoints" / name
+    # Two of them: one that monitors saves its last epoch only where that is its best one, too.
+    best = ModelCheckpoint(
+        folder, "best", f"{stage}/val_loss", auto_insert_metric_name=False, enable_version_counter=False
+    )
+    newest = ModelCheckpoint(folder, "last", auto_insert_metric_name=False, enable_version_counter=False)
+    trainer = build_trainer(run.config, run.folder, name, epochs, [*callbacks, best, newest])
+    _log_augmentation(run, trainer)
+    last = folder / "last.ckpt"
+    trainer.fit(
+        module, loader, run.data.val_dataloader(), ckpt_path=last if last.is_file() else None, weights_only=True
+    )
+    return trainer
+
+
+def _log_augmentation(run: Run, trainer: L.Trainer) -> None:
+    """Pictures of a few training samples before and after the augmentation."""
+    if not isinstance(trainer.logger, TensorBoardLogger) or not isinstance(run.data, TimeSeriesData):
+        return
+    if run.data.augmentation is None:
+        return
+    x = run.data.splits["train"].windows.gather(torch.arange(min(4, len(run.data.splits["train"]))))
+    generator = torch.Generator().manual_seed(run.config.seed)
+    picture = augmentation_picture(x.numpy(), run.data.augmentation(x, generator).numpy())
+    trainer.logger.experiment.add_figure("augmentation", picture)
