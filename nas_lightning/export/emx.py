@@ -1,50 +1,97 @@
 """The back end emx-onnx-cgen: C for a network, with what its output lacks for a microcontroller.
 
-It writes one function per operator, plain loops over plain arrays, and bit for bit what ONNX Runtime computes. Its
-output is changed in five ways, each tied to the form that version 1.4 writes and refused if that form is another:
+It writes one function per operator, plain loops over plain arrays, and what ONNX Runtime computes. Its output is
+changed in five ways, each tied to the form that version 1.4 writes and refused if that form is another:
 
 - its values, which are local arrays on the stack, move into one static arena that is planned by when each is alive;
+- int8 is rescaled in fixed point, and only where the float arithmetic of ONNX Runtime may round to another side, in
+  that arithmetic: bit for bit the same, and nearly free of float on cores without a unit for it;
 - its helper functions of ``math.h`` become a few operations, with the same results for what they are called with;
-- averages are taken and rounded in the order in which ONNX Runtime does it, which differs by one in a few of 10,000;
 - layers of equal shapes share one function, which it writes once for each;
 - its tables become static, and functions are compiled each for itself (``noipa``), so that their sizes add up.
 """
 
+import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
 
+import numpy as np
 from emx_onnx_cgen import Compiler
 from emx_onnx_cgen.compiler import CompilerOptions
-from onnx import ModelProto, TensorProto
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, numpy_helper
 
 from nas_lightning.export.arena import Buffer, Place, plan_moving
 
 NAME = "emx-onnx-cgen 1.4 (Apache-2.0)"
 
 _HELPERS = {
-    # x + 1.5 * 2^23 has no bits behind the point, and rounds half to even. The double version is called with floats.
-    "ref_scalar_f64_nearbyint": "static inline float {}(float a) {{ return (a + 12582912.0f) - 12582912.0f; }}",
-    "ref_scalar_f32_nearbyint": "static inline float {}(float a) {{ return (a + 12582912.0f) - 12582912.0f; }}",
-    "ref_scalar_f32_maximum": "static inline float {}(float a, float b) {{ return a > b ? a : b; }}",
-    "ref_scalar_f32_minimum": "static inline float {}(float a, float b) {{ return a < b ? a : b; }}",
     "ref_scalar_i8_maximum": "static inline int8_t {}(int8_t a, int8_t b) {{ return a > b ? a : b; }}",
     "ref_scalar_f32_relu": "static inline float {}(float a) {{ return a > 0.0f ? a : 0.0f; }}",
     "ref_scalar_f32_mul": "static inline float {}(float a, float b) {{ return a * b; }}",
     "ref_scalar_f32_add": "static inline float {}(float a, float b) {{ return a + b; }}",
 }
-_AVERAGE = {
-    "int32_t acc = 0;": "float acc = 0.0f;",
-    "acc += ((int32_t)input0[n][c][iw]) - input_zero;": (
-        "acc += (float)((int32_t)input0[n][c][iw] - input_zero) * input_scale[0];"
-    ),
-    "const float scale = ((float)input_scale[0]) / ((float)output_scale[0]);\n": "",
-    "int32_t result = (int32_t)roundf(mean * scale) + output_zero;": (
-        "int32_t result = (int32_t)ref_scalar_f32_nearbyint(mean / output_scale[0] + (float)output_zero);"
-    ),
+RESCALING = """
+/* To rescale int8, values and their zero points are put in fixed point: a half and a margin are added, so that the
+ * integer below is the value rounded. It is what float arithmetic gives, unless what is behind the point is within the
+ * margin of an integer: none of the bits of decided_bits is set. Then it is computed in float, as ONNX Runtime does. */
+
+static inline EMX_UNUSED int8_t clamped(int32_t value)
+{
+    return (int8_t)(value < INT8_MIN ? INT8_MIN : value > INT8_MAX ? INT8_MAX : value);
 }
-"""What is replaced in the function of a ``QLinearAveragePool``."""
+
+/* Half to even, because x + 1.5 * 2^23 has no bits behind the point; beyond all of int8 it need not be exact. */
+static inline EMX_UNUSED int32_t rounded(float value)
+{
+    value = value < 512.0f ? value : 512.0f;
+    value = value > -512.0f ? value : -512.0f;
+    return (int32_t)((value + 12582912.0f) - 12582912.0f);
+}
+
+/* acc * scale, with scale = multiplier * 2^-(32 + shift). */
+EMX_NODE_FN EMX_UNUSED int8_t requantized_in_float(int32_t acc, int32_t multiplier, int32_t shift, int32_t zero)
+{
+    const uint32_t bits = (uint32_t)(127 - 32 - shift) << 23;
+    float unit;
+    memcpy(&unit, &bits, sizeof unit);
+    return clamped(rounded((float)acc * ((float)multiplier * unit)) + zero);
+}
+
+EMX_NODE_FN EMX_UNUSED int8_t mean_in_float(
+    const int8_t *values, idx_t count, float scale, int32_t zero, float to_scale, int32_t to_zero)
+{
+    float sum = 0.0f;
+    for (idx_t i = 0; i < count; ++i) {
+        sum += (float)((int32_t)values[i] - zero) * scale;
+    }
+    return clamped(rounded(sum / (float)count / to_scale + (float)to_zero));
+}
+
+/* The bits behind the point but those of the margin, 2^-13 on either side. */
+static inline EMX_UNUSED int32_t decided_bits(int32_t shift)
+{
+    return shift < 2 ? 0 : (1 << shift) - (shift > 13 ? 2 << (shift - 13) : 2);
+}
+
+/* The zero point, a half and the margin. */
+static inline EMX_UNUSED int32_t offset_of(int32_t zero, int32_t shift, int32_t decided)
+{
+    return shift < 0 ? 0 : (zero + 1) * (1 << shift) - decided / 2;
+}
+
+static inline EMX_UNUSED int8_t requantized(
+    int32_t acc, int32_t multiplier, int32_t shift, int32_t zero, int32_t decided, int32_t offset)
+{
+    const int32_t fixed = (int32_t)(((int64_t)acc * multiplier) >> 32) + offset;
+    return fixed & decided ? clamped(fixed >> shift) : requantized_in_float(acc, multiplier, shift, zero);
+}
+"""
+"""The C functions that rescale int8."""
 _IN_PLACE = {"Relu", "Mul", "Add"}
 _BYTES = {"float": 4, "int8_t": 1}
 
@@ -93,10 +140,12 @@ def compile_network(model: ModelProto) -> CNetwork:
     source, logits = (_Array(m["type"], m["dims"]) for m in _PARAMETER.finditer(entry))
     input_name = next(_PARAMETER.finditer(entry))["name"]
     _check(model, functions, values, steps, source, body)
+    texts = {name: match[0][match[0].index("EMX_NODE_FN") :] for name, match in functions.items()}
+    tables = _rescale(model, steps, texts)
     if is_integer:
         values = {input_name: source} | values
     places, size = _plan(values, steps, {name: m["op"] for name, m in functions.items()})
-    shared, used = _share(steps, functions)
+    shared, used = _share(steps, {name: (m["op"], texts[name]) for name, m in functions.items()})
     lines = [f"static {source.type} arena[{size}];", ""]
     lines += [f"static void network(const {source.type} *input, float *output)", "{"]
     lines += [_pointer(name, value, f"arena + {places[name][0].offset}") for name, value in values.items()]
@@ -106,7 +155,8 @@ def compile_network(model: ModelProto) -> CNetwork:
         lines.append(_pointer(input_name, _Array(f"const {source.type}", source.dims), "input"))
     lines.append(_pointer("logits", logits, "output"))
     lines += _calls(shared, values, places)
-    text = "\n".join([_PRELUDE, _tables(head), _helpers(used), used, *lines, "}", ""])
+    tables = _tables(head, {argument for step in steps for argument in step.arguments}) + tables
+    text = "\n".join([_PRELUDE, *tables, RESCALING * is_integer, _helpers(used), used, *lines, "}", ""])
     names = tuple(step.function for step in shared)
     return CNetwork(
         text, source.type, size * _BYTES[source.type], places[input_name][0].offset if is_integer else None, names
@@ -129,7 +179,7 @@ typedef int32_t idx_t;
 #endif
 """
 _DIMS = r"(?P<dims>(?:\[\d+\])+)"
-_TABLE = re.compile(r"^const EMX_UNUSED \w+ \w+(?:\[\d+\])+ = \{.*?^\};$", re.M | re.S)
+_TABLE = re.compile(r"^const EMX_UNUSED \w+ (?P<name>\w+)(?:\[\d+\])+ = \{.*?^\};$", re.M | re.S)
 _FUNCTION = re.compile(
     r"^/\*\n \* Node \d+:\n \* OpType: (?P<op>\w+)\n.*?^EMX_NODE_FN void (?P<name>\w+)\(.*?^\}$", re.M | re.S
 )
@@ -185,42 +235,238 @@ def _check(
         raise FormError(f"emx-onnx-cgen: an input of {source.type} and values of {', '.join(sorted(types))}")
 
 
-def _tables(head: str) -> str:
-    return "\n".join(
-        found[0].replace("const EMX_UNUSED", "static const EMX_UNUSED", 1) for found in _TABLE.finditer(head)
-    )
+def _tables(head: str, used: set[str]) -> list[str]:
+    """Those that calls refer to."""
+    found = [match[0] for match in _TABLE.finditer(head) if match["name"] in used]
+    return [table.replace("const EMX_UNUSED", "static const EMX_UNUSED", 1) for table in found]
 
 
-def _share(steps: Sequence[_Step], functions: dict[str, re.Match[str]]) -> tuple[list[_Step], str]:
+def _share(steps: Sequence[_Step], functions: Mapping[str, tuple[str, str]]) -> tuple[list[_Step], str]:
     """The same calls with one function for all layers of equal shapes, and the text of these functions."""
     names: dict[str, str] = {}
     shared = []
     for step in steps:
-        function = functions[step.function]
-        body = _corrected(function).replace(step.function, "NAME", 1)
-        name = names.setdefault(body, f"{function['op'].lower()}_{len(names)}")
+        operator, text = functions[step.function]
+        body = text.replace(step.function, "NAME", 1)
+        name = names.setdefault(body, f"{operator.lower()}_{len(names)}")
         shared.append(_Step(name, step.arguments))
     return shared, "\n\n".join(body.replace("NAME", name, 1) for body, name in names.items())
-
-
-def _corrected(function: re.Match[str]) -> str:
-    """A function without its comment, with ONNX Runtime's arithmetic if it takes averages."""
-    text = function[0][function[0].index("EMX_NODE_FN") :]
-    if function["op"] == "QLinearAveragePool":
-        for theirs, ours in _AVERAGE.items():
-            if text.count(theirs) != 1:
-                raise FormError(f"emx-onnx-cgen: {theirs!r} stands {text.count(theirs)} times in {function['name']}")
-            text = text.replace(theirs, ours)
-    return text
 
 
 def _helpers(used: str) -> str:
     """Those that the functions call, as they are here."""
     called = sorted({found[0] for found in re.finditer(r"ref_scalar_\w+", used)})
-    doubles = used.count("ref_scalar_f64_nearbyint(")
-    if set(called) - set(_HELPERS) or doubles != used.count("float rounded = ref_scalar_f64_nearbyint(scaled)"):
-        raise FormError(f"emx-onnx-cgen: calls of {', '.join(called)} in an unknown form")
+    if set(called) - set(_HELPERS):
+        raise FormError(f"emx-onnx-cgen: unknown functions among {', '.join(called)}")
     return "\n".join(_HELPERS[name].format(name) for name in called)
+
+
+def fixed_point(scale: float) -> tuple[int, int]:
+    """What ``requantized`` multiplies an int32 by for its product with a scale: a multiplier and a shift.
+
+    The scale is ``multiplier * 2^-(32 + shift)``, exactly; below 2^-32, where all products round to 0, it is 0.
+
+    Args:
+        scale: a positive float32.
+
+    Returns:
+        A multiplier below 2^31, and a shift of at most 23, so that a value and its zero point have room in 32 bits.
+    """
+    fraction, exponent = math.frexp(scale)
+    multiplier, shift = int(fraction * 2**31), -1 - exponent
+    dropped = max(0, shift - 23)
+    return multiplier >> dropped if dropped <= 7 else 0, shift - dropped  # a float has 24 bits, so 7 of the 31 are 0
+
+
+def mean_in_fixed_point(scale: float, to_scale: float, most: int) -> list[int]:
+    """What sums of int8 are multiplied by for their means in another scale.
+
+    Args:
+        scale: of the values, a float32.
+        to_scale: of the means, a float32.
+        most: values that a mean is taken of.
+
+    Returns:
+        How many bits are behind the point; which of them decide without float arithmetic; the multipliers of sums of
+        one value, of two, and so on.
+    """
+    ratio = Fraction(float(scale)) / Fraction(float(to_scale))
+    shift = max(0, min(22, (2**31 // math.ceil(255 * ratio + 130)).bit_length() - 1))
+    in_float = (most + 3) * 255 * ratio / 2**24 + Fraction(1, 2**15)  # its error, of results within int8
+    margin = 1 << math.ceil(128 * most + in_float * 2**shift).bit_length()
+    if 2 * margin >= 2**shift:
+        return [shift, 0] + [0] * most
+    return [shift, 2**shift - 2 * margin] + [round(ratio * 2**shift / count) for count in range(1, most + 1)]
+
+
+_Rows = NDArray[np.int8] | NDArray[np.int32]
+_Inputs = list[Any]  # arrays, and None for what is no constant
+
+
+def _rescale(model: ModelProto, steps: Sequence[_Step], texts: dict[str, str]) -> list[str]:
+    """Have the functions of integer operators and their calls rescale in fixed point; the tables for it."""
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    tables = []
+    for i, (step, node) in enumerate(zip(steps, model.graph.node, strict=True)):
+        if node.op_type in _FIXED_POINT:
+            change = _FIXED_POINT[node.op_type]
+            found = change.tables([constants.get(name) for name in node.input], texts[step.function])
+            tables += [_table(f"{name}{i}", rows) for name, rows in found.items() if not isinstance(rows, int)]
+            names = [str(rows) if isinstance(rows, int) else f"{name}{i}" for name, rows in found.items()]
+            texts[step.function] = _edited(step.function, texts[step.function], change.edits)
+            step.arguments[:] = change.arguments(step.arguments, names)
+    return tables
+
+
+def _edited(name: str, text: str, edits: Mapping[str, str]) -> str:
+    """A function with what stands in it once replaced; spaces are any spaces, @ any number, % a channel."""
+    for theirs, ours in edits.items():
+        pattern = r"\s+".join(re.escape(word).replace("@", r"(\d+)").replace("%", "(oc_global|0)") for word in theirs.split())
+        text, count = re.subn(pattern, ours, text)
+        if count != 1:
+            raise FormError(f"emx-onnx-cgen: {theirs!r} stands {count} times in {name}")
+    return text
+
+
+def _table(name: str, rows: _Rows) -> str:
+    dims = "".join(f"[{size}]" for size in rows.shape)
+    body = json.dumps(rows.tolist()).replace("[", "{").replace("]", "}")
+    return f"static const EMX_UNUSED {rows.dtype}_t {name}{dims} = {{\n    {body[1:-1]}\n}};"
+
+
+def _scales(values: NDArray[np.float32], most: int) -> dict[str, _Rows | int]:
+    """Numbers for the products of scales with integers of at most some size, which are first made larger."""
+    room = max(0, min(8, 31 - most.bit_length()))
+    multipliers, shifts = zip(*(fixed_point(float(value) / 2**room) for value in np.ravel(values)), strict=True)
+    return {"multipliers": np.array(multipliers, np.int32), "shifts": np.array(shifts, np.int8), "": 2**room}
+
+
+def _convolution_numbers(inputs: _Inputs, text: str) -> dict[str, _Rows | int]:
+    _, x_scale, _, weights, scales, zero_points, scale, _, bias = inputs
+    if zero_points.any():
+        raise FormError("a convolution has weights with a zero point")
+    sums = np.abs(weights.astype(np.int64)).reshape(len(bias), -1).sum(1) * 255 + np.abs(bias.astype(np.int64))
+    return _scales(x_scale * scales / scale, int(sums.max()))
+
+
+def _global_mean_numbers(inputs: _Inputs, text: str) -> dict[str, _Rows | int]:
+    _, x_scale, _, scale, _ = inputs
+    found = re.search(r"\(float\)\((\d+)\)", text)
+    if found is None:
+        raise FormError("emx-onnx-cgen: a mean of an unknown number of steps")
+    return _scales(x_scale / (scale * np.float32(found[1])), 255 * int(found[1]))
+
+
+def _mean_numbers(inputs: _Inputs, text: str) -> dict[str, _Rows]:
+    _, x_scale, _, scale, _ = inputs
+    most = math.prod(int(size) for size in re.findall(r"\bkw < (\d+)", text))
+    return {"rescaling": np.array(mean_in_fixed_point(x_scale.item(), scale.item(), most), np.int32)}
+
+
+def _concatenation_numbers(inputs: _Inputs, text: str) -> dict[str, _Rows]:
+    scale = inputs[0].item()
+    return {"rescaling": np.array([mean_in_fixed_point(x.item(), scale, 1) for x in inputs[3::3]], np.int32)}
+
+
+_MOST_STEPS = 2**15  # 255 of each and 8 bits behind the point are below 2^31
+
+
+@dataclass(frozen=True)
+class _Change:
+    """How the function of an operator comes to rescale in fixed point.
+
+    Attributes:
+        edits: what is replaced in it.
+        tables: numbers that are needed for it, from the constants of the operator and its function.
+        arguments: of a call, with the names of these tables.
+    """
+
+    edits: Mapping[str, str]
+    tables: Callable[[_Inputs, str], dict[str, _Rows]]
+    arguments: Callable[[list[str], list[str]], list[str]]
+
+
+_CONVOLUTION = {
+    "const float input_scale[1],": "",
+    "const float weight_scale[@], const int8_t weight_zero_point[@], const float output_scale[1],": (
+        r"const int32_t multipliers[\1], const int8_t shifts[\1], const int32_t room,"
+    ),
+    "const float scale = ((float)input_scale[0]) * ((float)weight_scale[%]) / ((float)output_scale[0]);": (
+        r"""const int32_t multiplier = multipliers[\1], shift = shifts[\1];
+                const int32_t zero = output_zero_point[0];
+                const int32_t decided = decided_bits(shift), offset = offset_of(zero, shift, decided);"""
+    ),
+    "[kd0] - (int32_t)(weight_zero_point[%]);": "[kd0];",
+    """float scaled = ((float)acc) * scale;
+    float rounded = ref_scalar_f64_nearbyint(scaled) + (float)(output_zero_point[0]);
+    rounded = ref_scalar_f32_maximum(rounded, (float)INT8_MIN);
+    rounded = ref_scalar_f32_minimum(rounded, (float)INT8_MAX);
+    output[n][oc_global][od0] = (int8_t)rounded;""": (
+        "output[n][oc_global][od0] = requantized(acc * room, multiplier, shift, zero, decided, offset);"
+    ),
+}
+_GLOBAL_MEAN = {
+    "const float input_scale[1], const int8_t input_zero_point[1], const float output_scale[1],": (
+        "const int32_t multipliers[1], const int8_t shifts[1], const int32_t room, const int8_t input_zero_point[1],"
+    ),
+    "const float scale = ((float)input_scale[0]) / (((float)output_scale[0]) * (float)(@));": (
+        """const int32_t multiplier = multipliers[0], shift = shifts[0];"""
+    ),
+    "const int32_t output_zero = (int32_t)output_zero_point[0];": """const int32_t zero = output_zero_point[0];
+    const int32_t decided = decided_bits(shift), offset = offset_of(zero, shift, decided);""",
+    """float val = ((float)acc) * scale;
+    int32_t result = (int32_t)ref_scalar_f32_nearbyint(val) + output_zero;
+    result = result < (INT8_MIN) ? (INT8_MIN) : result;
+    result = result > (INT8_MAX) ? (INT8_MAX) : result;
+    output[n][c][0] = (int8_t)result;""": (
+        "output[n][c][0] = requantized(acc * room, multiplier, shift, zero, decided, offset);"
+    ),
+}
+_MEAN = {
+    "int8_t output[@][@][@])": r"const int32_t rescaling[], int8_t output[\1][\2][\3])",
+    "const int32_t output_zero = (int32_t)output_zero_point[0];": r"""const int32_t zero = output_zero_point[0];
+    const int32_t shift = rescaling[0], decided = rescaling[1], offset = offset_of(zero, shift, decided);""",
+    "idx_t count = 0;": "idx_t count = 0, last = 0;",
+    "acc += ((int32_t)input0[n][c][iw]) - input_zero; ++count;": """acc += ((int32_t)input0[n][c][iw]) - input_zero;
+                        ++count;
+                        last = iw;""",
+    """const idx_t denom = 0 ? @ : count;
+    float mean = (denom > 0) ? (((float)acc) / (float)denom) : (float)0;
+    int32_t result = (int32_t)roundf(mean * scale) + output_zero;
+    result = result < (INT8_MIN) ? (INT8_MIN) : result;
+    result = result > (INT8_MAX) ? (INT8_MAX) : result;
+    output[n][c][ow] = (int8_t)result;""": """const int32_t fixed = acc * rescaling[1 + count] + offset;
+                output[n][c][ow] = fixed & decided ? clamped(fixed >> shift) : mean_in_float(
+                    &input0[n][c][last + 1 - count], count, input_scale[0], input_zero, output_scale[0], zero);""",
+    "const float scale = ((float)input_scale[0]) / ((float)output_scale[0]);": "",
+}
+_CONCATENATION = {
+    "int8_t output[@][@][@])": r"const int32_t rescaling[][3], int8_t output[\1][\2][\3])",
+    "const float y_zero_val = (float)output_zero_point[0];": "const int32_t zero = output_zero_point[0];",
+    "const int8_t *x_flat = (const int8_t *)x_ptrs[inp];": """const int8_t *x_flat = (const int8_t *)x_ptrs[inp];
+            const int32_t shift = rescaling[inp][0], decided = rescaling[inp][1], multiplier = rescaling[inp][2];
+            const int32_t x_zero = x_zeros[inp], offset = offset_of(zero, shift, decided);""",
+    """float real_val = (float)((int32_t)x_flat[outer_idx * n_elems + elem] - x_zeros[inp]) * x_scales[inp];
+    float scaled = real_val / y_scale_val + y_zero_val;
+    float rounded = ref_scalar_f32_nearbyint(scaled);
+    rounded = ref_scalar_f32_maximum(rounded, (float)INT8_MIN);
+    rounded = ref_scalar_f32_minimum(rounded, (float)INT8_MAX);
+    y_flat[outer_idx * total_axis * @ + axis_elem_offset + elem] = (int8_t)rounded;""": (
+        r"""const int8_t *x = &x_flat[outer_idx * n_elems + elem];
+                const int32_t fixed = (*x - x_zero) * multiplier + offset;
+                y_flat[outer_idx * total_axis * \1 + axis_elem_offset + elem] =
+                    fixed & decided ? clamped(fixed >> shift)
+                                    : mean_in_float(x, 1, x_scales[inp], x_zero, y_scale_val, zero);"""
+    ),
+}
+_FIXED_POINT = {
+    "QLinearConv": _Change(_CONVOLUTION, _convolution_numbers, lambda old, new: [old[0], *old[2:4], *new, *old[7:]]),
+    "QLinearGlobalAveragePool": _Change(
+        _GLOBAL_MEAN, _global_mean_numbers, lambda old, new: [old[0], *new, old[2], *old[4:]]
+    ),
+    "QLinearAveragePool": _Change(_MEAN, _mean_numbers, lambda old, new: [*old[:-1], *new, old[-1]]),
+    "QLinearConcat": _Change(_CONCATENATION, _concatenation_numbers, lambda old, new: [*old[:-1], *new, old[-1]]),
+}
 
 
 def _plan(
