@@ -11,12 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import lightning as L
 import numpy as np
 import torch
 from scipy import stats
 
-from nas_lightning.config.build import build_optimizers, build_reference, build_short_trainer
+from nas_lightning.config.build import build_reference, build_short_trainer
 from nas_lightning.config.compose import reference_models
 from nas_lightning.cost.projection import project
 from nas_lightning.files import read_json, write_json
@@ -25,9 +24,8 @@ from nas_lightning.search.moment import Moment
 from nas_lightning.searching import Searched
 from nas_lightning.space.blueprint import Blueprint, SearchedBlueprint
 from nas_lightning.space.genotype import KINDS, Genotype
-from nas_lightning.stages import Run
+from nas_lightning.stages import Run, train_module
 from nas_lightning.training.evaluate import figures, predict
-from nas_lightning.training.module import TrainModule
 
 log = logging.getLogger("nas_lightning")
 
@@ -77,13 +75,10 @@ class Contest:
 
 def _train(run: Run, blueprint: Blueprint, epochs: int) -> dict[str, float]:
     """The figures on ``val`` after a training from scratch; the seed is that of the final training."""
-    L.seed_everything(run.config.seed, workers=True, verbose=False)
-    network = blueprint.build()
-    network.stem.norm.set_constants(run.data.mean, run.data.std)
-    module = TrainModule(network, *build_optimizers(run.config), pace=run.config.training.training_epochs / epochs)
+    module = train_module(run, blueprint, pace=run.config.training.training_epochs / epochs)
     trainer = build_short_trainer(run.config, run.folder, epochs)
     trainer.fit(module, run.data.train_dataloader(), run.data.val_dataloader())
-    logits, y = predict(network, run.data.val_dataloader())
+    logits, y = predict(module.network, run.data.val_dataloader())
     return figures(logits.nan_to_num(), y)
 
 

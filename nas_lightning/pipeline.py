@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from nas_lightning.config.build import (
     build_data,
-    build_optimizers,
     build_reference,
     try_parts,
 )
@@ -44,9 +43,8 @@ from nas_lightning.report.tables import print_summary
 from nas_lightning.run_folder import load_network, read_description
 from nas_lightning.searching import Searched, search
 from nas_lightning.space.blueprint import Blueprint, SearchedBlueprint
-from nas_lightning.stages import Run, fit
+from nas_lightning.stages import Run, fit, train_module
 from nas_lightning.training.evaluate import confusion, figures, predict
-from nas_lightning.training.module import TrainModule
 
 log = logging.getLogger("nas_lightning")
 
@@ -149,10 +147,8 @@ def _figures_of(run: Run, searches: list[Searched]) -> dict[str, Any]:
 def train(run: Run, blueprint: Blueprint) -> None:
     """Train the network of ``blueprint`` from scratch, keep its best epoch on ``val``, then measure and export it."""
     config = run.config
-    L.seed_everything(config.seed, workers=True, verbose=False)
-    network = blueprint.build()
-    network.stem.norm.set_constants(run.data.mean, run.data.std)
-    module = TrainModule(network, *build_optimizers(config))
+    module = train_module(run, blueprint)
+    network = module.network
     timer = Timer()
     log.info("training: %d epochs", config.training.training_epochs)
     trainer = fit(

@@ -16,6 +16,7 @@ from nas_lightning.config.build import (
     build_limits,
     build_numbers,
     build_ops,
+    build_optimizers,
     build_size,
     build_trainer,
 )
@@ -27,7 +28,9 @@ from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.features import FrontEndCost
 from nas_lightning.data.loaders import LoaderData
 from nas_lightning.report.pictures import augmentation_picture
+from nas_lightning.space.blueprint import Blueprint
 from nas_lightning.space.size import Size, Task
+from nas_lightning.training.module import TrainModule, class_weights, open_relus
 
 log = logging.getLogger("nas_lightning")
 
@@ -88,6 +91,23 @@ def limits_of_network(budget: dict[str, int], front_end: FrontEndCost) -> dict[s
     """What a front end leaves of a budget; its memory is static as well, and the network reads its features."""
     taken = asdict(front_end)
     return {measure: limit - taken.get(measure, 0) for measure, limit in budget.items()}
+
+
+def train_module(run: Run, blueprint: Blueprint, pace: float = 1.0) -> TrainModule:
+    """A fresh network with the constants of the data, to be trained by the recipe; sets all seeds.
+
+    Args:
+        run: with the recipe, the seed and the data.
+        blueprint: of the network.
+        pace: see ``TrainModule``.
+    """
+    training = run.config.training
+    L.seed_everything(run.config.seed, workers=True, verbose=False)
+    network = blueprint.build()
+    network.stem.norm.set_constants(run.data.mean, run.data.std)
+    open_relus(network, training.norm_bias)
+    weights = class_weights(run.data.class_counts, training.class_weights)
+    return TrainModule(network, *build_optimizers(run.config), weights, training.label_smoothing, pace)
 
 
 def fit(

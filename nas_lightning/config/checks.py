@@ -17,6 +17,7 @@ from nas_lightning.export.host import TOOLS, missing_tools
 from nas_lightning.kernels.build import why_not_native
 from nas_lightning.kernels.choice import KERNELS
 from nas_lightning.space.ops import OPS
+from nas_lightning.training.module import CLASS_WEIGHTS
 
 REMEDIES = ("percentile", "equalise", "finetune")
 """Against a loss by int8."""
@@ -91,6 +92,11 @@ def _check_training(config: Config) -> None:
         raise InputError(f"training.nas_kernels: native is not possible here ({reason}); allowed: auto, torch")
     if not 0 < training.learning_rate < math.inf:
         raise InputError(f"training.learning_rate: found {training.learning_rate}; allowed: more than 0, and finite")
+    if not math.isfinite(training.norm_bias):
+        raise InputError(f"training.norm_bias: found {training.norm_bias}; allowed: a finite number")
+    if not 0 <= training.label_smoothing < 1:
+        raise InputError(f"training.label_smoothing: found {training.label_smoothing}; allowed: 0 to less than 1")
+    _check_choice("training.class_weights", training.class_weights, CLASS_WEIGHTS)
     if training.nas_fanout_concat > training.nas_nodes_per_layer:
         raise InputError(
             f"training.nas_fanout_concat: found {training.nas_fanout_concat}; allowed: 1 to "

@@ -81,6 +81,9 @@ class Training:
     training_epochs: int = MISSING
     batch_size: int = MISSING
     learning_rate: float = MISSING
+    norm_bias: float = MISSING
+    label_smoothing: float = MISSING
+    class_weights: str = MISSING
     nas_enabled: bool = MISSING
     nas_epochs: int = MISSING
     nas_optimization_mode: str = MISSING

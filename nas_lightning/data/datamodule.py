@@ -138,6 +138,11 @@ class TimeSeriesData(L.LightningDataModule):
                 )
 
     @property
+    def class_counts(self) -> Tensor:
+        """Samples of each class in ``train``, ``[K]``."""
+        return self.splits["train"].labels.bincount(minlength=len(self.class_names))
+
+    @property
     def front_end_cost(self) -> FrontEndCost:
         """What the front end takes on the device."""
         return self.front_end.cost(self.recordings.values.shape[1])

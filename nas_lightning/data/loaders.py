@@ -59,6 +59,7 @@ class LoaderData(L.LightningDataModule):
             raise InputError(
                 f"train_loader: has the labels {y_train.unique().tolist()}; allowed: 0 to K - 1, each present"
             )
+        self.class_counts = y_train.bincount()
         self.class_names = tuple(str(label) for label in range(num_classes))
         self.task_shape = (x_train.shape[1], x_train.shape[2], num_classes)
         self.mean, self.std = channel_constants(x_train)

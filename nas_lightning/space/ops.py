@@ -9,10 +9,6 @@ from functools import partial
 
 from torch import Tensor, nn
 
-START_BIAS = 1.0
-"""Of the affine BatchNorms before a ReLU. From 0, every ReLU starts with half of its values cut off, and through ten
-cells in a row that are one channel wide hardly anything comes; see "Deep and narrow networks" in docs/benchmarks.md."""
-
 OpBuilder = Callable[[int, int, bool], nn.Module]
 
 
@@ -32,16 +28,9 @@ def conv_bn_relu(in_channels: int, out_channels: int, kernel_size: int, stride: 
     """Convolution without bias, BatchNorm and ReLU; length out is ``ceil(L / stride)``."""
     return nn.Sequential(
         nn.Conv1d(in_channels, out_channels, kernel_size, stride, kernel_size // 2, bias=False),
-        _batch_norm(out_channels, affine),
+        nn.BatchNorm1d(out_channels, affine=affine),
         nn.ReLU(),
     )
-
-
-def _batch_norm(channels: int, affine: bool) -> nn.BatchNorm1d:
-    norm = nn.BatchNorm1d(channels, affine=affine)
-    if affine:
-        nn.init.constant_(norm.bias, START_BIAS)
-    return norm
 
 
 def _conv(channels: int, stride: int, affine: bool, *, kernel_size: int) -> nn.Module:
@@ -61,7 +50,7 @@ def _depthwise(
     ]
     if pointwise:
         layers.append(nn.Conv1d(channels, channels, 1, bias=False))
-    return nn.Sequential(*layers, _batch_norm(channels, affine), nn.ReLU())
+    return nn.Sequential(*layers, nn.BatchNorm1d(channels, affine=affine), nn.ReLU())
 
 
 OPS: dict[str, OpBuilder] = {

@@ -1,12 +1,48 @@
 """The LightningModule that trains a fixed network."""
 
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import Any
 
 import lightning as L
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+
+CLASS_WEIGHTS = ("none", "balanced", "sqrt")
+"""How classes count in the loss, see ``class_weights``."""
+
+
+def class_weights(counts: Tensor, how: str) -> Tensor | None:
+    """Weights of classes ``[K]`` in the loss whose mean over all samples is 1; None for ``none``.
+
+    >>> class_weights(torch.tensor([30, 10]), "balanced")
+    tensor([0.6667, 2.0000])
+
+    Args:
+        counts: samples of each class, ``[K]``.
+        how: ``balanced``: a class counts the same however many samples it has; ``sqrt``: half way, in proportion to the
+            square root of their number.
+    """
+    if how == "none":
+        return None
+    weights = counts.float() ** (-1.0 if how == "balanced" else -0.5)
+    return weights * counts.sum() / (weights * counts).sum()
+
+
+@torch.no_grad()
+def open_relus(network: nn.Module, bias: float) -> None:
+    """Set the biases of all BatchNorms that a ReLU follows.
+
+    From 0, every ReLU starts with half of its values cut off, and through ten cells in a row that are one channel wide
+    hardly anything comes; see "Deep and narrow networks" in docs/benchmarks.md.
+    """
+    for sequence in network.modules():
+        if isinstance(sequence, nn.Sequential):
+            for norm, after in pairwise(sequence):
+                if isinstance(norm, nn.BatchNorm1d) and isinstance(after, nn.ReLU) and norm.affine:
+                    norm.bias.fill_(bias)
 
 
 class TrainModule(L.LightningModule):
@@ -16,19 +52,26 @@ class TrainModule(L.LightningModule):
         network: maps ``[B, C, L]`` to logits ``[B, K]``.
         optimizer: makes the optimizer from the parameters.
         scheduler: makes its scheduler, stepped once an epoch.
+        weights: of the classes in the loss, ``[K]``; None for 1.
+        label_smoothing: the share of a label that is spread over all classes, in training only.
         pace: how often it is stepped an epoch, on average: above 1 a shorter training plays the whole schedule.
     """
+
+    weights: Tensor | None
 
     def __init__(
         self,
         network: nn.Module,
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler],
+        weights: Tensor | None = None,
+        label_smoothing: float = 0.0,
         pace: float = 1.0,
     ) -> None:
         super().__init__()
         self.network, self.make_optimizer, self.make_scheduler = network, optimizer, scheduler
-        self.pace = pace
+        self.register_buffer("weights", weights, persistent=False)
+        self.label_smoothing, self.pace = label_smoothing, pace
 
     def configure_optimizers(self) -> Any:
         """One optimizer, one schedule."""
@@ -59,7 +102,8 @@ class TrainModule(L.LightningModule):
     def _step(self, split: str, batch: tuple[Tensor, Tensor]) -> Tensor:
         x, y = batch
         logits = self(x)
-        loss = nn.functional.cross_entropy(logits, y)
+        smoothing = self.label_smoothing if split == "train" else 0.0
+        loss = nn.functional.cross_entropy(logits, y, self.weights, label_smoothing=smoothing)
         accuracy = (logits.argmax(1) == y).float().mean()
         values = {f"training/{split}_loss": loss.detach(), f"training/{split}_accuracy": accuracy}
         self.log_dict(values, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(y))
