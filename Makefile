@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help demo arc-fault wrist-exercises appliances deps-firmware test check clean
+.PHONY: help demo arc-fault wrist-exercises appliances deps-firmware test test-slow test-all check clean
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -32,8 +32,16 @@ deps-firmware:   ## Debian and Ubuntu: the Arm compiler and the emulator, for fi
 	$(SUDO) apt-get install -y -qq --no-install-recommends \
 	    gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm gcc libc6-dev make
 
-test: .venv/installed check   ## install once, then lint, types and tests
-	$(BIN)/pytest -n auto --dist loadfile
+# A file stays on one process, for its tests share runs; files go out by name, so that those that run longest come early.
+PYTEST := $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+
+test: .venv/installed check   ## install once, then lint, types and the tests that take up to 10 seconds
+	$(PYTEST) -m "not slow"
+
+test-slow: .venv/installed    ## the other tests
+	$(PYTEST) -m slow
+
+test-all: test test-slow      ## all that CI runs
 
 check: .venv/installed        ## lint, format and types
 	$(BIN)/ruff check .

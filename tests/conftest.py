@@ -1,6 +1,9 @@
 """Fixtures: small real data, and the configuration of a short run."""
 
+import contextlib
+import importlib
 import os
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,12 +16,22 @@ from torch.utils.data import DataLoader, TensorDataset
 from nas_lightning.config.compose import compose_config
 
 SHORT = ["training.nas_epochs=2", "training.training_epochs=2", "callbacks=none"]
-SHORT += ["selection.candidates=1", "control.num_random=0"]  # no contest
+SHORT += ["selection.candidates=1", "control.num_random=0", "export.int8=false"]  # no contest
 
 
 # The networks are tiny: threads that wait for each other cost more than they give, most of all on a busy machine.
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_table_of_translations():
+    """``torch.onnx`` makes its table of translations for each export, in half of its time; here it is made once."""
+    with pytest.MonkeyPatch.context() as patch:
+        with contextlib.suppress(ImportError, AttributeError):  # a detail of torch
+            registry = importlib.import_module("torch.onnx._internal.exporter._registration").ONNXRegistry
+            patch.setattr(registry, "from_torchlib", staticmethod(cache(registry.from_torchlib)))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
 """Every configuration file, found by listing the folders, composes; every constructor call in it works."""
 
+from functools import cache
+
 import pytest
 
 from nas_lightning.config.build import (
@@ -27,13 +29,19 @@ SIZES = {
 }
 
 
+@cache
+def composed(*overrides):
+    """A configuration, composed once for all tests; not to be changed."""
+    return compose_config(list(overrides))
+
+
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes_and_builds(option, tmp_path):
     needed = ["budget.params=400"] if option == "nas_model_size=auto" else []
     if option.startswith("features=Custom"):
         section = "data_processing_feature_extraction"
         needed = [f"{section}.frame_size=64", f"{section}.feature_size_per_frame=16"]
-    config = compose_config([option, *needed])
+    config = composed(option, *needed)
     check_config(config)
     build_data(config)
     strategy = build_strategy(config)
@@ -48,7 +56,7 @@ def test_the_sizes_are_those_of_the_guide():
 
 @pytest.mark.parametrize("name", SIZES)
 def test_a_size_fills_the_keys_of_training(name):
-    t = compose_config([f"nas_model_size={name}"]).training
+    t = composed(f"nas_model_size={name}").training
     found = (
         t.nas_layers,
         t.nas_nodes_per_layer,
@@ -64,7 +72,7 @@ CARDS = device_cards()
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
 def test_a_card_is_named_as_its_file_and_says_where_it_is_from(card):
-    config = compose_config([f"target_device={card.name}"])
+    config = composed(f"target_device={card.name}")
     assert config.device == card
     if card.name == "none":
         assert build_limits(config) == {}
@@ -87,18 +95,18 @@ def test_the_devices_of_the_guide_are_there():
 
 def test_limits_come_from_the_budget_then_the_share_of_the_device():
     card = ["target_device=MSPM0G3507"]
-    assert build_limits(compose_config([*card, "budget.fraction=0.25"])) == {"flash_bytes": 32768, "ram_bytes": 8192}
-    limits = build_limits(compose_config([*card, "budget.flash_bytes=1000", "budget.macs=7"]))
+    assert build_limits(composed(*card, "budget.fraction=0.25")) == {"flash_bytes": 32768, "ram_bytes": 8192}
+    limits = build_limits(composed(*card, "budget.flash_bytes=1000", "budget.macs=7"))
     assert limits == {"macs": 7, "flash_bytes": 1000, "ram_bytes": 16384}
 
 
 def test_an_npu_prunes_operations_and_rounds_channels():
     ops = "space.ops=[none,conv_bn_relu_3x1,dil_conv_3x1]"
-    with_npu, without = compose_config(["target_device=F28P55", ops]), compose_config(["target_device=F28P65", ops])
+    with_npu, without = composed("target_device=F28P55", ops), composed("target_device=F28P65", ops)
     assert build_ops(with_npu) == ("none", "conv_bn_relu_3x1")
     assert build_ops(without) == ("none", "conv_bn_relu_3x1", "dil_conv_3x1")
     assert (build_size(with_npu).init_channels, build_size(without).init_channels) == (4, 1)
-    assert build_size(compose_config(["target_device=F28P55", "device.npu_profile=null"])).init_channels == 1
+    assert build_size(composed("target_device=F28P55", "device.npu_profile=null")).init_channels == 1
 
 
 TASK_TYPES = [option.partition("=")[2] for option in OPTIONS if option.startswith("task_type=")]
@@ -106,28 +114,28 @@ TASK_TYPES = [option.partition("=")[2] for option in OPTIONS if option.startswit
 
 @pytest.mark.parametrize("name", TASK_TYPES)
 def test_a_task_type_is_a_default_for_features_and_metric(name):
-    config = compose_config([f"task_type={name}"])
+    config = composed(f"task_type={name}")
     assert config.common.task_type == name
-    other = compose_config([f"task_type={name}", "features=none", "testing.metric=balanced_accuracy"])
+    other = composed(f"task_type={name}", "features=none", "testing.metric=balanced_accuracy")
     assert (other.common.task_type, other.testing.metric) == (name, "balanced_accuracy")
-    assert other.data_processing_feature_extraction == compose_config([]).data_processing_feature_extraction
+    assert other.data_processing_feature_extraction == composed().data_processing_feature_extraction
 
 
 def test_task_types_differ_in_their_defaults():
-    configs = [compose_config([f"task_type={name}"]) for name in TASK_TYPES]
+    configs = [composed(f"task_type={name}") for name in TASK_TYPES]
     assert len({c.data_processing_feature_extraction.feature_extraction_name for c in configs}) == len(TASK_TYPES) == 6
     assert {c.testing.metric for c in configs} == {"accuracy", "macro_f1"}
 
 
 def test_a_size_can_be_customized_key_by_key():
-    training = compose_config(["nas_model_size=m", "training.nas_layers=5"]).training
+    training = composed("nas_model_size=m", "training.nas_layers=5").training
     assert (training.nas_layers, training.nas_nodes_per_layer) == (5, 4)
 
 
 def test_three_reference_models_differ_in_size():
     models = [option for option in OPTIONS if option.startswith("model=")]
     counts = {
-        sum(p.numel() for p in build_reference(compose_config([option]), Task(1, 16, 2)).build().parameters())
+        sum(p.numel() for p in build_reference(composed(option), Task(1, 16, 2)).build().parameters())
         for option in models
     }
     assert len(counts) == len(models) >= 3

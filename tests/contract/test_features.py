@@ -1,5 +1,7 @@
 """Every preset of ``conf/features``, found by listing, gives the shape of its table, alone and in a DataModule."""
 
+from functools import cache
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -55,7 +57,9 @@ NAMES = sorted(path.stem for path in (conf_dir() / "features").glob("*.yaml"))
 SECTION = "data_processing_feature_extraction"
 
 
+@cache
 def preset(name, *overrides):
+    """Its configuration, composed once for all tests; not to be changed."""
     if name.startswith("Custom") or name == "none":
         overrides = (f"{SECTION}.frame_size=64", f"{SECTION}.feature_size_per_frame=16", *overrides)
     return compose_config([f"features={name}", *overrides])

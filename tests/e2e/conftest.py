@@ -8,6 +8,19 @@ from hydra.core.global_hydra import GlobalHydra
 from nas_lightning.__main__ import main
 
 
+@pytest.fixture(scope="module")
+def once():
+    """A value by its name, made when a test of the file asks for it first."""
+    known = {}
+
+    def get(name, make):
+        if name not in known:
+            known[name] = make()
+        return known[name]
+
+    return get
+
+
 @pytest.fixture
 def cli(monkeypatch, tmp_path, capsys):
     """Call the program with arguments from an empty folder; returns exit status, stdout and stderr."""

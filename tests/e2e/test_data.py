@@ -17,8 +17,12 @@ SHORT = (
     "training.batch_size=4",
     "callbacks=none",
     "logger=none",
+    "export.int8=false",
+    "selection.candidates=1",
+    "control.num_random=0",
 )
-FRAMES = ("data_processing_feature_extraction.frame_size=32",)
+CONTEST = ("selection.candidates=4", "control.num_random=3")
+FRAMES = ("data_processing_feature_extraction.frame_size=32", "training.batch_size=12")
 FFT = ("features=Generic_32Input_FFTBIN_4Feature_8Frame",)
 
 
@@ -43,12 +47,13 @@ def read(folder, name):
 
 
 def test_a_folder_of_csv_files_becomes_a_network(run):
-    folder, _, _ = run("run", *FRAMES)
+    folder, _, _ = run("run", *FRAMES, *CONTEST, "export.int8=true")
     lists = read_lists(folder, "run")
     assert {split: len(rows) for split, rows in lists.items()} == {"train": 6, "val": 3, "test": 3}
     assert lists["train"][0][0].startswith("calm/r")
     assert read(folder, "annotations/report.json")["train"]["classes"] == {"calm": 3, "wild": 3}
     assert read(folder, "genotype.json")["task"] == {"in_channels": 2, "length": 32, "num_classes": 2}
+    assert {"selection", "control", "val_int8"} <= read(folder, "metrics.json").keys()
     assert (
         "data: train 108, val 54, test 54 samples of 2 channels and 32 steps, 2 classes"
         in (folder / "run.log").read_text()
@@ -56,15 +61,16 @@ def test_a_folder_of_csv_files_becomes_a_network(run):
 
 
 def test_lists_of_a_run_are_taken_again(run):
-    first, _, _ = run("first", *FRAMES)
-    again, _, _ = run("again", *FRAMES, "seed=5", f"dataset.annotations={first / 'annotations'}")
-    other, _, _ = run("other", *FRAMES, "seed=5")
+    search = (*FRAMES, "training.enable=false")
+    first, _, _ = run("first", *search)
+    again, _, _ = run("again", *search, "seed=5", f"dataset.annotations={first / 'annotations'}")
+    other, _, _ = run("other", *search, "seed=5")
     names = [(folder / "annotations" / "instances_test_list.txt").read_text() for folder in (first, again, other)]
     assert names[0] == names[1] != names[2]
 
 
 def test_a_split_that_leaks_is_warned_of_on_the_console_and_in_the_log(run):
-    folder, _, err = run("run", *FRAMES, "dataset.split_type=amongst_windows")
+    folder, _, err = run("run", *FRAMES, "dataset.split_type=amongst_windows", "training.enable=false")
     text = "are in several splits at random, so that test figures are too good"
     assert text in err
     assert text in (folder / "run.log").read_text()
@@ -83,7 +89,7 @@ def test_features_stay_outside_the_exported_network(run):
 
 
 def test_features_inside_the_exported_network_take_raw_rows(run):
-    folder, _, _ = run("run", *FFT, "export.include_features=true")
+    folder, _, _ = run("run", *FFT, "export.include_features=true", "export.int8=true")
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
     assert session.get_inputs()[0].shape == [1, 1, 256]
     x = torch.tensor(make_recordings((256,))[0][1][:, :1].T[None]).float()
@@ -109,7 +115,7 @@ def test_features_that_only_rounding_decides_are_not_exported(cli, tmp_path):
 
 
 def test_the_budget_holds_for_front_end_and_network_together(run, cli, recordings):
-    folder, _, _ = run("run", *FFT, "budget.macs=12000")
+    folder, _, _ = run("run", *FFT, *CONTEST, "budget.macs=12000")
     cost = read(folder, "cost.json")
     assert cost["budget"]["macs"]["value"] == cost["macs"] + cost["front_end"]["macs"] <= 12000
     arguments = (f"dataset.input_data_path={recordings}", *SHORT, *FFT)
@@ -119,7 +125,7 @@ def test_the_budget_holds_for_front_end_and_network_together(run, cli, recording
     status, _, err = cli(*arguments, "budget.macs=300")
     assert status == 3
     nearest = int(err.rsplit("macs ", 1)[1].replace(",", ""))
-    folder, _, _ = run("least", *FFT, f"budget.macs={nearest}")
+    folder, _, _ = run("least", *FFT, *CONTEST, f"budget.macs={nearest}")
     assert read(folder, "cost.json")["budget"]["macs"]["value"] == nearest
 
 

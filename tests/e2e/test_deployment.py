@@ -25,6 +25,8 @@ from nas_lightning.files import has_ended
 from nas_lightning.runs import run as run_config
 
 SHORT = ("training.nas_epochs=2", "training.training_epochs=2", "callbacks=none", "logger=none")
+SHORT += ("selection.candidates=1", "control.num_random=0")
+CONTEST = ("selection.candidates=4", "control.num_random=3")
 ANY_DROP = "export.max_int8_drop=1"  # no remedies
 FIRMWARE = ("compilation.enable=true", ANY_DROP)
 SPLIT_FIGURES = {"accuracy", "balanced_accuracy", "macro_f1", "loss"}
@@ -50,7 +52,7 @@ def contents(path):
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory):
     """A run on the default data for an MSPM0G3507."""
-    return start(tmp_path_factory.mktemp("deployed") / "run", *FIRMWARE, "target_device=MSPM0G3507")
+    return start(tmp_path_factory.mktemp("deployed") / "run", *FIRMWARE, *CONTEST, "target_device=MSPM0G3507")
 
 
 @pytest.fixture(scope="module")
@@ -282,7 +284,7 @@ def test_a_stopped_run_goes_on_to_the_same_firmware(deployed, tmp_path, cli):
 @pytest.mark.slow
 @needs_gcc
 def test_one_seed_gives_one_network_in_c(deployed, tmp_path):
-    again = start(tmp_path / "run", *FIRMWARE, "target_device=MSPM0G3507")
+    again = start(tmp_path / "run", *FIRMWARE, *CONTEST, "target_device=MSPM0G3507")
     names = [path.relative_to(deployed) for path in (deployed / "firmware").rglob("*") if path.is_file()]
     for name in ("model_int8.onnx", "vectors.npz", *names):
         assert (again / name).read_bytes() == (deployed / name).read_bytes(), name

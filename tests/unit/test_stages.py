@@ -1,0 +1,52 @@
+"""A stage of a run: its checkpoints, and the settings of its recipe."""
+
+import json
+
+import pytest
+import torch
+
+from nas_lightning.runs import run as run_config
+
+
+@pytest.fixture
+def run(short_config, tmp_path):
+    def start(*overrides, name="run"):
+        run_config(short_config("export.int8=false", "logger=none", *overrides), tmp_path / name)
+        return tmp_path / name
+
+    return start
+
+
+def test_the_last_checkpoint_is_of_the_last_epoch_though_the_loss_on_val_rises(run):
+    folder = run(
+        "training.nas_enabled=false", "training.training_epochs=4", "scheduler=constant", "training.learning_rate=1"
+    )
+    epochs = {
+        name: torch.load(folder / "checkpoints" / "training" / f"{name}.ckpt", weights_only=True)["epoch"]
+        for name in ("best", "last")
+    }
+    assert epochs["last"] == 3 > epochs["best"]
+
+
+@pytest.fixture
+def loss_on_val(run, write_npz, arrays):
+    """Of a short training on a set with classes of 10, 8, 8 and 6 samples."""
+    kept = torch.cat([torch.arange(40)[arrays["y_train"] == label][:most] for label, most in enumerate((10, 8, 8, 6))])
+    path = write_npz(X_train=arrays["X_train"][kept], y_train=arrays["y_train"][kept])
+
+    def call(name, *overrides):
+        data = [f"dataset.input_data_path={path}", "training.nas_enabled=false"]
+        return json.loads((run(*data, *overrides, name=name) / "metrics.json").read_text())["val"]["loss"]
+
+    return call
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("training.norm_bias=0", "training.label_smoothing=0.3"),
+        *("training.class_weights=balanced", "training.class_weights=sqrt"),
+    ],
+)
+def test_an_option_of_the_recipe_changes_the_outcome(loss_on_val, option):
+    assert loss_on_val("default") != loss_on_val("other", option)
