@@ -2,11 +2,12 @@
 
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import lightning as L
 import torch
+from scipy import stats
 
 from nas_lightning.search.arch_step import Batch
 from nas_lightning.search.derivation import judge
@@ -15,8 +16,19 @@ from nas_lightning.space.genotype import KINDS, is_parameter_free, one_hot
 
 log = logging.getLogger("nas_lightning")
 
-_SHARE = 0.75
+_CHANCE = 0.05
 _PATIENCE = 2
+
+
+def least_of_a_collapse(ops: Sequence[str], num_nodes: int) -> int:
+    """The least number of nodes with a skip or a pool that is too large to be chance.
+
+    >>> least_of_a_collapse(("none", "skip_connect", "conv_bn_relu_3x1"), 8)
+    7
+    """
+    allowed = [op for op in ops if op != "none"]
+    share = sum(is_parameter_free(op) for op in allowed) / len(allowed)
+    return next((n for n in range(1, num_nodes) if stats.binom.sf(n - 1, num_nodes, share) <= _CHANCE), num_nodes)
 
 
 class CollapseAlarm(L.Callback):
@@ -25,8 +37,8 @@ class CollapseAlarm(L.Callback):
     Each epoch it logs the share of the nodes of either kind of cell that would keep an operation without parameters
     (``search/free_share_KIND``), the entropy of the op weights as a share of the largest (``search/rel_entropy_KIND``),
     and by how much the accuracy of the supernet on ``val`` is above that of the network that would be derived, with the
-    supernet's weights (``search/gap``). A collapse is a share of 75 % or more over both kinds in two epochs in a row,
-    after the warm-up.
+    supernet's weights (``search/gap``). A collapse is, after the warm-up and in two epochs in a row, so many such nodes
+    of both kinds of cell that by chance alone there were as many in at most 5 of 100 networks, or all of them.
 
     Args:
         answer: ``warn`` says so once; ``switch`` also lets at most half of the nodes of a cell keep such an operation
@@ -58,7 +70,8 @@ class CollapseAlarm(L.Callback):
             self._look(pl_module, sum(sum(of_kind) for of_kind in free.values()), 2 * genotype.num_nodes)
 
     def _look(self, module: SearchModule, num_free: int, num_nodes: int) -> None:
-        self.num_in_a_row = self.num_in_a_row + 1 if num_free >= _SHARE * num_nodes else 0
+        least = least_of_a_collapse(module.supernet.op_names, num_nodes)
+        self.num_in_a_row = self.num_in_a_row + 1 if num_free >= least else 0
         if self.num_in_a_row < _PATIENCE or self.collapsed_at:
             return
         self.collapsed_at = module.current_epoch + 1
