@@ -17,6 +17,7 @@ from scipy import stats
 
 from nas_lightning.config.build import build_reference, build_short_trainer
 from nas_lightning.config.compose import reference_models
+from nas_lightning.config.records import Config
 from nas_lightning.cost.projection import project
 from nas_lightning.files import read_json, write_json
 from nas_lightning.search.derivation import draw_within
@@ -133,7 +134,7 @@ def compare_seeds(contest: Contest, searches: Sequence[Searched]) -> dict[str, A
     values on ``val`` is at most that which K equally good networks exceed in 5 of 100 cases (the studentized range,
     with the binomial deviation of one value on this many samples).
     """
-    epochs = contest.run.config.control.epochs
+    epochs = control_epochs(contest.run.config)
     values = [contest.value(contest.blueprint(each.genotypes[0]), epochs) for each in searches]
     mean, count = float(np.mean(values)), sum(len(y) for _, y in contest.run.data.val_dataloader())
     deviation = math.sqrt(max(mean * (1 - mean), 1 / count) / count)
@@ -176,7 +177,7 @@ def control(contest: Contest, kept: Genotype) -> tuple[Genotype, dict[str, Any]]
         the genotype to keep, and the section ``control`` of ``metrics.json``.
     """
     run, spent = contest.run, contest.seconds
-    num_random, epochs = run.config.control.num_random, run.config.control.epochs
+    num_random, epochs = run.config.control.num_random, control_epochs(run.config)
     value = contest.value(contest.blueprint(kept), epochs)
     moment = Moment(1.0, torch.Generator().manual_seed(run.config.seed), run.space_cost)
     drawn = [genotype for genotype in draw_within(moment, run.limits, num_random + 1) if genotype != kept]
@@ -192,6 +193,11 @@ def control(contest: Contest, kept: Genotype) -> tuple[Genotype, dict[str, Any]]
     section["sentence"] = sentence(section)
     log.info("control: %s", section["sentence"])
     return (ranked[0][1] if keeps_random else kept), section
+
+
+def control_epochs(config: Config) -> int:
+    """``control.epochs``, or what stands for it."""
+    return config.control.epochs or max(1, config.training.training_epochs // 8)
 
 
 def verdict(value: float, values: Sequence[float]) -> dict[str, Any]:

@@ -41,7 +41,6 @@ _AT_LEAST: dict[str, float] = {
     "target_rounds": 1,
     "selection.candidates": 1,
     "control.num_random": 0,
-    "control.epochs": 1,
 }
 
 _CHOSEN = {"training.nas_layers": "space.auto_layers", "training.nas_init_channels": "space.auto_init_channels"}
@@ -134,6 +133,8 @@ def _check_target(config: Config) -> None:
 
 def _check_export(config: Config) -> None:
     export = config.export
+    if config.control.epochs is not None and config.control.epochs < 1:
+        raise InputError(f"control.epochs: found {config.control.epochs}; allowed: 1 or more, or null")
     if not 0 < config.selection.budget < math.inf:
         raise InputError(f"selection.budget: found {config.selection.budget}; allowed: more than 0, and finite")
     _check_choice("selection.by", config.selection.by, ("float", "int8"))

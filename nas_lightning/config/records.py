@@ -146,7 +146,7 @@ class Control:
     """``control``: random networks, trained as the one that was found."""
 
     num_random: int = MISSING
-    epochs: int = MISSING
+    epochs: int | None = None
     keep_better: bool = MISSING
 
 
