@@ -21,26 +21,29 @@ from scipy.optimize import linprog, lsq_linear
 
 MARGIN = 1.06
 KINDS = (
-    *(
-        "affine",
-        "conv",
-        "pointwise",
-        "depthwise",
-        "linear",
-        "max_pool",
-        "avg_pool",
-        "concat",
-        "global_avg_pool",
-        "relu",
-    ),
+    "affine",
+    "conv",
+    "pointwise",
+    "depthwise",
+    "linear",
+    "max_pool",
+    "avg_pool",
+    "concat",
+    "global_avg_pool",
+    "relu",
 )
 NUM_FEATURES = {"conv": 5, "depthwise": 5, "pointwise": 4, "linear": 4} | dict.fromkeys(
     ("affine", "max_pool", "avg_pool", "concat", "global_avg_pool", "relu"), 3
 )
 ELEMENTS = {kind: 1 if kind == "global_avg_pool" else 2 for kind in KINDS}  # the feature that counts the values made
 _PER_PRODUCT = {kind: NUM_FEATURES[kind] - 1 for kind in ("conv", "pointwise", "depthwise", "linear")}
-# What calls library functions: each value made, and without a floating-point unit each product and sum.
-CALLERS = [*ELEMENTS.items(), *_PER_PRODUCT.items(), ("global_avg_pool", 2)]
+# What calls library functions, without a floating-point unit or a long multiplication, by the features that count it.
+CALLERS = {
+    # each value made, and each product and sum
+    "float32": [[item] for item in (*ELEMENTS.items(), *_PER_PRODUCT.items(), ("global_avg_pool", 2))],
+    # each sum of a convolution, as it is rescaled; means over time and logits are in float
+    "int8": [[(kind, ELEMENTS[kind]) for kind in _PER_PRODUCT], [("linear", 1)], [("global_avg_pool", 1)]],
+}
 
 
 Row = dict[str, Any]
@@ -81,8 +84,12 @@ def fit_instructions(rows: list[Row]) -> dict[str, NDArray[np.float64]]:
         truth = np.array([layer["instructions"] for layer in layers])
         weights = 1 / np.maximum(truth, 1)
         numbers[kind] = np.linalg.lstsq(features * weights[:, None], truth * weights, rcond=None)[0]
+    callers = CALLERS[rows[0]["numbers"]]
     made = [
-        [sum(layer["features"][i] for layer in row["layers"] if layer["kind"] == kind) for kind, i in CALLERS]
+        [
+            sum(layer["features"][i] for layer in row["layers"] for kind, i in group if layer["kind"] == kind)
+            for group in callers
+        ]
         + [row["entry_elements"], len(row["layers"])]
         for row in rows
     ]
@@ -90,8 +97,9 @@ def fit_instructions(rows: list[Row]) -> dict[str, NDArray[np.float64]]:
     weights = 1 / np.array([row["instructions"]["measured"] for row in rows], float)
     counts = np.array(made, float) * weights[:, None]
     found = lsq_linear(counts, np.array(rest) * weights, bounds=(0, np.inf)).x * counts.any(0)
-    for (kind, i), more in zip(CALLERS, found, strict=False):
-        numbers[kind][i] += more
+    for group, more in zip(callers, found, strict=False):
+        for kind, i in group:
+            numbers[kind][i] += more
     for kind in KINDS:
         if kind not in ("affine", "relu") or numbers[kind].any():
             numbers[kind][0] += found[-1]

@@ -23,7 +23,7 @@ import numpy as np
 from emx_onnx_cgen import Compiler
 from emx_onnx_cgen.compiler import CompilerOptions
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from nas_lightning.export.arena import Buffer, Place, plan_moving
 
@@ -31,6 +31,9 @@ NAME = "emx-onnx-cgen 1.4 (Apache-2.0)"
 
 _HELPERS = {
     "ref_scalar_i8_maximum": "static inline int8_t {}(int8_t a, int8_t b) {{ return a > b ? a : b; }}",
+    "ref_scalar_f32_maximum": "static inline float {}(float a, float b) {{ return a > b ? a : b; }}",
+    # x + 3 * 2^22 has no bits behind the point, and is rounded half to even.
+    "ref_scalar_f32_nearbyint": "static inline float {}(float a) {{ return (a + 12582912.0f) - 12582912.0f; }}",
     "ref_scalar_f32_relu": "static inline float {}(float a) {{ return a > 0.0f ? a : 0.0f; }}",
     "ref_scalar_f32_mul": "static inline float {}(float a, float b) {{ return a * b; }}",
     "ref_scalar_f32_add": "static inline float {}(float a, float b) {{ return a + b; }}",
@@ -38,28 +41,27 @@ _HELPERS = {
 RESCALING = """
 /* To rescale int8, values and their zero points are put in fixed point: a half and a margin are added, so that the
  * integer below is the value rounded. It is what float arithmetic gives, unless what is behind the point is within the
- * margin of an integer: none of the bits of decided_bits is set. Then it is computed in float, as ONNX Runtime does. */
+ * margin of an integer: none of decided_bits is set. Then it is computed in float, as ONNX Runtime does. */
 
 static inline EMX_UNUSED int8_t clamped(int32_t value)
 {
     return (int8_t)(value < INT8_MIN ? INT8_MIN : value > INT8_MAX ? INT8_MAX : value);
 }
 
-/* Half to even, because x + 1.5 * 2^23 has no bits behind the point; beyond all of int8 it need not be exact. */
-static inline EMX_UNUSED int32_t rounded(float value)
+/* Half to even, because x + 3 * 2^22 has no bits behind the point. Beyond all of int8 it need not be exact. */
+EMX_NODE_FN EMX_UNUSED int8_t rounded(float value, int32_t zero)
 {
     value = value < 512.0f ? value : 512.0f;
     value = value > -512.0f ? value : -512.0f;
-    return (int32_t)((value + 12582912.0f) - 12582912.0f);
+    return clamped((int32_t)((value + 12582912.0f) - 12582912.0f) + zero);
 }
 
-/* acc * scale, with scale = multiplier * 2^-(32 + shift). */
 EMX_NODE_FN EMX_UNUSED int8_t requantized_in_float(int32_t acc, int32_t multiplier, int32_t shift, int32_t zero)
 {
     const uint32_t bits = (uint32_t)(127 - 32 - shift) << 23;
-    float unit;
+    float unit; /* 2^-(32 + shift) */
     memcpy(&unit, &bits, sizeof unit);
-    return clamped(rounded((float)acc * ((float)multiplier * unit)) + zero);
+    return rounded((float)acc * ((float)multiplier * unit), zero);
 }
 
 EMX_NODE_FN EMX_UNUSED int8_t mean_in_float(
@@ -69,13 +71,19 @@ EMX_NODE_FN EMX_UNUSED int8_t mean_in_float(
     for (idx_t i = 0; i < count; ++i) {
         sum += (float)((int32_t)values[i] - zero) * scale;
     }
-    return clamped(rounded(sum / (float)count / to_scale + (float)to_zero));
+    return rounded(sum / (float)count / to_scale + (float)to_zero, 0);
 }
 
-/* The bits behind the point but those of the margin, 2^-13 on either side. */
-static inline EMX_UNUSED int32_t decided_bits(int32_t shift)
+/* 2^-12, more than what floats and fixed point may be off by, or else the last bit. */
+static inline EMX_UNUSED int32_t margin_of(int32_t shift)
 {
-    return shift < 2 ? 0 : (1 << shift) - (shift > 13 ? 2 << (shift - 13) : 2);
+    return shift > 12 ? shift - 12 : 0;
+}
+
+/* Of the bits behind the point those that are not of the margin on either side, which is 1 << margin. */
+static inline EMX_UNUSED int32_t decided_bits(int32_t shift, int32_t margin)
+{
+    return shift > margin + 1 ? (1 << shift) - (2 << margin) : 0;
 }
 
 /* The zero point, a half and the margin. */
@@ -278,25 +286,17 @@ def fixed_point(scale: float) -> tuple[int, int]:
     return multiplier >> dropped if dropped <= 7 else 0, shift - dropped  # a float has 24 bits, so 7 of the 31 are 0
 
 
-def mean_in_fixed_point(scale: float, to_scale: float, most: int) -> list[int]:
-    """What sums of int8 are multiplied by for their means in another scale.
+def bits_behind_the_point(ratio: Fraction) -> int:
+    """How many there can be if differences of int8 times a ratio, with a zero point, are to have room in 32 bits.
+
+    A result within int8 is then off by less than ``margin_of`` allows: by half of the last bit of the ratio, times at
+    most 255 and 256 over the ratio, and in floats by two roundings, each of 2^-24 of it.
 
     Args:
-        scale: of the values, a float32.
-        to_scale: of the means, a float32.
-        most: values that a mean is taken of.
-
-    Returns:
-        How many bits are behind the point; which of them decide without float arithmetic; the multipliers of sums of
-        one value, of two, and so on.
+        ratio: of two scales, a positive number.
     """
-    ratio = Fraction(float(scale)) / Fraction(float(to_scale))
-    shift = max(0, min(22, (2**31 // math.ceil(255 * ratio + 130)).bit_length() - 1))
-    in_float = (most + 3) * 255 * ratio / 2**24 + Fraction(1, 2**15)  # its error, of results within int8
-    margin = 1 << math.ceil(128 * most + in_float * 2**shift).bit_length()
-    if 2 * margin >= 2**shift:
-        return [shift, 0] + [0] * most
-    return [shift, 2**shift - 2 * margin] + [round(ratio * 2**shift / count) for count in range(1, most + 1)]
+    most = math.ceil(255 * ratio + 130)  # 128, a half, and what rounding the ratio adds
+    return min(22, (2**31 // most).bit_length() - 1)
 
 
 _Rows = NDArray[np.int8] | NDArray[np.int32]
@@ -310,7 +310,7 @@ def _rescale(model: ModelProto, steps: Sequence[_Step], texts: dict[str, str]) -
     for i, (step, node) in enumerate(zip(steps, model.graph.node, strict=True)):
         if node.op_type in _FIXED_POINT:
             change = _FIXED_POINT[node.op_type]
-            found = change.tables([constants.get(name) for name in node.input], texts[step.function])
+            found = change.numbers(node, [constants.get(name) for name in node.input])
             tables += [_table(f"{name}{i}", rows) for name, rows in found.items() if not isinstance(rows, int)]
             names = [str(rows) if isinstance(rows, int) else f"{name}{i}" for name, rows in found.items()]
             texts[step.function] = _edited(step.function, texts[step.function], change.edits)
@@ -321,7 +321,9 @@ def _rescale(model: ModelProto, steps: Sequence[_Step], texts: dict[str, str]) -
 def _edited(name: str, text: str, edits: Mapping[str, str]) -> str:
     """A function with what stands in it once replaced; spaces are any spaces, @ any number, % a channel."""
     for theirs, ours in edits.items():
-        pattern = r"\s+".join(re.escape(word).replace("@", r"(\d+)").replace("%", "(oc_global|0)") for word in theirs.split())
+        pattern = r"\s+".join(
+            re.escape(word).replace("@", r"(\d+)").replace("%", "(oc_global|0)") for word in theirs.split()
+        )
         text, count = re.subn(pattern, ours, text)
         if count != 1:
             raise FormError(f"emx-onnx-cgen: {theirs!r} stands {count} times in {name}")
@@ -335,40 +337,45 @@ def _table(name: str, rows: _Rows) -> str:
 
 
 def _scales(values: NDArray[np.float32], most: int) -> dict[str, _Rows | int]:
-    """Numbers for the products of scales with integers of at most some size, which are first made larger."""
-    room = max(0, min(8, 31 - most.bit_length()))
+    """Numbers for the products of scales with integers of at most some size, which are first made as large as can be.
+
+    A product in fixed point then has more bits behind the point, and is seldom too near to a half.
+    """
+    room = max(0, min(16, 31 - most.bit_length()))
     multipliers, shifts = zip(*(fixed_point(float(value) / 2**room) for value in np.ravel(values)), strict=True)
     return {"multipliers": np.array(multipliers, np.int32), "shifts": np.array(shifts, np.int8), "": 2**room}
 
 
-def _convolution_numbers(inputs: _Inputs, text: str) -> dict[str, _Rows | int]:
-    _, x_scale, _, weights, scales, zero_points, scale, _, bias = inputs
+def _convolution_numbers(node: NodeProto, inputs: _Inputs) -> dict[str, _Rows | int]:
+    _, x_scale, _, weights, scales, zero_points, scale, _, *biases = inputs
     if zero_points.any():
-        raise FormError("a convolution has weights with a zero point")
-    sums = np.abs(weights.astype(np.int64)).reshape(len(bias), -1).sum(1) * 255 + np.abs(bias.astype(np.int64))
-    return _scales(x_scale * scales / scale, int(sums.max()))
+        raise FormError(f"{node.name}: its weights have a zero point")
+    sums = np.abs(weights.astype(np.int64)).reshape(len(weights), -1).sum(1) * 255
+    most = sums + sum(np.abs(bias.astype(np.int64)) for bias in biases)
+    return _scales(x_scale * scales / scale, int(most.max()))
 
 
-def _global_mean_numbers(inputs: _Inputs, text: str) -> dict[str, _Rows | int]:
-    _, x_scale, _, scale, _ = inputs
-    found = re.search(r"\(float\)\((\d+)\)", text)
-    if found is None:
-        raise FormError("emx-onnx-cgen: a mean of an unknown number of steps")
-    return _scales(x_scale / (scale * np.float32(found[1])), 255 * int(found[1]))
+def _mean_numbers(node: NodeProto, inputs: _Inputs) -> dict[str, _Rows | int]:
+    """Bits behind the point, and the multipliers of the sums of one value, of two, and so on."""
+    most, ratio = math.prod(helper.get_node_attr_value(node, "kernel_shape")), _ratio(inputs[1], inputs[3])
+    shift = bits_behind_the_point(ratio)
+    in_float = (most + 3) * 255 * ratio / 2**24 + Fraction(1, 2**15)  # its error, of results within int8
+    if shift < 0 or 128 * most + in_float * Fraction(2) ** shift > 2**_MEAN_MARGIN:
+        return {"rescaling": np.zeros(1 + most, np.int32)}  # no bit decides
+    return {"rescaling": np.array([shift, *(round(ratio * 2**shift / n) for n in range(1, most + 1))], np.int32)}
 
 
-def _mean_numbers(inputs: _Inputs, text: str) -> dict[str, _Rows]:
-    _, x_scale, _, scale, _ = inputs
-    most = math.prod(int(size) for size in re.findall(r"\bkw < (\d+)", text))
-    return {"rescaling": np.array(mean_in_fixed_point(x_scale.item(), scale.item(), most), np.int32)}
+def _concatenation_numbers(node: NodeProto, inputs: _Inputs) -> dict[str, _Rows | int]:
+    """For each input the multiplier, and above its 24 bits how many are behind the point."""
+    numbers = []
+    for ratio in (_ratio(scale, inputs[0]) for scale in inputs[3::3]):
+        shift = bits_behind_the_point(ratio)
+        numbers.append(shift << 24 | round(ratio * 2**shift) if shift > 0 else 0)
+    return {"rescaling": np.array(numbers, np.int32)}
 
 
-def _concatenation_numbers(inputs: _Inputs, text: str) -> dict[str, _Rows]:
-    scale = inputs[0].item()
-    return {"rescaling": np.array([mean_in_fixed_point(x.item(), scale, 1) for x in inputs[3::3]], np.int32)}
-
-
-_MOST_STEPS = 2**15  # 255 of each and 8 bits behind the point are below 2^31
+def _ratio(scale: NDArray[np.float32], to_scale: NDArray[np.float32]) -> Fraction:
+    return Fraction(scale.item()) / Fraction(to_scale.item())
 
 
 @dataclass(frozen=True)
@@ -377,24 +384,26 @@ class _Change:
 
     Attributes:
         edits: what is replaced in it.
-        tables: numbers that are needed for it, from the constants of the operator and its function.
-        arguments: of a call, with the names of these tables.
+        numbers: what is needed for it, tables and single numbers, from an operator and its constant inputs.
+        arguments: of a call, with these instead of what is no longer needed.
     """
 
     edits: Mapping[str, str]
-    tables: Callable[[_Inputs, str], dict[str, _Rows]]
+    numbers: Callable[[NodeProto, _Inputs], dict[str, _Rows | int]]
     arguments: Callable[[list[str], list[str]], list[str]]
 
 
+_MEAN_MARGIN = 11  # a bit behind the point
 _CONVOLUTION = {
     "const float input_scale[1],": "",
     "const float weight_scale[@], const int8_t weight_zero_point[@], const float output_scale[1],": (
-        r"const int32_t multipliers[\1], const int8_t shifts[\1], const int32_t room,"
+        r"const int32_t multipliers[\1], const int8_t shifts[\1], const int32_t times,"
     ),
     "const float scale = ((float)input_scale[0]) * ((float)weight_scale[%]) / ((float)output_scale[0]);": (
         r"""const int32_t multiplier = multipliers[\1], shift = shifts[\1];
                 const int32_t zero = output_zero_point[0];
-                const int32_t decided = decided_bits(shift), offset = offset_of(zero, shift, decided);"""
+                const int32_t decided = decided_bits(shift, margin_of(shift));
+                const int32_t offset = offset_of(zero, shift, decided);"""
     ),
     "[kd0] - (int32_t)(weight_zero_point[%]);": "[kd0];",
     """float scaled = ((float)acc) * scale;
@@ -402,30 +411,14 @@ _CONVOLUTION = {
     rounded = ref_scalar_f32_maximum(rounded, (float)INT8_MIN);
     rounded = ref_scalar_f32_minimum(rounded, (float)INT8_MAX);
     output[n][oc_global][od0] = (int8_t)rounded;""": (
-        "output[n][oc_global][od0] = requantized(acc * room, multiplier, shift, zero, decided, offset);"
-    ),
-}
-_GLOBAL_MEAN = {
-    "const float input_scale[1], const int8_t input_zero_point[1], const float output_scale[1],": (
-        "const int32_t multipliers[1], const int8_t shifts[1], const int32_t room, const int8_t input_zero_point[1],"
-    ),
-    "const float scale = ((float)input_scale[0]) / (((float)output_scale[0]) * (float)(@));": (
-        """const int32_t multiplier = multipliers[0], shift = shifts[0];"""
-    ),
-    "const int32_t output_zero = (int32_t)output_zero_point[0];": """const int32_t zero = output_zero_point[0];
-    const int32_t decided = decided_bits(shift), offset = offset_of(zero, shift, decided);""",
-    """float val = ((float)acc) * scale;
-    int32_t result = (int32_t)ref_scalar_f32_nearbyint(val) + output_zero;
-    result = result < (INT8_MIN) ? (INT8_MIN) : result;
-    result = result > (INT8_MAX) ? (INT8_MAX) : result;
-    output[n][c][0] = (int8_t)result;""": (
-        "output[n][c][0] = requantized(acc * room, multiplier, shift, zero, decided, offset);"
+        "output[n][oc_global][od0] = requantized(acc * times, multiplier, shift, zero, decided, offset);"
     ),
 }
 _MEAN = {
     "int8_t output[@][@][@])": r"const int32_t rescaling[], int8_t output[\1][\2][\3])",
-    "const int32_t output_zero = (int32_t)output_zero_point[0];": r"""const int32_t zero = output_zero_point[0];
-    const int32_t shift = rescaling[0], decided = rescaling[1], offset = offset_of(zero, shift, decided);""",
+    "const int32_t output_zero = (int32_t)output_zero_point[0];": f"""const int32_t zero = output_zero_point[0];
+    const int32_t shift = rescaling[0], decided = decided_bits(shift, {_MEAN_MARGIN});
+    const int32_t offset = offset_of(zero, shift, decided);""",
     "idx_t count = 0;": "idx_t count = 0, last = 0;",
     "acc += ((int32_t)input0[n][c][iw]) - input_zero; ++count;": """acc += ((int32_t)input0[n][c][iw]) - input_zero;
                         ++count;
@@ -435,17 +428,18 @@ _MEAN = {
     int32_t result = (int32_t)roundf(mean * scale) + output_zero;
     result = result < (INT8_MIN) ? (INT8_MIN) : result;
     result = result > (INT8_MAX) ? (INT8_MAX) : result;
-    output[n][c][ow] = (int8_t)result;""": """const int32_t fixed = acc * rescaling[1 + count] + offset;
+    output[n][c][ow] = (int8_t)result;""": """const int32_t fixed = acc * rescaling[count] + offset;
                 output[n][c][ow] = fixed & decided ? clamped(fixed >> shift) : mean_in_float(
                     &input0[n][c][last + 1 - count], count, input_scale[0], input_zero, output_scale[0], zero);""",
     "const float scale = ((float)input_scale[0]) / ((float)output_scale[0]);": "",
 }
 _CONCATENATION = {
-    "int8_t output[@][@][@])": r"const int32_t rescaling[][3], int8_t output[\1][\2][\3])",
+    "int8_t output[@][@][@])": r"const int32_t rescaling[], int8_t output[\1][\2][\3])",
     "const float y_zero_val = (float)output_zero_point[0];": "const int32_t zero = output_zero_point[0];",
     "const int8_t *x_flat = (const int8_t *)x_ptrs[inp];": """const int8_t *x_flat = (const int8_t *)x_ptrs[inp];
-            const int32_t shift = rescaling[inp][0], decided = rescaling[inp][1], multiplier = rescaling[inp][2];
-            const int32_t x_zero = x_zeros[inp], offset = offset_of(zero, shift, decided);""",
+            const int32_t multiplier = rescaling[inp] & 0xffffff, shift = rescaling[inp] >> 24;
+            const int32_t x_zero = x_zeros[inp], decided = decided_bits(shift, margin_of(shift));
+            const int32_t offset = offset_of(zero, shift, decided);""",
     """float real_val = (float)((int32_t)x_flat[outer_idx * n_elems + elem] - x_zeros[inp]) * x_scales[inp];
     float scaled = real_val / y_scale_val + y_zero_val;
     float rounded = ref_scalar_f32_nearbyint(scaled);
@@ -456,14 +450,11 @@ _CONCATENATION = {
                 const int32_t fixed = (*x - x_zero) * multiplier + offset;
                 y_flat[outer_idx * total_axis * \1 + axis_elem_offset + elem] =
                     fixed & decided ? clamped(fixed >> shift)
-                                    : mean_in_float(x, 1, x_scales[inp], x_zero, y_scale_val, zero);"""
+                                    : rounded((float)(*x - x_zero) * x_scales[inp] / y_scale_val, zero);"""
     ),
 }
 _FIXED_POINT = {
     "QLinearConv": _Change(_CONVOLUTION, _convolution_numbers, lambda old, new: [old[0], *old[2:4], *new, *old[7:]]),
-    "QLinearGlobalAveragePool": _Change(
-        _GLOBAL_MEAN, _global_mean_numbers, lambda old, new: [old[0], *new, old[2], *old[4:]]
-    ),
     "QLinearAveragePool": _Change(_MEAN, _mean_numbers, lambda old, new: [*old[:-1], *new, old[-1]]),
     "QLinearConcat": _Change(_CONCATENATION, _concatenation_numbers, lambda old, new: [*old[:-1], *new, old[-1]]),
 }
