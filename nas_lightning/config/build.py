@@ -148,6 +148,8 @@ def try_parts(config: Config, folder: Path) -> None:
     _convert_errors("scheduler", make_scheduler, optimizer)
     if config.training.nas_enabled:
         strategy = build_strategy(config)
+        nodes, fanout = config.training.nas_nodes_per_layer, config.training.nas_fanout_concat
+        strategy.relaxation.new_alphas(Size(3, nodes, 1, 1, fanout), build_ops(config))
         optimizer = _convert_errors("search.weight_optimizer", strategy.weight_optimizer, [parameter])
         _convert_errors("search.weight_scheduler", strategy.weight_scheduler, optimizer)
         _convert_errors("search.alpha_optimizer", strategy.alpha_optimizer, [parameter])

@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any, cast
 
 import lightning as L
+import numpy as np
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.utilities.combined_loader import CombinedLoader
@@ -65,7 +66,9 @@ class SearchModule(L.LightningModule):
 
     def moment(self, stage: int) -> Moment:
         """Where the search stands; what it draws differs between stages: 0 for alphas, 1 for weights, 2 for the end."""
-        generator = torch.Generator().manual_seed((self.seed * 2**32 + self.num_steps) * 4 + stage)
+        # A generator takes but 32 bits of a seed.
+        (mixed,) = np.random.SeedSequence([self.seed, self.num_steps, stage]).generate_state(1)
+        generator = torch.Generator().manual_seed(int(mixed))
         return Moment(self.progress, generator, self.expected_cost.space_cost)
 
     def _alpha_step(self, train_batch: Batch, val_batch: Batch) -> None:

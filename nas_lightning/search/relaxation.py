@@ -83,11 +83,19 @@ class AuxiliarySkip(Softmax):
             raise InputError(f"search.relaxation.start: found {start}; allowed: 0 or more")
         self.start = start
 
+    def new_alphas(self, size: Size, ops: Sequence[str]) -> nn.ParameterDict:
+        """Near zero.
+
+        Raises:
+            InputError: if there is no ``skip_connect``.
+        """
+        if "skip_connect" not in ops:
+            raise InputError("search.relaxation: AuxiliarySkip needs skip_connect in space.ops")
+        return super().new_alphas(size, ops)
+
     def __call__(self, alphas: Alphas, moment: Moment) -> Choice:
         """The settled weights, and beta on ``skip_connect``."""
         ops = moment.space_cost.ops
-        if "skip_connect" not in ops:
-            raise InputError("search.relaxation: AuxiliarySkip needs skip_connect in space.ops")
         settled = self.settled(alphas, ops)
         extra = settled["normal"].new_zeros(len(ops))
         extra[ops.index("skip_connect")] = self.start * (1 - moment.progress)

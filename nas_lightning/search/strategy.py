@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from nas_lightning.cost.expected import ExpectedCost, OpWeights
 from nas_lightning.errors import InputError
-from nas_lightning.search.arch_step import ArchStep, FirstOrder, Unrolled
+from nas_lightning.search.arch_step import ArchStep, FirstOrder, PolicyGradient, Unrolled
 from nas_lightning.search.derivation import Derivation
 from nas_lightning.search.moment import Alphas
 from nas_lightning.search.penalties import Penalty, Regulariser
@@ -70,6 +70,8 @@ class Strategy:
                 raise InputError(f"search.{name}: found {getattr(self, name)}; allowed: 1 or more")
         if self.on_collapse not in ("warn", "switch"):
             raise InputError(f"search.on_collapse: found {self.on_collapse!r}; allowed: warn, switch")
+        if isinstance(self.arch_step, PolicyGradient) and not self.draws_paths:
+            raise InputError("search.arch_step: PolicyGradient needs a search.relaxation that draws paths")
         if self.unrolled:
             self._unroll()
 

@@ -104,9 +104,8 @@ def limit_free(op_weights: Mapping[str, Tensor], ops: Sequence[str], num_nodes: 
     smallest number (P-DARTS, arXiv 1904.12760, section 3.3, where it is the number of skips).
     """
     found = {kind: weights.clone() for kind, weights in op_weights.items()}
-    columns = [column for column, op in enumerate(ops) if is_parameter_free(op)]
-    kept = [column for column, op in enumerate(ops) if not is_parameter_free(op)]
-    if not kept:
+    columns = [column for column, op in enumerate(ops) if op != "none" and is_parameter_free(op)]
+    if all(op == "none" or is_parameter_free(op) for op in ops):
         return found
     genotype = derive(op_weights, ops, num_nodes)
     for kind in KINDS:

@@ -1,0 +1,356 @@
+"""Every strategy through the command line: within the budget, by the seed, resumed; and what the contest keeps."""
+
+import json
+import signal
+
+import pytest
+import torch
+
+from nas_lightning.config.compose import compose_config, conf_dir
+from nas_lightning.space.genotype import KINDS, is_parameter_free
+
+NAMES = sorted(path.stem for path in (conf_dir() / "search").glob("*.yaml"))
+SMALL = [
+    "training.nas_nodes_per_layer=2", "training.nas_fanout_concat=2", "training.nas_epochs=3",
+    "training.training_epochs=2", "export.int8=false", "callbacks=none", "logger=none", "training.batch_size=15",
+    "data_processing_feature_extraction.variables=2", "selection.candidates=1", "control.num_random=0",
+]  # fmt: skip
+SHORT = {"num_samples": 6, "num_steps": 1}
+"""Keys of derivations that take long, if a strategy has them."""
+
+
+def settings_of(name):
+    derivation = compose_config([f"search={name}"]).search["derivation"]
+    return [
+        f"search={name}",
+        *(f"search.derivation.{key}={value}" for key, value in SHORT.items() if key in derivation),
+    ]
+
+
+@pytest.fixture
+def run(cli, tmp_path):
+    """A small run; returns its folder."""
+
+    def call(name, *arguments):
+        status, _, err = cli(*SMALL, f"hydra.run.dir={name}", *arguments)
+        assert status == 0, err
+        return tmp_path / name
+
+    return call
+
+
+def read(folder, name):
+    return json.loads((folder / name).read_text())
+
+
+def outcome(folder):
+    """All that a run found, without what the clock says."""
+    metrics = read(folder, "metrics.json")
+    searches = [search | {"seconds": 0} for search in read(folder, "searches.json")]
+    genotype = {kind: read(folder, "genotype.json")[kind] for kind in KINDS}
+    return genotype, searches, metrics.get("val"), metrics.get("test")
+
+
+STOPPER = """
+import pathlib
+import lightning as L
+class Stop(L.Callback):
+    def __init__(self, module, epoch, marker, let_pass=0):
+        self.module, self.epoch, self.marker, self.let_pass = module, epoch, pathlib.Path(marker), let_pass
+    def on_train_epoch_start(self, trainer, pl_module):
+        if type(pl_module).__name__ != self.module or trainer.current_epoch != self.epoch:
+            return
+        count = len(list(self.marker.parent.glob(self.marker.name + "*")))
+        if count <= self.let_pass:
+            pathlib.Path(f"{self.marker}{count}").touch()
+        if count == self.let_pass:
+            raise KeyboardInterrupt
+"""
+
+
+@pytest.fixture
+def stopped(cli, tmp_path, monkeypatch):
+    """A run that Ctrl-C stops at the start of an epoch, and that is then resumed; returns its folder."""
+    (tmp_path / "stopper.py").write_text(STOPPER)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def call(module, epoch, *arguments, let_pass=0):
+        handler = signal.getsignal(signal.SIGINT)
+        where = f"module: {module}, epoch: {epoch}, let_pass: {let_pass}, marker: {tmp_path}/stopped"
+        stop = f"+callbacks.stop={{_target_: stopper.Stop, {where}}}"
+        status, _, err = cli(*SMALL, "hydra.run.dir=broken", stop, *arguments)
+        signal.signal(signal.SIGINT, handler)  # Lightning leaves Ctrl-C ignored on its way out
+        assert status == 1
+        assert "interrupted; go on with" in err
+        status, _, err = cli("resume=broken")
+        assert status == 0, err
+        return tmp_path / "broken"
+
+    return call
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_strategy_keeps_the_budget_and_is_the_same_again_after_a_stop(run, stopped, tmp_path, name):
+    """The same seed gives the same twice, once in one go and once stopped and resumed; another seed another search."""
+    limits = ["budget.params=110", "budget.ram_bytes=800"]
+    arguments = [*settings_of(name), *limits, "seed=1"]
+    unbroken = run("unbroken", *arguments)
+    cost, metrics = read(unbroken, "cost.json"), read(unbroken, "metrics.json")
+    assert {measure: (entry["limit"], entry["holds"]) for measure, entry in cost["budget"].items()} == {
+        "params": (110, True), "ram_bytes": (800, True),
+    }  # fmt: skip
+    assert cost["params"] <= 110
+    assert cost["ram_bytes"] <= 800
+    assert metrics["search"]["strategy"] == name
+    trains = (unbroken / "checkpoints" / "search").is_dir()
+    assert (metrics["search"]["epochs"], metrics["search"]["steps"]) == ((3, 6) if trains else (0, 0))
+    broken = stopped(*(("SearchModule", 2) if trains else ("TrainModule", 1)), *arguments)
+    assert outcome(broken) == outcome(unbroken)
+    if trains:
+        states = [weights(folder) for folder in (unbroken, broken)]
+        assert states[0].keys() == states[1].keys()
+        assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+    other = run("other", *settings_of(name), *limits, "seed=2", "training.enable=false")
+    if trains:
+        assert not torch.equal(weights(other)["supernet.alphas.normal"], states[0]["supernet.alphas.normal"])
+    else:
+        assert outcome(other)[0] != outcome(unbroken)[0]
+
+
+def weights(folder, stage="search"):
+    return torch.load(folder / "checkpoints" / stage / "last.ckpt", weights_only=True)["state_dict"]
+
+
+# Mistakes
+
+
+MISTAKES = [
+    (None, "search.clip_norm=0", "allowed: more than 0"),
+    (None, "search.warmup=1.5", "allowed: 0 to 1, a share of the epochs"),
+    (None, "search.warmup=-0.1", "allowed: 0 to 1, a share of the epochs"),
+    (None, "search.partial_channels=0", "allowed: 1 or more"),
+    (None, "search.num_seeds=0", "allowed: 1 or more"),
+    (None, "search.on_collapse=stop", "allowed: warn, switch"),
+    ("tunas", "search.unrolled=true", "allowed: false, because tunas has no gradient step"),
+    ("random", "search.unrolled=true", "allowed: false, because random has no gradient step"),
+    ("gdas", "search.relaxation.temperatures=[1, 0]", "allowed: more than 0"),
+    ("darts_minus", "search.relaxation.start=-1", "allowed: 0 or more"),
+    ("tunas", "search.arch_step.baseline_decay=1", "allowed: 0 to less than 1"),
+    ("random_ws", "search.derivation.num_samples=0", "allowed: 1 or more"),
+    ("darts_pt", "search.derivation.num_steps=-1", "allowed: 0 or more"),
+    ("beta_darts", "search.regularisers.beta.weight=-1", "allowed: 0 or more"),
+    ("drnas", "search.regularisers.anchor.weight=-1", "allowed: 0 or more"),
+    (None, "selection.candidates=0", "allowed: 1 or more"),
+    (None, "selection.budget=0.0", "allowed: more than 0, and finite"),
+    (None, "selection.budget=inf", "allowed: more than 0, and finite"),
+    (None, "control.num_random=-1", "allowed: 0 or more"),
+    (None, "control.epochs=0", "allowed: 1 or more, or null"),
+]
+
+
+@pytest.mark.parametrize(("strategy", "option", "allowed"), MISTAKES)
+def test_a_mistake_ends_with_one_sentence(cli, tmp_path, strategy, option, allowed):
+    status, out, err = cli(*([f"search={strategy}"] if strategy else []), option)
+    key, _, value = option.partition("=")
+    found = f"'{value}'" if value == "stop" else value
+    assert (status, out) == (2, "")
+    assert err == f"error: {key}: found {found}; {allowed}\n"
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_mistake_of_type_ends_with_one_sentence(cli):
+    status, _, err = cli("control.keep_better=maybe")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "Value 'maybe' is not a valid bool" in err
+
+
+SOFTMAX = "search.relaxation._target_=nas_lightning.search.relaxation.Softmax"
+PARTS = [
+    (
+        ["search=darts_minus", "space.ops=[none,conv_bn_relu_3x1]"],
+        "search.relaxation: AuxiliarySkip needs skip_connect in space.ops",
+    ),
+    (
+        ["search=tunas", SOFTMAX, "search.warmup=0"],
+        "search.arch_step: PolicyGradient needs a search.relaxation that draws paths",
+    ),
+]
+
+
+@pytest.mark.parametrize(("arguments", "text"), PARTS, ids=["skip", "paths"])
+def test_parts_that_do_not_fit_say_so_before_anything_is_written(cli, tmp_path, arguments, text):
+    status, _, err = cli(*SMALL, "hydra.run.dir=run", *arguments)
+    assert (status, err) == (2, f"error: {text}\n")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+# What an option changes
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["search.warmup=0.4"],
+        ["training.nas_init_channels=4", "search.partial_channels=2"],
+        ["search=beta_darts", "search.regularisers.beta.weight=0"],
+        ["search=darts_minus", "search.relaxation.start=0"],
+        ["search=gdas", "search.relaxation.temperatures=[1,1]"],
+        ["search=drnas", "search.regularisers.anchor.weight=5"],
+        ["search=tunas", "search.warmup=0", "search.arch_step.baseline_decay=0"],
+    ],
+    ids=" ".join,
+)
+def test_an_option_of_a_strategy_changes_the_outcome(run, options):
+    """The last one, against the value of the file, all else alike."""
+    *rest, changed = options
+    default, other = (
+        weights(run(name, *rest, *more, "training.enable=false", "search.alpha_optimizer.lr=0.1"))
+        for name, more in (("default", []), ("other", [changed]))
+    )
+    assert any(
+        default[key].shape != other[key].shape or not torch.equal(default[key], other[key])
+        for key in default
+        if key.startswith("supernet.")
+    )
+
+
+def test_a_warm_up_over_the_whole_search_leaves_the_alphas_as_they_were(run):
+    folders = [run(f"w{warmup}", f"search.warmup={warmup}", "training.enable=false") for warmup in (1, 0)]
+    for kind in KINDS:
+        alphas = [weights(folder)[f"supernet.alphas.{kind}"] for folder in folders]
+        assert float(alphas[0].abs().max()) < 6e-3  # drawn with a deviation of 0.001
+        assert float(alphas[1].abs().max()) > 1e-2
+
+
+COLLAPSE = ["search.penalties.cost.weight=30", "search.alpha_optimizer.lr=0.2", "search.weight_optimizer.lr=1e-4"]
+COLLAPSE += ["training.nas_nodes_per_layer=4", "training.nas_fanout_concat=4", "search.weight_scheduler.eta_min=1e-5"]
+
+
+def test_a_search_that_collapses_is_told_and_switched(run, stopped):
+    """A heavy penalty on parameters and weights that hardly learn: pools and skips win."""
+    folders = {}
+    for answer in ("warn", "switch"):
+        folders[answer] = run(answer, *COLLAPSE, f"search.on_collapse={answer}", "training.enable=false")
+        log = (folders[answer] / "run.log").read_text()
+        assert "search: collapse in epoch 2: 8 of 8 nodes keep a skip or a pool" in log
+        assert ("from now on at most 2 nodes of a cell may" in log) == (answer == "switch")
+        assert ("search.on_collapse=switch limits them, or choose another strategy" in log) == (answer == "warn")
+    shares = {
+        answer: [sum(is_parameter_free(op) for op, _ in read(folder, "genotype.json")[kind]) for kind in KINDS]
+        for answer, folder in folders.items()
+    }
+    assert shares == {"warn": [4, 4], "switch": [2, 2]}
+    broken = stopped("SearchModule", 2, *COLLAPSE, "search.on_collapse=switch", "training.enable=false")
+    assert outcome(broken) == outcome(folders["switch"])
+    assert read(broken, "genotype_history.json") == read(folders["switch"], "genotype_history.json")
+
+
+# The contest
+
+
+CONTEST = ["selection.candidates=3", "control.num_random=2", "control.epochs=1", "training.training_epochs=6"]
+CONTEST += ["selection.budget=1"]
+
+
+def sections(folder):
+    metrics = read(folder, "metrics.json")
+    return {key: section for key, section in metrics.items() if key in ("selection", "control", "seeds")}
+
+
+def timeless(found):
+    return {name: section | {"seconds": 0} for name, section in found.items()}
+
+
+def test_candidates_and_control_are_trained_once_and_a_resumed_contest_is_the_same(run, cli):
+    folder = run("run", *CONTEST)
+    found, rows = sections(folder), read(folder, "contest.json")
+    selection, control = found["selection"], found["control"]
+    assert (selection["candidates"], [(len(r["values"]), r["epochs"]) for r in selection["rounds"]]) == (
+        3,
+        [(3, 1), (2, 1)],
+    )
+    assert (len(control["random"]), control["epochs"], len(control["references"])) == (2, 1, 1)
+    assert (found.keys(), control["kept"]) == ({"selection", "control"}, "found")
+    assert len(rows) == 3 + 2 + 1  # the second round and the one that is kept are there already
+    best = max(rows[:3], key=lambda row: row["val"]["accuracy"])
+    assert {kind: read(folder, "genotype.json")[kind] for kind in KINDS} == {
+        kind: best["network"][kind] for kind in KINDS
+    }
+    before = outcome(folder)
+    for name in ("metrics.json", "cost.json", "genotype.json"):  # as if stopped within the contest
+        (folder / name).unlink()
+    (folder / "contest.json").write_text(json.dumps(rows[:4]))
+    status, _, err = cli("resume=run")
+    assert status == 0, err
+    assert outcome(folder) == before
+    assert timeless(sections(folder)) == timeless(found)
+    resumed = read(folder, "contest.json")
+    assert resumed[:4] == rows[:4]
+    assert [row["val"] for row in resumed] == [row["val"] for row in rows]
+
+
+def test_options_of_the_contest_change_the_outcome(run):
+    """Each has a figure of its own; against those of the test above, which are 3, 1, 2, 1 and accuracy."""
+    options = ["selection.candidates=2", "control.num_random=1", "control.epochs=2", "testing.metric=macro_f1"]
+    found = sections(run("other", *CONTEST, *options))
+    selection, control = found["selection"], found["control"]
+    assert (selection["candidates"], selection["metric"], control["metric"]) == (2, "macro_f1", "macro_f1")
+    assert [entry["epochs"] for entry in selection["rounds"]] == [3]  # 6 epochs, one round, two candidates
+    assert (len(control["random"]), control["epochs"]) == (1, 2)
+    more = sections(run("more", *CONTEST, "selection.candidates=2", "control.num_random=0", "selection.budget=0.4"))
+    assert [entry["epochs"] for entry in more["selection"]["rounds"]] == [1]
+    assert more.keys() == {"selection"}
+
+
+def test_a_lost_control_is_the_first_line_and_keep_better_swaps(cli, tmp_path, monkeypatch):
+    """Results as they might have been lie in the folder already: nothing of them is trained again."""
+    monkeypatch.setenv("COLUMNS", "300")
+    arguments = [*SMALL, "control.num_random=2", "control.epochs=1"]
+    status, _, err = cli(*arguments, "hydra.run.dir=first")
+    assert status == 0, err
+    rows = read(tmp_path / "first", "contest.json")
+    for i, row in enumerate(rows):
+        row["val"]["accuracy"] = (0.1, 0.5, 0.6, 0.3)[i]
+    for keep_better in (False, True):
+        folder = tmp_path / f"lost{keep_better}"
+        folder.mkdir()
+        (folder / "contest.json").write_text(json.dumps(rows))
+        status, out, err = cli(*arguments, f"hydra.run.dir={folder.name}", f"control.keep_better={keep_better}")
+        assert status == 0, err
+        control = sections(folder)["control"]
+        assert (control["found"], control["random"], control["verdict"]) == (0.1, [0.6, 0.5], "lost")
+        assert control["kept"] == ("random" if keep_better else "found")
+        sentence = "the search lost to random choice: accuracy 0.1000 on val after 1 epochs, rank 3 of 3"
+        assert control["sentence"].startswith(sentence)
+        assert out.splitlines()[0].strip() == control["sentence"]
+        kept = rows[2 if keep_better else 0]["network"]
+        assert all(read(folder, "genotype.json")[kind] == kept[kind] for kind in KINDS)
+        assert read(folder, "contest.json") == rows
+
+
+def test_several_seeds_are_searched_compared_and_resumed(run, stopped):
+    """The second search is stopped; the first one is not run again."""
+    arguments = ["search.num_seeds=2", "seed=5", "control.epochs=1", "training.training_epochs=2"]
+    folder = run("seeds", *arguments)
+    searches = read(folder, "searches.json")
+    assert [search["seed"] for search in searches] == [5, 6]
+    assert searches[0]["op_weights"] != searches[1]["op_weights"]
+    assert (folder / "checkpoints" / "search_1").is_dir()
+    metrics = read(folder, "metrics.json")
+    assert (metrics["search"]["epochs"], metrics["search"]["steps"]) == (6, 12)
+    assert (metrics["seeds"]["seeds"], metrics["seeds"]["verdict"] in ("stable", "unstable")) == ([5, 6], True)
+    broken = stopped("SearchModule", 1, *arguments, let_pass=1)
+    assert outcome(broken) == outcome(folder)
+    assert timeless(sections(broken)) == timeless(sections(folder))
+
+
+def test_the_vote_of_the_seeds_is_a_candidate_unless_it_is_not_wanted(run):
+    """Searches whose best networks differ from what they choose together."""
+    arguments = ["search.num_seeds=3", "control.epochs=1", "training.nas_epochs=1", "search.alpha_optimizer.lr=0.1"]
+    counts = {}
+    for votes in ("true", "false"):
+        folder = run(f"vote_{votes}", *arguments, f"search.vote={votes}")
+        counts[votes] = sections(folder)["selection"]["candidates"]
+        bests = {json.dumps(search["genotypes"][0]) for search in read(folder, "searches.json")}
+    assert counts["false"] == len(bests)
+    assert counts["true"] == counts["false"] + 1

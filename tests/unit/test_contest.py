@@ -1,0 +1,402 @@
+"""Short trainings side by side: the arithmetic by hand, from results that lie in the folder, and a few real ones."""
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from scipy import stats
+
+from nas_lightning.config.build import build_data, build_reference
+from nas_lightning.config.compose import reference_models
+from nas_lightning.contest import (
+    FILE,
+    Contest,
+    agreement,
+    candidates_of,
+    compare_seeds,
+    control,
+    num_params,
+    select,
+    sentence,
+    verdict,
+    vote,
+)
+from nas_lightning.report.tables import print_summary
+from nas_lightning.search.derivation import draw_within
+from nas_lightning.search.moment import Moment
+from nas_lightning.searching import Searched
+from nas_lightning.space.genotype import KINDS, Genotype
+from nas_lightning.stages import Run
+
+SMALL = ["training.nas_nodes_per_layer=2", "training.nas_fanout_concat=2", "training.training_epochs=8"]
+SMALL += ["control.epochs=1"]
+
+
+@pytest.fixture(autouse=True)
+def _quiet(recwarn):
+    import warnings
+
+    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated.*")
+
+
+@pytest.fixture
+def make_run(short_config, tmp_path):
+    def make(*overrides, name="run"):
+        config = short_config(*SMALL, *overrides)
+        data = build_data(config)
+        data.setup()
+        (tmp_path / name).mkdir(exist_ok=True)
+        return Run(config, data, tmp_path / name)
+
+    return make
+
+
+def drawn(run, count, seed=100):
+    return draw_within(Moment(1.0, torch.Generator().manual_seed(seed), run.space_cost), run.limits, count)
+
+
+def control_draws(run, count):
+    """What the control draws, where what was found is not among it."""
+    return drawn(run, count, run.config.seed)
+
+
+def give_results(run, results, metric="accuracy"):
+    """Write trainings into the folder: epochs, genotype or blueprint, value."""
+    contest = Contest(run)
+    rows = []
+    for epochs, network, value in results:
+        blueprint = contest.blueprint(network) if isinstance(network, Genotype) else network
+        val = {"accuracy": 0.0, "balanced_accuracy": 0.0, "macro_f1": 0.0, "loss": 1.0} | {metric: value}
+        rows.append({"epochs": epochs, "network": blueprint.to_dict(), "val": val, "seconds": 1.0})
+    (run.folder / FILE).write_text(json.dumps(rows))
+    return Contest(run)
+
+
+# The verdict
+
+
+def test_the_verdict_by_hand():
+    """Mean 0.8, deviation 0.1, so that the half width is t(0.975, 2) * 0.1 / sqrt(3) = 0.2484."""
+    half = stats.t.ppf(0.975, 2) * 0.1 / math.sqrt(3)
+    assert half == pytest.approx(0.248414, abs=1e-6)
+    values = [0.9, 0.8, 0.7]
+    assert verdict(1.05, values) == {
+        "rank": 1, "mean": pytest.approx(0.8), "interval": pytest.approx([0.8 - half, 0.8 + half]), "verdict": "won",
+    }  # fmt: skip
+    words = {value: (verdict(value, values)["rank"], verdict(value, values)["verdict"]) for value in (1.04, 0.85, 0.75)}
+    assert words == {1.04: (1, "undecided"), 0.85: (2, "undecided"), 0.75: (3, "lost")}
+
+
+def test_a_tie_with_the_mean_is_undecided_and_the_rank_the_better_one():
+    found = verdict(0.5, [0.5, 0.5])
+    assert (found["rank"], found["verdict"], found["interval"]) == (1, "undecided", [0.5, 0.5])
+    assert verdict(0.51, [0.5, 0.5])["verdict"] == "won"
+
+
+def test_one_random_network_has_no_interval_and_none_no_mean():
+    assert verdict(0.9, [0.5]) == {"rank": 1, "mean": 0.5, "interval": None, "verdict": "undecided"}
+    assert verdict(0.4, [0.5])["verdict"] == "lost"
+    assert verdict(0.4, []) == {"rank": 1, "mean": None, "interval": None, "verdict": "undecided"}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1.0, "the search beat random choice: macro_f1 1.0000 on val after 7 epochs, rank 1 of 3 (2 random networks: "),
+        (
+            0.1,
+            "the search lost to random choice: macro_f1 0.1000 on val after 7 epochs, rank 3 of 3 (2 random networks: ",
+        ),
+        (0.31, "the search cannot be told from random choice: macro_f1 0.3100 on val after 7 epochs, rank 1 of 3 "),
+    ],
+)
+def test_the_sentence_says_it(value, text):
+    values = [0.30, 0.28]
+    section = {"metric": "macro_f1", "epochs": 7, "found": value, "random": values} | verdict(value, values)
+    assert sentence(section).startswith(text)
+    assert sentence(section).endswith("mean 0.2900, 95 % 0.1629 to 0.4171)")
+    one = section | verdict(value, values[:1]) | {"random": values[:1]}
+    assert sentence(one).endswith("1 random networks: mean 0.3000)")
+
+
+def test_without_another_network_the_sentence_says_so():
+    section = {"random": []} | verdict(0.5, [])
+    assert sentence(section) == "no other network of this space meets the budget"
+
+
+# Successive halving
+
+
+@pytest.mark.parametrize(
+    ("count", "budget", "schedule"),
+    [
+        (2, 0.5, [(2, 10)]),  # 20 epochs: one round
+        (4, 0.5, [(4, 2), (2, 5)]),  # 10 epochs a round
+        (5, 0.5, [(5, 1), (3, 2), (2, 3)]),  # 6.7 epochs a round
+        (2, 9.0, [(2, 40)]),  # at most the final training
+    ],
+)
+def test_halving_by_hand(make_run, count, budget, schedule):
+    """The values turn round with each round, so that what goes on is never what was named first."""
+    run = make_run("training.training_epochs=40", f"selection.budget={budget}")
+    names = drawn(run, count)
+    alive, results, values = names, [], []
+    for number, epochs in schedule:
+        assert len(alive) == number
+        of_round = {genotype: 0.5 + (i if epochs % 2 else -i) / 50 for i, genotype in enumerate(alive)}
+        results += [(epochs, genotype, value) for genotype, value in of_round.items()]
+        ranked = sorted(alive, key=lambda genotype: -of_round[genotype])
+        values.append([of_round[genotype] for genotype in ranked])
+        alive = ranked[: math.ceil(number / 2)]
+    contest = give_results(run, results)
+    kept, section = select(contest, names)
+    assert kept == alive[0]
+    assert [(len(entry["values"]), entry["epochs"]) for entry in section["rounds"]] == schedule
+    assert [entry["values"] for entry in section["rounds"]] == [pytest.approx(of_round) for of_round in values]
+    assert (section["candidates"], section["metric"], section["seconds"]) == (count, "accuracy", 0)
+
+
+def test_every_round_has_an_epoch(make_run):
+    """The second round is that of the first, which is not trained again."""
+    run = make_run("training.training_epochs=40", "selection.budget=0.02")
+    names = drawn(run, 4)
+    values = (0.4, 0.2, 0.5, 0.1)
+    contest = give_results(run, [(1, genotype, value) for genotype, value in zip(names, values, strict=True)])
+    kept, section = select(contest, names)
+    assert kept == names[2]
+    assert section["rounds"] == [{"epochs": 1, "values": [0.5, 0.4, 0.2, 0.1]}, {"epochs": 1, "values": [0.5, 0.4]}]
+
+
+def test_of_equal_ones_the_first_goes_on(make_run):
+    run = make_run()
+    names = drawn(run, 3)
+    contest = give_results(run, [(1, genotype, value) for genotype, value in zip(names, (0.5, 0.7, 0.7), strict=True)])
+    assert contest.rank(names, 1) == [(0.7, names[1]), (0.7, names[2]), (0.5, names[0])]
+
+
+def test_the_figure_that_counts_is_the_configured_one(make_run):
+    names = drawn(make_run(), 2)
+    run = make_run("testing.metric=macro_f1")
+    contest = give_results(run, [(2, names[0], 0.1), (2, names[1], 0.3)], "macro_f1")
+    kept, section = select(contest, names)
+    assert (kept, section["metric"]) == (names[1], "macro_f1")
+
+
+def test_nothing_is_trained_twice(make_run):
+    """Real trainings; a second contest in the same folder, as after a stop, and a training that it lacks."""
+    run = make_run("selection.budget=1")
+    names = drawn(run, 3)
+    first = Contest(run)
+    kept, section = select(first, names)
+    assert [(len(entry["values"]), entry["epochs"]) for entry in section["rounds"]] == [(3, 1), (2, 2)]
+    assert section["seconds"] > 0
+    assert len(first.rows) == 5
+    before = (run.folder / FILE).read_bytes()
+    again, repeated = select(Contest(run), names)
+    assert (run.folder / FILE).read_bytes() == before
+    assert (again, repeated) == (kept, section | {"seconds": 0})
+    rows = json.loads(before)
+    (run.folder / FILE).write_text(json.dumps(rows[:-2]))
+    rest = Contest(run)
+    assert select(rest, names) == (
+        kept,
+        section | {"seconds": pytest.approx(rest.rows[3]["seconds"] + rest.rows[4]["seconds"])},
+    )
+    assert rest.rows[:3] == rows[:3]
+    assert [row["val"] for row in rest.rows] == [row["val"] for row in rows]
+    assert [path.name for path in run.folder.iterdir()] == [FILE]
+
+
+def test_a_short_training_is_that_of_the_seed_whatever_was_before(make_run):
+    run, other = make_run(name="a"), make_run("seed=7", name="b")
+    names = drawn(run, 2)
+    contest = Contest(run)
+    contest.value(contest.blueprint(names[0]), 1)
+    contest.value(contest.blueprint(names[1]), 1)
+    alone, seeded = Contest(make_run(name="c")), Contest(other)
+    for each in (alone, seeded):
+        each.value(each.blueprint(names[1]), 1)
+    assert alone.rows[0]["val"] == contest.rows[1]["val"] != seeded.rows[0]["val"]
+
+
+# The control
+
+
+def test_the_control_compares_with_networks_drawn_by_the_seed(make_run):
+    run = make_run("control.num_random=3", "control.epochs=5")
+    (kept,), others = drawn(run, 1), control_draws(run, 4)
+    assert kept not in others
+    values = dict(zip(others[:3], (0.5, 0.7, 0.6), strict=True))
+    reference = {"cnn_s": 0.8, "cnn_m": 0.8, "cnn_l": 0.8}
+    contest = give_results(
+        run, [(5, kept, 0.55), *((5, g, v) for g, v in values.items()), *reference_rows(run, reference)]
+    )
+    genotype, section = control(contest, kept)
+    assert genotype == kept
+    assert section["random"] == [0.7, 0.6, 0.5]
+    assert (section["found"], section["rank"], section["verdict"]) == (0.55, 3, "lost")
+    assert (section["mean"], section["epochs"], section["kept"]) == (pytest.approx(0.6), 5, "found")
+    assert section["sentence"] == sentence(section)
+    assert section["seconds"] == 0
+
+
+def reference_rows(run, values):
+    models = reference_models()
+    return [
+        (run.config.control.epochs, build_reference(replace(run.config, model=models[name]), run.task), value)
+        for name, value in values.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keep_better", "best", "is_swapped"), [(True, 0.9, True), (False, 0.9, False), (True, 0.4, False)]
+)
+def test_keep_better_keeps_the_best_random_network(make_run, keep_better, best, is_swapped):
+    run = make_run("control.num_random=2", f"control.keep_better={str(keep_better).lower()}")
+    (kept,), others = drawn(run, 1), control_draws(run, 3)
+    rows = [(1, kept, 0.4), (1, others[0], 0.2), (1, others[1], best)]
+    genotype, section = control(
+        give_results(run, [*rows, *reference_rows(run, {"cnn_s": 0, "cnn_m": 0, "cnn_l": 0})]), kept
+    )
+    assert genotype == (others[1] if is_swapped else kept)
+    assert section["kept"] == ("random" if is_swapped else "found")
+    assert section["found"] == 0.4
+
+
+def test_what_was_found_is_not_among_the_random_ones(make_run):
+    run = make_run("control.num_random=2")
+    others = control_draws(run, 3)
+    rows = [(1, genotype, value) for genotype, value in zip(others, (0.4, 0.2, 0.3), strict=True)]
+    contest = give_results(run, [*rows, *reference_rows(run, {"cnn_s": 0, "cnn_m": 0, "cnn_l": 0})])
+    assert control(contest, others[0])[1]["random"] == [0.3, 0.2]
+    assert control(contest, others[1])[1]["random"] == [0.4, 0.3]
+
+
+@pytest.mark.parametrize(("limit", "name"), [(None, "cnn_s"), (1, None)])
+def test_the_hand_made_network_is_the_smallest_that_is_as_large(make_run, limit, name):
+    """A network of one channel is smaller than all of them; one of 64 is larger."""
+    channels = 1 if limit is None else 64
+    run = make_run("control.num_random=1", f"training.nas_init_channels={channels}")
+    (kept,), others = drawn(run, 1), control_draws(run, 2)
+    rows = [(1, kept, 0.4), (1, others[0], 0.2), (1, others[1], 0.2)]
+    contest = give_results(run, [*rows, *reference_rows(run, {"cnn_s": 0.6, "cnn_m": 0.7, "cnn_l": 0.8})])
+    references = control(contest, kept)[1]["references"]
+    if name is None:
+        assert references == []
+    else:
+        (reference,) = references
+        assert (reference["name"], reference["value"]) == (name, 0.6)
+        assert reference["params"] > num_params(contest.blueprint(kept))
+
+
+def test_parameters_are_counted_without_building(make_run):
+    run = make_run()
+    blueprint = Contest(run).blueprint(drawn(run, 1)[0])
+    state = torch.get_rng_state()
+    assert num_params(blueprint) == sum(parameter.numel() for parameter in blueprint.build().parameters())
+    torch.set_rng_state(state)
+    num_params(blueprint)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+# Several seeds
+
+
+OPS = ("none", "skip_connect", "conv_bn_relu_3x1")
+
+
+def searched(seed, genotypes, normal, reduce=None):
+    weights = {"normal": torch.tensor(normal), "reduce": torch.tensor(normal if reduce is None else reduce)}
+    return Searched(seed, 1.0, 2, 4, tuple(genotypes), weights)
+
+
+def test_agreement_by_hand():
+    """Edge 0: all alike. Edge 1: two of three. Edge 2: all differ, and ``none`` is an operation."""
+    rows = [
+        [[0.1, 0.8, 0.1], [0.1, 0.8, 0.1], [0.8, 0.1, 0.1]],
+        [[0.1, 0.8, 0.1], [0.1, 0.1, 0.8], [0.1, 0.8, 0.1]],
+        [[0.2, 0.5, 0.3], [0.1, 0.1, 0.8], [0.1, 0.1, 0.8]],
+    ]
+    found = agreement([searched(i, (), normal, rows[0]) for i, normal in enumerate(rows)])
+    assert found["normal"] == pytest.approx([1, 2 / 3, 1 / 3])
+    assert found["reduce"] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(("values", "word"), [([0.5, 0.6], "stable"), ([0.1, 0.9], "unstable")])
+def test_seeds_are_stable_where_their_range_is_that_of_chance(make_run, values, word):
+    """Of ten samples: the deviation of one value is sqrt(p (1 - p) / 10)."""
+    run = make_run("control.epochs=3")
+    names = drawn(run, 2)
+    contest = give_results(run, [(3, genotype, value) for genotype, value in zip(names, values, strict=True)])
+    searches = [searched(seed, [genotype], [[0.1, 0.2, 0.7]] * 3) for seed, genotype in zip((4, 5), names, strict=True)]
+    found = compare_seeds(contest, searches)
+    mean = sum(values) / 2
+    count = len(run.data.splits["val"])
+    # The range of two values, each of deviation s, is |N(0, 2 s^2)|: 1.96 * sqrt(2) s in 95 of 100 cases.
+    allowed = stats.norm.ppf(0.975) * math.sqrt(2 * mean * (1 - mean) / count)
+    assert found["allowed_range"] == pytest.approx(allowed, rel=1e-3)
+    assert found["range"] == pytest.approx(values[1] - values[0])
+    assert found["std"] == pytest.approx((values[1] - values[0]) / math.sqrt(2))
+    assert (found["mean"], found["verdict"], found["seeds"]) == (pytest.approx(mean), word, [4, 5])
+    assert (found["epochs"], found["values"]) == (3, values)
+
+
+def test_a_vote_is_the_mean_of_logarithms(make_run):
+    """Node 1: odds 0.9 : 0.1 and 0.2 : 0.8, so that products of 0.18 and 0.08 decide; so would a mean.
+
+    Node 2: 0.6 * 0.1 < 0.3 * 0.3, where a mean of 0.35 and 0.3 would decide the other way.
+    """
+    run = make_run("space.ops=[none,skip_connect,conv_bn_relu_3x1]")
+    first = [[0.0, 0.9, 0.1], [0.0, 0.6, 0.3], [0.0, 0.05, 0.05]]
+    second = [[0.0, 0.2, 0.8], [0.0, 0.1, 0.3], [0.0, 0.3, 0.3]]
+    searches = [searched(seed, (), weights) for seed, weights in enumerate((first, second))]
+    cell = (("skip_connect", 0), ("conv_bn_relu_3x1", 0))
+    assert vote(run, searches) == Genotype(cell, cell)
+    limited = make_run("space.ops=[none,skip_connect,conv_bn_relu_3x1]")
+    least = limited.space_cost.of(Genotype(cell, cell))["params"] - 1
+    limited.config.budget.params = least
+    found = vote(limited, searches)
+    assert found != Genotype(cell, cell)
+    assert limited.space_cost.of(found)["params"] <= least
+
+
+@pytest.mark.parametrize("votes", [True, False])
+def test_the_vote_of_several_searches_is_the_first_candidate(make_run, votes):
+    run = make_run("space.ops=[none,skip_connect,conv_bn_relu_3x1]", f"search.vote={str(votes).lower()}")
+    names = drawn(run, 4)
+    weights = [[0.0, 0.9, 0.1], [0.0, 0.6, 0.3], [0.0, 0.05, 0.05]]
+    searches = [searched(0, names[:3], weights), searched(1, names[1:], weights)]
+    skips = Genotype((("skip_connect", 0),) * 2, (("skip_connect", 0),) * 2)
+    assert skips not in names
+    assert candidates_of(run, searches) == ([skips, *names] if votes else names)
+    assert candidates_of(run, searches[:1]) == names[:3]
+
+
+def test_searches_survive_the_way_through_json(make_run):
+    names = drawn(make_run(), 2)
+    before = searched(3, names, [[0.1, 1 / 3, 0.7]] * 3)
+    after = Searched.from_dict(json.loads(json.dumps(before.to_dict())))
+    assert (after.seed, after.genotypes, after.steps, after.epochs) == (3, tuple(names), 4, 2)
+    assert all(torch.equal(after.op_weights[kind], before.op_weights[kind]) for kind in KINDS)
+
+
+# The summary
+
+
+@pytest.mark.parametrize(("value", "is_lost"), [(0.1, True), (0.31, False)])
+def test_what_was_lost_is_the_first_line_of_the_summary(capsys, tmp_path, monkeypatch, value, is_lost):
+    monkeypatch.setenv("COLUMNS", "300")
+    values = [0.30, 0.28]
+    section = {"metric": "accuracy", "epochs": 7, "found": value, "random": values} | verdict(value, values)
+    section |= {"references": [{"name": "cnn_s", "params": 1234, "value": 0.25}], "seconds": 1.0}
+    section["sentence"] = sentence(section)
+    cost = dict.fromkeys(("params", "macs", "flash_bytes", "ram_bytes", "weight_bits", "activation_bits"), 8)
+    print_summary(tmp_path, {}, {"control": section}, cost)
+    lines = capsys.readouterr().out.splitlines()
+    assert (lines[0].strip() == section["sentence"]) == is_lost
+    assert is_lost or lines[0].strip() == "nas_lightning"
+    assert any(section["sentence"] in line for line in lines[1:])
+    assert any("hand-made cnn_s" in line and "1,234 parameters, 0.2500 after as many epochs" in line for line in lines)
