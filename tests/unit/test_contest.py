@@ -9,7 +9,7 @@ import torch
 from scipy import stats
 
 from nas_lightning.config.build import build_data, build_reference
-from nas_lightning.config.compose import reference_models
+from nas_lightning.config.compose import compose_config, reference_models
 from nas_lightning.contest import (
     FILE,
     Contest,
@@ -17,6 +17,7 @@ from nas_lightning.contest import (
     candidates_of,
     compare_seeds,
     control,
+    control_epochs,
     num_params,
     select,
     sentence,
@@ -223,6 +224,12 @@ def test_a_short_training_is_that_of_the_seed_whatever_was_before(make_run):
 
 
 # The control
+
+
+@pytest.mark.parametrize(("epochs", "training_epochs", "expected"), [("null", 200, 25), ("null", 5, 1), (7, 200, 7)])
+def test_the_control_trains_an_eighth_of_the_epochs_unless_told(epochs, training_epochs, expected):
+    config = compose_config([f"control.epochs={epochs}", f"training.training_epochs={training_epochs}"])
+    assert control_epochs(config) == expected
 
 
 def test_the_control_compares_with_networks_drawn_by_the_seed(make_run):
