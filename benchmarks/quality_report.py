@@ -14,7 +14,6 @@ import itertools
 import json
 import math
 from collections import defaultdict
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +21,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy import stats
 
+from nas_lightning.contest import mean_interval
+
 Row = dict[str, Any]
-
-
-def interval(values: Sequence[float]) -> tuple[float, float | None]:
-    """Mean, and the half width of its 95 % interval; None for a single value."""
-    if len(values) < 2:
-        return float(np.mean(values)), None
-    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    return float(np.mean(values)), float(stats.t.ppf(0.975, len(values) - 1)) * error
 
 
 def summary(rows: list[Row]) -> dict[str, Any]:
     """The line of one set, preset and side."""
     found: dict[str, Any] = {"seeds": len(rows)}
     for name in ("accuracy", "macro_f1"):
-        mean, half = interval([row[name] for row in rows])
+        mean, half = mean_interval([row[name] for row in rows])
         found |= {name: round(mean, 4), f"{name}_interval": None if half is None else round(half, 4)}
     found["std"] = round(float(np.std([row["accuracy"] for row in rows], ddof=1)), 4) if len(rows) > 1 else None
     found |= {name: round(float(np.mean([row[name] for row in rows]))) for name in ("params", "macs")}
@@ -50,7 +43,7 @@ def compare(means: dict[str, dict[str, float]], first: str, second: str) -> dict
     if not sets:
         return None
     differences = [means[first][name] - means[second][name] for name in sets]
-    mean, half = interval(differences)
+    mean, half = mean_interval(differences)
     return {
         "sides": [first, second],
         "sets": len(sets),

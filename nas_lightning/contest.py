@@ -208,11 +208,7 @@ def verdict(value: float, values: Sequence[float]) -> dict[str, Any]:
     """
     if not values:
         return {"rank": 1, "mean": None, "interval": None, "verdict": "undecided"}
-    mean = float(np.mean(values))
-    half = None
-    if len(values) > 1:
-        error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
-        half = float(stats.t.ppf(0.975, len(values) - 1)) * error
+    mean, half = mean_interval(values)
     rank = 1 + sum(other > value for other in values)
     is_clear = half is not None and value > mean + half
     word = "won" if is_clear else "lost" if value < mean else "undecided"
@@ -222,6 +218,15 @@ def verdict(value: float, values: Sequence[float]) -> dict[str, Any]:
         "interval": None if half is None else [mean - half, mean + half],
         "verdict": word,
     }
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean, and the half width of its 95 % interval by Student's t; None for a single value."""
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return mean, None
+    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return mean, float(stats.t.ppf(0.975, len(values) - 1)) * error
 
 
 def sentence(section: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from nas_lightning.config.build import build_strategy, build_targets
 from nas_lightning.config.checks import MODES
 from nas_lightning.cost.exact import ADDITIVE
 from nas_lightning.cost.expected import ExpectedCost
+from nas_lightning.cost.projection import meets
 from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.files import read_json, write_json
 from nas_lightning.kernels.choice import describe
@@ -81,7 +82,7 @@ def search(run: Run, num_candidates: int, then: Callable[[list[Searched]], None]
     log_space(run)  # and price it, which draws random numbers for modules that are not in a cache yet
     path = run.folder / FILE
     done = [Searched.from_dict(content) for content in read_json(path)] if path.is_file() else []
-    num_seeds = build_strategy(run.config).num_seeds
+    num_seeds = run.config.search["num_seeds"]
 
     def on_end(searched: Searched) -> None:
         done.append(searched)
@@ -120,7 +121,7 @@ def _search_once(run: Run, index: int, num_candidates: int, on_end: Callable[[Se
     alarm = CollapseAlarm(module.strategy.on_collapse, run.data.val_dataloader())
     callbacks: list[L.Callback] = [timer, alarm, GenotypeCallback(history, on_found)]
     loader = search_loader(run.data.train_dataloader(), run.data.alphas_dataloader())
-    fit(run, "search", f"search{suffix}", config.training.nas_epochs, callbacks, module, loader)
+    fit(run, f"search{suffix}", config.training.nas_epochs, callbacks, module, loader)
 
 
 def _module(run: Run, seed: int) -> SearchModule:
@@ -146,7 +147,7 @@ def _state_of(checkpoint: Path) -> dict[str, Tensor]:
 def _log_found(run: Run, module: SearchModule, genotype: Genotype) -> None:
     log.info("genotype: %s", genotype)
     found = module.found()
-    if any(found.free_cost[measure] > limit for measure, limit in run.limits.items()):
+    if not meets(found.free_cost, run.limits):
         free = ", ".join(f"{measure} {found.free_cost[measure]:,}" for measure in run.limits)
         loss = found.free_log_weight - found.log_weight
         log.info("budget: the free choice exceeds it (%s); the best within it has %.3f less log weight", free, loss)

@@ -111,26 +111,20 @@ def train_module(run: Run, blueprint: Blueprint, pace: float = 1.0) -> TrainModu
 
 
 def fit(
-    run: Run,
-    stage: str,
-    name: str,
-    epochs: int,
-    callbacks: list[L.Callback],
-    module: L.LightningModule,
-    loader: Any,
+    run: Run, name: str, epochs: int, callbacks: list[L.Callback], module: L.LightningModule, loader: Any
 ) -> L.Trainer:
     """Fit one stage with checkpoints of its last and best epoch; go on from the last one if it is there.
 
     Args:
         run: its folder gets the checkpoints and the log.
-        stage: ``search`` or ``training``, under which the module logs.
-        name: of the folder of its checkpoints and of its log.
+        name: of the folder of its checkpoints and of its log: ``search`` or ``training``, under which the module logs,
+            and behind an underscore what tells several of them apart.
         epochs: how many.
         callbacks: besides the configured ones.
         module: is fitted.
         loader: of batches of ``train``.
     """
-    folder = run.folder / "checkpoints" / name
+    folder, stage = run.folder / "checkpoints" / name, name.partition("_")[0]
     # Two of them: one that monitors saves its last epoch only where that is its best one, too.
     best = ModelCheckpoint(
         folder, "best", f"{stage}/val_loss", auto_insert_metric_name=False, enable_version_counter=False

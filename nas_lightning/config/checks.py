@@ -68,6 +68,7 @@ def check_config(config: Config) -> None:
     _check_space(config)
     _check_device(config)
     _check_target(config)
+    _check_contest(config)
     _check_export(config)
     if not (config.dataset.dataset_name or config.dataset.input_data_path):
         raise InputError("dataset: neither dataset_name nor input_data_path is set; give one of them")
@@ -131,12 +132,15 @@ def _check_target(config: Config) -> None:
         raise InputError("target_accuracy: finds the limit itself; allowed: any nas_model_size but auto")
 
 
-def _check_export(config: Config) -> None:
-    export = config.export
+def _check_contest(config: Config) -> None:
     if config.control.epochs is not None and config.control.epochs < 1:
         raise InputError(f"control.epochs: found {config.control.epochs}; allowed: 1 or more, or null")
     if not 0 < config.selection.budget < math.inf:
         raise InputError(f"selection.budget: found {config.selection.budget}; allowed: more than 0, and finite")
+
+
+def _check_export(config: Config) -> None:
+    export = config.export
     _check_choice("selection.by", config.selection.by, ("float", "int8"))
     _check_choice("compilation.backend", config.compilation.backend, tuple(BACKENDS))
     for remedy in export.int8_remedies:

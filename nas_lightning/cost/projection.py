@@ -15,7 +15,7 @@ from nas_lightning.cost.code import Signature
 from nas_lightning.cost.exact import ADDITIVE
 from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.errors import BudgetError
-from nas_lightning.space.genotype import KINDS, Genotype, derive, live_nodes
+from nas_lightning.space.genotype import KINDS, Genotype, derive, live_nodes, places_of
 from nas_lightning.space.network import makes_value
 from nas_lightning.space.size import edge_stride, edges
 
@@ -56,7 +56,7 @@ def project(op_weights: Mapping[str, Tensor], space_cost: SpaceCost, limits: Lim
     free = derive(op_weights, space_cost.ops, space_cost.size.nodes_per_layer)
     score = _Score(op_weights, space_cost)
     free_cost = space_cost.of(free)
-    genotype = free if _meets(free_cost, limits) else _Program(space_cost, limits).best(score)
+    genotype = free if meets(free_cost, limits) else _Program(space_cost, limits).best(score)
     if genotype is None:
         raise BudgetError("no network of this space meets", limits, *_nearest(space_cost, limits))
     return Projected(genotype, space_cost.of(genotype), score(genotype), free_cost, score(free))
@@ -143,7 +143,8 @@ def check_feasible(space_cost: SpaceCost, limits: Limits) -> None:
         raise BudgetError("no network of this space meets", limits, *_nearest(space_cost, limits))
 
 
-def _meets(cost: Mapping[str, int], limits: Limits) -> bool:
+def meets(cost: Mapping[str, int], limits: Limits) -> bool:
+    """Whether costs, by measure, are within all limits."""
     return all(cost[measure] <= limit for measure, limit in limits.items())
 
 
@@ -155,12 +156,7 @@ class _Score:
         self.of = {kind: w.detach().cpu().double().clamp(min=1e-30).log().numpy() for kind, w in op_weights.items()}
 
     def __call__(self, genotype: Genotype) -> float:
-        rows = {edge: row for row, edge in enumerate(edges(genotype.num_nodes))}
-        return sum(
-            float(self.of[kind][rows[source, node], self.ops.index(op)])
-            for kind in KINDS
-            for node, (op, source) in enumerate(genotype.cell(kind), start=1)
-        )
+        return sum(float(self.of[kind][place]) for kind in KINDS for place in places_of(genotype.cell(kind), self.ops))
 
 
 @dataclass(frozen=True)
@@ -376,7 +372,7 @@ class _Program:
                 chosen = [self.choices[i] for i in picked if self.choices[i].kind == kind]
                 self._forbid([self._where(kind, c.node, c.source, c.makes_value) for c in chosen])
                 return True
-        if not _meets(self.space_cost.of(genotype), self.limits):
+        if not meets(self.space_cost.of(genotype), self.limits):
             self._forbid([[i] for i in picked])
             return True
         return False

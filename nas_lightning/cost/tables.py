@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from nas_lightning.cost.code import Layer, Signature, signature_of
 from nas_lightning.cost.exact import ADDITIVE, Numbers, PartCost, part_cost
-from nas_lightning.space.genotype import KINDS, Genotype, live_nodes
+from nas_lightning.space.genotype import KINDS, Genotype, live_nodes, places_of
 from nas_lightning.space.network import cell_graph, makes_value
 from nas_lightning.space.ops import OPS, conv_bn_relu
 from nas_lightning.space.order import best_order
@@ -109,9 +109,8 @@ class SpaceCost:
 
     def _picks(self, kind: str, cell: Cell) -> list[tuple[int, int]]:
         """Row and column of what the live nodes of a cell compute."""
-        rows = {edge: row for row, edge in enumerate(edges(len(cell)))}
         live = live_nodes(cell, self.size.fanout_concat)
-        return [(rows[source, node], self.ops.index(op)) for node, (op, source) in enumerate(cell, 1) if node in live]
+        return [place for node, place in enumerate(places_of(cell, self.ops), start=1) if node in live]
 
     def ram_of_cell(self, kind: str, cell: Cell) -> int:
         """Peak RAM of a network whose cells of this kind are ``cell`` and whose other cells need less."""

@@ -10,8 +10,7 @@ from torch.func import functional_call
 from torch.optim import Optimizer
 
 from nas_lightning.errors import InputError
-from nas_lightning.space.genotype import KINDS, Genotype, one_hot
-from nas_lightning.space.size import edges
+from nas_lightning.space.genotype import KINDS, Genotype, one_hot, places_of
 from nas_lightning.space.supernet import Choice, OpWeights, Path, Supernet
 
 Batch = tuple[Tensor, Tensor]
@@ -151,10 +150,5 @@ class PolicyGradient(nn.Module):
 
 def log_probability(genotype: Genotype, op_weights: OpWeights, ops: tuple[str, ...]) -> Tensor:
     """The logarithm of the probability of a genotype whose nodes are drawn by op weights that sum to 1 at each node."""
-    rows = {edge: row for row, edge in enumerate(edges(genotype.num_nodes))}
-    chances = [
-        op_weights[kind][rows[source, node], ops.index(op)]
-        for kind in KINDS
-        for node, (op, source) in enumerate(genotype.cell(kind), start=1)
-    ]
+    chances = [op_weights[kind][place] for kind in KINDS for place in places_of(genotype.cell(kind), ops)]
     return torch.stack(chances).log().sum()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from nas_lightning.cost.projection import Limits, project, project_best
+from nas_lightning.cost.projection import Limits, meets, project, project_best
 from nas_lightning.errors import InputError
 from nas_lightning.search.arch_step import Batch
 from nas_lightning.search.moment import Moment
@@ -232,6 +232,6 @@ def _draw_one(
     for _ in range(_TRIES):
         genotype = draw(weights, moment)
         cost = moment.space_cost.of(genotype) if limits else {}
-        if genotype not in known and all(cost[measure] <= limit for measure, limit in limits.items()):
+        if genotype not in known and meets(cost, limits):
             return genotype
     return None

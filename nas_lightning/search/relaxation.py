@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 from nas_lightning.errors import InputError
 from nas_lightning.search.moment import Alphas, Moment
-from nas_lightning.space.genotype import KINDS, Genotype
-from nas_lightning.space.size import Size, edges, rows_into
+from nas_lightning.space.genotype import KINDS, Genotype, derive, pick, places_of, without_none
+from nas_lightning.space.size import Size, rows_into
 from nas_lightning.space.supernet import Choice, Path, new_alphas
 
 
@@ -142,7 +142,7 @@ class NodeSoftmax(Softmax):
 
     def settled(self, alphas: Alphas, ops: Sequence[str]) -> dict[str, Tensor]:
         """Probabilities that sum to 1 over all pairs into a node."""
-        return {kind: _per_node(_without_none(alphas[kind], ops)).exp() for kind in KINDS}
+        return {kind: _per_node(without_none(alphas[kind], ops)).exp() for kind in KINDS}
 
 
 class GumbelPath(NodeSoftmax):
@@ -165,15 +165,16 @@ class GumbelPath(NodeSoftmax):
     def __call__(self, alphas: Alphas, moment: Moment) -> Choice:
         """A path, whose gates are 1 and have the gradient of the soft choice."""
         temperature = self.first + (self.last - self.first) * moment.progress
-        choices, gates = {}, {}
+        ops, soft = moment.space_cost.ops, {}
         for kind in KINDS:
-            logits = _without_none(alphas[kind], moment.space_cost.ops)
+            logits = without_none(alphas[kind], ops)
             noise = torch.empty(logits.shape).exponential_(generator=moment.generator).log().neg().to(logits)
-            soft = _per_node(logits + noise, temperature).exp()
-            choices[kind] = _strongest(soft, moment)
-            kept = torch.stack([soft[row, column] for row, column in choices[kind]])
+            soft[kind] = _per_node(logits + noise, temperature).exp()
+        genotype, gates = derive(soft, ops, moment.space_cost.size.nodes_per_layer), {}
+        for kind in KINDS:
+            kept = torch.stack([soft[kind][place] for place in places_of(genotype.cell(kind), ops)])
             gates[kind] = 1 - kept.detach() + kept
-        return Path(_genotype(choices, moment), gates)
+        return Path(genotype, gates)
 
 
 class UniformPath(NodeSoftmax):
@@ -193,9 +194,9 @@ class BalancedPath(NodeSoftmax):
 
     def __call__(self, alphas: Alphas, moment: Moment) -> Choice:
         """A path."""
-        largest = moment.space_cost.largest("params")
+        largest, weights = moment.space_cost.largest("params"), uniform(moment)
         while True:
-            genotype = draw(uniform(moment), moment)
+            genotype = draw(weights, moment)
             share = moment.space_cost.num_params(genotype) / largest
             if float(torch.rand((), generator=moment.generator)) < share:
                 return Path(genotype)
@@ -210,36 +211,9 @@ def uniform(moment: Moment) -> dict[str, Tensor]:
 
 def draw(op_weights: dict[str, Tensor], moment: Moment) -> Genotype:
     """A genotype whose nodes are drawn in proportion to op weights ``[E, O]``."""
-    choices: dict[str, list[tuple[int, int]]] = {}
-    for kind in KINDS:
-        weights = op_weights[kind].detach().cpu()
-        choices[kind] = []
-        for node in range(1, moment.space_cost.size.nodes_per_layer + 1):
-            rows = rows_into(node)
-            picked = int(torch.multinomial(weights[rows].flatten(), 1, generator=moment.generator))
-            choices[kind].append((rows[0] + picked // weights.shape[1], picked % weights.shape[1]))
-    return _genotype(choices, moment)
-
-
-def _strongest(weights: Tensor, moment: Moment) -> list[tuple[int, int]]:
-    """Row and column of the largest op weight into each node."""
-    found = []
-    for node in range(1, moment.space_cost.size.nodes_per_layer + 1):
-        rows = rows_into(node)
-        picked = int(weights[rows].detach().flatten().argmax())
-        found.append((rows[0] + picked // weights.shape[1], picked % weights.shape[1]))
-    return found
-
-
-def _genotype(choices: dict[str, list[tuple[int, int]]], moment: Moment) -> Genotype:
-    all_edges, ops = edges(moment.space_cost.size.nodes_per_layer), moment.space_cost.ops
-    cells = {kind: tuple((ops[column], all_edges[row][0]) for row, column in choices[kind]) for kind in KINDS}
-    return Genotype(cells["normal"], cells["reduce"])
-
-
-def _without_none(alphas: Tensor, ops: Sequence[str]) -> Tensor:
-    hidden = torch.tensor([op == "none" for op in ops], device=alphas.device)
-    return alphas.masked_fill(hidden, -torch.inf)
+    weights = {kind: of_kind.detach().cpu() for kind, of_kind in op_weights.items()}
+    num_nodes, generator = moment.space_cost.size.nodes_per_layer, moment.generator
+    return pick(weights, moment.space_cost.ops, num_nodes, lambda of: int(of.multinomial(1, generator=generator)))
 
 
 def _per_node(logits: Tensor, temperature: float = 1.0) -> Tensor:

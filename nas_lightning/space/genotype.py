@@ -1,6 +1,6 @@
 """The genotype: what a search found, and how it is read off the op weights."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -72,18 +72,34 @@ def derive(op_weights: Mapping[str, Tensor], ops: Sequence[str], num_nodes: int)
         ops: names of the O columns; ``none`` is never kept.
         num_nodes: nodes of a cell.
     """
-    candidates = [(index, op) for index, op in enumerate(ops) if op != "none"]
+    visible = {kind: without_none(op_weights[kind].detach(), ops) for kind in KINDS}
+    return pick(visible, ops, num_nodes, lambda weights: int(weights.argmax()))
 
-    def strongest(weights: Tensor, node: int) -> tuple[str, int]:
-        rows = enumerate(rows_into(node))
-        pairs = [(float(weights[row, index]), op, source) for source, row in rows for index, op in candidates]
-        _, op, source = max(pairs, key=lambda pair: pair[0])
-        return op, source
 
-    cells = {
-        kind: tuple(strongest(op_weights[kind].detach(), node) for node in range(1, num_nodes + 1)) for kind in KINDS
-    }
+def without_none(op_weights: Tensor, ops: Sequence[str]) -> Tensor:
+    """Op weights ``[E, O]`` in which ``none`` has the least there is."""
+    hidden = torch.tensor([op == "none" for op in ops], device=op_weights.device)
+    return op_weights.masked_fill(hidden, -torch.inf)
+
+
+def pick(
+    op_weights: Mapping[str, Tensor], ops: Sequence[str], num_nodes: int, choose: Callable[[Tensor], int]
+) -> Genotype:
+    """The genotype whose nodes keep what ``choose`` takes of the op weights of all pairs into a node, by its index."""
+    cells: dict[str, tuple[tuple[str, int], ...]] = {}
+    for kind in KINDS:
+        picked = (choose(op_weights[kind][rows_into(node)].flatten()) for node in range(1, num_nodes + 1))
+        cells[kind] = tuple((ops[index % len(ops)], index // len(ops)) for index in picked)
     return Genotype(cells["normal"], cells["reduce"])
+
+
+def places_of(cell: Sequence[tuple[str, int]], ops: Sequence[str]) -> list[tuple[int, int]]:
+    """Row and column in op weights ``[E, O]`` of the pair that each node of a cell keeps.
+
+    >>> places_of([("skip", 0), ("conv", 1)], ["conv", "skip"])
+    [(0, 1), (2, 0)]
+    """
+    return [(rows_into(node)[source], ops.index(op)) for node, (op, source) in enumerate(cell, start=1)]
 
 
 @cache
@@ -119,15 +135,13 @@ def limit_free(op_weights: Mapping[str, Tensor], ops: Sequence[str], num_nodes: 
 
 def one_hot(genotype: Genotype, ops: Sequence[str]) -> dict[str, Tensor]:
     """Op weights ``[E, O]`` per kind of cell: 1 at what the genotype keeps, and at ``none`` on all other edges."""
-    rows = edges(genotype.num_nodes)
     found = {}
     for kind in KINDS:
-        weights = torch.zeros(len(rows), len(ops))
+        weights = torch.zeros(len(edges(genotype.num_nodes)), len(ops))
         if "none" in ops:
             weights[:, ops.index("none")] = 1
-        for node, (op, source) in enumerate(genotype.cell(kind), start=1):
-            row = rows.index((source, node))
+        for row, column in places_of(genotype.cell(kind), ops):
             weights[row] = 0
-            weights[row, ops.index(op)] = 1
+            weights[row, column] = 1
         found[kind] = weights
     return found

@@ -54,7 +54,7 @@ class TrainModule(L.LightningModule):
         scheduler: makes its scheduler, stepped once an epoch.
         weights: of the classes in the loss, ``[K]``; None for 1.
         label_smoothing: the share of a label that is spread over all classes, in training only.
-        pace: how often it is stepped an epoch, on average: above 1 a shorter training plays the whole schedule.
+        pace: how often the schedule is stepped an epoch, on average: above 1 a shorter training plays all of it.
     """
 
     weights: Tensor | None
