@@ -10,6 +10,7 @@ line is in the file are not run again, so that a study can be stopped and go on.
 - ``random``: random networks of the same space, compared by short trainings that together take as long as the search
   and the selection of ``default`` took in the same case, which must be done before;
 - ``plain``: first-order DARTS of 10 epochs by the cross entropy alone: no penalty, no selection;
+- ``fixed``: one random network, by the recipe: for comparing recipes;
 - the name of a strategy, or of a hand-made network;
 - ``NAME:KEY=VALUE,KEY=VALUE``: any of these with other settings.
 
@@ -21,6 +22,7 @@ import argparse
 import contextlib
 import io
 import json
+import math
 import multiprocessing
 import os
 import tempfile
@@ -62,6 +64,8 @@ def overrides_of(case: Case, share: float | None) -> list[str]:
         return extra
     if name == "random" and share is not None:
         return ["search=random", "selection.candidates=16", f"selection.budget={share:.4f}", *extra]
+    if name == "fixed":
+        return ["search=random", "selection.candidates=1", *extra]
     if name == "plain":
         penalties = [f"search.penalties.{each}.weight=0" for each in ("cost", "budget", "ram")]
         return ["search=darts", "training.nas_epochs=10", "selection.candidates=1", *penalties, *extra]
@@ -98,7 +102,7 @@ def run_case(case: Case, options: argparse.Namespace, share: float | None) -> di
     with tempfile.TemporaryDirectory() as folder:
         data = subset(case.data, {"train": options.train, "test": options.test}, Path(folder))
         with np.load(data) as file:
-            steps_an_epoch = max(1, int(len(file["y_train"]) * 0.75 / _BATCH))
+            steps_an_epoch = math.ceil(len(file["y_train"]) * 0.75 / _BATCH)
         epochs = max(1, round(options.steps / steps_an_epoch))
         preset = "s" if case.preset == "-" else case.preset
         settings = [

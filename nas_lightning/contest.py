@@ -18,6 +18,7 @@ from scipy import stats
 from nas_lightning.config.build import build_reference, build_short_trainer
 from nas_lightning.config.compose import reference_models
 from nas_lightning.config.records import Config
+from nas_lightning.cost.exact import cost_of
 from nas_lightning.cost.projection import project
 from nas_lightning.files import read_json, write_json
 from nas_lightning.search.derivation import draw_within
@@ -47,16 +48,20 @@ class Contest:
 
     def value(self, blueprint: Blueprint, epochs: int) -> float:
         """``testing.metric`` on ``val`` after a training of so many epochs."""
+        return self.figures(blueprint, epochs)[self.metric]
+
+    def figures(self, blueprint: Blueprint, epochs: int) -> dict[str, float]:
+        """All figures on ``val`` after a training of so many epochs."""
         description = blueprint.to_dict()
         for row in self.rows:
             if (row["epochs"], row["network"]) == (epochs, description):
-                return row["val"][self.metric]
+                return row["val"]
         start = time.perf_counter()
         found = _train(self.run, blueprint, epochs)
         seconds = time.perf_counter() - start
         self.rows.append({"epochs": epochs, "network": description, "val": found, "seconds": seconds})
         write_json(self.path, self.rows)
-        return found[self.metric]
+        return found
 
     @property
     def seconds(self) -> float:
@@ -68,10 +73,13 @@ class Contest:
         return SearchedBlueprint(genotype, self.run.size, self.run.task)
 
     def rank(self, genotypes: Sequence[Genotype], epochs: int) -> list[tuple[float, Genotype]]:
-        """Value and genotype, the best first; of equal ones the one that was named first."""
-        values = [self.value(self.blueprint(genotype), epochs) for genotype in genotypes]
-        order = sorted(range(len(values)), key=lambda i: -values[i])
-        return [(values[i], genotypes[i]) for i in order]
+        """Value and genotype, the best first; of equal ones that of the smaller loss.
+
+        A small ``val`` knows few different accuracies.
+        """
+        found = [self.figures(self.blueprint(genotype), epochs) for genotype in genotypes]
+        order = sorted(range(len(found)), key=lambda i: (-found[i][self.metric], found[i]["loss"]))
+        return [(found[i][self.metric], genotypes[i]) for i in order]
 
 
 def _train(run: Run, blueprint: Blueprint, epochs: int) -> dict[str, float]:
@@ -186,7 +194,7 @@ def control(contest: Contest, kept: Genotype) -> tuple[Genotype, dict[str, Any]]
     section = {"metric": contest.metric, "epochs": epochs, "found": value, "random": values} | verdict(value, values)
     section["references"] = [
         {"name": name, "params": params, "value": contest.value(blueprint, epochs)}
-        for name, params, blueprint in _references(run, contest.blueprint(kept))
+        for name, params, blueprint in _references(run, kept)
     ]
     keeps_random = run.config.control.keep_better and bool(values) and values[0] > value
     section |= {"kept": "random" if keeps_random else "found", "seconds": contest.seconds - spent}
@@ -247,18 +255,12 @@ def sentence(section: Mapping[str, Any]) -> str:
     )
 
 
-def _references(run: Run, blueprint: SearchedBlueprint) -> list[tuple[str, int, Blueprint]]:
+def _references(run: Run, kept: Genotype) -> list[tuple[str, int, Blueprint]]:
     """The smallest hand-made network that has at least as many parameters: name, parameters, blueprint."""
-    least = num_params(blueprint)
-    found = []
+    least, found = run.space_cost.of(kept)["params"], []
     for name, model in reference_models().items():
         reference = build_reference(replace(run.config, model=model), run.task)
-        found.append((num_params(reference), name, reference))
+        cost = cost_of(reference.build(), run.task.in_channels, run.task.length, run.numbers)
+        found.append((cost.params, name, reference))
     larger = [each for each in found if each[0] >= least]
     return [(name, params, reference) for params, name, reference in sorted(larger, key=lambda each: each[0])[:1]]
-
-
-def num_params(blueprint: Blueprint) -> int:
-    """Parameters of a network, BatchNorms not folded."""
-    with torch.device("meta"):
-        return sum(parameter.numel() for parameter in blueprint.build().parameters())

@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 
-from nas_lightning.config.build import build_data, build_reference, try_parts
+from nas_lightning.config.build import build_averaging, build_data, build_reference, try_parts
 from nas_lightning.config.checks import check_config
 from nas_lightning.config.compose import config_yaml
 from nas_lightning.config.records import Config
@@ -146,8 +146,9 @@ def train(run: Run, blueprint: Blueprint) -> None:
     module = train_module(run, blueprint)
     network = module.network
     timer = Timer()
+    callbacks = [timer, *build_averaging(config)]
     log.info("training: %d epochs", config.training.training_epochs)
-    trainer = fit(run, "training", config.training.training_epochs, [timer], module, run.data.train_dataloader())
+    trainer = fit(run, "training", config.training.training_epochs, callbacks, module, run.data.train_dataloader())
     best = torch.load(run.folder / "checkpoints" / "training" / "best.ckpt", weights_only=True, map_location="cpu")
     module.load_state_dict(best["state_dict"])
     training = {

@@ -23,6 +23,7 @@ from nas_lightning.errors import InputError
 from nas_lightning.search.strategy import Strategy
 from nas_lightning.space.blueprint import ReferenceBlueprint
 from nas_lightning.space.size import Size, Task
+from nas_lightning.training.averaging import MovingAverage
 
 
 def build_data(config: Config) -> TimeSeriesData:
@@ -113,6 +114,12 @@ def build_optimizers(config: Config) -> tuple[Any, Any]:
     return _call("optimizer", config.optimizer), _call("scheduler", config.scheduler)
 
 
+def build_averaging(config: Config) -> list[L.Callback]:
+    """What averages the weights of the final training; nothing if they are not averaged."""
+    decay = config.training.average_decay
+    return [MovingAverage(decay)] if decay else []
+
+
 def build_trainer(config: Config, folder: Path, stage: str, epochs: int, callbacks: list[L.Callback]) -> L.Trainer:
     """The Trainer of one stage, with the configured callbacks behind ``callbacks``."""
     configured = [_call(f"callbacks.{name}", record) for name, record in config.callbacks.items() if record]
@@ -131,8 +138,8 @@ def build_trainer(config: Config, folder: Path, stage: str, epochs: int, callbac
 
 def build_short_trainer(config: Config, folder: Path, epochs: int) -> L.Trainer:
     """A Trainer that leaves nothing behind and shows nothing."""
-    quiet = {"callbacks": [], "logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    quiet["limit_val_batches"] = 0
+    nothing = ("logger", "enable_checkpointing", "enable_progress_bar")
+    quiet = dict.fromkeys(nothing, False) | {"limit_val_batches": 0, "callbacks": build_averaging(config)}
     return _call("trainer", config.trainer, max_epochs=epochs, default_root_dir=folder, **quiet)
 
 

@@ -84,6 +84,7 @@ class Training:
     norm_bias: float = MISSING
     label_smoothing: float = MISSING
     class_weights: str = MISSING
+    average_decay: float = MISSING
     nas_enabled: bool = MISSING
     nas_epochs: int = MISSING
     nas_optimization_mode: str = MISSING

@@ -1,4 +1,4 @@
-"""Compiles ``native.cpp`` at its first use, and loads the library; the result is kept in the user's cache folder."""
+"""Compiles the C++ files here at their first use, and loads the library, which is kept in the user's cache folder."""
 
 import ctypes
 import hashlib
@@ -12,7 +12,8 @@ from pathlib import Path
 
 import torch
 
-SOURCE = Path(__file__).with_name("native.cpp")
+SOURCES = tuple(sorted(Path(__file__).parent.glob("*.cpp")))
+HEADERS = tuple(sorted(Path(__file__).parent.glob("*.h")))
 _FLAGS = ("-std=c++17", "-O3", "-fPIC", "-shared")
 _VECTOR_FLAGS = {"AVX2": ("-mavx2", "-mfma"), "AVX512": ("-mavx2", "-mfma")}
 _SCALARS = {torch.float32: "float", torch.float64: "double"}
@@ -44,7 +45,8 @@ def library(dtype: torch.dtype = torch.float32) -> ctypes.CDLL:
     flags += (f"-DNAS_SCALAR={_SCALARS[dtype]}",)
     try:
         folder = _private_folder()
-        key = hashlib.sha256(repr((SOURCE.read_bytes(), compiler, _version(compiler), flags)).encode()).hexdigest()
+        texts = [path.read_bytes() for path in (*SOURCES, *HEADERS)]
+        key = hashlib.sha256(repr((texts, compiler, _version(compiler), flags)).encode()).hexdigest()
         path = folder / f"kernels-{key[:16]}.so"
         if not path.is_file():
             _compile([compiler, *flags], path)
@@ -85,9 +87,10 @@ def _compile(command: list[str], path: Path) -> None:
         target = Path(folder) / "kernels.so"
         # Apple's compiler has no OpenMP: then the kernels run on one thread.
         for threads in (["-fopenmp"], []):
-            call = [*command, *threads, str(SOURCE), "-o", str(target)]
+            call = [*command, *threads, *map(str, SOURCES), "-o", str(target)]
             done = subprocess.run(call, capture_output=True, text=True, check=False, timeout=_TIMEOUT_SECONDS)
             if done.returncode == 0:
                 target.replace(path)
                 return
-    raise BuildError(f"{command[0]} fails on {SOURCE.name}: {' '.join(done.stderr.split())[:300]}")
+    names, text = " or ".join(path.name for path in SOURCES), " ".join(done.stderr.split())
+    raise BuildError(f"{command[0]} fails on {names}: {text[:300]}")

@@ -27,10 +27,14 @@ class InputNorm(nn.Module):
         self.std.copy_(std.reshape(-1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map raw samples to standardised ones of the same length."""
+        """Map raw samples to normalised ones of the same length."""
+        return self.bn(self.standardise(x))
+
+    def standardise(self, x: Tensor) -> Tensor:
+        """By the constants alone: ``[B, C, L]`` or ``[B, C, L, 1]`` to ``[B, C, L]``."""
         if x.dim() == 4:
             x = x.squeeze(3)
-        return self.bn((x - self.mean) / self.std)
+        return (x - self.mean) / self.std
 
 
 class Stem(nn.Sequential):

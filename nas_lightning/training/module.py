@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from nas_lightning.training.compiled import CompiledTraining
+
 CLASS_WEIGHTS = ("none", "balanced", "sqrt")
 """How classes count in the loss, see ``class_weights``."""
 
@@ -55,6 +57,7 @@ class TrainModule(L.LightningModule):
         weights: of the classes in the loss, ``[K]``; None for 1.
         label_smoothing: the share of a label that is spread over all classes, in training only.
         pace: how often the schedule is stepped an epoch, on average: above 1 a shorter training plays all of it.
+        compiled: what computes the network in training, where it serves; None for the network itself.
     """
 
     weights: Tensor | None
@@ -67,11 +70,12 @@ class TrainModule(L.LightningModule):
         weights: Tensor | None = None,
         label_smoothing: float = 0.0,
         pace: float = 1.0,
+        compiled: CompiledTraining | None = None,
     ) -> None:
         super().__init__()
         self.network, self.make_optimizer, self.make_scheduler = network, optimizer, scheduler
         self.register_buffer("weights", weights, persistent=False)
-        self.label_smoothing, self.pace = label_smoothing, pace
+        self.label_smoothing, self.pace, self.compiled = label_smoothing, pace, compiled
 
     def configure_optimizers(self) -> Any:
         """One optimizer, one schedule."""
@@ -85,6 +89,8 @@ class TrainModule(L.LightningModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``[B, K]``."""
+        if self.training and self.compiled is not None and self.compiled.serves(x):
+            return self.compiled(x)
         return self.network(x)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:

@@ -1,0 +1,156 @@
+"""The compiled kernel of a fixed network in training computes what the network does: values, gradients, statistics."""
+
+import copy
+import functools
+import itertools
+import random
+
+import pytest
+import torch
+from torch import nn
+
+from nas_lightning.kernels.build import why_not_native
+from nas_lightning.kernels.network_ops import Program, UnsupportedError
+from nas_lightning.space.genotype import Genotype
+from nas_lightning.space.network import ConvNet, Network
+from nas_lightning.space.ops import OPS
+from nas_lightning.space.size import Size, Task
+from nas_lightning.training.compiled import compile_training
+
+pytestmark = pytest.mark.skipif(why_not_native() is not None, reason=str(why_not_native()))
+USED = [op for op in OPS if op != "none"]
+
+
+def prepared(network):
+    """In float64, and with BatchNorms that are not neutral."""
+    generator = torch.Generator().manual_seed(1)
+    for norm in network.double().train().modules():
+        if isinstance(norm, nn.BatchNorm1d):
+            nn.init.uniform_(norm.weight, 0.5, 1.5, generator)
+            nn.init.normal_(norm.bias, generator=generator)
+    network.stem.norm.set_constants(torch.tensor([0.3]), torch.tensor([2.0]))
+    return network
+
+
+def random_network(seed, task, layers=3, channels=2, fanout_concat=4, post_reduction_stride=1):
+    choose = random.Random(seed)
+    cells = [tuple((choose.choice(USED), choose.randrange(node)) for node in (1, 2, 3, 4)) for _ in range(2)]
+    torch.manual_seed(seed)
+    size = Size(layers, 4, channels, 3, fanout_concat, post_reduction_stride)
+    return prepared(Network(Genotype(*cells), size, task))
+
+
+def step(network, forward, x, y):
+    """One pass forward and back: logits, gradients and buffers."""
+    logits = forward(x)
+    nn.functional.cross_entropy(logits, y).backward()
+    grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in network.parameters()]
+    return [logits.detach(), *grads, *network.buffers()]
+
+
+def assert_same(network, task, batch):
+    other = copy.deepcopy(network)
+    compiled = compile_training(other, task, "native")
+    generator = torch.Generator().manual_seed(2)
+    for _ in range(2):
+        x = torch.randn(batch, task.in_channels, task.length, generator=generator, dtype=torch.float64)
+        y = torch.randint(task.num_classes, (batch,), generator=generator)
+        for expected, found in zip(step(network, network, x, y), step(other, compiled, x, y), strict=True):
+            assert torch.allclose(found, expected, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("op", USED)
+def test_every_operation_at_both_strides(op):
+    task = Task(1, 21, 3)
+    cell = ((op, 0), (op, 1))
+    torch.manual_seed(0)
+    assert_same(prepared(Network(Genotype(cell, cell), Size(3, 2, 2, 2, 2), task)), task, batch=3)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_networks(seed):
+    lengths, batches = itertools.cycle((9, 16, 31, 50, 37)), itertools.cycle((1, 2, 5))
+    length = next(itertools.islice(lengths, seed, None))
+    task = Task(1 + seed % 3, length, 4)
+    outline = {"layers": 3 + seed % 4, "channels": 1 + seed % 4, "fanout_concat": 1 + seed % 4}
+    network = random_network(seed, task, **outline, post_reduction_stride=1 + seed % 2)
+    assert_same(network, task, batch=next(itertools.islice(batches, seed, None)) + 1)
+
+
+@pytest.mark.parametrize("kernel_size", [3, 9])
+def test_hand_made_networks(kernel_size):
+    task = Task(2, 33, 3)
+    torch.manual_seed(0)
+    assert_same(prepared(ConvNet(task, [4, 6, 5], kernel_size)), task, batch=4)
+
+
+def test_gradients_are_finite_differences():
+    task = Task(1, 14, 2)
+    torch.manual_seed(0)
+    cell = (("conv_bn_relu_3x1", 0), ("avg_pool_3x1", 1))
+    network = prepared(Network(Genotype(cell, cell), Size(3, 2, 1, 1, 2), task))
+    program = compile_training(network, task, "native").program
+    x = torch.randn(3, 1, 14, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    program(x).square().sum().backward()
+    for parameter in program.params:
+        flat, grad = parameter.data.view(-1), parameter.grad.view(-1)
+        for i in range(len(flat)):
+            values = []
+            for change in (1e-6, -2e-6):
+                flat[i] += change
+                values.append(float(program(x).detach().square().sum()))
+            flat[i] += 1e-6
+            assert float(grad[i]) == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-4, abs=1e-6)
+
+
+def test_of_equal_values_the_first_gets_the_gradient_of_a_maximum():
+    program = Program(1, 4)
+    norm = nn.BatchNorm1d(1).double()
+    planes = program.norm(norm, program.inputs, relu=True)
+    program.mean(program.pool(nn.MaxPool1d(3, 2, 1), planes))
+    x = torch.tensor([[[-1.0, -1.0, -1.0, 3.0]], [[1.0, 1.0, 1.0, 1.0]]], dtype=torch.float64)
+    reference = copy.deepcopy(norm)
+    nn.functional.max_pool1d(reference(x).relu(), 3, 2, 1).mean(2).square().sum().backward()
+    program(x).square().sum().backward()
+    assert torch.allclose(norm.weight.grad, reference.weight.grad)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv1d(2, 2, 3, padding=1),
+        nn.Conv1d(2, 2, 3, bias=False),
+        nn.Conv1d(2, 2, 3, 3, 1, bias=False),
+        nn.Conv1d(2, 2, 4, padding=2, bias=False),
+        nn.Conv1d(2, 2, 3, padding=1, bias=False, padding_mode="circular"),
+        nn.Conv1d(2, 2, 19, padding=9, bias=False),
+        nn.AvgPool1d(3, 1, 1),
+        nn.MaxPool1d(5, 1, 2),
+        nn.Softplus(),
+    ],
+    ids=str,
+)
+def test_a_layer_without_a_compiled_form_is_refused(layer):
+    program = Program(2, 10)
+    with pytest.raises(UnsupportedError):
+        (program.conv if isinstance(layer, nn.Conv1d) else program.layers)(layer, program.inputs)
+
+
+def test_a_single_value_cannot_be_normalised():
+    task = Task(1, 4, 2)
+    cell = (("skip_connect", 0),)
+    network = Network(Genotype(cell, cell), Size(3, 1, 1, 1, 1), task).double()
+    with pytest.raises(ValueError, match="batch normalisation needs more than one value per channel in training"):
+        compile_training(network, task, "native")(torch.zeros(1, 1, 4, dtype=torch.float64))
+
+
+def test_samples_that_the_kernel_cannot_take_are_left_to_the_network():
+    task = Task(1, 20, 2)
+    compiled = compile_training(random_network(0, task).float(), task, "auto")
+    serves = functools.partial(compiled.serves)
+    assert serves(torch.zeros(2, 1, 20))
+    assert not serves(torch.zeros(2, 1, 20, dtype=torch.float64))
+    assert not serves(torch.zeros(2, 1, 20, device="meta"))
+    with torch.autocast("cpu"):
+        assert not serves(torch.zeros(2, 1, 20))
+    assert compile_training(compiled.network, task, "torch") is None
