@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from nas_lightning.callbacks import NewestCheckpoint
 from nas_lightning.config.build import (
     build_candidates,
     build_limits,
@@ -109,7 +110,8 @@ def train_module(run: Run, blueprint: Blueprint, pace: float = 1.0) -> TrainModu
     open_relus(network, training.norm_bias)
     weights = class_weights(run.data.class_counts, training.class_weights)
     compiled = compile_training(network, run.task, training.nas_kernels)
-    return TrainModule(network, *build_optimizers(run.config), weights, training.label_smoothing, pace, compiled)
+    loss, clip_norm = (weights, training.label_smoothing), training.clip_norm
+    return TrainModule(network, *build_optimizers(run.config), *loss, clip_norm, pace, compiled)
 
 
 def fit(
@@ -131,8 +133,7 @@ def fit(
     best = ModelCheckpoint(
         folder, "best", f"{stage}/val_loss", auto_insert_metric_name=False, enable_version_counter=False
     )
-    newest = ModelCheckpoint(folder, "last", auto_insert_metric_name=False, enable_version_counter=False)
-    trainer = build_trainer(run.config, run.folder, name, epochs, [*callbacks, best, newest])
+    trainer = build_trainer(run.config, run.folder, name, epochs, [*callbacks, best, NewestCheckpoint(folder, epochs)])
     _log_augmentation(run, trainer)
     last = folder / "last.ckpt"
     trainer.fit(

@@ -96,6 +96,8 @@ def _check_training(config: Config) -> None:
         raise InputError(f"training.norm_bias: found {training.norm_bias}; allowed: a finite number")
     if not 0 <= training.label_smoothing < 1:
         raise InputError(f"training.label_smoothing: found {training.label_smoothing}; allowed: 0 to less than 1")
+    if training.clip_norm is not None and not training.clip_norm > 0:
+        raise InputError(f"training.clip_norm: found {training.clip_norm}; allowed: more than 0, or null")
     if not 0 <= training.average_decay < 1:
         raise InputError(f"training.average_decay: found {training.average_decay}; allowed: 0 to less than 1")
     _check_choice("training.class_weights", training.class_weights, CLASS_WEIGHTS)

@@ -85,6 +85,7 @@ class Training:
     label_smoothing: float = MISSING
     class_weights: str = MISSING
     average_decay: float = MISSING
+    clip_norm: float | None = None
     nas_enabled: bool = MISSING
     nas_epochs: int = MISSING
     nas_optimization_mode: str = MISSING

@@ -56,6 +56,7 @@ class TrainModule(L.LightningModule):
         scheduler: makes its scheduler, stepped once an epoch.
         weights: of the classes in the loss, ``[K]``; None for 1.
         label_smoothing: the share of a label that is spread over all classes, in training only.
+        clip_norm: largest norm of the gradient; None for any.
         pace: how often the schedule is stepped an epoch, on average: above 1 a shorter training plays all of it.
         compiled: what computes the network in training, where it serves; None for the network itself.
     """
@@ -69,18 +70,24 @@ class TrainModule(L.LightningModule):
         scheduler: Callable[[Optimizer], LRScheduler],
         weights: Tensor | None = None,
         label_smoothing: float = 0.0,
+        clip_norm: float | None = None,
         pace: float = 1.0,
         compiled: CompiledTraining | None = None,
     ) -> None:
         super().__init__()
         self.network, self.make_optimizer, self.make_scheduler = network, optimizer, scheduler
         self.register_buffer("weights", weights, persistent=False)
-        self.label_smoothing, self.pace, self.compiled = label_smoothing, pace, compiled
+        self.label_smoothing, self.clip_norm, self.pace, self.compiled = label_smoothing, clip_norm, pace, compiled
 
     def configure_optimizers(self) -> Any:
         """One optimizer, one schedule."""
         optimizer = self.make_optimizer(self.network.parameters())
         return [optimizer], [self.make_scheduler(optimizer)]
+
+    def configure_gradient_clipping(self, optimizer: Any, *trainers: Any, **trainers_too: Any) -> None:
+        """Scale the gradient down to ``clip_norm``."""
+        if self.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.clip_norm)
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         """As many steps of the schedule as are due after this epoch."""

@@ -22,6 +22,7 @@ ARGUMENTS = [
     (["training.batch_size=31"], "training.batch_size: 31 is larger than the train split of BasicMotions; allowed: 1 to 30"),
     (["training.norm_bias=nan"], "training.norm_bias: found nan; allowed: a finite number"),
     (["training.label_smoothing=1"], "training.label_smoothing: found 1.0; allowed: 0 to less than 1"),
+    (["training.clip_norm=0"], "training.clip_norm: found 0.0; allowed: more than 0, or null"),
     (["training.average_decay=1"], "training.average_decay: found 1.0; allowed: 0 to less than 1"),
     (["training.learning_rate=inf"], "training.learning_rate: found inf; allowed: more than 0, and finite"),
     (["nas_model_size=3"], "nas_model_size: found 3; allowed: the name of an option, see nas-lightning --help"),

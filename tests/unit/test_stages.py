@@ -45,7 +45,12 @@ def loss_on_val(run, write_npz, arrays):
     "option",
     [
         *("training.norm_bias=0", "training.label_smoothing=0.3"),
-        *("training.class_weights=balanced", "training.class_weights=sqrt", "training.average_decay=0.9"),
+        *(
+            "training.class_weights=balanced",
+            "training.class_weights=sqrt",
+            "training.average_decay=0.9",
+            "training.clip_norm=0.1",
+        ),
     ],
 )
 def test_an_option_of_the_recipe_changes_the_outcome(loss_on_val, option):

@@ -29,6 +29,24 @@ def loader():
     return DataLoader(TensorDataset(x, torch.tensor([0, 0, 0, 0, 1, 2])), 6)
 
 
+def test_a_step_is_no_longer_than_the_clipped_gradient():
+    """Plain SGD with rate 1 moves by the gradient."""
+    moved = {}
+    for clip_norm in (None, 100.0, 0.1):
+        torch.manual_seed(0)
+        module = linear_module(clip_norm=clip_norm)
+        before = nn.utils.parameters_to_vector(module.parameters()).detach()
+        quiet_trainer(max_epochs=1).fit(module, loader(), loader())
+        moved[clip_norm] = float((nn.utils.parameters_to_vector(module.parameters()) - before).detach().norm())
+    assert moved[None] == moved[100.0] > 0.2
+    assert moved[0.1] == pytest.approx(0.1, rel=1e-4)
+
+
+def quiet_trainer(**settings):
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    return L.Trainer(accelerator="cpu", enable_model_summary=False, limit_val_batches=0, **quiet, **settings)
+
+
 def rates(pace, epochs):
     """The rate in each epoch of a real fit."""
     seen = []
@@ -37,16 +55,7 @@ def rates(pace, epochs):
         def on_train_epoch_start(self, trainer, pl_module):
             seen.append(trainer.optimizers[0].param_groups[0]["lr"])
 
-    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    trainer = L.Trainer(
-        accelerator="cpu",
-        max_epochs=epochs,
-        callbacks=[Rate()],
-        enable_model_summary=False,
-        limit_val_batches=0,
-        **quiet,
-    )
-    trainer.fit(linear_module(pace=pace), loader(), loader())
+    quiet_trainer(max_epochs=epochs, callbacks=[Rate()]).fit(linear_module(pace=pace), loader(), loader())
     return seen
 
 
