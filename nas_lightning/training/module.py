@@ -84,10 +84,13 @@ class TrainModule(L.LightningModule):
         optimizer = self.make_optimizer(self.network.parameters())
         return [optimizer], [self.make_scheduler(optimizer)]
 
-    def configure_gradient_clipping(self, optimizer: Any, *trainers: Any, **trainers_too: Any) -> None:
-        """Scale the gradient down to ``clip_norm``."""
-        if self.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.clip_norm)
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Scale the gradient down to ``clip_norm``, or do what the Trainer was told."""
+        if gradient_clip_val is None:
+            gradient_clip_val, gradient_clip_algorithm = self.clip_norm, "norm"
+        self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         """As many steps of the schedule as are due after this epoch."""

@@ -31,15 +31,17 @@ def loader():
 
 def test_a_step_is_no_longer_than_the_clipped_gradient():
     """Plain SGD with rate 1 moves by the gradient."""
-    moved = {}
-    for clip_norm in (None, 100.0, 0.1):
+
+    def moved(clip_norm, of_trainer=None):
         torch.manual_seed(0)
         module = linear_module(clip_norm=clip_norm)
         before = nn.utils.parameters_to_vector(module.parameters()).detach()
-        quiet_trainer(max_epochs=1).fit(module, loader(), loader())
-        moved[clip_norm] = float((nn.utils.parameters_to_vector(module.parameters()) - before).detach().norm())
-    assert moved[None] == moved[100.0] > 0.2
-    assert moved[0.1] == pytest.approx(0.1, rel=1e-4)
+        quiet_trainer(max_epochs=1, gradient_clip_val=of_trainer).fit(module, loader(), loader())
+        return float((nn.utils.parameters_to_vector(module.parameters()) - before).detach().norm())
+
+    assert moved(None) == moved(100.0) > 0.2
+    assert moved(0.1) == pytest.approx(0.1, rel=1e-4)
+    assert moved(0.1, of_trainer=0.05) == pytest.approx(0.05, rel=1e-4)
 
 
 def quiet_trainer(**settings):
