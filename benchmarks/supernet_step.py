@@ -32,6 +32,7 @@ from nas_lightning.cost.expected import ExpectedCost
 from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.kernels.choice import KERNELS
 from nas_lightning.search.arch_step import AlphaLoss
+from nas_lightning.space.compiled import training_pass
 from nas_lightning.space.size import Size, Task
 from nas_lightning.space.supernet import Supernet
 from nas_lightning.space.textbook import TextbookSupernet
@@ -110,6 +111,7 @@ def build_step(
     else:
         supernet = (Textbook2d if side == "textbook" else TextbookSupernet)(outline, task, ops)
     supernet.to(device)
+    run = training_pass(supernet) if side == "fast" else supernet
     cost = ExpectedCost(SpaceCost(outline, task, ops))
     alphas, weights = list(supernet.alphas.values()), list(supernet.weights().values())
     sgd, adam = strategy.weight_optimizer(weights), strategy.alpha_optimizer(alphas)
@@ -124,7 +126,7 @@ def build_step(
     def penalty(weights: Any) -> Tensor:
         return strategy.penalty(weights, cost)
 
-    at = AlphaLoss(supernet, op_weights, op_weights, penalty, lambda: torch.zeros(()), sgd)
+    at = AlphaLoss(supernet, run, op_weights, op_weights, penalty, lambda: torch.zeros(()), sgd)
     arch_step: Any = strategy.arch_step
 
     def freeze(parameters: list[nn.Parameter], frozen: bool) -> None:
@@ -147,7 +149,7 @@ def build_step(
         sgd.zero_grad()
         freeze(alphas, True)
         x, y = train
-        nn.functional.cross_entropy(supernet(x, op_weights()), y).backward()
+        nn.functional.cross_entropy(run(x, op_weights()), y).backward()
         freeze(alphas, False)
         nn.utils.clip_grad_norm_(weights, strategy.clip_norm)
         sgd.step()

@@ -21,10 +21,10 @@ from nas_lightning.config.compose import compose_config
 from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.search.derivation import draw_within
 from nas_lightning.search.moment import Moment
+from nas_lightning.space.compiled import compile_network
 from nas_lightning.space.network import Network
 from nas_lightning.space.ops import DEFAULT_OPS
 from nas_lightning.space.size import Task
-from nas_lightning.training.compiled import compile_training
 
 
 def build_step(network: Network, forward: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Callable[[], None]:
@@ -64,7 +64,7 @@ def main() -> None:
             torch.manual_seed(0)
             x, y = torch.randn(options.batch, 1, length), torch.randint(5, (options.batch,))
             network, other = Network(genotype, size, task), Network(genotype, size, task)
-            compiled = compile_training(other, task, "native")
+            compiled = compile_network(other, task, "native")
             assert compiled is not None
             sides = build_step(network, network, x, y), build_step(other, compiled, x, y)
             for step in sides:

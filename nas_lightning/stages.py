@@ -30,8 +30,8 @@ from nas_lightning.data.features import FrontEndCost
 from nas_lightning.data.loaders import LoaderData
 from nas_lightning.report.pictures import augmentation_picture
 from nas_lightning.space.blueprint import Blueprint
+from nas_lightning.space.compiled import compile_network
 from nas_lightning.space.size import Size, Task
-from nas_lightning.training.compiled import compile_training
 from nas_lightning.training.module import TrainModule, class_weights, open_relus
 
 log = logging.getLogger("nas_lightning")
@@ -109,7 +109,7 @@ def train_module(run: Run, blueprint: Blueprint, pace: float = 1.0) -> TrainModu
     network.stem.norm.set_constants(run.data.mean, run.data.std)
     open_relus(network, training.norm_bias)
     weights = class_weights(run.data.class_counts, training.class_weights)
-    compiled = compile_training(network, run.task, training.nas_kernels)
+    compiled = compile_network(network, run.task, training.nas_kernels)
     loss, clip_norm = (weights, training.label_smoothing), training.clip_norm
     return TrainModule(network, *build_optimizers(run.config), *loss, clip_norm, pace, compiled)
 

@@ -1,4 +1,4 @@
-// A fixed network in training, for CPUs: from a batch of samples to the means that its linear head takes, and back.
+// A network or a supernet in training, for CPUs: from samples to the means that its linear head takes, and back.
 //
 // Small networks spend their time in the calls of a framework, not in arithmetic; here a whole pass is one call. A
 // network is a list of layers over planes. A plane is one channel of all samples of a batch:
@@ -12,9 +12,11 @@
 // Layers are numbers, in `code` (network_ops.py writes them; p is a plane):
 //
 //     kConv, weight, outs, ins, groups, taps, phases, (phase, shift) per tap, p of outs, p of ins * phases
-//     kNorm, gamma (beta is the next parameter), running mean (the variance is next), channels, relu, p of raw, p of outs
+//     kNorm, gamma (beta is the next parameter; -1: 1 and 0), running mean (the variance is next), channels, relu,
+//         p of raw, p of outs
 //     kAverage | kMaximum, channels, stride, p of ins, p of outs
 //     kPhases, channels, p of ins, p of outs * 2
+//     kMix, channels, terms, p of outs, (op weight, p of ins) per term
 //     kMean, channels, p of ins
 
 #include <algorithm>
@@ -27,7 +29,7 @@
 
 namespace {
 
-enum Kind : int64_t { kConv, kNorm, kAverage, kMaximum, kPhases, kMean };
+enum Kind : int64_t { kConv, kNorm, kAverage, kMaximum, kPhases, kMix, kMean };
 
 constexpr int64_t kGap = 8;      // zeros on each side of a sample; no tap is further away
 constexpr int64_t kChunk = 512;  // steps of a plane that stay in the first cache
@@ -172,11 +174,12 @@ void conv_forward(const Program& program, const Conv& conv, const T* weights, T*
   }
 }
 
+// d_weights is null if nobody wants it.
 template <typename T>
 void conv_backward(const Program& program, const Conv& conv, const T* weights, T* values, T* grads, T* d_weights) {
   std::vector<const T*> sources;
   std::vector<T*> sums;
-  for (int64_t o = 0; o < conv.outs; ++o) {
+  for (int64_t o = 0; o < (d_weights == nullptr ? 0 : conv.outs); ++o) {
     sources.clear(), sums.clear();
     const Plane<T> g = plane_of(program, grads, conv.out_planes[o]);
     for (int64_t i = 0; i < conv.ins_each(); ++i)
@@ -222,7 +225,7 @@ void sums_over(int64_t count, T* sums, F&& terms) {
   for (int j = 0; j < N; ++j) sums[j] = sum_lanes<T>(partial[j]);
 }
 
-// The raw plane becomes (raw - mean) / deviation, and zero in the gaps.
+// The raw plane becomes (raw - mean) / deviation, and zero in the gaps; without gamma and beta they are 1 and 0.
 template <typename T>
 void norm_forward(const Program& program, const Norm& norm, const T* gamma, const T* beta, T* running_mean,
                   T* running_variance, double eps, double momentum, T* values, T* inverse) {
@@ -240,7 +243,8 @@ void norm_forward(const Program& program, const Norm& norm, const T* gamma, cons
     });
     const double variance = double(squares[0]) / count;
     inverse[c] = T(1 / std::sqrt(variance + eps));
-    const Vec<T> factors = broadcast(inverse[c]), gammas = broadcast(gamma[c]), betas = broadcast(beta[c]);
+    const Vec<T> factors = broadcast(inverse[c]), gammas = broadcast(gamma == nullptr ? T(1) : gamma[c]),
+                 betas = broadcast(beta == nullptr ? T(0) : beta[c]);
     for (int64_t n = 0; n < size; n += kLanes<T>) {
       const Vec<T> x = (load(raw.data + n) - means) * factors;
       Vec<T> y = gammas * x + betas;
@@ -271,13 +275,57 @@ void norm_backward(const Program& program, const Norm& norm, const T* gamma, T* 
       s[0] += value;
       s[1] += value * load(x.data + n);
     });
-    d_beta[c] += sums[0];
-    d_gamma[c] += sums[1];
-    const Vec<T> factor = broadcast(T(gamma[c] * inverse[c])), mean = broadcast(T(sums[0] / count)),
+    if (d_gamma != nullptr) d_beta[c] += sums[0], d_gamma[c] += sums[1];
+    const Vec<T> factor = broadcast(gamma == nullptr ? inverse[c] : gamma[c] * inverse[c]), mean = broadcast(T(sums[0] / count)),
                  slope = broadcast(T(sums[1] / count));
     for (int64_t n = 0; n < size; n += kLanes<T>)
       store(d.data + n, factor * (load(g.data + n) - mean - load(x.data + n) * slope));
     d.fill_gaps(0);
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------------ mixtures
+
+struct Mix {
+  int64_t channels, terms;
+  const int64_t *outs, *term;
+
+  explicit Mix(const int64_t* c) : channels(c[1]), terms(c[2]), outs(c + 3), term(outs + channels) {}
+  int64_t weight(int64_t j) const { return term[j * (channels + 1)]; }
+  int64_t plane(int64_t j, int64_t c) const { return term[j * (channels + 1) + 1 + c]; }
+  const int64_t* end() const { return term + terms * (channels + 1); }
+};
+
+template <typename T>
+void mix_forward(const Program& program, const Mix& mix, const T* op_weights, T* values) {
+  std::vector<Stream<T>> streams;
+  for (int64_t c = 0; c < mix.channels; ++c) {
+    streams.clear();
+    for (int64_t j = 0; j < mix.terms; ++j)
+      streams.push_back({plane_of(program, values, mix.plane(j, c)).data, op_weights[mix.weight(j)]});
+    const Plane<T> out = plane_of(program, values, mix.outs[c]);
+    std::fill_n(out.data, out.size(), T(0));
+    add_all(out.data, streams, out.size());
+    out.fill_gaps(0);
+  }
+}
+
+// d_op_weights is null if nobody wants it.
+template <typename T>
+void mix_backward(const Program& program, const Mix& mix, const T* op_weights, T* values, T* grads, T* d_op_weights) {
+  std::vector<const T*> sources;
+  std::vector<T*> sums;
+  for (int64_t c = 0; c < mix.channels; ++c) {
+    const Plane<T> g = plane_of(program, grads, mix.outs[c]);
+    sources.clear(), sums.clear();
+    for (int64_t j = 0; j < mix.terms; ++j) {
+      const Plane<T> d = plane_of(program, grads, mix.plane(j, c));
+      const Stream<T> stream{g.data, op_weights[mix.weight(j)]};
+      add_streams<1>(d.data, &stream, d.size());
+      sources.push_back(plane_of(program, values, mix.plane(j, c)).data);
+      sums.push_back(d_op_weights + mix.weight(j));
+    }
+    if (d_op_weights != nullptr) dot_all(g.data, sources, sums, g.size());
   }
 }
 
@@ -385,6 +433,7 @@ const int64_t* end_of(const int64_t* c) {
     case kConv: return Conv(c).end();
     case kNorm: return Norm(c).end();
     case kPhases: return Phases(c).end();
+    case kMix: return Mix(c).end();
     case kMean: return c + 2 + c[1];
     default: return Pool(c).end();
   }
@@ -406,9 +455,15 @@ void clear_first_gaps(const Program& program, T* workspace) {
   for (int64_t p = 0; p < program.planes; ++p) std::fill_n(workspace + program.offsets[p], kGap, T(0));
 }
 
+// A pointer of a list, or null for a place or a list that is not there.
+template <typename P>
+P at(P const* list, int64_t place) {
+  return list == nullptr || place < 0 ? nullptr : list[place];
+}
+
 template <typename T>
-void forward(const Program& program, const T* x, const T* const* params, T* const* buffers, double eps, double momentum,
-             T* values, T* inverse, T* features) {
+void forward(const Program& program, const T* x, const T* const* params, const T* op_weights, T* const* buffers,
+             double eps, double momentum, T* values, T* inverse, T* features) {
   clear_first_gaps(program, values);
   read_samples(program, x, values);
   const int64_t* end = program.code + program.code_size;
@@ -417,12 +472,13 @@ void forward(const Program& program, const T* x, const T* const* params, T* cons
       case kConv: conv_forward(program, Conv(c), params[c[1]], values); break;
       case kNorm: {
         const Norm norm(c);
-        norm_forward(program, norm, params[norm.gamma], params[norm.gamma + 1], buffers[norm.mean],
-                     buffers[norm.mean + 1], eps, momentum, values, inverse);
+        norm_forward(program, norm, at(params, norm.gamma), at(params, norm.gamma + (norm.gamma >= 0)),
+                     buffers[norm.mean], buffers[norm.mean + 1], eps, momentum, values, inverse);
         inverse += norm.channels;
         break;
       }
       case kPhases: phases_forward(program, Phases(c), values); break;
+      case kMix: mix_forward(program, Mix(c), op_weights, values); break;
       case kMean: mean_forward(program, c, values, features); break;
       default: pool_forward(program, Pool(c), c[0] == kMaximum, values);
     }
@@ -430,8 +486,8 @@ void forward(const Program& program, const T* x, const T* const* params, T* cons
 }
 
 template <typename T>
-void backward(const Program& program, const T* const* params, T* values, const T* inverse, const T* g_features,
-              T* grads, T* const* d_params) {
+void backward(const Program& program, const T* const* params, const T* op_weights, T* values, const T* inverse,
+              const T* g_features, T* grads, T* const* d_params, T* d_op_weights) {
   std::vector<const int64_t*> layers;
   std::vector<const T*> inverses;
   const int64_t* end = program.code + program.code_size;
@@ -443,14 +499,15 @@ void backward(const Program& program, const T* const* params, T* values, const T
   for (size_t i = layers.size(); i-- > 0;) {
     const int64_t* c = layers[i];
     switch (c[0]) {
-      case kConv: conv_backward(program, Conv(c), params[c[1]], values, grads, d_params[c[1]]); break;
+      case kConv: conv_backward(program, Conv(c), params[c[1]], values, grads, at(d_params, c[1])); break;
       case kNorm: {
         const Norm norm(c);
-        norm_backward(program, norm, params[norm.gamma], values, grads, inverses[i], d_params[norm.gamma],
-                      d_params[norm.gamma + 1]);
+        norm_backward(program, norm, at(params, norm.gamma), values, grads, inverses[i], at(d_params, norm.gamma),
+                      at(d_params, norm.gamma + (norm.gamma >= 0)));
         break;
       }
       case kPhases: phases_backward(program, Phases(c), grads); break;
+      case kMix: mix_backward(program, Mix(c), op_weights, values, grads, d_op_weights); break;
       case kMean: mean_backward(program, c, g_features, grads); break;
       default: pool_backward(program, Pool(c), c[0] == kMaximum, values, grads);
     }
@@ -463,15 +520,17 @@ using Scalar = NAS_SCALAR;
 
 extern "C" {
 
-void network_forward(const Program* program, const Scalar* x, const Scalar* const* params, Scalar* const* buffers,
-                     double eps, double momentum, Scalar* values, Scalar* inverse, Scalar* features) {
-  forward<Scalar>(*program, x, params, buffers, eps, momentum, values, inverse, features);
+void network_forward(const Program* program, const Scalar* x, const Scalar* const* params, const Scalar* op_weights,
+                     Scalar* const* buffers, double eps, double momentum, Scalar* values, Scalar* inverse,
+                     Scalar* features) {
+  forward<Scalar>(*program, x, params, op_weights, buffers, eps, momentum, values, inverse, features);
 }
 
-// `grads` and `d_params` are zero at the start.
-void network_backward(const Program* program, const Scalar* const* params, Scalar* values, const Scalar* inverse,
-                      const Scalar* g_features, Scalar* grads, Scalar* const* d_params) {
-  backward<Scalar>(*program, params, values, inverse, g_features, grads, d_params);
+// `grads`, `d_params` and `d_op_weights` are zero at the start; the last two are null if nobody wants them.
+void network_backward(const Program* program, const Scalar* const* params, const Scalar* op_weights, Scalar* values,
+                      const Scalar* inverse, const Scalar* g_features, Scalar* grads, Scalar* const* d_params,
+                      Scalar* d_op_weights) {
+  backward<Scalar>(*program, params, op_weights, values, inverse, g_features, grads, d_params, d_op_weights);
 }
 
 }  // extern "C"

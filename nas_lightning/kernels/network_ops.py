@@ -1,4 +1,4 @@
-"""A fixed network in training as one call of a compiled kernel, for float32 and float64 on the CPU.
+"""A network or supernet in training as one call of a compiled kernel, for float32 and float64 on the CPU.
 
 A ``Program`` is a network written down as the numbers that network.cpp reads. It keeps the network's own parameters and
 BatchNorms, so that it trains what it was made from.
@@ -6,8 +6,8 @@ BatchNorms, so that it trains what it was made from.
 
 import ctypes
 import enum
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,8 @@ from nas_lightning.kernels.build import library
 GAP = 8
 """``kGap`` of network.cpp: zeros around each sample."""
 
+_EPS, _MOMENTUM = 1e-5, 0.1
+
 Planes = list[int]
 """The channels of a value, by their numbers in the program."""
 
@@ -25,15 +27,25 @@ Planes = list[int]
 class _Kind(enum.IntEnum):
     """``Kind`` of network.cpp."""
 
-    CONV, NORM, AVERAGE, MAXIMUM, PHASES, MEAN = range(6)
+    CONV, NORM, AVERAGE, MAXIMUM, PHASES, MIX, MEAN = range(7)
 
 
 class UnsupportedError(ValueError):
     """A layer has no compiled form; the text names it."""
 
 
+class Statistics(Protocol):
+    """What keeps running statistics: a BatchNorm, or several whose statistics are stacked."""
+
+    running_mean: Any
+    running_var: Any
+    num_batches_tracked: Any
+
+
 class Program:
     """A network as a list of layers over planes; called with samples it gives the means of its last channels.
+
+    Weights and statistics may be parts of larger tensors, at a number of elements from the beginning.
 
     Args:
         in_channels: of the samples.
@@ -44,8 +56,9 @@ class Program:
         self.lengths: list[int] = []
         self.code: list[int] = []
         self.params: list[Tensor] = []
-        self.norms: list[nn.BatchNorm1d] = []
-        self.num_features = 0
+        self.places: list[tuple[int, int]] = []  # position in params, elements
+        self.statistics: list[tuple[Statistics, int]] = []
+        self.num_normalised, self.num_features = 0, 0
         self.inputs = self._new(in_channels, length)
         self._phases: dict[tuple[int, ...], Planes] = {}
         self._layouts: dict[int, tuple[Tensor, int]] = {}
@@ -56,18 +69,29 @@ class Program:
         Raises:
             UnsupportedError: for any other.
         """
-        (stride,), (dilation,), (taps,) = conv.stride, conv.dilation, conv.kernel_size
-        half = dilation * (taps // 2)
-        is_usual = conv.bias is None and conv.padding_mode == "zeros" and conv.padding == (half,) and taps % 2
-        if not is_usual or stride not in (1, 2) or half > GAP:
+        half = conv.dilation[0] * (conv.kernel_size[0] // 2)
+        if conv.bias is not None or conv.padding_mode != "zeros" or conv.padding != (half,):
             raise UnsupportedError(str(conv))
-        length = self.lengths[planes[0]]
+        return self.convolve(conv.weight, 0, tuple(conv.weight.shape), conv.stride[0], conv.dilation[0], planes)
+
+    def convolve(
+        self, weight: Tensor, elements: int, shape: tuple[int, ...], stride: int, dilation: int, planes: Planes
+    ) -> Planes:
+        """A convolution by the part of ``weight`` that begins at ``elements``, of shape ``[C_out, C_in / groups, K]``.
+
+        Raises:
+            UnsupportedError: for another stride than 1 or 2, an even K, or one that reaches too far.
+        """
+        channels, ins_each, taps = shape
+        half = dilation * (taps // 2)
+        if stride not in (1, 2) or taps % 2 == 0 or half > GAP:
+            raise UnsupportedError(f"convolution of stride {stride}, dilation {dilation} and {taps} taps")
         sources = planes if stride == 1 else self._split(planes)
-        outs = self._new(conv.out_channels, -(-length // stride))
+        outs = self._new(channels, -(-self.lengths[planes[0]] // stride))
         # Tap k reads step t * stride + k * dilation - half, which is step t + shift of a phase.
         offsets = [k * dilation - half for k in range(taps)]
         places = [number for offset in offsets for number in (offset % stride, offset // stride)]
-        header = [self._add(conv.weight), conv.out_channels, conv.in_channels, conv.groups, taps, stride]
+        header = [self._add(weight, elements), channels, len(planes), len(planes) // ins_each, taps, stride]
         self.code += [_Kind.CONV, *header, *places, *outs, *sources]
         return outs
 
@@ -75,15 +99,21 @@ class Program:
         """A BatchNorm, and a ReLU behind it; nothing else may read ``planes``.
 
         Raises:
-            UnsupportedError: if it has no parameters or other constants than the usual.
+            UnsupportedError: if it has other constants than the usual.
         """
-        if not norm.affine or not norm.track_running_stats or (norm.eps, norm.momentum) != (1e-5, 0.1):
+        if not norm.track_running_stats or (norm.eps, norm.momentum) != (_EPS, _MOMENTUM):
             raise UnsupportedError(str(norm))
+        gamma = self._add(norm.weight, 0) if norm.affine else -1
+        if norm.affine:
+            self._add(norm.bias, 0)
+        return self.normalise(norm, 0, gamma, planes, relu)
+
+    def normalise(self, statistics: Statistics, elements: int, gamma: int, planes: Planes, relu: bool) -> Planes:
+        """Batch normalisation with the running statistics at ``elements``; gamma -1: without parameters."""
         outs = self._new(len(planes), self.lengths[planes[0]])
-        gamma = self._add(norm.weight)
-        self._add(norm.bias)
-        self.code += [_Kind.NORM, gamma, 2 * len(self.norms), len(planes), relu, *planes, *outs]
-        self.norms.append(norm)
+        self.code += [_Kind.NORM, gamma, 2 * len(self.statistics), len(planes), relu, *planes, *outs]
+        self.statistics.append((statistics, elements))
+        self.num_normalised += len(planes)
         return outs
 
     def pool(self, pool: nn.Module, planes: Planes) -> Planes:
@@ -122,23 +152,42 @@ class Program:
             planes = self.conv(conv, planes)
         return self.norm(norm, planes, relu=True)
 
+    def mix(self, terms: Sequence[tuple[int, Planes]]) -> Planes:
+        """The sum of values, each times the op weight of this number."""
+        (_, first), *_ = terms
+        outs = self._new(len(first), self.lengths[first[0]])
+        listed = [number for place, planes in terms for number in (place, *planes)]
+        self.code += [_Kind.MIX, len(outs), len(terms), *outs, *listed]
+        return outs
+
     def mean(self, planes: Planes) -> None:
         """The end: the mean over time of each plane."""
         self.code += [_Kind.MEAN, len(planes), *planes]
         self.num_features = len(planes)
         self.tables = torch.tensor(self.lengths), torch.tensor(self.code)
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """Means of the last channels ``[B, num_features]`` for samples ``[B, C, L]``; updates running statistics."""
+    def __call__(self, x: Tensor, op_weights: Tensor | None = None) -> Tensor:
+        """Means of the last channels ``[B, num_features]`` for samples ``[B, C, L]``; updates running statistics.
+
+        Args:
+            x: samples.
+            op_weights: of the mixtures, one behind the other.
+        """
         if x.shape[0] * min(self.lengths) < 2:
             raise ValueError("batch normalisation needs more than one value per channel in training")
-        torch._foreach_add_([count for norm in self.norms if (count := norm.num_batches_tracked) is not None], 1)
-        return _Run.apply(self, x.contiguous(), *self.params)
+        once = {id(owner): owner.num_batches_tracked for owner, _ in self.statistics}
+        torch._foreach_add_(list(once.values()), 1)
+        return _Run.apply(self, x.contiguous(), op_weights, *self.params)
 
-    def buffers(self) -> list[Tensor]:
-        """Running mean and variance of each BatchNorm."""
-        both = (buffer for norm in self.norms for buffer in (norm.running_mean, norm.running_var))
-        return [buffer for buffer in both if buffer is not None]
+    def buffers(self) -> Any:
+        """Pointers to running mean and variance of each normalisation."""
+        return _pointers(
+            [(tensor, at) for owner, at in self.statistics for tensor in (owner.running_mean, owner.running_var)]
+        )
+
+    def pointers(self, tensors: Sequence[Tensor]) -> Any:
+        """Pointers to the parameters, in tensors like those of ``params``."""
+        return _pointers([(tensors[i], at) for i, at in self.places])
 
     def layout(self, batch: int) -> tuple[Tensor, int]:
         """Where each plane begins in a workspace for so many samples ``[planes]``, and how large it is."""
@@ -152,9 +201,12 @@ class Program:
         self.lengths += [length] * channels
         return list(range(len(self.lengths) - channels, len(self.lengths)))
 
-    def _add(self, parameter: Tensor) -> int:
-        self.params.append(parameter)
-        return len(self.params) - 1
+    def _add(self, parameter: Tensor, elements: int) -> int:
+        position = next((i for i, known in enumerate(self.params) if known is parameter), len(self.params))
+        if position == len(self.params):
+            self.params.append(parameter)
+        self.places.append((position, elements))
+        return len(self.places) - 1
 
     def _split(self, planes: Planes) -> Planes:
         """The even and the odd steps of each plane, once for all that read them."""
@@ -176,38 +228,46 @@ class _Header(ctypes.Structure):
 
 class _Run(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, program, x, *params):  # type: ignore[no-untyped-def]
+    def forward(ctx, program, x, op_weights, *params):  # type: ignore[no-untyped-def]
         (lengths, code), (offsets, size) = program.tables, program.layout(len(x))
         ctx.header = _Header(len(x), x.shape[1], len(lengths), len(code), *map(_pointer, (lengths, offsets, code)))
         ctx.program = program  # has what the header points at
         values, features = x.new_empty(size), x.new_empty(len(x), program.num_features)
-        inverse = x.new_empty(sum(norm.num_features for norm in program.norms))
+        inverse = x.new_empty(program.num_normalised)
         call = library(x.dtype).network_forward
-        constants = (ctypes.c_double(1e-5), ctypes.c_double(0.1))
-        pointers = (_pointers(params), _pointers(program.buffers()))
-        call(ctypes.byref(ctx.header), _pointer(x), *pointers, *constants, *map(_pointer, (values, inverse, features)))
-        ctx.save_for_backward(values, inverse, *params)
+        constants = (ctypes.c_double(_EPS), ctypes.c_double(_MOMENTUM))
+        inputs = (_pointer(x), program.pointers(params), _pointer(op_weights), program.buffers())
+        call(ctypes.byref(ctx.header), *inputs, *constants, *map(_pointer, (values, inverse, features)))
+        ctx.save_for_backward(values, inverse, op_weights, *params)
         return features
 
     @staticmethod
     @once_differentiable
     def backward(ctx, g_features):  # type: ignore[no-untyped-def]
-        values, inverse, *params = ctx.saved_tensors
+        values, inverse, op_weights, *params = ctx.saved_tensors
+        _, _, wants_op_weights, *wants_params = ctx.needs_input_grad
+        d_params: list[Tensor | None] = [None] * len(params)
+        pointers, d_op_weights = None, torch.zeros_like(op_weights) if wants_op_weights else None
+        if any(wants_params):
+            sizes = [param.numel() for param in params]
+            flat = values.new_zeros(sum(sizes)).split(sizes)
+            d_params = [d.view(param.shape) for d, param in zip(flat, params, strict=True)]
+            pointers = ctx.program.pointers(d_params)
         grads = torch.zeros_like(values)
-        flat = values.new_zeros(sum(p.numel() for p in params))
-        d_params = [d.view(p.shape) for d, p in zip(flat.split([p.numel() for p in params]), params, strict=True)]
+        inputs = (ctx.program.pointers(params), *map(_pointer, (op_weights, values, inverse, g_features.contiguous())))
         call = library(values.dtype).network_backward
-        workspaces = map(_pointer, (values, inverse, g_features.contiguous(), grads))
-        call(ctypes.byref(ctx.header), _pointers(params), *workspaces, _pointers(d_params))
-        return None, None, *d_params
+        call(ctypes.byref(ctx.header), *inputs, _pointer(grads), pointers, _pointer(d_op_weights))
+        return None, None, d_op_weights, *d_params
 
 
-def _pointer(tensor: Tensor) -> ctypes.c_void_p:
-    return ctypes.c_void_p(tensor.data_ptr())
+def _pointer(tensor: Tensor | None) -> ctypes.c_void_p | None:
+    return None if tensor is None else ctypes.c_void_p(tensor.data_ptr())
 
 
-def _pointers(tensors: Sequence[Tensor]) -> Any:
-    return (ctypes.c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))
+def _pointers(parts: Iterable[tuple[Tensor, int]]) -> Any:
+    """Pointers to elements of tensors."""
+    found = [tensor.data_ptr() + at * tensor.element_size() for tensor, at in parts]
+    return (ctypes.c_void_p * len(found))(*found)
 
 
 def _one(size: Any) -> int:

@@ -22,6 +22,7 @@ class AlphaLoss:
 
     Attributes:
         supernet: with the alphas as they are.
+        run: the supernet in training, by what is fastest; differentiable once.
         relax: what the supernet computes with now; called once a step.
         settled: the op weights that the alphas stand for.
         penalty: of op weights, a scalar: what they cost.
@@ -30,6 +31,7 @@ class AlphaLoss:
     """
 
     supernet: Supernet
+    run: Callable[[Tensor, Choice], Tensor]
     relax: Callable[[], Choice]
     settled: Callable[[], OpWeights]
     penalty: Callable[[OpWeights], Tensor]
@@ -59,7 +61,7 @@ class FirstOrder:
     def __call__(self, at: AlphaLoss, train_batch: Batch, val_batch: Batch) -> tuple[Tensor, Tensor]:
         """The loss, and the logits."""
         x, y = val_batch
-        logits = at.supernet(x, at.relax())
+        logits = at.run(x, at.relax())
         return nn.functional.cross_entropy(logits, y) + at.extra(), logits
 
 

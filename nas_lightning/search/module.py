@@ -19,6 +19,7 @@ from nas_lightning.search.arch_step import AlphaLoss, Batch
 from nas_lightning.search.derivation import Found
 from nas_lightning.search.moment import Moment
 from nas_lightning.search.strategy import Strategy
+from nas_lightning.space.compiled import training_pass
 from nas_lightning.space.genotype import Genotype, derive, limit_free
 from nas_lightning.space.supernet import Choice, Path, Supernet
 
@@ -41,7 +42,7 @@ class SearchModule(L.LightningModule):
     ) -> None:
         super().__init__()
         self.supernet, self.strategy, self.expected_cost, self.seed = supernet, strategy, expected_cost, seed
-        self.num_epochs = num_epochs
+        self.num_epochs, self.run_pass = num_epochs, training_pass(supernet)
         self.arch_step = strategy.arch_step  # what it remembers goes into the checkpoints
         self.num_steps = 0
         self.max_free: int | None = None  # nodes of a cell that may keep an operation without parameters
@@ -77,6 +78,7 @@ class SearchModule(L.LightningModule):
         alpha_optimizer.zero_grad()
         at = AlphaLoss(
             supernet=self.supernet,
+            run=self.run_pass,
             relax=lambda: self._relax(0),
             settled=cache(self._settled),
             penalty=lambda op_weights: self.strategy.penalty(op_weights, self.expected_cost),
@@ -100,7 +102,7 @@ class SearchModule(L.LightningModule):
         x, y = batch
         weight_optimizer.zero_grad()
         with self.toggled_optimizer(weight_optimizer):
-            logits = self.supernet(x, self._relax(1))
+            logits = self.run_pass(x, self._relax(1))
             loss = nn.functional.cross_entropy(logits, y)
             self.manual_backward(loss)
         self.clip_gradients(weight_optimizer.optimizer, self.strategy.clip_norm, "norm")

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nas_lightning.kernels.choice import implementation
+from nas_lightning.kernels.network_ops import Planes, Program
 from nas_lightning.kernels.torch_ops import fold_statistics
 from nas_lightning.space.dense import (
     chain_of,
@@ -129,6 +130,30 @@ class EdgeGroup(nn.Module):
         if op in self.shared:
             return self.shared[op](x)
         return cast(nn.ModuleList, self.single[op])[edge](x)
+
+    def has_parameters(self, op: str) -> bool:
+        """Whether an operation is another one on each edge."""
+        return op in self.chains or op in self.single
+
+    def write_one(self, program: Program, op: str, row: int, planes: Planes) -> Planes:
+        """Write what ``run_one`` does into a program.
+
+        Raises:
+            UnsupportedError: if the operation has no compiled form.
+        """
+        edge = self.position[row]
+        if op not in self.chains:
+            if op in self.single:
+                return program.layers(cast(nn.ModuleList, self.single[op])[edge], planes)
+            return program.layers(self.pools[op] if op in self.pools else self.shared[op], planes)
+        chain, channels = self.chains[op], self.running_mean.shape[2]
+        for i in range(chain.num_convs):
+            weight = self.stacks[f"{op}/{i}"]  # [E, C, C_in / groups, K]
+            stride, dilation = (self.stride, chain.dilation) if i == 0 else (1, 1)
+            at = edge * weight[0].numel()
+            planes = program.convolve(weight, at, tuple(weight.shape[1:]), stride, dilation, planes)
+        at = (edge * len(self.chains) + list(self.chains).index(op)) * channels
+        return program.normalise(self, at, -1, planes, relu=True)
 
     def _run_chain(self, op: str, edge: int, x: Tensor) -> Tensor:
         chain, column = self.chains[op], list(self.chains).index(op)

@@ -48,7 +48,7 @@ class SearchCell(nn.Module):
 
     def __init__(self, plan: CellPlan, size: Size, ops: Sequence[str], channels: int | None = None) -> None:
         super().__init__()
-        self.fanout_concat = size.fanout_concat
+        self.fanout_concat, self.num_nodes = size.fanout_concat, size.nodes_per_layer
         mixed = channels or plan.channels
         self.preprocess = conv_bn_relu(plan.in_channels, plan.channels, 1, plan.in_stride, affine=False)
         num_nodes = size.nodes_per_layer
@@ -84,11 +84,14 @@ class SearchCell(nn.Module):
         for node in sorted(live_nodes(nodes, self.fanout_concat)):
             op, source = nodes[node - 1]
             row = rows_into(node)[source]
-            group = next(group for group in self._groups() if row in group.position)
-            value = group.run_one(op, row, values[source])
+            value = self.group_of(row).run_one(op, row, values[source])
             values[node] = value if gates is None else value * gates[node - 1]
         last = range(len(nodes) - self.fanout_concat + 1, len(nodes) + 1)
         return torch.cat([values[node] for node in last], dim=1)
+
+    def group_of(self, row: int) -> EdgeGroup:
+        """The group that a row of the op weights belongs to."""
+        return next(group for group in self._groups() if row in group.position)
 
     def _groups(self) -> list[EdgeGroup]:
         return cast(list[EdgeGroup], list(self.groups))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from nas_lightning.training.compiled import CompiledTraining
+from nas_lightning.space.compiled import CompiledNetwork
 
 CLASS_WEIGHTS = ("none", "balanced", "sqrt")
 """How classes count in the loss, see ``class_weights``."""
@@ -72,7 +72,7 @@ class TrainModule(L.LightningModule):
         label_smoothing: float = 0.0,
         clip_norm: float | None = None,
         pace: float = 1.0,
-        compiled: CompiledTraining | None = None,
+        compiled: CompiledNetwork | None = None,
     ) -> None:
         super().__init__()
         self.network, self.make_optimizer, self.make_scheduler = network, optimizer, scheduler

@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "data": BASE,
     "export": BASE | {"space", "data"},
     "report": BASE | {"space"},
-    "training": BASE | {"kernels", "space"},
+    "training": BASE | {"space"},
     "search": BASE | {"space", "cost"},
     "callbacks": BASE | {"space", "cost", "search", "report"},
     "config": BASE | {"kernels", "space", "cost", "search", "data", "training", "callbacks", "report", "export"},

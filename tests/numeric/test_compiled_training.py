@@ -1,7 +1,6 @@
-"""The compiled kernel of a fixed network in training computes what the network does: values, gradients, statistics."""
+"""The compiled kernel computes what a network or a supernet in training does: values, gradients, statistics."""
 
 import copy
-import functools
 import itertools
 import random
 
@@ -11,11 +10,12 @@ from torch import nn
 
 from nas_lightning.kernels.build import why_not_native
 from nas_lightning.kernels.network_ops import Program, UnsupportedError
+from nas_lightning.space.compiled import CompiledSupernet, compile_network, training_pass
 from nas_lightning.space.genotype import Genotype
 from nas_lightning.space.network import ConvNet, Network
 from nas_lightning.space.ops import OPS
 from nas_lightning.space.size import Size, Task
-from nas_lightning.training.compiled import compile_training
+from nas_lightning.space.supernet import Path, Supernet
 
 pytestmark = pytest.mark.skipif(why_not_native() is not None, reason=str(why_not_native()))
 USED = [op for op in OPS if op != "none"]
@@ -50,7 +50,7 @@ def step(network, forward, x, y):
 
 def assert_same(network, task, batch):
     other = copy.deepcopy(network)
-    compiled = compile_training(other, task, "native")
+    compiled = compile_network(other, task, "native")
     generator = torch.Generator().manual_seed(2)
     for _ in range(2):
         x = torch.randn(batch, task.in_channels, task.length, generator=generator, dtype=torch.float64)
@@ -84,12 +84,57 @@ def test_hand_made_networks(kernel_size):
     assert_same(prepared(ConvNet(task, [4, 6, 5], kernel_size)), task, batch=4)
 
 
+SPACES = [tuple(OPS), ("none", "avg_pool_3x1", "max_pool_3x1", "skip_connect", "conv_bn_relu_5x1"), ("max_pool_3x1",)]
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("ops", SPACES, ids=len)
+def test_a_supernet_in_both_steps_of_a_search(ops, stride):
+    """One that learns op weights alone, as a step of the alphas does, and one that learns weights alone."""
+    torch.manual_seed(0)
+    task, size = Task(2, 29, 3), Size(4, 3, 2, 2, 2, stride)
+    supernet = Supernet(size, task, ops).double().train()
+    other = copy.deepcopy(supernet)
+    compiled = CompiledSupernet(other)
+    generator = torch.Generator().manual_seed(1)
+    for learns_weights in (False, True, False):
+        op_weights = {kind: alphas.detach().softmax(1) for kind, alphas in supernet.alphas.items()}
+        x = torch.randn(5, 2, 29, generator=generator, dtype=torch.float64)
+        y = torch.randint(3, (5,), generator=generator)
+        found = []
+        for network, run in ((supernet, supernet), (other, compiled)):
+            own = {kind: w.clone().requires_grad_(not learns_weights) for kind, w in op_weights.items()}
+            network.zero_grad()
+            for parameter in network.weights().values():
+                parameter.requires_grad_(learns_weights)
+            logits = run(x, own)
+            nn.functional.cross_entropy(logits, y).backward()
+            learned = network.weights().values() if learns_weights else own.values()
+            found.append([logits.detach(), *(each.grad for each in learned), *network.buffers()])
+        for expected, value in zip(*found, strict=True):
+            assert (expected is None) == (value is None)
+            assert expected is None or torch.allclose(value, expected, rtol=1e-8, atol=1e-10)
+
+
+def test_what_the_kernel_does_not_serve_is_left_to_the_supernet():
+    supernet = Supernet(Size(3, 2, 4, 1, 2), Task(1, 16, 2), partial=2)
+    assert training_pass(supernet) is supernet
+    assert training_pass(Supernet(Size(3, 2, 1, 1, 2), Task(1, 16, 2), kernels="torch")).kernels == "torch"
+    compiled = CompiledSupernet(Supernet(Size(3, 2, 1, 1, 2), Task(1, 16, 2)))
+    assert compiled.serves(torch.zeros(4, 1, 16))
+    assert not compiled.serves(torch.zeros(100_000, 1, 16))
+    path = Path(Genotype((("skip_connect", 0), ("max_pool_3x1", 1)), (("conv_bn_relu_3x1", 0), ("avg_pool_3x1", 0))))
+    supernet = Supernet(Size(3, 2, 1, 1, 2), Task(1, 16, 2)).eval()
+    x = torch.randn(3, 1, 16)
+    assert torch.equal(training_pass(supernet)(x, path), supernet(x, path))
+
+
 def test_gradients_are_finite_differences():
     task = Task(1, 14, 2)
     torch.manual_seed(0)
     cell = (("conv_bn_relu_3x1", 0), ("avg_pool_3x1", 1))
     network = prepared(Network(Genotype(cell, cell), Size(3, 2, 1, 1, 2), task))
-    program = compile_training(network, task, "native").program
+    program = compile_network(network, task, "native").program
     x = torch.randn(3, 1, 14, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
     program(x).square().sum().backward()
     for parameter in program.params:
@@ -141,16 +186,16 @@ def test_a_single_value_cannot_be_normalised():
     cell = (("skip_connect", 0),)
     network = Network(Genotype(cell, cell), Size(3, 1, 1, 1, 1), task).double()
     with pytest.raises(ValueError, match="batch normalisation needs more than one value per channel in training"):
-        compile_training(network, task, "native")(torch.zeros(1, 1, 4, dtype=torch.float64))
+        compile_network(network, task, "native")(torch.zeros(1, 1, 4, dtype=torch.float64))
 
 
 def test_samples_that_the_kernel_cannot_take_are_left_to_the_network():
     task = Task(1, 20, 2)
-    compiled = compile_training(random_network(0, task).float(), task, "auto")
-    serves = functools.partial(compiled.serves)
+    network = random_network(0, task).float()
+    serves = compile_network(network, task, "auto").serves
     assert serves(torch.zeros(2, 1, 20))
     assert not serves(torch.zeros(2, 1, 20, dtype=torch.float64))
     assert not serves(torch.zeros(2, 1, 20, device="meta"))
     with torch.autocast("cpu"):
         assert not serves(torch.zeros(2, 1, 20))
-    assert compile_training(compiled.network, task, "torch") is None
+    assert compile_network(network, task, "torch") is None

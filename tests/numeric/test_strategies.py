@@ -321,7 +321,7 @@ def at(supernet, relax):
     alphas = dict(supernet.alphas.items())
     sgd = torch.optim.SGD(supernet.weights().values(), 0.1)
     settled = NodeSoftmax().settled(alphas, TINY_OPS)
-    return AlphaLoss(supernet, relax, lambda: settled, penalty, lambda: torch.zeros(()), sgd)
+    return AlphaLoss(supernet, supernet, relax, lambda: settled, penalty, lambda: torch.zeros(()), sgd)
 
 
 def exact_gradient(supernet, batch):

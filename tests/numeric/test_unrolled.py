@@ -38,7 +38,7 @@ def loss_of(problem, step=None):
     """The loss of the alphas that a step differentiates."""
     supernet, train, val, sgd = problem
     op_weights = relax(supernet.alphas)
-    at = AlphaLoss(supernet, lambda: op_weights, lambda: op_weights, penalty, lambda: torch.zeros(()), sgd)
+    at = AlphaLoss(supernet, supernet, lambda: op_weights, lambda: op_weights, penalty, lambda: torch.zeros(()), sgd)
     return (step or Unrolled())(at, train, val)[0]
 
 

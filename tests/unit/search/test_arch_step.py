@@ -42,7 +42,7 @@ def at(supernet, choice, penalty=nothing, regulariser=nothing):
     """By odds of 1 and 3 for skip and convolution."""
     weights = {kind: torch.tensor([[0.0, 0.25, 0.75]]) + 0 * supernet.alphas[kind] for kind in KINDS}
     sgd = torch.optim.SGD(supernet.weights().values(), 0.1)
-    return AlphaLoss(supernet, lambda: choice, lambda: weights, penalty, regulariser, sgd)
+    return AlphaLoss(supernet, supernet, lambda: choice, lambda: weights, penalty, regulariser, sgd)
 
 
 def batch(num_zeros, count=10):

@@ -1,0 +1,150 @@
+"""Networks and supernets in training by the compiled kernel: the same numbers, in one call a pass."""
+
+from collections.abc import Callable
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from nas_lightning.kernels.build import why_not_native
+from nas_lightning.kernels.network_ops import Planes, Program, UnsupportedError
+from nas_lightning.space.genotype import KINDS
+from nas_lightning.space.network import Cell, ConvNet, Network
+from nas_lightning.space.ops import OPS, Zero
+from nas_lightning.space.size import Task, edges
+from nas_lightning.space.stem import Stem
+from nas_lightning.space.supernet import Choice, OpWeights, PartialCell, Path, SearchCell, Supernet
+
+
+class _Compiled:
+    """What computes in training what a network does, with its own weights.
+
+    Attributes:
+        most_bytes: of the values of a batch; with more of them memory is the limit, and the network itself is faster.
+    """
+
+    most_bytes = 40 * 2**20
+
+    def __init__(self, stem: Stem, head: nn.Linear, task: Task) -> None:
+        self.stem, self.head, self.program = stem, head, Program(task.in_channels, task.length)
+
+    def serves(self, x: Tensor) -> bool:
+        """Whether the kernel takes these samples: float32 or float64 on the CPU, like the weights, and not too many."""
+        weight, num_values = self.head.weight, self.program.layout(len(x))[1]
+        is_usual = x.device.type == weight.device.type == "cpu" and x.dtype == weight.dtype
+        is_known = x.dtype in (torch.float32, torch.float64) and not torch.is_autocast_enabled("cpu")
+        return is_usual and is_known and num_values * x.element_size() <= self.most_bytes
+
+    def _start(self) -> Planes:
+        planes = self.program.norm(self.stem.norm.bn, self.program.inputs, relu=False)
+        return self.program.layers(self.stem.conv, planes)
+
+
+class CompiledNetwork(_Compiled):
+    """A fixed network in training.
+
+    Args:
+        network: of which the kernel knows all layers.
+        task: input channels and length.
+
+    Raises:
+        UnsupportedError: if there is a layer that it does not know.
+    """
+
+    def __init__(self, network: Network | ConvNet, task: Task) -> None:
+        super().__init__(network.stem, network.head, task)
+        planes = self._start()
+        for layers in network.cells if isinstance(network, Network) else network.blocks:
+            planes = self._cell(layers, planes) if isinstance(layers, Cell) else self.program.layers(layers, planes)
+        self.program.mean(planes)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Map ``[B, C_in, L]`` to logits ``[B, K]``; updates running statistics."""
+        return self.head(self.program(self.stem.norm.standardise(x)))
+
+    def _cell(self, cell: Cell, planes: Planes) -> Planes:
+        values = {0: self.program.layers(cell.preprocess, planes)}
+        for name, op in cell.nodes.items():
+            values[int(name)] = self.program.layers(op, values[cell.sources[int(name) - 1]])
+        return [plane for node in cell.concat for plane in values[node]]
+
+
+class CompiledSupernet(_Compiled):
+    """A supernet in training, as a mixture; differentiable once.
+
+    It keeps the value of every operation, where the supernet itself, which works tile by tile, keeps none of them.
+
+    Args:
+        supernet: of which the kernel knows all operations.
+
+    Raises:
+        UnsupportedError: if there is one that it does not know.
+    """
+
+    most_bytes = 24 * 2**20
+
+    def __init__(self, supernet: Supernet) -> None:
+        super().__init__(supernet.stem, supernet.head, supernet.task)
+        self.ops, planes = supernet.op_names, self._start()
+        num_weights = supernet.size.num_edges * len(self.ops)  # of a kind
+        for cell, kind in zip(supernet.cells, supernet.kinds, strict=True):
+            if isinstance(cell, PartialCell):
+                raise UnsupportedError("partial channels")
+            planes = self._cell(cast(SearchCell, cell), KINDS.index(kind) * num_weights, planes)
+        self.program.mean(planes)
+
+    def __call__(self, x: Tensor, op_weights: OpWeights) -> Tensor:
+        """Map ``[B, C_in, L]`` to logits ``[B, K]``; updates running statistics."""
+        mixed = torch.cat([op_weights[kind].flatten() for kind in KINDS]).to(x.dtype)
+        return self.head(self.program(self.stem.norm.standardise(x), mixed))
+
+    def _cell(self, cell: SearchCell, first: int, planes: Planes) -> Planes:
+        ops = [(column, op) for column, op in enumerate(self.ops) if not isinstance(OPS[op](1, 1, False), Zero)]
+        num_nodes = cell.num_nodes
+        nodes = [self.program.layers(cell.preprocess, planes)]
+        terms: list[list[tuple[int, Planes]]] = [[] for _ in range(num_nodes)]
+        for source in range(num_nodes):
+            known: dict[str, Planes] = {}
+            for row, (start, target) in enumerate(edges(num_nodes)):
+                if start != source:
+                    continue
+                group = cell.group_of(row)
+                for column, op in ops:
+                    value = known.get(op) or group.write_one(self.program, op, row, nodes[source])
+                    if not group.has_parameters(op):
+                        known[op] = value
+                    terms[target - 1].append((first + row * len(self.ops) + column, value))
+            nodes.append(self.program.mix(terms[source]))
+        return [plane for node in nodes[-cell.fanout_concat :] for plane in node]
+
+
+def compile_network(network: Network | ConvNet, task: Task, kernels: str) -> CompiledNetwork | None:
+    """The fast form of a network, or None where there is none.
+
+    Args:
+        network: to be trained.
+        task: input channels and length.
+        kernels: ``training.nas_kernels``; None for ``torch``, and for ``auto`` on a machine without a compiler.
+    """
+    if kernels == "torch" or why_not_native() is not None:
+        return None
+    try:
+        return CompiledNetwork(network, task)
+    except UnsupportedError:
+        return None
+
+
+def training_pass(supernet: Supernet) -> Callable[[Tensor, Choice], Tensor]:
+    """What computes a supernet in training: the kernel where it serves, else the supernet itself."""
+    if supernet.kernels == "torch" or why_not_native() is not None:
+        return supernet
+    try:
+        compiled = CompiledSupernet(supernet)
+    except UnsupportedError:
+        return supernet
+
+    def run(x: Tensor, choice: Choice) -> Tensor:
+        is_served = not isinstance(choice, Path) and compiled.serves(x)
+        return compiled(x, cast(OpWeights, choice)) if is_served else supernet(x, choice)
+
+    return run
