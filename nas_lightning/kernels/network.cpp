@@ -107,6 +107,13 @@ void add_all(T* out, std::vector<Stream<T>>& streams, int64_t count) {
   }
 }
 
+template <typename T>
+void set_to_sum(const Plane<T>& out, std::vector<Stream<T>>& streams) {
+  std::fill_n(out.data, out.size(), T(0));
+  add_all(out.data, streams, out.size());
+  out.fill_gaps(0);
+}
+
 template <int N, typename T>
 void dot_streams(const T* g, const T* const* sources, T* const* sums, int64_t count) {
   Vec<T> partial[N] = {};
@@ -168,9 +175,7 @@ void conv_forward(const Program& program, const Conv& conv, const T* weights, T*
         streams.push_back({plane_of(program, values, conv.in_plane(o, i, k)).data + conv.shift(k),
                            weights[conv.place(o, i, k)]});
     const Plane<T> out = plane_of(program, values, conv.out_planes[o]);
-    std::fill_n(out.data, out.size(), T(0));
-    add_all(out.data, streams, out.size());
-    out.fill_gaps(0);
+    set_to_sum(out, streams);
   }
 }
 
@@ -304,9 +309,7 @@ void mix_forward(const Program& program, const Mix& mix, const T* op_weights, T*
     for (int64_t j = 0; j < mix.terms; ++j)
       streams.push_back({plane_of(program, values, mix.plane(j, c)).data, op_weights[mix.weight(j)]});
     const Plane<T> out = plane_of(program, values, mix.outs[c]);
-    std::fill_n(out.data, out.size(), T(0));
-    add_all(out.data, streams, out.size());
-    out.fill_gaps(0);
+    set_to_sum(out, streams);
   }
 }
 
