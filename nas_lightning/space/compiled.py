@@ -136,15 +136,20 @@ def compile_network(network: Network | ConvNet, task: Task, kernels: str) -> Com
 
 def training_pass(supernet: Supernet) -> Callable[[Tensor, Choice], Tensor]:
     """What computes a supernet in training: the kernel where it serves, else the supernet itself."""
-    if supernet.kernels == "torch" or why_not_native() is not None:
-        return supernet
-    try:
-        compiled = CompiledSupernet(supernet)
-    except UnsupportedError:
-        return supernet
+    compiled = _compile_supernet(supernet)
 
     def run(x: Tensor, choice: Choice) -> Tensor:
-        is_served = not isinstance(choice, Path) and compiled.serves(x)
-        return compiled(x, cast(OpWeights, choice)) if is_served else supernet(x, choice)
+        if compiled is None or isinstance(choice, Path) or not compiled.serves(x):
+            return supernet(x, choice)
+        return compiled(x, choice)
 
     return run
+
+
+def _compile_supernet(supernet: Supernet) -> CompiledSupernet | None:
+    if supernet.kernels == "torch" or why_not_native() is not None:
+        return None
+    try:
+        return CompiledSupernet(supernet)
+    except UnsupportedError:
+        return None

@@ -117,9 +117,13 @@ def test_a_supernet_in_both_steps_of_a_search(ops, stride):
 
 
 def test_what_the_kernel_does_not_serve_is_left_to_the_supernet():
-    supernet = Supernet(Size(3, 2, 4, 1, 2), Task(1, 16, 2), partial=2)
-    assert training_pass(supernet) is supernet
-    assert training_pass(Supernet(Size(3, 2, 1, 1, 2), Task(1, 16, 2), kernels="torch")).kernels == "torch"
+    size, task = Size(3, 2, 4, 1, 2), Task(1, 16, 2)
+    with pytest.raises(UnsupportedError):
+        CompiledSupernet(Supernet(size, task, partial=2))
+    for settings in ({"partial": 2}, {"kernels": "torch"}):
+        supernet = Supernet(size, task, **settings)
+        x, op_weights = torch.randn(3, 1, 16), {kind: a.softmax(1) for kind, a in supernet.alphas.items()}
+        assert torch.equal(training_pass(supernet)(x, op_weights), supernet(x, op_weights))
     compiled = CompiledSupernet(Supernet(Size(3, 2, 1, 1, 2), Task(1, 16, 2)))
     assert compiled.serves(torch.zeros(4, 1, 16))
     assert not compiled.serves(torch.zeros(100_000, 1, 16))
