@@ -20,7 +20,7 @@ from nas_lightning.config.compose import compose_config, load_config
 from nas_lightning.deployment import check_fits
 from nas_lightning.errors import BudgetError
 from nas_lightning.export import emulator, host
-from nas_lightning.export.onnx import ParityError
+from nas_lightning.export.onnx import ParityError, open_session
 from nas_lightning.files import has_ended
 from nas_lightning.runs import run as run_config
 
@@ -208,16 +208,13 @@ def test_features_are_code_too(with_features):
         *("split", "int8_samples", "float_max_difference", "front_end_max_difference", "front_end_tolerance"),
     }
     assert metrics["firmware"]["front_end_max_difference"] <= 1e-4
-    session = onnxruntime.InferenceSession(with_features / "model_int8.onnx", providers=["CPUExecutionProvider"])
+    session = open_session(with_features / "model_int8.onnx")
     assert session.get_inputs()[0].shape == [1, 1, 256]
     with np.load(with_features / "vectors.npz") as vectors:
         assert set(vectors) == {"rows", "inputs", "logits_float", "logits_int8"}
         assert (vectors["rows"].shape[1:], vectors["inputs"].shape[1:]) == ((1, 256), (1, 32))
         found = np.concatenate([session.run(None, {"x": x[None]})[0] for x in vectors["rows"]])
-        expected = vectors["logits_int8"]
-        # A feature between two steps of the input may be rounded to either: by the last bits of two front ends.
-        assert np.median(np.abs(found - expected)) <= 0.01 * np.abs(expected).max()
-        assert (found.argmax(1) == expected.argmax(1)).all()
+        assert np.abs(found - vectors["logits_int8"]).max() <= 0.05 * np.abs(vectors["logits_int8"]).max()
     assert "front_end.json" in contents(with_features / "deploy.zip")
 
 
