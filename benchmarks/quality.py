@@ -7,10 +7,10 @@ A case is a whole run of the program on one data set (``FOLDER/NAME.npz``), for 
 line is in the file are not run again, so that a study can be stopped and go on. Sides:
 
 - ``default``: as the program comes;
-- ``random``: random networks of the same space, compared by short trainings that together take as long as the search
-  and the selection of ``default`` took in the same case, which must be done before;
-- ``plain``: first-order DARTS of 10 epochs by the cross entropy alone: no penalty, no selection;
-- ``fixed``: one random network, by the recipe: for comparing recipes;
+- ``random``: random networks of the same space, as many as can be trained in the time that the search and the
+  trainings of ``default`` took in the same case, which must be done before; the best on val is kept;
+- ``plain``: first-order DARTS of 10 epochs by the cross entropy alone: no penalty, one training;
+- ``fixed``: one random network, trained once: for comparing recipes;
 - the name of a strategy, or of a hand-made network;
 - ``NAME:KEY=VALUE,KEY=VALUE``: any of these with other settings.
 
@@ -35,7 +35,7 @@ from typing import Any
 
 import numpy as np
 
-_QUIET = ["logger=none", "callbacks=none", "export.int8=false", "control.num_random=0"]
+QUIET = ["logger=none", "callbacks=none", "export.int8=false", "control.num_random=0"]
 _BATCH = 32
 
 
@@ -54,7 +54,7 @@ class Case:
         return (self.data.stem, self.side, self.preset, self.seed)
 
 
-def overrides_of(case: Case, share: float | None) -> list[str]:
+def overrides_of(case: Case, candidates: int) -> list[str]:
     """The settings of a side."""
     from nas_lightning.config.compose import conf_dir
 
@@ -62,8 +62,8 @@ def overrides_of(case: Case, share: float | None) -> list[str]:
     extra = [part for part in more.split(",") if part]
     if name == "default":
         return extra
-    if name == "random" and share is not None:
-        return ["search=random", "selection.candidates=16", f"selection.budget={share:.4f}", *extra]
+    if name == "random":
+        return ["search=random", f"selection.candidates={candidates}", *extra]
     if name == "fixed":
         return ["search=random", "selection.candidates=1", *extra]
     if name == "plain":
@@ -90,7 +90,18 @@ def subset(path: Path, sizes: dict[str, int], folder: Path) -> Path:
     return target
 
 
-def run_case(case: Case, options: argparse.Namespace, share: float | None) -> dict[str, Any]:
+def schedule_of(data: Path, options: argparse.Namespace) -> list[str]:
+    """The settings that give about so many steps of search and training, whatever the size of the set."""
+    with np.load(data) as file:
+        steps_an_epoch = math.ceil(len(file["y_train"]) * 0.75 / _BATCH)
+    return [
+        f"training.batch_size={_BATCH}",
+        f"training.training_epochs={max(1, round(options.steps / steps_an_epoch))}",
+        f"training.nas_epochs={max(2, round(options.search_steps / steps_an_epoch))}",
+    ]
+
+
+def run_case(case: Case, options: argparse.Namespace, candidates: int) -> dict[str, Any]:
     """The row of one case."""
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
@@ -101,22 +112,18 @@ def run_case(case: Case, options: argparse.Namespace, share: float | None) -> di
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         data = subset(case.data, {"train": options.train, "test": options.test}, Path(folder))
-        with np.load(data) as file:
-            steps_an_epoch = math.ceil(len(file["y_train"]) * 0.75 / _BATCH)
-        epochs = max(1, round(options.steps / steps_an_epoch))
         preset = "s" if case.preset == "-" else case.preset
         settings = [
-            *_QUIET, f"dataset.input_data_path={data}", f"seed={case.seed}", f"nas_model_size={preset}",
-            f"training.batch_size={_BATCH}", f"training.training_epochs={epochs}",
-            f"training.nas_epochs={max(2, round(options.search_steps / steps_an_epoch))}",
+            *QUIET, *schedule_of(data, options), f"dataset.input_data_path={data}", f"seed={case.seed}",
+            f"nas_model_size={preset}",
         ]  # fmt: skip
-        config = compose_config([*settings, *overrides_of(case, share)])
+        config = compose_config([*settings, *overrides_of(case, candidates)])
         place, start = Path(folder) / "run", time.perf_counter()
         with contextlib.redirect_stdout(io.StringIO()):
             run(config, place)
         metrics = json.loads((place / "metrics.json").read_text())
         cost = json.loads((place / "cost.json").read_text())
-    seconds = {stage: metrics[stage]["seconds"] for stage in ("search", "selection", "training") if stage in metrics}
+    seconds = {stage: metrics[stage]["seconds"] for stage in ("search", "training") if stage in metrics}
     return {
         **dict(zip(("set", "side", "preset", "seed"), case.key, strict=True)),
         "accuracy": metrics["test"]["accuracy"],
@@ -124,7 +131,7 @@ def run_case(case: Case, options: argparse.Namespace, share: float | None) -> di
         "val_accuracy": metrics["val"]["accuracy"],
         **{name: cost[name] for name in ("params", "macs")},
         "seconds": seconds,
-        "selection_budget": config.selection.budget,
+        "candidates": config.selection.candidates,
         "wall_seconds": time.perf_counter() - start,
         "recipe": {name: getattr(options, name) for name in ("train", "test", "steps", "search_steps")},
     }
@@ -145,13 +152,13 @@ def is_random(case: Case) -> bool:
     return case.side.partition(":")[0] == "random"
 
 
-def share_of(case: Case, rows: dict[tuple[str, str, str, int], dict[str, Any]]) -> float | None:
-    """For ``random``: the budget of a selection that takes as long as search and selection of ``default`` together."""
+def candidates_of(case: Case, rows: dict[tuple[str, str, str, int], dict[str, Any]]) -> int:
+    """For ``random``: how many trainings take as long as search and trainings of ``default`` together; else unused."""
     if not is_random(case):
-        return None
+        return 0
     row = rows[case.key[0], "default", case.preset, case.seed]
     seconds = row["seconds"]
-    return row["selection_budget"] * (seconds["search"] + seconds["selection"]) / seconds["selection"]
+    return round(row["candidates"] * (seconds["search"] + seconds["training"]) / seconds["training"])
 
 
 def main() -> None:
@@ -178,7 +185,7 @@ def main() -> None:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(options.processes, context, max_tasks_per_child=1) as pool:
         for wave in waves:
-            jobs = {pool.submit(run_case, case, options, share_of(case, rows)): case for case in wave}
+            jobs = {pool.submit(run_case, case, options, candidates_of(case, rows)): case for case in wave}
             for job in as_completed(jobs):
                 row = job.result()
                 rows[row["set"], row["side"], row["preset"], row["seed"]] = row

@@ -1,4 +1,4 @@
-"""Short trainings side by side: which candidate of the searches is kept, and whether chance would have done as well.
+"""Short trainings side by side: do several searches agree, and would chance have done as well.
 
 All networks of a contest are trained by the recipe of the final training, played in fewer epochs, and compared on
 ``val``. No test sample is read. Results lie in ``contest.json``, so that a run that was stopped trains none twice.
@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,7 @@ class Contest:
 
 def _train(run: Run, blueprint: Blueprint, epochs: int) -> dict[str, float]:
     """The figures on ``val`` after a training from scratch; the seed is that of the final training."""
-    module = train_module(run, blueprint, pace=run.config.training.training_epochs / epochs)
+    module = train_module(run, blueprint, run.config.seed, run.config.training.training_epochs / epochs)
     trainer = build_short_trainer(run.config, run.folder, epochs)
     trainer.fit(module, run.data.train_dataloader(), run.data.val_dataloader())
     logits, y = predict(module.network, run.data.val_dataloader())
@@ -92,47 +93,21 @@ def _train(run: Run, blueprint: Blueprint, epochs: int) -> dict[str, float]:
 
 
 def candidates_of(run: Run, searches: Sequence[Searched]) -> list[Genotype]:
-    """What the searches found, each genotype once, and with several searches what they vote for (``search.vote``)."""
-    found = [genotype for searched in searches for genotype in searched.genotypes]
+    """The genotypes to be trained: up to ``selection.candidates``, each once.
+
+    First comes what several searches vote for (``search.vote``), then the first choice of each, then the second ones.
+    """
+    in_turn = zip_longest(*(searched.genotypes for searched in searches))
+    found = [genotype for of_rank in in_turn for genotype in of_rank if genotype is not None]
     if len(searches) > 1 and run.config.search["vote"]:
         found.insert(0, vote(run, searches))
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(found))[: run.config.selection.candidates]
 
 
 def vote(run: Run, searches: Sequence[Searched]) -> Genotype:
     """The genotype within the budget with the largest total of the searches' log op-weights."""
     product = {kind: torch.stack([each.op_weights[kind].log() for each in searches]).mean(0).exp() for kind in KINDS}
     return project(product, run.space_cost, run.limits).genotype
-
-
-def select(contest: Contest, candidates: Sequence[Genotype]) -> tuple[Genotype, dict[str, Any]]:
-    """Keep one of several genotypes by successive halving (Jamieson and Talwalkar, arXiv 1502.07943, figure 2).
-
-    ``selection.budget`` times the epochs of the final training are spent in equal parts on each round; after each the
-    better half goes on to the next, where it is trained longer, from scratch.
-
-    Returns:
-        the genotype, and the section ``selection`` of ``metrics.json``.
-    """
-    training, alive = contest.run.config.training, list(candidates)
-    spent, rounds = contest.seconds, []
-    num_rounds = math.ceil(math.log2(len(alive)))
-    for _ in range(num_rounds):
-        share = contest.run.config.selection.budget * training.training_epochs / num_rounds
-        epochs = min(max(1, int(share / len(alive))), training.training_epochs)
-        ranked = contest.rank(alive, epochs)
-        rounds.append({"epochs": epochs, "values": [value for value, _ in ranked]})
-        log.info(
-            "selection: %d candidates, %d epochs, %s on val %.4f to %.4f",
-            len(alive),
-            epochs,
-            contest.metric,
-            ranked[-1][0],
-            ranked[0][0],
-        )
-        alive = [genotype for _, genotype in ranked[: math.ceil(len(ranked) / 2)]]
-    section = {"candidates": len(candidates), "metric": contest.metric, "rounds": rounds}
-    return alive[0], section | {"seconds": contest.seconds - spent}
 
 
 def compare_seeds(contest: Contest, searches: Sequence[Searched]) -> dict[str, Any]:

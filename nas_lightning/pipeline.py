@@ -3,11 +3,12 @@
 import copy
 import io
 import logging
+import math
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from nas_lightning.config.build import build_averaging, build_data, build_refere
 from nas_lightning.config.checks import check_config
 from nas_lightning.config.compose import config_yaml
 from nas_lightning.config.records import Config
-from nas_lightning.contest import Contest, candidates_of, compare_seeds, control, select
+from nas_lightning.contest import Contest, candidates_of, compare_seeds, control
 from nas_lightning.cost.code import core_named
 from nas_lightning.cost.exact import MEASURES, cost_of
 from nas_lightning.cost.npu import PROFILES, npu_report
@@ -77,12 +78,10 @@ def run(
         log.info("run folder: %s", folder)
         write_text(folder / "config.yaml", config_yaml(config))
         _write_data(stage)
-        if not config.training.nas_enabled:
-            train(stage, build_reference(config, stage.task))
-        elif (folder / "genotype.json").is_file():
-            _train_if_enabled(stage, SearchedBlueprint.from_dict(read_json(folder / "genotype.json")))
+        if config.training.nas_enabled:
+            search(stage, config.selection.candidates, lambda searches: _go_on(stage, searches))
         else:
-            search(stage, config.selection.candidates, lambda searches: _keep(stage, searches))
+            train(stage, [build_reference(config, stage.task)])
 
 
 def check_start(
@@ -114,24 +113,22 @@ def refuse_used(folder: Path, resume: bool) -> None:
         raise InputError(f"{folder}: holds a run already; go on with it by resume={folder}, or choose another folder")
 
 
-def _keep(run: Run, searches: list[Searched]) -> None:
-    """Keep one of the genotypes that were found, hold it against random ones, and train its network."""
+def _go_on(run: Run, searches: list[Searched]) -> None:
+    """Hold what was found against random networks, and train the candidates."""
     contest, candidates = Contest(run), candidates_of(run, searches)
     sections: dict[str, Any] = {"search": _figures_of(run, searches)}
-    genotype = candidates[0]
     if run.config.training.enable:
-        if len(candidates) > 1:
-            genotype, sections["selection"] = select(contest, candidates)
         if len(searches) > 1:
             sections["seeds"] = compare_seeds(contest, searches)
         if run.config.control.num_random:
-            genotype, sections["control"] = control(contest, genotype)
-    log.info("genotype: %s", genotype)
-    blueprint = contest.blueprint(genotype)
+            candidates[0], sections["control"] = control(contest, candidates[0])
     write_json(run.folder / "metrics.json", _identity(run) | sections)
-    write_json(run.folder / "cost.json", _cost(run, blueprint.build()))
-    write_json(run.folder / "genotype.json", blueprint.to_dict() | {"class_names": list(run.data.class_names)})
-    _train_if_enabled(run, blueprint)
+    blueprints = [contest.blueprint(genotype) for genotype in candidates]
+    if run.config.training.enable:
+        train(run, blueprints)
+    else:
+        _describe(run, blueprints[0])
+        log.info("training.enable is false: the run ends with genotype.json")
 
 
 def _figures_of(run: Run, searches: list[Searched]) -> dict[str, Any]:
@@ -140,54 +137,102 @@ def _figures_of(run: Run, searches: list[Searched]) -> dict[str, Any]:
     return {"strategy": run.config.search["name"], **sums}
 
 
-def train(run: Run, blueprint: Blueprint) -> None:
-    """Train the network of ``blueprint`` from scratch, keep its best epoch on ``val``, then measure and export it."""
-    config = run.config
-    module = train_module(run, blueprint)
-    network = module.network
-    timer = Timer()
-    callbacks = [timer, *build_averaging(config)]
-    log.info("training: %d epochs", config.training.training_epochs)
-    trainer = fit(run, "training", config.training.training_epochs, callbacks, module, run.data.train_dataloader())
-    best = torch.load(run.folder / "checkpoints" / "training" / "best.ckpt", weights_only=True, map_location="cpu")
-    module.load_state_dict(best["state_dict"])
-    training = {
-        "seconds": timer.time_elapsed("train"),
-        "epochs": trainer.current_epoch,
-        "best_epoch": best["epoch"] + 1,
+@dataclass(frozen=True)
+class _Trained:
+    """The best epoch of one final training.
+
+    Attributes:
+        network: with the weights of that epoch.
+        val: its figures; the loss is not finite if the training diverged.
+        trainer: as the training left it.
+        seconds: of the training.
+        best_epoch: the first is 1.
+    """
+
+    blueprint: Blueprint
+    network: nn.Module
+    val: dict[str, float]
+    trainer: L.Trainer
+    seconds: float
+    best_epoch: int
+
+
+def train(run: Run, candidates: Sequence[Blueprint]) -> None:
+    """Train the candidates from scratch, keep the best on ``val`` of ``testing.metric``, measure and export it.
+
+    There are ``selection.candidates`` trainings, each from its own seed; if there are fewer networks, some of them are
+    trained again. Of equally accurate ones that of the smaller loss is kept.
+
+    Raises:
+        BudgetError: if a candidate exceeds a limit.
+        InputError: if all trainings diverge.
+    """
+    for blueprint in candidates:
+        _cost(run, blueprint.build())
+    metric, count = run.config.testing.metric, run.config.selection.candidates
+    trained = [_train_one(run, candidates[i % len(candidates)], i) for i in range(count)]
+    converged = [i for i in range(count) if math.isfinite(trained[i].val["loss"])]
+    if not converged:
+        rate = run.config.training.learning_rate
+        raise InputError(f"training.learning_rate: the training diverged at {rate}; lower it")
+    best = max(converged, key=lambda i: (trained[i].val[metric], -trained[i].val["loss"]))
+    values = [each.val[metric] for each in trained]
+    if count > 1:
+        log.info("selection: %s on val %s", metric, ", ".join(f"{value:.4f}" for value in values))
+    sections = {
+        "selection": {"candidates": len(candidates), "metric": metric, "values": values, "kept": best},
+        "training": {
+            "seconds": sum(each.seconds for each in trained),
+            "epochs": trained[best].trainer.current_epoch,
+            "best_epoch": trained[best].best_epoch,
+        },
     }
-    _finish(run, blueprint, network.cpu().float(), trainer, training)
+    _finish(run, trained[best], sections)
 
 
-def _finish(run: Run, blueprint: Blueprint, network: nn.Module, trainer: L.Trainer, training: dict[str, Any]) -> None:
-    """Measure, export, prove the export, and write the files of the run; ``metrics.json`` comes last."""
-    folder = run.folder
-    tested = run.config.testing.enable and isinstance(run.data, TimeSeriesData)
-    val_loader = run.data.val_dataloader()
-    test_loader = run.data.test_dataloader() if tested else None
-    logits = {"val": predict(network, val_loader)}
-    if not logits["val"][0].isfinite().all():
-        raise InputError(
-            f"training.learning_rate: the training diverged at {run.config.training.learning_rate}; lower it"
-        )
-    if test_loader is not None:
-        logits["test"] = predict(network, test_loader)
+def _train_one(run: Run, blueprint: Blueprint, index: int) -> _Trained:
+    """One final training; its epoch with the smallest loss on ``val``."""
+    config = run.config
+    seed = config.seed + index
+    module = train_module(run, blueprint, seed)
+    timer, name = Timer(), f"training_{index}" if index else "training"
+    log.info("training: seed %d, %d epochs", seed, config.training.training_epochs)
+    callbacks = [timer, *build_averaging(config)]
+    trainer = fit(run, name, config.training.training_epochs, callbacks, module, run.data.train_dataloader())
+    best = torch.load(run.folder / "checkpoints" / name / "best.ckpt", weights_only=True, map_location="cpu")
+    module.load_state_dict(best["state_dict"])
+    network = module.network.cpu().float()
+    val = figures(*predict(network, run.data.val_dataloader()))
+    return _Trained(blueprint, network, val, trainer, timer.time_elapsed("train"), best["epoch"] + 1)
+
+
+def _describe(run: Run, blueprint: Blueprint) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Write what the network is, ``genotype.json`` or ``model.json``, and ``cost.json``; returns both."""
+    description = blueprint.to_dict() | {"class_names": list(run.data.class_names)}
     if isinstance(blueprint, SearchedBlueprint):
-        description = read_json(folder / "genotype.json")
-    else:
-        description = blueprint.to_dict() | {"class_names": list(run.data.class_names)}
-        write_json(folder / "model.json", description)
-    cost = _cost(run, network)
+        log.info("genotype: %s", blueprint.genotype)
+    cost = _cost(run, blueprint.build())
+    write_json(run.folder / "cost.json", cost)
+    name = "genotype.json" if isinstance(blueprint, SearchedBlueprint) else "model.json"
+    write_json(run.folder / name, description)
+    return description, cost
+
+
+def _finish(run: Run, trained: _Trained, sections: dict[str, Any]) -> None:
+    """Measure, export, prove the export, and write the files of the run; ``metrics.json`` comes last."""
+    folder, network = run.folder, trained.network
+    tested = run.config.testing.enable and isinstance(run.data, TimeSeriesData)
+    split, loader = ("test", run.data.test_dataloader()) if tested else ("val", run.data.val_dataloader())
+    logits, y = predict(network, loader)
+    results = {"val": trained.val, split: figures(logits, y)}
+    description, cost = _describe(run, trained.blueprint)
     _save_weights(network, folder / "model.pt")
-    split, loader = ("val", val_loader) if test_loader is None else ("test", test_loader)
     difference = _export(run, network, split, loader)
     log.info("model.onnx: differs from the network by at most %.2g on %s", difference, split)
     metrics = _identity(run) | (read_json(folder / "metrics.json") if (folder / "metrics.json").is_file() else {})
-    metrics |= {name: figures(*pair) for name, pair in logits.items()}
-    metrics |= {"training": training, "onnx": {"split": split, "max_difference": difference}}
-    floats = {name: metrics[name] for name in logits}
-    metrics, cost = _deploy_and_end(run.config, run.data, network, floats, folder, metrics, cost)
-    _log_results(run, trainer, metrics, cost, split, *logits[split])
+    metrics |= results | sections | {"onnx": {"split": split, "max_difference": difference}}
+    metrics, cost = _deploy_and_end(run.config, run.data, network, results, folder, metrics, cost)
+    _log_results(run, trained.trainer, metrics, cost, split, logits, y)
     print_summary(folder, description, metrics, cost)
 
 
@@ -263,13 +308,6 @@ def _write_data(run: Run) -> None:
     counts = ", ".join(f"{split} {len(samples):,}" for split, samples in run.data.splits.items())
     channels, length, classes = run.data.task_shape
     log.info("data: %s samples of %d channels and %d steps, %d classes", counts, channels, length, classes)
-
-
-def _train_if_enabled(run: Run, blueprint: Blueprint) -> None:
-    if run.config.training.enable:
-        train(run, blueprint)
-    else:
-        log.info("training.enable is false: the run ends with genotype.json")
 
 
 def _identity(run: Run) -> dict[str, Any]:

@@ -95,16 +95,17 @@ def limits_of_network(budget: dict[str, int], front_end: FrontEndCost) -> dict[s
     return {measure: limit - taken.get(measure, 0) for measure, limit in budget.items()}
 
 
-def train_module(run: Run, blueprint: Blueprint, pace: float = 1.0) -> TrainModule:
+def train_module(run: Run, blueprint: Blueprint, seed: int, pace: float = 1.0) -> TrainModule:
     """A fresh network with the constants of the data, to be trained by the recipe; sets all seeds.
 
     Args:
-        run: with the recipe, the seed and the data.
+        run: with the recipe and the data.
         blueprint: of the network.
+        seed: of the weights, and of what the training draws.
         pace: see ``TrainModule``.
     """
     training = run.config.training
-    L.seed_everything(run.config.seed, workers=True, verbose=False)
+    L.seed_everything(seed, workers=True, verbose=False)
     network = blueprint.build()
     network.stem.norm.set_constants(run.data.mean, run.data.std)
     open_relus(network, training.norm_bias)

@@ -139,8 +139,6 @@ def _check_target(config: Config) -> None:
 def _check_contest(config: Config) -> None:
     if config.control.epochs is not None and config.control.epochs < 1:
         raise InputError(f"control.epochs: found {config.control.epochs}; allowed: 1 or more, or null")
-    if not 0 < config.selection.budget < math.inf:
-        raise InputError(f"selection.budget: found {config.selection.budget}; allowed: more than 0, and finite")
 
 
 def _check_export(config: Config) -> None:

@@ -140,7 +140,6 @@ class Selection:
 
     by: str = MISSING
     candidates: int = MISSING
-    budget: float = MISSING
 
 
 @dataclass

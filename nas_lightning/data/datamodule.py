@@ -32,6 +32,7 @@ from nas_lightning.files import write_json
 _SECTION = "data_processing_feature_extraction"
 _CHUNK_VALUES = 1 << 22
 _MOST_MOVED = 1e-3
+_MEASURED = 256  # samples per batch where nothing is trained
 
 
 class TimeSeriesData(L.LightningDataModule):
@@ -57,7 +58,8 @@ class TimeSeriesData(L.LightningDataModule):
         new_sr: Hz that the recordings are brought to; None leaves them.
         anti_alias: whether a filter goes before.
         keep_short_tails: whether the rest of a recording is a sample too, filled up with zeros.
-        batch_size: samples per batch; the last batch of an epoch may be smaller.
+        batch_size: samples per batch of training; the last batch of an epoch may be smaller. Where a network is only
+            measured, batches are larger, because small ones cost nearly as much time each.
         seed: of the split, the order of batches and the augmentation.
 
     Raises:
@@ -225,7 +227,8 @@ class TimeSeriesData(L.LightningDataModule):
         sampler: Sampler | None = DistributedSampler(samples, 1, 0, shuffle=True, seed=self.seed) if shuffle else None
         if split == "train" and isinstance(sampler, DistributedSampler) and self.augmentation is not None:
             samples = samples.augmented(self.augmentation, self.seed, sampler)
-        return DataLoader(samples, self.batch_size, sampler=sampler, collate_fn=_as_is)
+        batch_size = self.batch_size if shuffle else max(self.batch_size, _MEASURED)
+        return DataLoader(samples, batch_size, sampler=sampler, collate_fn=_as_is)
 
     def train_dataloader(self) -> DataLoader:
         """Shuffled and augmented batches of ``train``."""

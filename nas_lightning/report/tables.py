@@ -15,7 +15,7 @@ from nas_lightning.space.genotype import KINDS
 COLUMNS = ("preset", "seed", "accuracy", "params", "macs", "seconds", "folder", "settings")
 """Columns of the table of a sweep; accuracy is of ``test``, or of ``val`` where nothing was tested."""
 
-STAGES = ("search", "selection", "control", "training")
+STAGES = ("search", "control", "training")
 """The sections of ``metrics.json`` that take time, in their order."""
 
 OVERRIDES = "overrides.txt"

@@ -19,7 +19,6 @@ from nas_lightning.contest import (
     compare_seeds,
     control,
     control_epochs,
-    select,
     sentence,
     verdict,
     vote,
@@ -137,47 +136,7 @@ def test_without_another_network_the_sentence_says_so():
     assert sentence(section) == "no other network of this space meets the budget"
 
 
-# Successive halving
-
-
-@pytest.mark.parametrize(
-    ("count", "budget", "schedule"),
-    [
-        (2, 0.5, [(2, 10)]),  # 20 epochs: one round
-        (4, 0.5, [(4, 2), (2, 5)]),  # 10 epochs a round
-        (5, 0.5, [(5, 1), (3, 2), (2, 3)]),  # 6.7 epochs a round
-        (2, 9.0, [(2, 40)]),  # at most the final training
-    ],
-)
-def test_halving_by_hand(make_run, count, budget, schedule):
-    """The values turn round with each round, so that what goes on is never what was named first."""
-    run = make_run("training.training_epochs=40", f"selection.budget={budget}")
-    names = drawn(run, count)
-    alive, results, values = names, [], []
-    for number, epochs in schedule:
-        assert len(alive) == number
-        of_round = {genotype: 0.5 + (i if epochs % 2 else -i) / 50 for i, genotype in enumerate(alive)}
-        results += [(epochs, genotype, value) for genotype, value in of_round.items()]
-        ranked = sorted(alive, key=lambda genotype: -of_round[genotype])
-        values.append([of_round[genotype] for genotype in ranked])
-        alive = ranked[: math.ceil(number / 2)]
-    contest = give_results(run, results)
-    kept, section = select(contest, names)
-    assert kept == alive[0]
-    assert [(len(entry["values"]), entry["epochs"]) for entry in section["rounds"]] == schedule
-    assert [entry["values"] for entry in section["rounds"]] == [pytest.approx(of_round) for of_round in values]
-    assert (section["candidates"], section["metric"], section["seconds"]) == (count, "accuracy", 0)
-
-
-def test_every_round_has_an_epoch(make_run):
-    """The second round is that of the first, which is not trained again."""
-    run = make_run("training.training_epochs=40", "selection.budget=0.02")
-    names = drawn(run, 4)
-    values = (0.4, 0.2, 0.5, 0.1)
-    contest = give_results(run, [(1, genotype, value) for genotype, value in zip(names, values, strict=True)])
-    kept, section = select(contest, names)
-    assert kept == names[2]
-    assert section["rounds"] == [{"epochs": 1, "values": [0.5, 0.4, 0.2, 0.1]}, {"epochs": 1, "values": [0.5, 0.4]}]
+# The ranking
 
 
 def test_of_equal_ones_the_first_goes_on(make_run):
@@ -189,33 +148,27 @@ def test_of_equal_ones_the_first_goes_on(make_run):
 
 def test_the_figure_that_counts_is_the_configured_one(make_run):
     names = drawn(make_run(), 2)
-    run = make_run("testing.metric=macro_f1")
-    contest = give_results(run, [(2, names[0], 0.1), (2, names[1], 0.3)], "macro_f1")
-    kept, section = select(contest, names)
-    assert (kept, section["metric"]) == (names[1], "macro_f1")
+    results = [(2, names[0], 0.1), (2, names[1], 0.3)]
+    contest = give_results(make_run("testing.metric=macro_f1"), results, "macro_f1")
+    assert contest.rank(names, 2) == [(0.3, names[1]), (0.1, names[0])]
 
 
 def test_nothing_is_trained_twice(make_run):
     """Real trainings; a second contest in the same folder, as after a stop, and a training that it lacks."""
-    run = make_run("selection.budget=1")
-    names = drawn(run, 3)
+    run = make_run("control.num_random=2")
+    (kept,) = drawn(run, 1)
     first = Contest(run)
-    kept, section = select(first, names)
-    assert [(len(entry["values"]), entry["epochs"]) for entry in section["rounds"]] == [(3, 1), (2, 2)]
+    _, section = control(first, kept)
     assert section["seconds"] > 0
-    assert len(first.rows) == 5
+    assert len(first.rows) == 1 + 2 + 1
     before = (run.folder / FILE).read_bytes()
-    again, repeated = select(Contest(run), names)
+    assert control(Contest(run), kept) == (kept, section | {"seconds": 0})
     assert (run.folder / FILE).read_bytes() == before
-    assert (again, repeated) == (kept, section | {"seconds": 0})
     rows = json.loads(before)
     (run.folder / FILE).write_text(json.dumps(rows[:-2]))
     rest = Contest(run)
-    assert select(rest, names) == (
-        kept,
-        section | {"seconds": pytest.approx(rest.rows[3]["seconds"] + rest.rows[4]["seconds"])},
-    )
-    assert rest.rows[:3] == rows[:3]
+    assert control(rest, kept)[1] | {"seconds": 0} == section | {"seconds": 0}
+    assert rest.rows[:2] == rows[:2]
     assert [row["val"] for row in rest.rows] == [row["val"] for row in rows]
     assert [path.name for path in run.folder.iterdir()] == [FILE]
 
@@ -376,14 +329,19 @@ def test_a_vote_is_the_mean_of_logarithms(make_run):
 
 @pytest.mark.parametrize("votes", [True, False])
 def test_the_vote_of_several_searches_is_the_first_candidate(make_run, votes):
-    run = make_run("space.ops=[none,skip_connect,conv_bn_relu_3x1]", f"search.vote={str(votes).lower()}")
-    names = drawn(run, 4)
+    """Then come the first choices of all of them, then the second ones; each genotype once, and as many as asked."""
+    settings = ["space.ops=[none,skip_connect,conv_bn_relu_3x1]", f"search.vote={str(votes).lower()}"]
+    run = make_run(*settings, "selection.candidates=5")
+    names = drawn(run, 5)
     weights = [[0.0, 0.9, 0.1], [0.0, 0.6, 0.3], [0.0, 0.05, 0.05]]
-    searches = [searched(0, names[:3], weights), searched(1, names[1:], weights)]
+    searches = [searched(0, names[:2], weights), searched(1, [names[2], names[1], *names[3:]], weights)]
     skips = Genotype((("skip_connect", 0),) * 2, (("skip_connect", 0),) * 2)
     assert skips not in names
-    assert candidates_of(run, searches) == ([skips, *names] if votes else names)
-    assert candidates_of(run, searches[:1]) == names[:3]
+    in_turn = [names[i] for i in (0, 2, 1, 3, 4)]
+    assert candidates_of(run, searches) == ([skips, *in_turn[:4]] if votes else in_turn)
+    assert candidates_of(run, searches[:1]) == names[:2]
+    fewer = make_run(*settings, "selection.candidates=2", name="fewer")
+    assert candidates_of(fewer, searches) == ([skips, names[0]] if votes else in_turn[:2])
 
 
 def test_searches_survive_the_way_through_json(make_run):
