@@ -36,7 +36,6 @@ from typing import Any
 import numpy as np
 
 QUIET = ["logger=none", "callbacks=none", "export.int8=false", "control.num_random=0"]
-_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -93,9 +92,9 @@ def subset(path: Path, sizes: dict[str, int], folder: Path) -> Path:
 def schedule_of(data: Path, options: argparse.Namespace) -> list[str]:
     """The settings that give about so many steps of search and training, whatever the size of the set."""
     with np.load(data) as file:
-        steps_an_epoch = math.ceil(len(file["y_train"]) * 0.75 / _BATCH)
+        steps_an_epoch = math.ceil(len(file["y_train"]) * 0.75 / options.batch)
     return [
-        f"training.batch_size={_BATCH}",
+        f"training.batch_size={options.batch}",
         f"training.training_epochs={max(1, round(options.steps / steps_an_epoch))}",
         f"training.nas_epochs={max(2, round(options.search_steps / steps_an_epoch))}",
     ]
@@ -133,7 +132,7 @@ def run_case(case: Case, options: argparse.Namespace, candidates: int) -> dict[s
         "seconds": seconds,
         "candidates": config.selection.candidates,
         "wall_seconds": time.perf_counter() - start,
-        "recipe": {name: getattr(options, name) for name in ("train", "test", "steps", "search_steps")},
+        "recipe": {name: getattr(options, name) for name in ("train", "test", "steps", "search_steps", "batch")},
     }
 
 
@@ -174,6 +173,7 @@ def main() -> None:
     parser.add_argument("--train", type=int, default=0, help="samples of train and val together; 0: all")
     parser.add_argument("--test", type=int, default=0, help="samples of test; 0: all")
     parser.add_argument("--steps", type=int, default=1500, help="of the final training")
+    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--search-steps", type=int, default=400, help="of the search")
     options = parser.parse_args()
     lines = options.rows.read_text().splitlines() if options.rows.is_file() else []

@@ -126,14 +126,14 @@ def main() -> None:
     parser.add_argument("--train", type=int, default=1500, help="samples of train and val together; 0: all")
     parser.add_argument("--test", type=int, default=2000, help="samples of test; 0: all")
     parser.add_argument("--steps", type=int, default=1000, help="of the long training")
-    parser.add_argument("--search-steps", type=int, default=300, help="not used: no search")
+    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--set", nargs="*", default=[], help="other settings of the program")
-    options = parser.parse_args()
+    options = parser.parse_args(namespace=argparse.Namespace(search_steps=0))
     rows = [json.loads(line) for line in options.rows.read_text().splitlines()] if options.rows.is_file() else []
     if not options.report:
         done = {(row["set"], row["preset"], row["genotype"]) for row in rows}
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(options.processes, context, max_tasks_per_child=1) as pool:
+        with ProcessPoolExecutor(options.processes, context) as pool:
             jobs = [
                 pool.submit(run_genotype, options.data / f"{name}.npz", index, options)
                 for index in range(options.genotypes)

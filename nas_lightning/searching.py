@@ -159,6 +159,10 @@ def log_space(run: Run) -> None:
     if run.size_share is not None:
         text = "size: %d layers and %d initial channels; an average network of this size uses %.0f %% of the budget"
         log.info(text, run.size.layers, run.size.init_channels, 100 * run.size_share)
+    if config.space.shape == "wide":
+        log.info(
+            "size: %d layers and %d initial channels, by space.shape=wide", run.size.layers, run.size.init_channels
+        )
     if run.budget:
         limits = ", ".join(f"{measure} {limit:,}" for measure, limit in run.budget.items())
         log.info("budget: %s (device %s)", limits, config.device.name)
@@ -171,7 +175,8 @@ def log_space(run: Run) -> None:
         return
     pruned = [op for op in config.space.ops if op not in space_cost.ops]
     asked = config.training.nas_init_channels
-    if config.training.nas_model_size != "auto" and asked != space_cost.size.init_channels:
+    is_asked = config.training.nas_model_size != "auto" and config.space.shape == "preset"
+    if is_asked and asked != space_cost.size.init_channels:
         before = SpaceCost(replace(space_cost.size, init_channels=asked), run.task, space_cost.ops, run.numbers)
         factor = space_cost.largest("params") / before.largest("params")
         rounded = f"init_channels {asked} -> {space_cost.size.init_channels}, up to {factor:.1f} times the parameters"

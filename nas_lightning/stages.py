@@ -20,10 +20,11 @@ from nas_lightning.config.build import (
     build_optimizers,
     build_size,
     build_trainer,
+    build_wide_sizes,
 )
 from nas_lightning.config.records import Config
 from nas_lightning.cost.exact import Numbers
-from nas_lightning.cost.sizing import choose_size
+from nas_lightning.cost.sizing import choose_size, nearest_size
 from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.features import FrontEndCost
@@ -83,10 +84,13 @@ class Run:
 
     @cached_property
     def _sized(self) -> tuple[Size, float | None]:
-        if self.config.training.nas_model_size != "auto":
-            return build_size(self.config), None
-        candidates = build_candidates(self.config)
-        return choose_size(candidates, self.task, build_ops(self.config), self.numbers, self.limits)
+        rest = (self.task, build_ops(self.config), self.numbers)
+        if self.config.training.nas_model_size == "auto":
+            return choose_size(build_candidates(self.config), *rest, self.limits)
+        size = build_size(self.config)
+        if self.config.space.shape == "wide":
+            return nearest_size(size, build_wide_sizes(self.config), *rest), None
+        return size, None
 
 
 def limits_of_network(budget: dict[str, int], front_end: FrontEndCost) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """Objects from the configuration; the only place that calls ``hydra.utils.instantiate``."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,11 @@ def build_size(config: Config) -> Size:
     """The size, from the ``training.nas_*`` keys; channels are rounded up if the device has an NPU."""
     training = config.training
     return _for_device(config, _size(config, training.nas_layers, training.nas_init_channels))
+
+
+def build_wide_sizes(config: Config) -> Iterator[Size]:
+    """Sizes of three layers by their channels, for ``space.shape=wide``; without end."""
+    return (_for_device(config, _size(config, 3, channels)) for channels in itertools.count(1))
 
 
 def build_candidates(config: Config) -> list[Size]:

@@ -212,6 +212,11 @@ def _check_space(config: Config) -> None:
     for key, least in (("space.auto_layers", 3), ("space.auto_init_channels", 1)):
         if not (found := _get(config, key)) or min(found) < least:
             raise InputError(f"{key}: found {found}; allowed: a list of numbers of {least} or more")
+    _check_choice("space.shape", config.space.shape, ("preset", "wide"))
+    if config.space.shape == "wide" and config.training.nas_model_size == "auto":
+        raise InputError(
+            "space.shape: found wide; allowed: preset, because nas_model_size=auto chooses layers and channels"
+        )
     if config.space.post_reduction_stride not in (1, 2):
         raise InputError(f"space.post_reduction_stride: found {config.space.post_reduction_stride}; allowed: 1 or 2")
 

@@ -156,6 +156,7 @@ class Space:
     """``space``: what can be found, besides the size."""
 
     ops: list[str] = MISSING
+    shape: str = MISSING
     post_reduction_stride: int = MISSING
     auto_layers: list[int] = MISSING
     auto_init_channels: list[int] = MISSING

@@ -1,4 +1,4 @@
-"""The size that uses a budget: ``nas_model_size=auto``."""
+"""Sizes that are chosen: the one that uses a budget (``nas_model_size=auto``), and the wide ones (``space.shape``)."""
 
 from collections.abc import Iterable
 
@@ -50,6 +50,28 @@ def choose_size(
     near = [pair for pair in within if pair[0] >= _NEAR * best]
     share, size = max(near, key=lambda pair: (pair[1].init_channels, pair[1].layers))
     return size, share
+
+
+def nearest_size(size: Size, wider: Iterable[Size], task: Task, ops: tuple[str, ...], numbers: Numbers) -> Size:
+    """Of some ever wider sizes the one whose average network has about the parameters of that of ``size``.
+
+    About: by the ratio of both.
+
+    Args:
+        size: whose parameters are to be met.
+        wider: from narrow to wide, and in the end wider than ``size``.
+        task: input channels, length and classes.
+        ops: the operations.
+        numbers: bits and allowances.
+    """
+    wanted = _average(SpaceCost(size, task, ops, numbers), "params")
+    ratios: dict[Size, float] = {}
+    for each in wider:
+        found = _average(SpaceCost(each, task, ops, numbers), "params")
+        ratios[each] = max(found / wanted, wanted / found)
+        if found >= wanted:
+            break
+    return min(ratios, key=lambda each: ratios[each])
 
 
 def _share(space_cost: SpaceCost, limits: Limits) -> float:

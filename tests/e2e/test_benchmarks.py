@@ -87,3 +87,51 @@ def test_the_projection_is_measured():
     assert row["size"] == "s"
     assert row["tables_ms"] > 0
     assert 0 < row["project_ms"] <= row["project_ms_high"]
+
+
+@pytest.mark.slow
+def test_a_study_runs_what_is_missing_and_is_reported(write_npz, tmp_path):
+    lines = tmp_path / "rows.jsonl"
+    study = ["--data", str(write_npz().parent), "--rows", str(lines), "--presets", "s", "--processes", "1"]
+    study += ["--steps", "4", "--search-steps", "4", "--test", "12", "--batch", "8"]
+    found = rows("quality.py", *study, "--seeds", "2", "--sides", "default:selection.candidates=2")
+    assert [(row["set"], row["side"], row["seed"]) for row in found] == [
+        ("data", "default:selection.candidates=2", 0), ("data", "default:selection.candidates=2", 1)
+    ]  # fmt: skip
+    more = rows("quality.py", *study, "--seeds", "1", "--sides", "default", "random", "cnn_s", "fixed")
+    assert [row["side"] for row in more] == ["default", "cnn_s", "fixed", "random"]
+    assert rows("quality.py", *study, "--seeds", "1", "--sides", "default", "random", "cnn_s", "fixed") == []
+    default, reference, fixed, random = more
+    seconds = default["seconds"]
+    assert (default["candidates"], fixed["candidates"], reference["params"] > 0) == (4, 1, True)
+    assert random["candidates"] == round(4 * (seconds["search"] + seconds["training"]) / seconds["training"])
+    assert all(row["accuracy"] * 12 == pytest.approx(round(row["accuracy"] * 12)) for row in more)
+    report = rows("quality_report.py", str(lines), "--picture", str(tmp_path / "ranks.svg"), "--preset", "s")
+    means = {row["side"]: row["accuracy"] for row in report if row.get("preset") == "s" and "side" in row}
+    assert means["random"] == round(random["accuracy"], 4)
+    assert (tmp_path / "ranks.svg").read_text().startswith("<?xml")
+
+
+@pytest.mark.slow
+def test_genotypes_are_compared_with_draws(write_npz, tmp_path):
+    lines = ["--rows", str(tmp_path / "rows.jsonl")]
+    few = ["--genotypes", "2", "--seeds", "2", "--steps", "8", "--batch", "8", "--sets", "data", "--preset", "s"]
+    (line,) = rows("variance.py", "--data", str(write_npz().parent), *lines, *few)
+    assert (line["rows"], line["set"]) == (4, "data")
+    assert rows("variance.py", *lines, "--report") == [line]
+
+
+def test_deviations_between_and_within_groups_by_hand(monkeypatch):
+    """Means 2 and 6, so variance 8 of means, of which 2 / 2 is that of two draws; within the groups it is 2."""
+    monkeypatch.syspath_prepend(FOLDER)
+    components = importlib.import_module("variance").components
+    assert components({0: [1.0, 3.0], 1: [5.0, 7.0]}) == pytest.approx((7**0.5, 2**0.5))
+    assert components({0: [1.0, 3.0], 1: [3.0, 1.0]}) == pytest.approx((0, 2**0.5))
+
+
+def test_the_critical_difference_is_that_of_the_paper(monkeypatch):
+    """Demsar 2006, table 5 and section 3.2.4: q is 2.569 for 4 classifiers; over 14 sets the difference is 1.25."""
+    monkeypatch.syspath_prepend(FOLDER)
+    critical_difference = importlib.import_module("quality_report").critical_difference
+    assert critical_difference(4, 14) == pytest.approx(1.25, abs=0.005)
+    assert critical_difference(2, 24) == pytest.approx(1.960 * (6 / 144) ** 0.5, abs=1e-3)

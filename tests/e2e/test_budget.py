@@ -116,6 +116,17 @@ def test_the_size_is_chosen_for_the_budget(run):
     assert "size: 4 layers and 2 initial channels" in (held / "run.log").read_text()
 
 
+def test_a_wide_space_has_three_layers_and_more_channels(run):
+    settings = ["nas_model_size=m", "training.enable=false", "training.nas_epochs=1"]
+    sizes = {
+        shape: read(run(*settings, f"space.shape={shape}", name=shape), "genotype.json")["size"]
+        for shape in ("preset", "wide")
+    }
+    assert (sizes["preset"]["layers"], sizes["preset"]["init_channels"]) == (10, 1)
+    assert (sizes["wide"]["layers"], sizes["wide"]["init_channels"]) == (3, 2)
+    assert sizes["wide"] | {"layers": 10, "init_channels": 1} == sizes["preset"]
+
+
 def test_devices_are_printed(cli):
     status, out, _ = cli("devices")
     assert status == 0

@@ -106,6 +106,8 @@ ARGUMENTS = [
     (["space.ops=[conv_9]"], "space.ops: found 'conv_9'; allowed: none, avg_pool_3x1"),
     (["space.ops=[skip_connect,skip_connect]"], "space.ops: an operation stands twice"),
     (["space.post_reduction_stride=3"], "space.post_reduction_stride: found 3; allowed: 1 or 2"),
+    (["space.shape=deep"], "space.shape: found 'deep'; allowed: preset, wide"),
+    (["space.shape=wide", "nas_model_size=auto", "budget.params=400"], "space.shape: found wide; allowed: preset, because nas_model_size=auto chooses"),
     (["search.unroled=true"], "Could not override 'search.unroled': Key 'unroled' is not in struct"),
     (["search=dartz"], "Could not find 'search/dartz' Available options in 'search': balanced_one_shot"),
     (["search.clip_norm=0"], "search.clip_norm: found 0; allowed: more than 0"),

@@ -72,13 +72,13 @@ class Stop(L.Callback):
 @pytest.fixture
 def stopped(cli, tmp_path, monkeypatch):
     """A run that Ctrl-C stops at the start of an epoch, and that is then resumed; returns its folder."""
-    (tmp_path / "stopper.py").write_text(STOPPER)
+    (tmp_path / "search_stopper.py").write_text(STOPPER)
     monkeypatch.syspath_prepend(tmp_path)
 
     def call(module, epoch, *arguments, let_pass=0):
         handler = signal.getsignal(signal.SIGINT)
         where = f"module: {module}, epoch: {epoch}, let_pass: {let_pass}, marker: {tmp_path}/stopped"
-        stop = f"+callbacks.stop={{_target_: stopper.Stop, {where}}}"
+        stop = f"+callbacks.stop={{_target_: search_stopper.Stop, {where}}}"
         status, _, err = cli(*SMALL, "hydra.run.dir=broken", stop, *arguments)
         signal.signal(signal.SIGINT, handler)  # Lightning leaves Ctrl-C ignored on its way out
         assert status == 1

@@ -1,8 +1,15 @@
+import itertools
+import math
+import random
+from dataclasses import replace
+
 import pytest
 
-from nas_lightning.cost.exact import Numbers
-from nas_lightning.cost.sizing import choose_size
+from nas_lightning.cost.exact import Numbers, cost_of
+from nas_lightning.cost.sizing import choose_size, nearest_size
 from nas_lightning.errors import BudgetError, InputError
+from nas_lightning.space.genotype import Genotype
+from nas_lightning.space.network import Network
 from nas_lightning.space.ops import DEFAULT_OPS
 from nas_lightning.space.size import Size, Task
 
@@ -49,3 +56,28 @@ def test_data_that_are_too_short_for_every_size_are_refused():
         InputError, match="data: the samples have 4 time steps, too few for any size of nas_model_size=auto"
     ):
         choose({"params": 400}, Task(1, 4, 2))
+
+
+def random_params(size):
+    """Mean parameters of 40 random genotypes of a size without ``none``, counted in the networks as they are built."""
+    ops, rng = [op for op in DEFAULT_OPS if op != "none"], random.Random(0)
+
+    def cell():
+        return tuple((rng.choice(ops), rng.randrange(node)) for node in range(1, 5))
+
+    networks = [Network(Genotype(cell(), cell()), size, TASK) for _ in range(40)]
+    return sum(cost_of(network, 1, 96, Numbers()).params for network in networks) / len(networks)
+
+
+@pytest.mark.parametrize(("layers", "channels", "expected"), [(10, 1, 2), (12, 4, 8), (3, 2, 2), (3, 1, 1)])
+def test_a_wide_size_has_about_the_parameters_of_the_deep_one(layers, channels, expected):
+    wide = (Size(3, 4, width, 3, 4) for width in itertools.count(1))
+    size = Size(layers, 4, channels, 3, 4)
+    found = nearest_size(size, wide, TASK, DEFAULT_OPS, Numbers())
+    assert (found.layers, found.init_channels) == (3, expected)
+    wanted, params = random_params(size), [random_params(replace(found, init_channels=expected + d)) for d in (0, 1)]
+    assert abs(math.log(params[0] / wanted)) < math.log(params[1] / wanted)
+    if expected > 1:
+        assert abs(math.log(params[0] / wanted)) < math.log(
+            wanted / random_params(replace(found, init_channels=expected - 1))
+        )
