@@ -155,7 +155,10 @@ def candidates_of(case: Case, rows: dict[tuple[str, str, str, int], dict[str, An
     """For ``random``: how many trainings take as long as search and trainings of ``default`` together; else unused."""
     if not is_random(case):
         return 0
-    row = rows[case.key[0], "default", case.preset, case.seed]
+    key = (case.key[0], "default", case.preset, case.seed)
+    if key not in rows:
+        raise SystemExit(f"--sides: random needs the time of default first, which is missing for {key}")
+    row = rows[key]
     seconds = row["seconds"]
     return round(row["candidates"] * (seconds["search"] + seconds["training"]) / seconds["training"])
 

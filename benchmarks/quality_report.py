@@ -1,6 +1,7 @@
 """Tables of what quality.py has measured, a JSON line each, and a critical-difference picture.
 
     python benchmarks/quality_report.py quality.jsonl --picture docs/ranks.svg
+    python benchmarks/quality_report.py quality.jsonl --table m --sides default random plain
 
 For each data set, preset and side: mean and 95 % interval (Student's t, over seeds) of test accuracy and macro F1, and
 means of parameters, MACs and seconds. For each pair of sides in the same cases: on how many sets the first has the
@@ -14,6 +15,7 @@ import itertools
 import json
 import math
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,32 @@ def critical_difference(num_sides: int, num_sets: int) -> float:
     return quantile * math.sqrt(num_sides * (num_sides + 1) / (6 * num_sets))
 
 
+def table(lines: dict[tuple[str, str], dict[str, Any]], sides: list[str]) -> Iterator[str]:
+    """The lines of a Markdown table: sets down, sides across; accuracy with its interval, and parameters."""
+    yield "| set | " + " | ".join(f"`{side}` | parameters" for side in sides) + " |"
+    yield "|---" * (1 + 2 * len(sides)) + "|"
+    sets = sorted({name for name, side in lines if side in sides})
+    for name in sets:
+        cells = [lines.get((name, side)) for side in sides]
+        yield f"| {name} | " + " | ".join(_cell(line) for line in cells) + " |"
+    shared = [name for name in sets if all((name, side) in lines for side in sides)]
+    own = [[lines[name, side] for name in shared] for side in sides]
+    cells = (f"{_mean(of_side, 'accuracy'):.3f} | {_mean(of_side, 'params'):,.0f}" for of_side in own)
+    yield f"| mean of {len(shared)} | " + " | ".join(cells) + " |"
+    yield "| mean deviation over seeds | " + " | ".join(f"{_mean(of_side, 'std'):.3f} | " for of_side in own) + " |"
+
+
+def _mean(lines: list[dict[str, Any]], key: str) -> float:
+    return float(np.mean([math.nan if line[key] is None else line[key] for line in lines]))
+
+
+def _cell(line: dict[str, Any] | None) -> str:
+    if line is None:
+        return " | "
+    half = line["accuracy_interval"]
+    return f"{line['accuracy']:.3f}" + (f" ± {half:.3f}" if half is not None else "") + f" | {line['params']:,}"
+
+
 def draw(ranks: dict[str, float], width: float, path: Path) -> None:
     """The sides on a line of ranks, and bars over those that are nearer than the critical difference."""
     order = sorted(ranks, key=lambda side: ranks[side])
@@ -90,27 +118,43 @@ def main() -> None:
     parser.add_argument("rows", type=Path, nargs="+")
     parser.add_argument("--picture", type=Path, help="an SVG file, of the sides of one preset")
     parser.add_argument("--preset", default="m", help="of the picture")
+    parser.add_argument(
+        "--table", help="instead, print the Markdown table of a preset; hand-made networks have none: -"
+    )
+    parser.add_argument("--sides", nargs="*", help="only these")
     options = parser.parse_args()
     rows = [json.loads(line) for path in options.rows for line in path.read_text().splitlines()]
+    rows = [row for row in rows if not options.sides or row["side"] in options.sides]
     groups: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
     for row in rows:
         groups[row["preset"], row["side"], row["set"]].append(row)
+    lines = {key: summary(own) for key, own in sorted(groups.items())}
+    if options.table:
+        presets = (options.table, "-")
+        of_preset = {(name, side): line for (preset, side, name), line in lines.items() if preset in presets}
+        print("\n".join(table(of_preset, options.sides or sorted({side for _, side in of_preset}))))
+        return
     means: dict[str, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
-    for (preset, side, name), own in sorted(groups.items()):
-        line = summary(own)
+    for (preset, side, name), line in lines.items():
         means[preset][side][name] = line["accuracy"]
         print(json.dumps({"set": name, "preset": preset, "side": side, **line}))
-    for preset, of_preset in means.items():
-        for first, second in itertools.combinations(of_preset, 2):
-            if (line := compare(of_preset, first, second)) is not None:
-                print(json.dumps({"preset": preset, **line}))
-        if len(of_preset) > 1:
-            ranks, num_sets = average_ranks(of_preset)
-            if ranks:
-                width = critical_difference(len(ranks), num_sets)
-                print(json.dumps({"preset": preset, "sets": num_sets, "ranks": ranks, "critical_difference": width}))
-                if options.picture and preset == options.preset:
-                    draw(ranks, width, options.picture)
+    for preset, by_side in means.items():
+        report_preset(preset, by_side, options.picture if preset == options.preset else None)
+
+
+def report_preset(preset: str, means: dict[str, dict[str, float]], picture: Path | None) -> None:
+    """Print how the sides of a preset compare, and draw their ranks."""
+    for first, second in itertools.combinations(means, 2):
+        if (line := compare(means, first, second)) is not None:
+            print(json.dumps({"preset": preset, **line}))
+    if len(means) < 2:
+        return
+    ranks, num_sets = average_ranks(means)
+    if ranks:
+        width = critical_difference(len(ranks), num_sets)
+        print(json.dumps({"preset": preset, "sets": num_sets, "ranks": ranks, "critical_difference": width}))
+        if picture:
+            draw(ranks, width, picture)
 
 
 if __name__ == "__main__":

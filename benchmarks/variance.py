@@ -3,10 +3,11 @@
     python benchmarks/variance.py --data FOLDER --rows genotypes.jsonl --sets ECG5000 WISDM --genotypes 12 --seeds 2
     python benchmarks/variance.py --rows genotypes.jsonl --report
 
-Random genotypes are each trained from several seeds. For each set the report gives the standard deviation of test
-accuracy between genotypes and between seeds of the same genotype (one-way random effects), the correlation of test
-accuracy with the logarithm of the parameters, and with the accuracy and the loss on val: after the same training, and
-after one of an eighth of its epochs from another seed, which is what a selection sees.
+Random genotypes are each trained from several seeds, which decide the weights, the order of batches and which samples
+are ``val``. For each set the report gives the standard deviation of test accuracy between genotypes and between seeds
+of one genotype (one-way random effects), and the correlation of test accuracy with the logarithm of the parameters,
+with the accuracy on ``val`` after the same training, and with that after an eighth of the epochs from another seed.
+``best_of`` is what is reached if the best on ``val`` of so many genotypes is kept.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import os
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -56,7 +58,13 @@ def run_genotype(path: Path, index: int, options: argparse.Namespace) -> list[Ro
             run = Run(config, data, folder)
             moment = Moment(1.0, torch.Generator().manual_seed(1000 + index), run.space_cost)
             genotype = draw_within(moment, run.limits, 1)[0]
-            row = {"set": path.stem, "preset": options.preset, "genotype": index, "seed": seed}
+            row = {
+                "set": path.stem,
+                "preset": options.preset,
+                "settings": " ".join(options.set),
+                "genotype": index,
+                "seed": seed,
+            }
             row["params"] = run.space_cost.of(genotype)["params"]
             for label, epochs in (("long", config.training.training_epochs), ("short", options.short)):
                 epochs = epochs or max(1, config.training.training_epochs // 8)
@@ -75,9 +83,14 @@ def run_genotype(path: Path, index: int, options: argparse.Namespace) -> list[Ro
     return rows
 
 
-def components(values: dict[int, list[float]]) -> tuple[float, float]:
-    """Standard deviations between groups and within them, by the mean squares of a one-way analysis of variance."""
+def components(values: dict[int, list[float]]) -> tuple[float, float] | tuple[None, None]:
+    """Standard deviations between groups and within them, by the mean squares of a one-way analysis of variance.
+
+    None if there are fewer than two groups of several values.
+    """
     groups = [np.asarray(group) for group in values.values() if len(group) > 1]
+    if len(groups) < 2:
+        return None, None
     size = float(np.mean([len(group) for group in groups]))
     within = float(np.mean([group.var(ddof=1) for group in groups]))
     between = float(np.var([group.mean() for group in groups], ddof=1)) - within / size
@@ -86,29 +99,49 @@ def components(values: dict[int, list[float]]) -> tuple[float, float]:
 
 def report(rows: list[Row]) -> None:
     """Print a line for each set."""
-    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    groups: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
     for row in rows:
-        groups[row["preset"], row["set"]].append(row)
-    for (preset, name), own in sorted(groups.items()):
+        groups[row["preset"], row["settings"], row["set"]].append(row)
+    for (preset, settings, name), own in sorted(groups.items()):
         by_genotype: dict[int, list[Row]] = defaultdict(list)
         for row in own:
             by_genotype[row["genotype"]].append(row)
         between, within = components({i: [row["long_test"] for row in of] for i, of in by_genotype.items()})
         test = [row["long_test"] for row in own]
-        line: Row = {"set": name, "preset": preset, "rows": len(own), "mean": float(np.mean(test))}
+        line: Row = {"set": name, "preset": preset, "settings": settings, "rows": len(own)}
+        line |= {"params": float(np.mean([row["params"] for row in own])), "mean": float(np.mean(test))}
         line |= {"between_genotypes": between, "between_seeds": within}
         line["log_params"] = correlation([np.log(row["params"]) for row in own], test)
-        line |= {key: correlation([row[key] for row in own], test) for key in ("long_val", "long_val_loss")}
-        # What a selection sees is another draw than the final training: the short one of the seed before.
-        pairs = [(first, second) for of in by_genotype.values() for first, second in itertools.permutations(of, 2)]
-        for key in ("short_val", "short_val_loss"):
-            line[key] = correlation([first[key] for first, _ in pairs], [second["long_test"] for _, second in pairs])
-        print(json.dumps({key: round(value, 4) if isinstance(value, float) else value for key, value in line.items()}))
+        line["long_val"] = correlation([row["long_val"] for row in own], test)
+        # A short training that is to predict a long one is another draw: that of another seed.
+        pairs = [pair for of in by_genotype.values() for pair in itertools.permutations(of, 2)]
+        line["short_val"] = correlation([one["short_val"] for one, _ in pairs], [two["long_test"] for _, two in pairs])
+        line["best_of"] = {count: best_of(own, count) for count in (1, 2, 3, 5)}
+        print(json.dumps({key: round(each, 4) if isinstance(each, float) else each for key, each in line.items()}))
 
 
-def correlation(x: list[float], y: list[float]) -> float:
-    """Of Pearson."""
-    return float(np.corrcoef(x, y)[0, 1])
+def correlation(x: Sequence[float], y: Sequence[float]) -> float | None:
+    """Of Pearson; None where there is none."""
+    if len(x) < 2 or min(np.std(x), np.std(y)) == 0:
+        return None
+    return round(float(np.corrcoef(x, y)[0, 1]), 4)
+
+
+def best_of(rows: list[Row], count: int) -> list[float] | None:
+    """Mean and deviation of test accuracy of the best on val of so many genotypes, over all choices of them.
+
+    They are trained from one seed, and so validated on the same samples; mean over the seeds.
+    """
+    by_seed: dict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_seed[row["seed"]].append(row)
+    found = []
+    for own in by_seed.values():
+        choices = itertools.combinations(own, count)
+        kept = [max(choice, key=lambda row: (row["long_val"], -row["long_val_loss"])) for choice in choices]
+        if kept:
+            found.append([np.mean([row["long_test"] for row in kept]), np.std([row["long_test"] for row in kept])])
+    return [round(float(value), 4) for value in np.mean(found, axis=0)] if found else None
 
 
 def main() -> None:
@@ -131,14 +164,14 @@ def main() -> None:
     options = parser.parse_args(namespace=argparse.Namespace(search_steps=0))
     rows = [json.loads(line) for line in options.rows.read_text().splitlines()] if options.rows.is_file() else []
     if not options.report:
-        done = {(row["set"], row["preset"], row["genotype"]) for row in rows}
+        done = {(row["set"], row["preset"], row["settings"], row["genotype"]) for row in rows}
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(options.processes, context) as pool:
             jobs = [
                 pool.submit(run_genotype, options.data / f"{name}.npz", index, options)
                 for index in range(options.genotypes)
                 for name in options.sets
-                if (name, options.preset, index) not in done
+                if (name, options.preset, " ".join(options.set), index) not in done
             ]
             for job in jobs:
                 with options.rows.open("a") as file:

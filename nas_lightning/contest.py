@@ -84,7 +84,7 @@ class Contest:
 
 
 def _train(run: Run, blueprint: Blueprint, epochs: int) -> dict[str, float]:
-    """The figures on ``val`` after a training from scratch; the seed is that of the final training."""
+    """The figures on ``val`` after a training from scratch; the seed is that of the first final one."""
     module = train_module(run, blueprint, run.config.seed, run.config.training.training_epochs / epochs)
     trainer = build_short_trainer(run.config, run.folder, epochs)
     trainer.fit(module, run.data.train_dataloader(), run.data.val_dataloader())
@@ -101,7 +101,10 @@ def candidates_of(run: Run, searches: Sequence[Searched]) -> list[Genotype]:
     found = [genotype for of_rank in in_turn for genotype in of_rank if genotype is not None]
     if len(searches) > 1 and run.config.search["vote"]:
         found.insert(0, vote(run, searches))
-    return list(dict.fromkeys(found))[: run.config.selection.candidates]
+    different, most = list(dict.fromkeys(found)), run.config.selection.candidates
+    if len(different) > most and len(searches) > 1:
+        log.info("selection: of %d candidates the first %d are trained (selection.candidates)", len(different), most)
+    return different[:most]
 
 
 def vote(run: Run, searches: Sequence[Searched]) -> Genotype:
@@ -150,7 +153,7 @@ def agreement(searches: Sequence[Searched]) -> dict[str, list[float]]:
 
 
 def control(contest: Contest, kept: Genotype) -> tuple[Genotype, dict[str, Any]]:
-    """Hold the genotype that was found against random ones of the same space and budget, and a hand-made network.
+    """Hold the first candidate against random networks of the same space and budget, and a hand-made one.
 
     It has ``won`` if its value is above the 95 % interval (Student's t) of the mean of the random ones, ``lost`` if it
     is below the mean, else it is ``undecided``. With ``control.keep_better`` the best of the random ones is kept

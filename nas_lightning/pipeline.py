@@ -121,7 +121,8 @@ def _go_on(run: Run, searches: list[Searched]) -> None:
         if len(searches) > 1:
             sections["seeds"] = compare_seeds(contest, searches)
         if run.config.control.num_random:
-            candidates[0], sections["control"] = control(contest, candidates[0])
+            better, sections["control"] = control(contest, candidates[0])
+            candidates = candidates if better == candidates[0] else [better]
     write_json(run.folder / "metrics.json", _identity(run) | sections)
     blueprints = [contest.blueprint(genotype) for genotype in candidates]
     if run.config.training.enable:
@@ -156,48 +157,54 @@ class _Trained:
     seconds: float
     best_epoch: int
 
+    @property
+    def has_converged(self) -> bool:
+        return math.isfinite(self.val["loss"])
+
 
 def train(run: Run, candidates: Sequence[Blueprint]) -> None:
     """Train the candidates from scratch, keep the best on ``val`` of ``testing.metric``, measure and export it.
 
     There are ``selection.candidates`` trainings, each from its own seed; if there are fewer networks, some of them are
-    trained again. Of equally accurate ones that of the smaller loss is kept.
+    trained again. Of equally good ones that of the smaller loss is kept.
 
     Raises:
         BudgetError: if a candidate exceeds a limit.
         InputError: if all trainings diverge.
     """
-    for blueprint in candidates:
-        _cost(run, blueprint.build())
-    metric, count = run.config.testing.metric, run.config.selection.candidates
-    trained = [_train_one(run, candidates[i % len(candidates)], i) for i in range(count)]
-    converged = [i for i in range(count) if math.isfinite(trained[i].val["loss"])]
-    if not converged:
+    params = [_cost(run, blueprint.build())["params"] for blueprint in candidates]
+    metric, rows = run.config.testing.metric, []
+    best, kept = None, 0
+    for i in range(run.config.selection.candidates):
+        index = i % len(candidates)
+        trained = _train_one(run, candidates[index], i)
+        value = trained.val[metric] if trained.has_converged else None
+        rows.append({"network": index, "params": params[index], "value": value, "seconds": trained.seconds})
+        log.info("selection: %s on val %s with %d parameters", metric, _or_diverged(value), params[index])
+        if trained.has_converged and (best is None or _is_better(trained, best, metric)):
+            best, kept = trained, i
+    if best is None:
         rate = run.config.training.learning_rate
         raise InputError(f"training.learning_rate: the training diverged at {rate}; lower it")
-    best = max(converged, key=lambda i: (trained[i].val[metric], -trained[i].val["loss"]))
-    values = [each.val[metric] for each in trained]
-    if count > 1:
-        log.info("selection: %s on val %s", metric, ", ".join(f"{value:.4f}" for value in values))
-    sections = {
-        "selection": {"candidates": len(candidates), "metric": metric, "values": values, "kept": best},
-        "training": {
-            "seconds": sum(each.seconds for each in trained),
-            "epochs": trained[best].trainer.current_epoch,
-            "best_epoch": trained[best].best_epoch,
-        },
-    }
-    _finish(run, trained[best], sections)
+    selection = {"metric": metric, "trainings": rows, "kept": kept}
+    training = {"seconds": sum(row["seconds"] for row in rows), "epochs": best.trainer.current_epoch}
+    _finish(run, best, {"selection": selection, "training": training | {"best_epoch": best.best_epoch}})
+
+
+def _is_better(one: _Trained, other: _Trained, metric: str) -> bool:
+    return (one.val[metric], -one.val["loss"]) > (other.val[metric], -other.val["loss"])
+
+
+def _or_diverged(value: float | None) -> str:
+    return "diverged" if value is None else f"{value:.4f}"
 
 
 def _train_one(run: Run, blueprint: Blueprint, index: int) -> _Trained:
     """One final training; its epoch with the smallest loss on ``val``."""
-    config = run.config
-    seed = config.seed + index
-    module = train_module(run, blueprint, seed)
-    timer, name = Timer(), f"training_{index}" if index else "training"
+    config, seed = run.config, run.config.seed + index
+    module, name = train_module(run, blueprint, seed), f"training_{index}" if index else "training"
     log.info("training: seed %d, %d epochs", seed, config.training.training_epochs)
-    callbacks = [timer, *build_averaging(config)]
+    callbacks = [timer := Timer(), *build_averaging(config)]
     trainer = fit(run, name, config.training.training_epochs, callbacks, module, run.data.train_dataloader())
     best = torch.load(run.folder / "checkpoints" / name / "best.ckpt", weights_only=True, map_location="cpu")
     module.load_state_dict(best["state_dict"])
@@ -335,6 +342,8 @@ def _log_results(
     picture = confusion_picture(confusion(logits, y), run.data.class_names, split)
     trainer.logger.experiment.add_figure("confusion", picture, trainer.current_epoch)
     training = {key: value for key, value in asdict(run.config.training).items() if key.startswith("nas_")}
+    if run.config.training.nas_enabled:
+        training |= {"nas_layers": run.size.layers, "nas_init_channels": run.size.init_channels}
     results = {f"hparams/{name}": float(metrics[split][name]) for name in ("accuracy", "macro_f1")}
     results |= {f"hparams/{name}": float(cost[name]) for name in ("params", "macs")}
     trainer.logger.log_hyperparams({**_identity(run), **training}, results)

@@ -105,7 +105,7 @@ def train_module(run: Run, blueprint: Blueprint, seed: int, pace: float = 1.0) -
     Args:
         run: with the recipe and the data.
         blueprint: of the network.
-        seed: of the weights, and of what the training draws.
+        seed: of the first weights; the order of batches and the augmentation follow from the seed of the data.
         pace: see ``TrainModule``.
     """
     training = run.config.training

@@ -15,7 +15,7 @@ from nas_lightning.cost.code import Signature
 from nas_lightning.cost.exact import ADDITIVE
 from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.errors import BudgetError
-from nas_lightning.space.genotype import KINDS, Genotype, derive, live_nodes, places_of
+from nas_lightning.space.genotype import KINDS, Genotype, derive, places_of
 from nas_lightning.space.network import makes_value
 from nas_lightning.space.size import edge_stride, edges
 
@@ -60,28 +60,6 @@ def project(op_weights: Mapping[str, Tensor], space_cost: SpaceCost, limits: Lim
     if genotype is None:
         raise BudgetError("no network of this space meets", limits, *_nearest(space_cost, limits))
     return Projected(genotype, space_cost.of(genotype), score(genotype), free_cost, score(free))
-
-
-def project_best(
-    op_weights: Mapping[str, Tensor], space_cost: SpaceCost, limits: Limits, count: int
-) -> list[Projected]:
-    """Up to ``count`` genotypes within the limits that are different networks, by falling total log op-weight.
-
-    Raises:
-        BudgetError: if no genotype meets them.
-    """
-    first = project(op_weights, space_cost, limits)
-    found, score = [first], _Score(op_weights, space_cost)
-    if count > 1:
-        program = _Program(space_cost, limits)
-        for _ in range(count - 1):
-            program.exclude(found[-1].genotype)
-            genotype = program.best(score)
-            if genotype is None:
-                break
-            free = (first.free_cost, first.free_log_weight)
-            found.append(Projected(genotype, space_cost.of(genotype), score(genotype), *free))
-    return found
 
 
 def least(measure: str, space_cost: SpaceCost, limits: Limits) -> int | None:
@@ -217,16 +195,6 @@ class _Program:
         for i, choice in enumerate(self.choices):
             gain[i] = score.of[choice.kind][choice.row, choice.column]
         return self._solve(-gain)
-
-    def exclude(self, genotype: Genotype) -> None:
-        """Do not find the network of this genotype again, whatever its nodes do that reach no output."""
-        live = {kind: live_nodes(genotype.cell(kind), self.fanout) for kind in KINDS}
-        picked = [
-            [i]
-            for i, c in enumerate(self.choices)
-            if c.node in live[c.kind] and genotype.cell(c.kind)[c.node - 1] == (c.op, c.source)
-        ]
-        self._forbid(picked)
 
     def cheapest(self, measure: str) -> Genotype | None:
         """The genotype with the least of an additive measure within the limits, or None if there is none."""

@@ -67,6 +67,8 @@ def nearest_size(size: Size, wider: Iterable[Size], task: Task, ops: tuple[str, 
     wanted = _average(SpaceCost(size, task, ops, numbers), "params")
     ratios: dict[Size, float] = {}
     for each in wider:
+        if each in ratios:
+            continue
         found = _average(SpaceCost(each, task, ops, numbers), "params")
         ratios[each] = max(found / wanted, wanted / found)
         if found >= wanted:

@@ -59,7 +59,7 @@ class TimeSeriesData(L.LightningDataModule):
         anti_alias: whether a filter goes before.
         keep_short_tails: whether the rest of a recording is a sample too, filled up with zeros.
         batch_size: samples per batch of training; the last batch of an epoch may be smaller. Where a network is only
-            measured, batches are larger, because small ones cost nearly as much time each.
+            measured, batches have up to 256, because small ones cost nearly as much time each.
         seed: of the split, the order of batches and the augmentation.
 
     Raises:
@@ -227,8 +227,12 @@ class TimeSeriesData(L.LightningDataModule):
         sampler: Sampler | None = DistributedSampler(samples, 1, 0, shuffle=True, seed=self.seed) if shuffle else None
         if split == "train" and isinstance(sampler, DistributedSampler) and self.augmentation is not None:
             samples = samples.augmented(self.augmentation, self.seed, sampler)
-        batch_size = self.batch_size if shuffle else max(self.batch_size, _MEASURED)
-        return DataLoader(samples, batch_size, sampler=sampler, collate_fn=_as_is)
+        return DataLoader(samples, self._batch_size(shuffle), sampler=sampler, collate_fn=_as_is)
+
+    def _batch_size(self, trains: bool) -> int:
+        channels, length, _ = self.task_shape
+        affordable = min(_MEASURED, _CHUNK_VALUES // (channels * length))
+        return self.batch_size if trains else max(self.batch_size, affordable)
 
     def train_dataloader(self) -> DataLoader:
         """Shuffled and augmented batches of ``train``."""

@@ -1,6 +1,6 @@
 """The end of a search: genotypes within the budget, the best first."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from nas_lightning.cost.projection import Limits, meets, project, project_best
+from nas_lightning.cost.projection import Limits, meets, project
 from nas_lightning.errors import InputError
 from nas_lightning.search.arch_step import Batch
 from nas_lightning.search.moment import Moment
@@ -55,12 +55,23 @@ class Derivation(Protocol):
 
 
 class Strongest:
-    """The genotypes with the largest total log op-weight (without limits DARTS, arXiv 1806.09055, section 2.4)."""
+    """The genotype with the largest total log op-weight (without limits DARTS, arXiv 1806.09055, section 2.4)."""
 
     def __call__(self, found: Found, count: int) -> list[Genotype]:
-        """By falling total."""
-        best = project_best(found.op_weights, found.moment.space_cost, found.limits, count)
-        return [projected.genotype for projected in best]
+        """It comes first; the others are drawn in proportion to the op weights."""
+        return _strongest_and_drawn(found.op_weights, found, count)
+
+
+def _strongest_and_drawn(weights: OpWeights, found: Found, count: int) -> list[Genotype]:
+    """The next best genotypes differ from the best in one node, and would share its faults; so they are drawn."""
+    space_cost = found.moment.space_cost
+    first = project(weights, space_cost, found.limits).genotype
+    if count == 1:
+        return [first]
+    can_be_kept = torch.tensor([float(op != "none") for op in space_cost.ops])
+    allowed = {kind: of_kind.detach().cpu() * can_be_kept for kind, of_kind in weights.items()}
+    drawn = draw_within(found.moment, found.limits, count, allowed)
+    return list(dict.fromkeys([first, *drawn]))[:count]
 
 
 class Uniform:
@@ -115,11 +126,9 @@ class Perturbation:
         self.num_steps, self.learning_rate = num_steps, learning_rate
 
     def __call__(self, found: Found, count: int) -> list[Genotype]:
-        """By falling total of the rises of loss."""
+        """First that with the largest total of the rises of loss; the others are drawn by their exponentials."""
         scores = self.scores(found)
-        weights = {kind: of_kind.exp() for kind, of_kind in scores.items()}
-        best = project_best(weights, found.moment.space_cost, found.limits, count)
-        return [projected.genotype for projected in best]
+        return _strongest_and_drawn({kind: of_kind.exp() for kind, of_kind in scores.items()}, found, count)
 
     def scores(self, found: Found) -> dict[str, Tensor]:
         """Per kind of cell ``[E, O]``: by how much the loss rises without an operation, and without its edge."""
@@ -204,17 +213,19 @@ def _batch_statistics(supernet: Supernet) -> Iterator[Callable[[Tensor, Choice],
         supernet.train(was_training)
 
 
-def draw_within(moment: Moment, limits: Limits, count: int) -> list[Genotype]:
-    """Up to ``count`` different genotypes within limits, uniformly drawn.
+def draw_within(
+    moment: Moment, limits: Limits, count: int, op_weights: Mapping[str, Tensor] | None = None
+) -> list[Genotype]:
+    """Up to ``count`` different genotypes within limits, drawn in proportion to op weights, uniformly without them.
 
-    If a thousand draws in a row find no further one, random op weights are projected onto the limits instead: no longer
-    uniform, but within. Fewer than ``count`` if that finds none either.
+    If a thousand draws in a row find no further one, op weights times random numbers are projected onto the limits
+    instead: in other proportions, but within. Fewer than ``count`` if that finds none either.
 
     Raises:
         BudgetError: if no genotype meets the limits.
     """
     found: dict[Genotype, None] = {}
-    weights, space_cost = uniform(moment), moment.space_cost
+    weights, space_cost = dict(op_weights or uniform(moment)), moment.space_cost
     while len(found) < count:
         genotype = _draw_one(weights, moment, limits, found)
         if genotype is None:

@@ -256,16 +256,21 @@ def sections(folder):
 
 
 def timeless(found):
-    return {name: section | {"seconds": 0} for name, section in found.items()}
+    """Without what the clock says."""
+    found = {name: section | {"seconds": 0} for name, section in found.items()}
+    trainings = [training | {"seconds": 0} for training in found["selection"]["trainings"]]
+    return found | {"selection": found["selection"] | {"trainings": trainings}}
 
 
 def test_candidates_and_control_are_trained_once_and_a_resumed_run_is_the_same(run, cli):
     folder = run("run", *CONTEST)
     found, rows = sections(folder), read(folder, "contest.json")
     selection, control = found["selection"], found["control"]
-    assert (selection["candidates"], selection["metric"], len(selection["values"])) == (3, "accuracy", 3)
-    assert selection["values"][selection["kept"]] == max(selection["values"])
-    assert read(folder, "metrics.json")["val"]["accuracy"] == max(selection["values"])
+    values = [training["value"] for training in selection["trainings"]]
+    assert [training["network"] for training in selection["trainings"]] == [0, 1, 2]
+    assert values[selection["kept"]] == max(values) == read(folder, "metrics.json")["val"]["accuracy"]
+    assert selection["trainings"][selection["kept"]]["params"] == read(folder, "cost.json")["params"]
+    assert selection["metric"] == "accuracy"
     assert (len(control["random"]), control["epochs"], len(control["references"])) == (2, 1, 1)
     assert (found.keys(), control["kept"]) == ({"selection", "control"}, "found")
     assert len(rows) == 1 + 2 + 1
@@ -273,11 +278,11 @@ def test_candidates_and_control_are_trained_once_and_a_resumed_run_is_the_same(r
     kept = {kind: [[op, source] for op, source in candidate[kind]] for kind in KINDS}
     assert {kind: read(folder, "genotype.json")[kind] for kind in KINDS} == kept
     before = outcome(folder)
-    for name in ("metrics.json", "cost.json", "genotype.json"):  # as if stopped within the second training
+    for name in ("metrics.json", "cost.json", "genotype.json"):  # as if stopped within the control
         (folder / name).unlink()
     (folder / "contest.json").write_text(json.dumps(rows[:2]))
-    shutil.rmtree(folder / "checkpoints" / "training_2")
-    (folder / "checkpoints" / "training_1" / "last.ckpt").unlink()
+    for name in ("training", "training_1", "training_2"):
+        shutil.rmtree(folder / "checkpoints" / name)
     status, _, err = cli("resume=run")
     assert status == 0, err
     assert outcome(folder) == before
@@ -292,7 +297,7 @@ def test_options_of_the_contest_change_the_outcome(run):
     options = ["selection.candidates=2", "control.num_random=1", "control.epochs=2", "testing.metric=macro_f1"]
     found = sections(run("other", *CONTEST, *options))
     selection, control = found["selection"], found["control"]
-    assert (len(selection["values"]), selection["metric"], control["metric"]) == (2, "macro_f1", "macro_f1")
+    assert (len(selection["trainings"]), selection["metric"], control["metric"]) == (2, "macro_f1", "macro_f1")
     assert (len(control["random"]), control["epochs"]) == (1, 2)
 
 
@@ -301,10 +306,23 @@ def test_a_single_network_is_trained_from_several_seeds(run):
     settings = ["training.nas_enabled=false", "control.num_random=0", "training.training_epochs=6"]
     once = read(run("once", *settings), "metrics.json")
     often = read(run("often", *settings, "selection.candidates=3"), "metrics.json")
-    values = often["selection"]["values"]
-    assert (often["selection"]["candidates"], len(values), len(set(values)) > 1) == (1, 3, True)
-    assert once["selection"]["values"] == values[:1]
+    values = [training["value"] for training in often["selection"]["trainings"]]
+    assert (len(values), len(set(values)) > 1) == (3, True)
+    assert [training["value"] for training in once["selection"]["trainings"]] == values[:1]
+    assert {training["network"] for training in often["selection"]["trainings"]} == {0}
     assert often["val"]["accuracy"] == max(values)
+
+
+def test_a_run_that_is_stopped_in_the_second_training_goes_on_there(run, stopped):
+    arguments = ["selection.candidates=2", "seed=1"]
+    unbroken = run("unbroken", *arguments)
+    broken = stopped("TrainModule", 1, *arguments, let_pass=1)
+    assert outcome(broken) == outcome(unbroken)
+    assert timeless(sections(broken)) == timeless(sections(unbroken))
+    training = [read(folder, "metrics.json")["training"] | {"seconds": 0} for folder in (broken, unbroken)]
+    assert training[0] == training[1]
+    log = (broken / "run.log").read_text()
+    assert log.count("training: seed 1, ") == log.count("training: seed 2, ") == 2
 
 
 def test_a_lost_control_is_the_first_line_and_keep_better_swaps(cli, tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from nas_lightning.cost.projection import project_best
+from nas_lightning.cost.projection import project
 from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.errors import BudgetError, InputError
 from nas_lightning.search.derivation import Found, Perturbation, Ranked, Strongest, Uniform, draw_within, judge
@@ -65,29 +65,18 @@ def meets(cost, limits):
 
 @pytest.mark.parametrize("fanout", [1, 2])
 @pytest.mark.parametrize("limited", [(), ("params",), ("ram_bytes",), ("flash_bytes", "macs")])
-def test_the_best_genotypes_are_those_of_brute_force_in_order(fanout, limited):
-    """Of the genotypes of one network the strongest counts."""
+def test_the_best_genotype_is_that_of_brute_force(fanout, limited):
     size = Size(3, 2, 1, 1, fanout)
     space_cost, weights = SpaceCost(size, TASK, OPS), random_weights(size, len(OPS))
     every = all_genotypes(2, OPS)
     costs = {genotype: space_cost.of(genotype) for genotype in every}
     limits = {m: sorted(cost[m] for cost in costs.values())[len(every) // 3] for m in limited}
-    best = {}
-    for genotype in every:
-        if meets(costs[genotype], limits):
-            key, total = network_of(genotype, fanout), log_weight(genotype, weights, OPS)
-            best[key] = max(best.get(key, (-math.inf, None)), (total, repr(genotype), genotype), key=lambda b: b[0])
-    ranked = sorted(best.values(), key=lambda found: -found[0])
-    found = project_best(weights, space_cost, limits, 12)
-    assert [each.log_weight for each in found] == pytest.approx([total for total, *_ in ranked[:12]], abs=1e-9)
-    assert [each.genotype for each in found] == [genotype for *_, genotype in ranked[:12]]
-    assert all(each.cost == costs[each.genotype] for each in found)
-
-
-def test_all_networks_of_a_space_are_found_and_then_no_more():
-    size, ops = Size(3, 1, 1, 1, 1), ("none", "skip_connect", "conv_bn_relu_3x1")
-    found = project_best(random_weights(size, 3), SpaceCost(size, TASK, ops), {}, 9)
-    assert len({each.genotype for each in found}) == len(found) == 4
+    within = [genotype for genotype in every if meets(costs[genotype], limits)]
+    best = max(within, key=lambda genotype: log_weight(genotype, weights, OPS))
+    found = project(weights, space_cost, limits)
+    assert found.log_weight == pytest.approx(log_weight(best, weights, OPS), abs=1e-9)
+    assert network_of(found.genotype, fanout) == network_of(best, fanout)
+    assert found.cost == costs[found.genotype]
 
 
 @pytest.fixture(scope="module")
@@ -113,13 +102,29 @@ def found(batches):
     return Found(supernet, weights, {}, moment(), batches[:2], batches[2:])
 
 
-def test_the_strongest_are_those_of_the_projection(found):
+def test_first_comes_the_strongest_and_then_what_is_drawn(found):
     limits = {"params": 60}
-    limited = Found(found.supernet, found.op_weights, limits, found.moment, [], [])
-    expected = [each.genotype for each in project_best(found.op_weights, SPACE_COST, limits, 5)]
-    assert Strongest()(limited, 5) == expected
-    assert Strongest()(limited, 1) == expected[:1]
-    assert len(set(expected)) == 5
+
+    def derived(count, seed=0):
+        return Strongest()(Found(found.supernet, found.op_weights, limits, moment(seed), [], []), count)
+
+    first = project(found.op_weights, SPACE_COST, limits).genotype
+    assert derived(1) == [first] == derived(5)[:1] == derived(5, seed=1)[:1]
+    assert derived(5) == derived(5) != derived(5, seed=1)
+    assert len(set(derived(5))) == 5
+
+
+def test_candidates_are_drawn_in_proportion_to_the_op_weights():
+    """Convolutions have nine tenths of what can be kept; ``none``, which has most of all, is never kept."""
+    size = Size(3, 4, 1, 1, 4)
+    space_cost = SpaceCost(size, TASK, OPS)
+    weights = {kind: torch.tensor([5.0, 0.05, 0.05, 0.9]).repeat(size.num_edges, 1) for kind in KINDS}
+    derived = Strongest()(Found(None, weights, {}, moment(space_cost=space_cost), [], []), 100)
+    kept = [op for genotype in derived[1:] for kind in KINDS for op, _ in genotype.cell(kind)]
+    assert len(kept) == 99 * 8
+    assert kept.count("none") == 0
+    deviation = (0.9 * 0.1 / len(kept)) ** 0.5
+    assert kept.count("conv_bn_relu_3x1") / len(kept) == pytest.approx(0.9, abs=4 * deviation)
 
 
 def test_uniform_draws_follow_from_the_moment(found):
