@@ -63,7 +63,7 @@ def test_the_terminal_ends_with_the_result_and_the_next_command(finished):
     assert "search: 100%" in done.stderr
     assert "train: 100%" in done.stderr
     assert "Warning" not in done.stderr
-    assert "training: seed 0, 5 epochs" in (folder / "run.log").read_text()
+    assert "training: seed 3, 5 epochs" in (folder / "run.log").read_text()
 
 
 def test_the_history_ends_with_the_kept_genotype(finished):
