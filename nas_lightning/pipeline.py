@@ -33,13 +33,14 @@ from nas_lightning.data.loaders import LoaderData
 from nas_lightning.deployment import check_fits, deploy
 from nas_lightning.errors import BudgetError, InputError
 from nas_lightning.export.bundle import write_bundle
-from nas_lightning.export.onnx import check_parity, export_onnx
+from nas_lightning.export.onnx import check_parity, export_onnx, relative_difference
 from nas_lightning.files import read_json, write_bytes, write_json, write_text
 from nas_lightning.report.pictures import confusion_picture
 from nas_lightning.report.tables import print_summary
 from nas_lightning.run_folder import load_network, read_description
 from nas_lightning.searching import Searched, search
 from nas_lightning.space.blueprint import Blueprint, SearchedBlueprint
+from nas_lightning.space.fold import fold
 from nas_lightning.stages import Run, fit, train_module
 from nas_lightning.training.evaluate import confusion, figures, predict
 
@@ -295,6 +296,7 @@ def _export(run: Run, network: nn.Module, split: str, loader: Iterable[tuple[Ten
     """Write ``model.onnx``, with the front end inside if asked for, and return its difference from the network."""
     path, shape = run.folder / "model.onnx", [run.task.in_channels, run.task.length]
     exact, _ = predict(copy.deepcopy(network).double(), loader)
+    rounding = relative_difference(predict(fold(network), loader)[0].numpy(), exact.numpy())
     samples: Iterable[Tensor] = (x for x, _ in loader)
     if run.config.export.include_features and isinstance(run.data, TimeSeriesData):
         front_end, windows = run.data.front_end, run.data.splits[split].windows
@@ -302,7 +304,7 @@ def _export(run: Run, network: nn.Module, split: str, loader: Iterable[tuple[Ten
         network = nn.Sequential(front_end.for_export(), network)
         write_json(run.folder / "front_end.json", front_end.settings)
     export_onnx(network, shape, path)
-    return check_parity(path, samples, exact)
+    return check_parity(path, samples, exact, rounding)
 
 
 def _write_data(run: Run) -> None:

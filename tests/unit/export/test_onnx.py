@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from nas_lightning.export.onnx import ParityError, check_parity, export_onnx, run_onnx
+from nas_lightning.export.onnx import ParityError, check_parity, export_onnx, relative_difference, run_onnx
 
 
 def test_a_mismatch_is_an_error(tmp_path):
@@ -32,3 +32,22 @@ def test_rounding_is_a_share_of_the_largest_logit(tmp_path):
     expected = copy.deepcopy(network).double()(x.double()).detach()
     single = (run_onnx(path, [x]) - expected).abs() / expected.abs().clamp(min=1)
     assert float(single.max()) > 1e-4 > check_parity(path, [x], expected)
+
+
+def test_a_file_may_differ_by_what_float32_does_to_the_network(tmp_path):
+    """Large values that cancel: float32 keeps few digits of what is left, and nothing is wrong with the file."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv1d(1, 2, 1, bias=False), nn.Flatten(), nn.Linear(16, 2)).eval()
+    network[0].weight.data[:] = torch.tensor([1.1, 1.3]).reshape(2, 1, 1)
+    ratio = torch.rand(2, 8)
+    network[2].weight.data[:] = torch.cat([13 * ratio, -11 * ratio], dim=1)
+    path, x = tmp_path / "model.onnx", 1000 + torch.randn(50, 1, 8) / 1000
+    export_onnx(network, (1, 8), path)
+    expected = copy.deepcopy(network).double()(x.double()).detach()
+    rounding = relative_difference(network(x).detach().numpy(), expected.numpy())
+    assert rounding > 1e-3
+    with pytest.raises(ParityError, match=r"allowed: 0.0001"):
+        check_parity(path, [x], expected)
+    assert check_parity(path, [x], expected, rounding) <= 4 * rounding
+    with pytest.raises(ParityError, match=r"model.onnx: differs from the network by"):
+        check_parity(path, [x], expected + 8 * rounding * expected.abs().amax(1, keepdim=True).clamp(min=1), rounding)
