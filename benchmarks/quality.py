@@ -89,14 +89,14 @@ def subset(path: Path, sizes: dict[str, int], folder: Path) -> Path:
     return target
 
 
-def schedule_of(data: Path, options: argparse.Namespace) -> list[str]:
+def schedule_of(data: Path, batch: int, steps: int, search_steps: int = 0) -> list[str]:
     """The settings that give about so many steps of search and training, whatever the size of the set."""
     with np.load(data) as file:
-        steps_an_epoch = math.ceil(len(file["y_train"]) * 0.75 / options.batch)
+        steps_an_epoch = math.ceil(len(file["y_train"]) * 0.75 / batch)
     return [
-        f"training.batch_size={options.batch}",
-        f"training.training_epochs={max(1, round(options.steps / steps_an_epoch))}",
-        f"training.nas_epochs={max(2, round(options.search_steps / steps_an_epoch))}",
+        f"training.batch_size={batch}",
+        f"training.training_epochs={max(1, round(steps / steps_an_epoch))}",
+        f"training.nas_epochs={max(2, round(search_steps / steps_an_epoch))}",
     ]
 
 
@@ -112,9 +112,9 @@ def run_case(case: Case, options: argparse.Namespace, candidates: int) -> dict[s
     with tempfile.TemporaryDirectory() as folder:
         data = subset(case.data, {"train": options.train, "test": options.test}, Path(folder))
         preset = "s" if case.preset == "-" else case.preset
+        schedule = schedule_of(data, options.batch, options.steps, options.search_steps)
         settings = [
-            *QUIET, *schedule_of(data, options), f"dataset.input_data_path={data}", f"seed={case.seed}",
-            f"nas_model_size={preset}",
+            *QUIET, *schedule, f"dataset.input_data_path={data}", f"seed={case.seed}", f"nas_model_size={preset}",
         ]  # fmt: skip
         config = compose_config([*settings, *overrides_of(case, candidates)])
         place, start = Path(folder) / "run", time.perf_counter()

@@ -48,7 +48,7 @@ def run_genotype(path: Path, index: int, options: argparse.Namespace) -> list[Ro
         folder = Path(name)
         data_path = subset(path, {"train": options.train, "test": options.test}, folder)
         settings = [
-            *QUIET, *schedule_of(data_path, options), f"dataset.input_data_path={data_path}",
+            *QUIET, *schedule_of(data_path, options.batch, options.steps), f"dataset.input_data_path={data_path}",
             f"nas_model_size={options.preset}", *options.set,
         ]  # fmt: skip
         for seed in range(options.seeds):
@@ -69,11 +69,8 @@ def run_genotype(path: Path, index: int, options: argparse.Namespace) -> list[Ro
             for label, epochs in (("long", config.training.training_epochs), ("short", options.short)):
                 epochs = epochs or max(1, config.training.training_epochs // 8)
                 start = time.perf_counter()
-                blueprint, pace = (
-                    SearchedBlueprint(genotype, run.size, run.task),
-                    config.training.training_epochs / epochs,
-                )
-                module = train_module(run, blueprint, seed, pace)
+                pace = config.training.training_epochs / epochs
+                module = train_module(run, SearchedBlueprint(genotype, run.size, run.task), seed, pace)
                 build_short_trainer(config, folder, epochs).fit(module, data.train_dataloader(), data.val_dataloader())
                 for split, loader in (("val", data.val_dataloader()), ("test", data.test_dataloader())):
                     found = figures(*predict(module.network, loader))
@@ -161,7 +158,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1000, help="of the long training")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--set", nargs="*", default=[], help="other settings of the program")
-    options = parser.parse_args(namespace=argparse.Namespace(search_steps=0))
+    options = parser.parse_args()
     rows = [json.loads(line) for line in options.rows.read_text().splitlines()] if options.rows.is_file() else []
     if not options.report:
         done = {(row["set"], row["preset"], row["settings"], row["genotype"]) for row in rows}

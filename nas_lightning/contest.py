@@ -156,8 +156,8 @@ def control(contest: Contest, kept: Genotype) -> tuple[Genotype, dict[str, Any]]
     """Hold the first candidate against random networks of the same space and budget, and a hand-made one.
 
     It has ``won`` if its value is above the 95 % interval (Student's t) of the mean of the random ones, ``lost`` if it
-    is below the mean, else it is ``undecided``. With ``control.keep_better`` the best of the random ones is kept
-    where its value is larger.
+    is below the mean, else it is ``undecided``. With ``control.keep_better`` the best of the random ones is trained
+    instead where its value is larger.
 
     Returns:
         the genotype to keep, and the section ``control`` of ``metrics.json``.

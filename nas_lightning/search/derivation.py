@@ -64,12 +64,11 @@ class Strongest:
 
 def _strongest_and_drawn(weights: OpWeights, found: Found, count: int) -> list[Genotype]:
     """The next best genotypes differ from the best in one node, and would share its faults; so they are drawn."""
-    space_cost = found.moment.space_cost
-    first = project(weights, space_cost, found.limits).genotype
+    first = project(weights, found.moment.space_cost, found.limits).genotype
     if count == 1:
         return [first]
-    can_be_kept = torch.tensor([float(op != "none") for op in space_cost.ops])
-    allowed = {kind: of_kind.detach().cpu() * can_be_kept for kind, of_kind in weights.items()}
+    can_be_kept = uniform(found.moment)
+    allowed = {kind: of_kind.detach().cpu() * can_be_kept[kind] for kind, of_kind in weights.items()}
     drawn = draw_within(found.moment, found.limits, count, allowed)
     return list(dict.fromkeys([first, *drawn]))[:count]
 
