@@ -18,7 +18,7 @@ from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 
-from nas_lightning.config.build import build_averaging, build_data, build_reference, try_parts
+from nas_lightning.config.build import build_averaging, build_data, build_rate, build_reference, try_parts
 from nas_lightning.config.checks import check_config
 from nas_lightning.config.compose import config_yaml
 from nas_lightning.config.records import Config
@@ -185,8 +185,8 @@ def train(run: Run, candidates: Sequence[Blueprint]) -> None:
         if trained.has_converged and (best is None or _is_better(trained, best, metric)):
             best, kept = trained, i
     if best is None:
-        rate = run.config.training.learning_rate
-        raise InputError(f"training.learning_rate: the training diverged at {rate}; lower it")
+        rate = build_rate(run.config, candidates[0].build())
+        raise InputError(f"training.learning_rate: the training diverged at {rate:.4g}; lower it")
     selection = {"metric": metric, "trainings": rows, "kept": kept}
     training = {"seconds": sum(row["seconds"] for row in rows), "epochs": best.trainer.current_epoch}
     _finish(run, best, {"selection": selection, "training": training | {"best_epoch": best.best_epoch}})
@@ -204,7 +204,8 @@ def _train_one(run: Run, blueprint: Blueprint, index: int) -> _Trained:
     """One final training; its epoch with the smallest loss on ``val``."""
     config, seed = run.config, run.config.seed + index
     module, name = train_module(run, blueprint, seed), f"training_{index}" if index else "training"
-    log.info("training: seed %d, %d epochs", seed, config.training.training_epochs)
+    rate = build_rate(config, module.network)
+    log.info("training: seed %d, %d epochs from rate %.4g", seed, config.training.training_epochs, rate)
     callbacks = [timer := Timer(), *build_averaging(config)]
     trainer = fit(run, name, config.training.training_epochs, callbacks, module, run.data.train_dataloader())
     best = torch.load(run.folder / "checkpoints" / name / "best.ckpt", weights_only=True, map_location="cpu")

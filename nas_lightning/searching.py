@@ -166,17 +166,19 @@ def log_space(run: Run) -> None:
     if run.budget:
         limits = ", ".join(f"{measure} {limit:,}" for measure, limit in run.budget.items())
         log.info("budget: %s (device %s)", limits, config.device.name)
+    larger = "a larger nas_model_size" if config.space.shape == "wide" else "nas_model_size=auto"
     for measure in sorted(build_targets(config) & set(ADDITIVE)):
         share = space_cost.largest(measure) / run.limits[measure]
-        if share < 1:
-            text = "budget: the dearest network of this size has %.0f %% of %s; nas_model_size=auto uses more of it"
-            log.info(text, 100 * share, f"{measure} {run.limits[measure]:,}")
+        if share < 1 and run.size_share is None:
+            text = "budget: the dearest network of this size has %.0f %% of %s; %s uses more of it"
+            log.info(text, 100 * share, f"{measure} {run.limits[measure]:,}", larger)
     if config.device.npu_profile is None:
         return
     pruned = [op for op in config.space.ops if op not in space_cost.ops]
     asked = config.training.nas_init_channels
-    is_asked = config.training.nas_model_size != "auto" and config.space.shape == "preset"
-    if is_asked and asked != space_cost.size.init_channels:
+    if run.size_share is not None or config.space.shape == "wide":
+        rounded = "channels chosen from those it can use"
+    elif asked != space_cost.size.init_channels:
         before = SpaceCost(replace(space_cost.size, init_channels=asked), run.task, space_cost.ops, run.numbers)
         factor = space_cost.largest("params") / before.largest("params")
         rounded = f"init_channels {asked} -> {space_cost.size.init_channels}, up to {factor:.1f} times the parameters"

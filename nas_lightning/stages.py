@@ -116,7 +116,7 @@ def train_module(run: Run, blueprint: Blueprint, seed: int, pace: float = 1.0) -
     weights = class_weights(run.data.class_counts, training.class_weights)
     compiled = compile_network(network, run.task, training.nas_kernels)
     loss, clip_norm = (weights, training.label_smoothing), training.clip_norm
-    return TrainModule(network, *build_optimizers(run.config), *loss, clip_norm, pace, compiled)
+    return TrainModule(network, *build_optimizers(run.config, network), *loss, clip_norm, pace, compiled)
 
 
 def fit(

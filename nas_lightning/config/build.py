@@ -1,6 +1,7 @@
 """Objects from the configuration; the only place that calls ``hydra.utils.instantiate``."""
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +25,7 @@ from nas_lightning.search.strategy import Strategy
 from nas_lightning.space.blueprint import ReferenceBlueprint
 from nas_lightning.space.size import Size, Task
 from nas_lightning.training.averaging import MovingAverage
+from nas_lightning.training.module import learning_rate
 
 
 def build_data(config: Config) -> TimeSeriesData:
@@ -114,9 +116,23 @@ def build_reference(config: Config, task: Task) -> ReferenceBlueprint:
     return _convert_errors("model", make, task=task, widths=tuple(config.model["widths"]))
 
 
-def build_optimizers(config: Config) -> tuple[Any, Any]:
-    """What makes the optimizer and the scheduler of the final training."""
-    return _call("optimizer", config.optimizer), _call("scheduler", config.scheduler)
+def build_rate(config: Config, network: nn.Module) -> float:
+    """The learning rate that the final training starts from; not a number for an optimizer without that argument.
+
+    Args:
+        config: its optimizer may leave ``lr`` null.
+        network: whose size then decides.
+    """
+    if "lr" not in config.optimizer:
+        return math.nan
+    lr = config.optimizer["lr"]
+    return learning_rate(network) if lr is None else lr
+
+
+def build_optimizers(config: Config, network: nn.Module) -> tuple[Any, Any]:
+    """What makes the optimizer and the scheduler of the final training of ``network``."""
+    rate = {"lr": build_rate(config, network)} if "lr" in config.optimizer else {}
+    return _call("optimizer", config.optimizer, **rate), _call("scheduler", config.scheduler)
 
 
 def build_averaging(config: Config) -> list[L.Callback]:
@@ -155,7 +171,7 @@ def try_parts(config: Config, folder: Path) -> None:
         InputError: naming the group and what its constructor said.
     """
     parameter = nn.Parameter(torch.zeros(1))
-    make_optimizer, make_scheduler = build_optimizers(config)
+    make_optimizer, make_scheduler = build_optimizers(config, nn.Linear(1, 1))
     optimizer = _convert_errors("optimizer", make_optimizer, [parameter])
     _convert_errors("scheduler", make_scheduler, optimizer)
     if config.training.nas_enabled:

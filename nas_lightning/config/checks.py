@@ -90,7 +90,7 @@ def _check_training(config: Config) -> None:
     _check_choice("training.nas_kernels", training.nas_kernels, KERNELS)
     if training.nas_kernels == "native" and (reason := why_not_native()) is not None:
         raise InputError(f"training.nas_kernels: native is not possible here ({reason}); allowed: auto, torch")
-    if not 0 < training.learning_rate < math.inf:
+    if training.learning_rate is not None and not 0 < training.learning_rate < math.inf:
         raise InputError(f"training.learning_rate: found {training.learning_rate}; allowed: more than 0, and finite")
     if not math.isfinite(training.norm_bias):
         raise InputError(f"training.norm_bias: found {training.norm_bias}; allowed: a finite number")

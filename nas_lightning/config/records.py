@@ -80,7 +80,7 @@ class Training:
     enable: bool = MISSING
     training_epochs: int = MISSING
     batch_size: int = MISSING
-    learning_rate: float = MISSING
+    learning_rate: float | None = None
     norm_bias: float = MISSING
     label_smoothing: float = MISSING
     class_weights: str = MISSING

@@ -47,6 +47,18 @@ def open_relus(network: nn.Module, bias: float) -> None:
                     norm.bias.fill_(bias)
 
 
+def learning_rate(network: nn.Module) -> float:
+    """A rate at which a network trains well by AdamW: 0.02, and above 2,000 parameters less, by their square root.
+
+    See "The learning rate by size" in docs/benchmarks.md.
+
+    >>> learning_rate(nn.Linear(7999, 1))
+    0.01
+    """
+    params = sum(parameter.numel() for parameter in network.parameters())
+    return 0.02 * min(1.0, (2000 / params) ** 0.5)
+
+
 class TrainModule(L.LightningModule):
     """Trains a network by cross entropy.
 

@@ -3,6 +3,7 @@
 from functools import cache
 
 import pytest
+from torch import nn
 
 from nas_lightning.config.build import (
     build_data,
@@ -46,7 +47,7 @@ def test_every_option_composes_and_builds(option, tmp_path):
     build_data(config)
     strategy = build_strategy(config)
     build_reference(config, Task(1, 16, 2)).build()
-    assert all(callable(make) for make in (*build_optimizers(config), strategy.weight_optimizer))
+    assert all(callable(make) for make in (*build_optimizers(config, nn.Linear(1, 1)), strategy.weight_optimizer))
     build_trainer(config, tmp_path, "search", 1, [])
 
 

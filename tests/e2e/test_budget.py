@@ -69,9 +69,16 @@ def test_a_hand_made_network_above_the_budget_is_refused(run, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_budget_above_all_networks_of_the_size_points_to_a_larger_size(run):
-    folder = run("budget.macs=9000000", "training.enable=false", "training.nas_epochs=1")
-    assert "% of macs 9,000,000; nas_model_size=auto uses more of it" in (folder / "run.log").read_text()
+@pytest.mark.parametrize(
+    ("overrides", "advice"),
+    [
+        ([], "% of macs 9,000,000; nas_model_size=auto uses more of it\n"),
+        (["space.shape=wide"], "% of macs 9,000,000; a larger nas_model_size uses more of it\n"),
+    ],
+)
+def test_a_budget_above_all_networks_of_the_size_points_to_a_larger_size(run, overrides, advice):
+    folder = run(*overrides, "budget.macs=9000000", "training.enable=false", "training.nas_epochs=1")
+    assert advice in (folder / "run.log").read_text()
 
 
 def test_a_device_limits_flash_and_ram_and_its_share_is_a_key(run):
@@ -91,6 +98,13 @@ def test_an_npu_is_reported_layer_by_layer(run):
     assert all(row.keys() == {"layer", "kind", "accelerated", "reason"} for row in report)
     assert read(folder, "genotype.json")["size"]["init_channels"] == 4
     assert "init_channels 1 -> 4" in (folder / "run.log").read_text()
+
+
+def test_an_npu_and_the_wide_shape_choose_the_channels_together(run):
+    settings = ["space.shape=wide", "training.enable=false", "training.nas_epochs=1"]
+    folder = run("target_device=F28P55", "data_processing_feature_extraction.variables=1", *settings)
+    assert read(folder, "genotype.json")["size"]["init_channels"] % 4 == 0
+    assert "channels chosen from those it can use" in (folder / "run.log").read_text()
 
 
 def test_bits_change_what_a_network_costs(run):

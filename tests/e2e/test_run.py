@@ -63,7 +63,7 @@ def test_the_terminal_ends_with_the_result_and_the_next_command(finished):
     assert "search: 100%" in done.stderr
     assert "train: 100%" in done.stderr
     assert "Warning" not in done.stderr
-    assert "training: seed 3, 5 epochs" in (folder / "run.log").read_text()
+    assert "training: seed 3, 5 epochs from rate 0.02\n" in (folder / "run.log").read_text()
 
 
 def test_the_history_ends_with_the_kept_genotype(finished):
@@ -392,7 +392,7 @@ def test_a_training_that_diverges_says_so(cli):
     arguments = ["training.learning_rate=1e9", "optimizer=sgd", "training.nas_enabled=false", "hydra.run.dir=run"]
     status, _, err = cli(*arguments, *SHORT)
     assert status == 2
-    assert err == "error: training.learning_rate: the training diverged at 1000000000.0; lower it\n"
+    assert err == "error: training.learning_rate: the training diverged at 1e+09; lower it\n"
 
 
 def reference_loss(run, name, *arguments):

@@ -4,6 +4,7 @@ import math
 from types import SimpleNamespace
 
 import pytest
+from torch import nn
 
 from nas_lightning import pipeline
 from nas_lightning.errors import InputError
@@ -16,7 +17,7 @@ def kept_of(monkeypatch, short_config):
     def call(results, *overrides, num_networks=1):
         config = short_config(f"selection.candidates={len(results)}", *overrides)
         run = SimpleNamespace(config=config)
-        networks = [SimpleNamespace(name=i, build=lambda i=i: i) for i in range(num_networks)]
+        networks = [SimpleNamespace(name=i, build=lambda i=i: nn.Linear(i + 1, 1)) for i in range(num_networks)]
         ended = []
 
         def train_one(run, blueprint, index):
@@ -25,7 +26,7 @@ def kept_of(monkeypatch, short_config):
             return pipeline._Trained(blueprint, index, val, trainer, 10.0 + index, 1)
 
         monkeypatch.setattr(pipeline, "_train_one", train_one)
-        monkeypatch.setattr(pipeline, "_cost", lambda run, network: {"params": 100 + network})
+        monkeypatch.setattr(pipeline, "_cost", lambda run, network: {"params": 100 + network.in_features})
         monkeypatch.setattr(pipeline, "_finish", lambda run, trained, sections: ended.append((trained, sections)))
         pipeline.train(run, networks)
         ((trained, sections),) = ended
@@ -48,9 +49,9 @@ def test_the_figure_that_counts_is_the_configured_one(kept_of):
 def test_networks_are_trained_in_turn_and_every_training_is_told(kept_of):
     trained, sections = kept_of([(0.1, 0, 1.0), (0.2, 0, 1.0), (0.3, 0, 1.0)], num_networks=2)
     assert trained.blueprint.name == 0
-    rows = [{"network": 0, "params": 100, "value": 0.1, "seconds": 10.0}]
-    rows += [{"network": 1, "params": 101, "value": 0.2, "seconds": 11.0}]
-    rows += [{"network": 0, "params": 100, "value": 0.3, "seconds": 12.0}]
+    rows = [{"network": 0, "params": 101, "value": 0.1, "seconds": 10.0}]
+    rows += [{"network": 1, "params": 102, "value": 0.2, "seconds": 11.0}]
+    rows += [{"network": 0, "params": 101, "value": 0.3, "seconds": 12.0}]
     assert sections["selection"] == {"metric": "accuracy", "trainings": rows, "kept": 2}
     assert sections["training"] == {"seconds": 33.0, "epochs": 2, "best_epoch": 1}
 

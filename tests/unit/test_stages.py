@@ -45,7 +45,7 @@ def loss_on_val(run, write_npz, arrays):
 @pytest.mark.parametrize(
     "option",
     [
-        *("training.norm_bias=0", "training.label_smoothing=0.3"),
+        *("training.learning_rate=0.003", "training.norm_bias=0", "training.label_smoothing=0.3"),
         *(
             "training.class_weights=balanced",
             "training.class_weights=sqrt",
@@ -56,3 +56,25 @@ def loss_on_val(run, write_npz, arrays):
 )
 def test_an_option_of_the_recipe_changes_the_outcome(loss_on_val, option):
     assert loss_on_val("default") != loss_on_val("other", option)
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+@pytest.mark.parametrize(
+    ("overrides", "rate"),
+    [
+        ([], 0.02),
+        (["model.widths=[16,32]"], None),
+        (["model.widths=[16,32]", "training.learning_rate=0.007"], 0.007),
+        (["training.learning_rate=0.007", "optimizer.lr=0.003"], 0.003),
+    ],
+)
+def test_the_learning_rate_falls_with_the_parameters_unless_it_is_given(run, name, overrides, rate):
+    folder = run(*overrides, f"optimizer={name}", "training.nas_enabled=false", "training.training_epochs=1")
+    if rate is None:
+        params = json.loads((folder / "cost.json").read_text())["params"]
+        assert params > 2400
+        rate = 0.02 * (2000 / params) ** 0.5
+    state = torch.load(folder / "checkpoints" / "training" / "last.ckpt", weights_only=True)
+    found = state["optimizer_states"][0]["param_groups"][0]["initial_lr"]
+    assert found == pytest.approx(rate, rel=0.02)  # cost.json has the parameters of the folded network
+    assert f"epochs from rate {found:.4g}\n" in (folder / "run.log").read_text()
