@@ -6,6 +6,7 @@ All networks of a contest are trained by the recipe of the final training, playe
 
 import logging
 import math
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -84,12 +85,15 @@ class Contest:
 
 
 def _train(run: Run, blueprint: Blueprint, epochs: int) -> dict[str, float]:
-    """The figures on ``val`` after a training from scratch; the seed is that of the first final one."""
+    """The figures on ``val`` after a training from scratch, from the seed of the first final one; 0 if it diverged."""
     module = train_module(run, blueprint, run.config.seed, run.config.training.training_epochs / epochs)
     trainer = build_short_trainer(run.config, run.folder, epochs)
     trainer.fit(module, run.data.train_dataloader(), run.data.val_dataloader())
-    logits, y = predict(module.network, run.data.val_dataloader())
-    return figures(logits.nan_to_num(), y)
+    found = figures(*predict(module.network, run.data.val_dataloader()))
+    if math.isfinite(found["loss"]):
+        return found
+    log.warning("contest: a training of %d epochs diverged", epochs)
+    return dict.fromkeys(found, 0.0) | {"loss": sys.float_info.max}  # JSON has no infinity
 
 
 def candidates_of(run: Run, searches: Sequence[Searched]) -> list[Genotype]:
@@ -99,12 +103,17 @@ def candidates_of(run: Run, searches: Sequence[Searched]) -> list[Genotype]:
     """
     in_turn = zip_longest(*(searched.genotypes for searched in searches))
     found = [genotype for of_rank in in_turn for genotype in of_rank if genotype is not None]
-    if len(searches) > 1 and run.config.search["vote"]:
+    if len(searches) > 1 and run.config.search["vote"] and has_choice(run.config):
         found.insert(0, vote(run, searches))
     different, most = list(dict.fromkeys(found)), run.config.selection.candidates
     if len(different) > most and len(searches) > 1:
         log.info("selection: of %d candidates the first %d are trained (selection.candidates)", len(different), most)
     return different[:most]
+
+
+def has_choice(config: Config) -> bool:
+    """Whether the op weights of a search say what it likes: not if its alphas stay as they are."""
+    return config.search["arch_step"] is not None
 
 
 def vote(run: Run, searches: Sequence[Searched]) -> Genotype:
@@ -134,7 +143,7 @@ def compare_seeds(contest: Contest, searches: Sequence[Searched]) -> dict[str, A
         "std": float(np.std(values, ddof=1)),
         "range": spread,
         "allowed_range": allowed,
-        "agreement": agreement(searches),
+        "agreement": agreement(searches) if has_choice(contest.run.config) else None,
         "verdict": "stable" if spread <= allowed else "unstable",
     }
 

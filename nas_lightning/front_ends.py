@@ -79,7 +79,8 @@ def run(config: Config, folder: Path, *, resume: bool = False) -> None:
 def _run_candidate(config: Config, folder: Path, name: str) -> _Candidate:
     own = copy.deepcopy(with_features(config, name))
     own.search_features, own.testing.enable, own.compilation.enable = False, False, False
-    own.export.int8, own.control.num_random = config.selection.by == "int8", 0
+    own.export.int8 = config.selection.by == "int8"
+    own.control.num_random, own.control.keep_better = 0, False
     place = folder / "front_ends" / name
     if not has_ended(place):
         run_once(own, place, resume=(place / "config.yaml").is_file())

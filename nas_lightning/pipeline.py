@@ -62,7 +62,7 @@ def run(
         folder: the run folder; made if it is missing.
         data: used instead of what the configuration names.
         resume: go on with the run that ``folder`` holds a part of; without it such a folder is refused.
-        warm_start: the checkpoint of another search of this size, whose supernet this one starts from.
+        warm_start: the checkpoints of another run of this size, from whose supernets the searches start.
 
     Raises:
         InputError: if the configuration or the data are wrong (then nothing is written), or the training diverges.
@@ -185,8 +185,9 @@ def train(run: Run, candidates: Sequence[Blueprint]) -> None:
         if trained.has_converged and (best is None or _is_better(trained, best, metric)):
             best, kept = trained, i
     if best is None:
-        rate = build_rate(run.config, candidates[0].build())
-        raise InputError(f"training.learning_rate: the training diverged at {rate:.4g}; lower it")
+        rate, given = build_rate(run.config, candidates[0].build()), run.config.training.learning_rate
+        key = "training.learning_rate" if run.config.optimizer["lr"] == given else "optimizer.lr"
+        raise InputError(f"{key}: the training diverged at {rate:.4g}; lower it")
     selection = {"metric": metric, "trainings": rows, "kept": kept}
     training = {"seconds": sum(row["seconds"] for row in rows), "epochs": best.trainer.current_epoch}
     _finish(run, best, {"selection": selection, "training": training | {"best_epoch": best.best_epoch}})

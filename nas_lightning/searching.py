@@ -100,7 +100,8 @@ def _search_once(run: Run, index: int, num_candidates: int, on_end: Callable[[Se
     """One search, from its seed to its genotypes."""
     config, seed = run.config, run.config.seed + index
     L.seed_everything(seed, workers=True, verbose=False)
-    module = _module(run, seed)
+    suffix = f"_{index}" if index else ""
+    module = _module(run, seed, f"search{suffix}")
     timer = Timer()
 
     def on_found(epochs: int) -> None:
@@ -108,14 +109,14 @@ def _search_once(run: Run, index: int, num_candidates: int, on_end: Callable[[Se
         genotypes = module.derive(run.data.train_dataloader(), run.data.val_dataloader(), num_candidates)
         _log_found(run, module, genotypes[0])
         seconds = timer.time_elapsed("train") + time.perf_counter() - start
-        weights = {kind: of_kind.cpu() for kind, of_kind in module.op_weights().items()}
+        weights = {kind: of_kind.cpu() for kind, of_kind in module.choosable().items()}
         on_end(Searched(seed, seconds, epochs, module.num_steps, tuple(genotypes), weights))
 
     if not module.strategy.trains:
         log.info("search: %s, which trains no supernet", module.strategy.name)
         on_found(0)
         return
-    kernels, suffix = describe(config.training.nas_kernels), f"_{index}" if index else ""
+    kernels = describe(config.training.nas_kernels)
     log.info("search: %s, seed %d, %d epochs, %s", module.strategy.name, seed, config.training.nas_epochs, kernels)
     history = run.folder / f"genotype_history{suffix}.json"
     alarm = CollapseAlarm(module.strategy.on_collapse, run.data.val_dataloader())
@@ -124,8 +125,8 @@ def _search_once(run: Run, index: int, num_candidates: int, on_end: Callable[[Se
     fit(run, f"search{suffix}", config.training.nas_epochs, callbacks, module, loader)
 
 
-def _module(run: Run, seed: int) -> SearchModule:
-    """A fresh supernet, or that of the search that this one starts from."""
+def _module(run: Run, seed: int, name: str) -> SearchModule:
+    """A fresh supernet, or that of the search of this name that this one starts from."""
     config = run.config
     strategy = build_strategy(config)
     alphas = strategy.relaxation.new_alphas(run.size, run.space_cost.ops)
@@ -135,8 +136,9 @@ def _module(run: Run, seed: int) -> SearchModule:
     measure = MODES[config.training.nas_optimization_mode.lower()]
     expected_cost = ExpectedCost(run.space_cost, measure, run.limits, build_targets(config))
     module = SearchModule(supernet, strategy, expected_cost, config.training.nas_epochs, seed)
-    if run.warm_start is not None:
-        module.load_state_dict(_state_of(run.warm_start))
+    path = run.warm_start / name / "last.ckpt" if run.warm_start else None
+    if path is not None and path.is_file():
+        module.load_state_dict(_state_of(path))
     return module
 
 

@@ -105,14 +105,15 @@ class _Descent:
         folder = self.folder / "rounds" / str(len(self.rounds))
         config = copy.deepcopy(self.config)
         config.target_accuracy, config.testing.enable, config.compilation.enable = None, False, False
-        config.export.int8, config.control.num_random = self.split == "val_int8", 0
+        config.export.int8, config.testing.metric = self.split == "val_int8", "accuracy"  # the target is one of it
+        config.control.num_random, config.control.keep_better = 0, False
         if self.measure != "instructions":
             setattr(config.budget, self.measure, limit)
         elif limit is not None:
             assert config.device.clock_mhz is not None
             config.budget.latency_ms = (limit + 0.5) / config.device.clock_mhz / 1000
         if not has_ended(folder):
-            warm_start = self._newest_supernet()
+            warm_start = self.rounds[-1].folder / "checkpoints" if self.rounds else None
             is_begun = (folder / "config.yaml").is_file()
             try:
                 run_once(config, folder, self.data, resume=is_begun, warm_start=warm_start)
@@ -125,11 +126,6 @@ class _Descent:
         self.rounds.append(_Round(folder, limit, total_cost(cost), accuracy))
         self._write_curve()
         return self.rounds[-1]
-
-    def _newest_supernet(self) -> Path | None:
-        """That of the round before; None at first, and for a strategy that trains none."""
-        path = self.rounds[-1].folder / "checkpoints" / "search" / "last.ckpt" if self.rounds else None
-        return path if path is not None and path.is_file() else None
 
     def _smallest_possible(self) -> int:
         blueprint = read_blueprint(self.rounds[0].folder)

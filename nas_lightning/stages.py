@@ -8,10 +8,9 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from nas_lightning.callbacks import NewestCheckpoint
+from nas_lightning.callbacks import BestCheckpoint, NewestCheckpoint
 from nas_lightning.config.build import (
     build_candidates,
     build_limits,
@@ -135,10 +134,8 @@ def fit(
     """
     folder, stage = run.folder / "checkpoints" / name, name.partition("_")[0]
     # Two of them: one that monitors saves its last epoch only where that is its best one, too.
-    best = ModelCheckpoint(
-        folder, "best", f"{stage}/val_loss", auto_insert_metric_name=False, enable_version_counter=False
-    )
-    trainer = build_trainer(run.config, run.folder, name, epochs, [*callbacks, best, NewestCheckpoint(folder, epochs)])
+    kept = [BestCheckpoint(folder, f"{stage}/val_loss"), NewestCheckpoint(folder, epochs)]
+    trainer = build_trainer(run.config, run.folder, name, epochs, [*callbacks, *kept])
     _log_augmentation(run, trainer)
     last = folder / "last.ckpt"
     trainer.fit(

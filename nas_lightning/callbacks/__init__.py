@@ -1,9 +1,9 @@
 """Lightning callbacks of a run: checkpoints, the genotype of each epoch, the second run, pictures, the progress bar."""
 
-from nas_lightning.callbacks.checkpoint import NewestCheckpoint
+from nas_lightning.callbacks.checkpoint import BestCheckpoint, NewestCheckpoint
 from nas_lightning.callbacks.collapse import CollapseAlarm
 from nas_lightning.callbacks.genotype import GenotypeCallback
 from nas_lightning.callbacks.pictures import AlphaPictures
 from nas_lightning.callbacks.progress import StageBar
 
-__all__ = ["AlphaPictures", "CollapseAlarm", "GenotypeCallback", "NewestCheckpoint", "StageBar"]
+__all__ = ["AlphaPictures", "BestCheckpoint", "CollapseAlarm", "GenotypeCallback", "NewestCheckpoint", "StageBar"]

@@ -1,6 +1,7 @@
-"""Checkpoints of the newest epoch, from which a stopped run goes on."""
+"""Checkpoints of the best and of the newest epoch, from which a stopped run goes on, wherever its folder is by then."""
 
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -8,7 +9,36 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 _MOST = 20
 
 
-class NewestCheckpoint(ModelCheckpoint):
+class _MovableCheckpoint(ModelCheckpoint):
+    """Knows its files again in a folder that was moved or renamed, where Lightning would forget what is best."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the state with all paths in the folder as it is now."""
+        folder = Path(self.dirpath or "")
+
+        def moved(path: str) -> str:
+            return str(folder / Path(path).name) if path else path
+
+        paths = {
+            name: moved(state_dict[name]) for name in ("best_model_path", "kth_best_model_path", "last_model_path")
+        }
+        models = {moved(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict(state_dict | paths | {"best_k_models": models, "dirpath": self.dirpath})
+
+
+class BestCheckpoint(_MovableCheckpoint):
+    """Keeps ``best.ckpt``, of the epoch with the smallest value of ``monitor``.
+
+    Args:
+        folder: of the file.
+        monitor: what is logged under this name.
+    """
+
+    def __init__(self, folder: Path, monitor: str) -> None:
+        super().__init__(folder, "best", monitor, auto_insert_metric_name=False, enable_version_counter=False)
+
+
+class NewestCheckpoint(_MovableCheckpoint):
     """Saves ``last.ckpt`` after the last epoch, and now and then before it.
 
     To save a small network takes longer than to train it for an epoch, so there are at most some twenty of them; a

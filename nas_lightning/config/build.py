@@ -1,7 +1,6 @@
 """Objects from the configuration; the only place that calls ``hydra.utils.instantiate``."""
 
 import itertools
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +25,8 @@ from nas_lightning.space.blueprint import ReferenceBlueprint
 from nas_lightning.space.size import Size, Task
 from nas_lightning.training.averaging import MovingAverage
 from nas_lightning.training.module import learning_rate
+
+_MIXED = {"16", "16-mixed", "bf16", "bf16-mixed"}
 
 
 def build_data(config: Config) -> TimeSeriesData:
@@ -117,22 +118,17 @@ def build_reference(config: Config, task: Task) -> ReferenceBlueprint:
 
 
 def build_rate(config: Config, network: nn.Module) -> float:
-    """The learning rate that the final training starts from; not a number for an optimizer without that argument.
-
-    Args:
-        config: its optimizer may leave ``lr`` null.
-        network: whose size then decides.
-    """
-    if "lr" not in config.optimizer:
-        return math.nan
+    """The learning rate that the final training of ``network`` starts from: the optimizer's, or one for its size."""
     lr = config.optimizer["lr"]
     return learning_rate(network) if lr is None else lr
 
 
 def build_optimizers(config: Config, network: nn.Module) -> tuple[Any, Any]:
     """What makes the optimizer and the scheduler of the final training of ``network``."""
-    rate = {"lr": build_rate(config, network)} if "lr" in config.optimizer else {}
-    return _call("optimizer", config.optimizer, **rate), _call("scheduler", config.scheduler)
+    changes: dict[str, Any] = {"lr": build_rate(config, network)}
+    if config.optimizer.get("fused") and str(config.trainer.get("precision")) in _MIXED:
+        changes["fused"] = False  # Lightning cannot clip gradients that a fused step unscales
+    return _call("optimizer", config.optimizer, **changes), _call("scheduler", config.scheduler)
 
 
 def build_averaging(config: Config) -> list[L.Callback]:

@@ -92,6 +92,8 @@ def _check_training(config: Config) -> None:
         raise InputError(f"training.nas_kernels: native is not possible here ({reason}); allowed: auto, torch")
     if training.learning_rate is not None and not 0 < training.learning_rate < math.inf:
         raise InputError(f"training.learning_rate: found {training.learning_rate}; allowed: more than 0, and finite")
+    if "lr" not in config.optimizer:
+        raise InputError("optimizer.lr: found nothing; allowed: a number, or null for one that fits the network")
     if not math.isfinite(training.norm_bias):
         raise InputError(f"training.norm_bias: found {training.norm_bias}; allowed: a finite number")
     if not 0 <= training.label_smoothing < 1:
@@ -139,6 +141,8 @@ def _check_target(config: Config) -> None:
 def _check_contest(config: Config) -> None:
     if config.control.epochs is not None and config.control.epochs < 1:
         raise InputError(f"control.epochs: found {config.control.epochs}; allowed: 1 or more, or null")
+    if config.control.keep_better and not config.control.num_random:
+        raise InputError("control.keep_better: needs control.num_random of 1 or more")
 
 
 def _check_export(config: Config) -> None:

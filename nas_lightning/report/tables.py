@@ -69,11 +69,12 @@ def print_summary(folder: Path, blueprint: dict[str, Any], metrics: dict[str, An
 
 
 def _seeds(found: dict[str, Any]) -> str:
+    values, epochs = found["values"], found["epochs"]
+    text = f"{found['verdict']}: {min(values):.4f} to {max(values):.4f} on val after {epochs} epochs"
+    if found["agreement"] is None:  # a strategy that learns no op weights
+        return text
     agreement = [share for shares in found["agreement"].values() for share in shares]
-    return (
-        f"{found['verdict']}: {min(found['values']):.4f} to {max(found['values']):.4f} on val after {found['epochs']} "
-        f"epochs; they agree on {sum(agreement) / len(agreement):.0%} of the edges"
-    )
+    return f"{text}; they agree on {sum(agreement) / len(agreement):.0%} of the edges"
 
 
 def _measured(found: dict[str, Any]) -> str:

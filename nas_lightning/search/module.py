@@ -149,7 +149,7 @@ class SearchModule(L.LightningModule):
         Raises:
             BudgetError: if no network of the space meets them.
         """
-        return project(self._choosable(), self.expected_cost.space_cost, self.expected_cost.limits)
+        return project(self.choosable(), self.expected_cost.space_cost, self.expected_cost.limits)
 
     def derive(self, train_batches: Iterable[Batch], val_batches: Iterable[Batch], count: int) -> list[Genotype]:
         """Up to ``count`` different genotypes within the limits, the best first, by the strategy's derivation.
@@ -158,7 +158,7 @@ class SearchModule(L.LightningModule):
             BudgetError: if no network of the space meets the limits.
         """
         limits, moment = self.expected_cost.limits, self.moment(2)
-        found = Found(self.supernet, self._choosable(), limits, moment, train_batches, val_batches)
+        found = Found(self.supernet, self.choosable(), limits, moment, train_batches, val_batches)
         return self.strategy.derivation(found, count)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -178,7 +178,7 @@ class SearchModule(L.LightningModule):
     def _settled(self) -> dict[str, Tensor]:
         return self.strategy.relaxation.settled(dict(self.supernet.alphas.items()), self.supernet.op_names)
 
-    def _choosable(self) -> dict[str, Tensor]:
+    def choosable(self) -> dict[str, Tensor]:
         """The op weights that a genotype is read from."""
         op_weights, ops = self.op_weights(), self.supernet.op_names
         if self.max_free is None:

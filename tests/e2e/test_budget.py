@@ -6,6 +6,7 @@ import re
 import shutil
 
 import pytest
+import torch
 
 import nas_lightning
 from nas_lightning.config.compose import device_cards, load_config
@@ -168,6 +169,18 @@ def test_the_smallest_network_that_is_good_enough(run):
     run_config(load_config(folder / "config.yaml"), folder, resume=True)
     assert (folder / "tradeoff.csv").read_text() == before
     assert read(folder, "metrics.json")["test"] == metrics["test"]
+
+
+def test_the_rounds_of_a_target_go_by_accuracy_and_each_search_on_from_its_own_supernet(run):
+    settings = ["search.num_seeds=2", "testing.metric=macro_f1", "control.epochs=1", "search.alpha_optimizer.lr=0.1"]
+    folder = run("target_accuracy=0.01", "target_rounds=1", "training.training_epochs=1", *settings)
+    first, second = (read(folder / "rounds" / str(i), "searches.json") for i in range(2))
+    assert second[0]["op_weights"] != second[1]["op_weights"]
+    for i in range(2):
+        before, after = (torch.tensor(search[i]["op_weights"]["normal"]) for search in (first, second))
+        others = [torch.tensor(search[1 - i]["op_weights"]["normal"]) for search in (first, second)]
+        assert (after - before).norm() < (after - others[0]).norm()
+    assert read(folder / "rounds" / "0", "metrics.json")["selection"]["metric"] == "accuracy"
 
 
 def test_a_target_with_wrong_data_leaves_nothing_behind(cli, tmp_path):

@@ -28,6 +28,7 @@ ARGUMENTS = [
     (["nas_model_size=3"], "nas_model_size: found 3; allowed: the name of an option, see nas-lightning --help"),
     (["data_processing_feature_extraction.variables=abc"], "data_processing_feature_extraction.variables: found abc; BasicMotions: train/0 has 6 channels"),
     (["data_processing_feature_extraction.variables=true"], "data_processing_feature_extraction.variables: found True; BasicMotions: train/0 has 6 channels"),
+    (["control.keep_better=true", "control.num_random=0"], "control.keep_better: needs control.num_random of 1 or more"),
     (["training.learning_rate=0"], "training.learning_rate: found 0.0; allowed: more than 0, and finite"),
     (["training.nas_optimization_mode=speed"], "training.nas_optimization_mode: found 'speed'; allowed: memory, compute"),
     (["training.nas_kernels=fast"], "training.nas_kernels: found 'fast'; allowed: auto, native, torch"),

@@ -388,11 +388,12 @@ def test_help_and_configuration_are_printed(cli, arguments, text):
     assert text in out
 
 
-def test_a_training_that_diverges_says_so(cli):
-    arguments = ["training.learning_rate=1e9", "optimizer=sgd", "training.nas_enabled=false", "hydra.run.dir=run"]
+@pytest.mark.parametrize("key", ["training.learning_rate", "optimizer.lr"])
+def test_a_training_that_diverges_says_so(cli, key):
+    arguments = [f"{key}=1e9", "optimizer=sgd", "training.nas_enabled=false", "hydra.run.dir=run"]
     status, _, err = cli(*arguments, *SHORT)
     assert status == 2
-    assert err == "error: training.learning_rate: the training diverged at 1e+09; lower it\n"
+    assert err == f"error: {key}: the training diverged at 1e+09; lower it\n"
 
 
 def reference_loss(run, name, *arguments):
@@ -412,7 +413,7 @@ def alphas(run, name, *arguments):
     [
         "training.learning_rate=0.001", "training.batch_size=8", "training.training_epochs=7",
         "dataset.split_factor=[0.4,0.4,0.2]", "optimizer=sgd", "scheduler=constant", "optimizer.weight_decay=5",
-        "model.kernel_size=3", "trainer.precision=64-true",
+        "model.kernel_size=3", "trainer.precision=64-true", "trainer.precision=bf16-mixed",
     ],
 )  # fmt: skip
 def test_an_option_of_the_training_changes_the_outcome(run, once, option):

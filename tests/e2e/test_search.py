@@ -367,6 +367,18 @@ def test_several_seeds_are_searched_compared_and_resumed(run, stopped):
     assert timeless(sections(broken)) == timeless(sections(folder))
 
 
+def test_searches_that_learn_no_op_weights_are_compared_without_them(cli, tmp_path):
+    arguments = ["search=random_ws", "search.num_seeds=2", "control.epochs=1", "selection.candidates=1"]
+    status, out, err = cli(*SMALL, *arguments, "hydra.run.dir=run")
+    assert status == 0, err
+    assert "on val after 1 epochs" in " ".join(out.split())
+    assert "they agree on" not in out
+    folder = tmp_path / "run"
+    assert read(folder, "metrics.json")["seeds"]["agreement"] is None
+    first = read(folder, "searches.json")[0]["genotypes"][0]
+    assert {kind: read(folder, "genotype.json")[kind] for kind in KINDS} == first
+
+
 def test_the_vote_of_the_seeds_is_the_first_candidate_unless_it_is_not_wanted(run):
     """Searches whose best networks differ from what they choose together; one network is trained."""
     arguments = ["search.num_seeds=3", "control.epochs=1", "training.nas_epochs=1", "search.alpha_optimizer.lr=0.1"]

@@ -84,6 +84,15 @@ def test_of_equal_values_the_smaller_loss_is_better(make_run):
     assert [genotype for _, genotype in contest.rank(genotypes, 1)] == [genotypes[i] for i in (1, 2, 0)]
 
 
+def test_a_training_that_diverged_is_the_worst(make_run, caplog):
+    """Though its network would call all samples the first class."""
+    run = make_run("optimizer=sgd", "training.learning_rate=1e9", "training.clip_norm=null")
+    found = Contest(run).figures(Contest(run).blueprint(drawn(run, 1)[0]), 1)
+    assert (found["accuracy"], found["macro_f1"], found["loss"] > 1e300) == (0, 0, True)
+    assert "contest: a training of 1 epochs diverged" in caplog.text
+    assert Contest(run).rows[0]["val"] == found
+
+
 # The verdict
 
 
@@ -342,6 +351,16 @@ def test_the_vote_of_several_searches_is_the_first_candidate(make_run, votes):
     assert candidates_of(run, searches[:1]) == names[:2]
     fewer = make_run(*settings, "selection.candidates=2", name="fewer")
     assert candidates_of(fewer, searches) == ([skips, names[0]] if votes else in_turn[:2])
+
+
+def test_there_is_no_vote_where_the_alphas_stay_as_they_are(make_run):
+    names = drawn(make_run(), 3)
+    searches = [searched(seed, names[seed:], [[0.1, 0.7, 0.1]] * 3) for seed in (0, 1)]
+    for strategy, votes in (("tunas", True), ("random_ws", False), ("random", False)):
+        run = make_run(f"search={strategy}", "space.ops=[none,skip_connect,max_pool_3x1]", name=strategy)
+        assert (candidates_of(run, searches)[0] != names[0]) == votes
+        contest = give_results(run, [(1, name, 0.5) for name in names])
+        assert (compare_seeds(contest, searches)["agreement"] is not None) == votes
 
 
 def test_searches_survive_the_way_through_json(make_run):

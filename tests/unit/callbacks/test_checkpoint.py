@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from nas_lightning.callbacks import NewestCheckpoint
+from nas_lightning.callbacks import BestCheckpoint, NewestCheckpoint
 
 
 class Module(L.LightningModule):
@@ -32,9 +32,18 @@ class Reader(L.Callback):
     on_fit_end = on_train_epoch_start
 
 
-@pytest.mark.filterwarnings("ignore:.*does not have many workers")
-@pytest.mark.filterwarnings("ignore:.*LeafSpec")
-@pytest.mark.filterwarnings("ignore:.*number of training batches")
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore:{text}")
+    for text in (".*does not have many workers", ".*LeafSpec", ".*number of training batches", ".*is not empty")
+]
+
+
+def fit(module, epochs, callbacks, **options):
+    quiet = dict.fromkeys(("logger", "enable_progress_bar", "enable_model_summary"), False)
+    trainer = L.Trainer(accelerator="cpu", max_epochs=epochs, callbacks=callbacks, **quiet)
+    trainer.fit(module, DataLoader(TensorDataset(torch.ones(2, 1)), 2), **options)
+
+
 @pytest.mark.parametrize(
     ("epochs", "expected"),
     [
@@ -44,13 +53,37 @@ class Reader(L.Callback):
 )
 def test_some_twenty_epochs_and_the_last_are_saved(tmp_path, epochs, expected):
     reader = Reader(tmp_path / "last.ckpt")
-    trainer = L.Trainer(
-        accelerator="cpu",
-        max_epochs=epochs,
-        callbacks=[reader, NewestCheckpoint(tmp_path, epochs)],
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    trainer.fit(Module(), DataLoader(TensorDataset(torch.ones(2, 1)), 2))
+    fit(Module(), epochs, [reader, NewestCheckpoint(tmp_path, epochs)])
     assert reader.epochs == expected
+
+
+class Given(Module):
+    """Logs these values."""
+
+    def __init__(self, values):
+        super().__init__()
+        self.values = values
+
+    def on_train_epoch_end(self):
+        self.log("value", self.values[self.current_epoch])
+
+
+def test_the_best_epoch_is_known_again_in_a_folder_that_was_moved(tmp_path):
+    """Lightning by itself would take the third epoch for the best one so far, and save it."""
+    before, now = tmp_path / "before", tmp_path / "now"
+
+    def go_on(folder, epochs, **options):
+        fit(
+            Given([3.0, 1.0, 2.0, 0.5]),
+            epochs,
+            [BestCheckpoint(folder, "value"), NewestCheckpoint(folder, 4)],
+            **options,
+        )
+        return torch.load(folder / "best.ckpt", weights_only=True)["epoch"]
+
+    assert go_on(before, 2) == 1
+    before.rename(now)
+    assert go_on(now, 3, ckpt_path=now / "last.ckpt", weights_only=True) == 1
+    assert go_on(now, 4, ckpt_path=now / "last.ckpt", weights_only=True) == 3
+    assert {path.name for path in now.iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert not before.exists()
