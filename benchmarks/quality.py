@@ -8,7 +8,8 @@ line is in the file are not run again, so that a study can be stopped and go on.
 
 - ``default``: as the program comes;
 - ``random``: random networks of the same space, as many as can be trained in the time that the search and the
-  trainings of ``default`` took in the same case, which must be done before; the best on val is kept;
+  trainings of ``default`` took in the same case, which must be done before (``random:...`` goes with ``default:...``);
+  the best on val is kept;
 - ``plain``: first-order DARTS of 10 epochs by the cross entropy alone: no penalty, one training;
 - ``fixed``: one random network, trained once: for comparing recipes;
 - the name of a strategy, or of a hand-made network;
@@ -132,8 +133,13 @@ def run_case(case: Case, options: argparse.Namespace, candidates: int) -> dict[s
         "seconds": seconds,
         "candidates": config.selection.candidates,
         "wall_seconds": time.perf_counter() - start,
-        "recipe": {name: getattr(options, name) for name in ("train", "test", "steps", "search_steps", "batch")},
+        "recipe": recipe_of(options),
     }
+
+
+def recipe_of(options: argparse.Namespace) -> dict[str, int]:
+    """What all rows of a file must have in common."""
+    return {name: getattr(options, name) for name in ("train", "test", "steps", "search_steps", "batch")}
 
 
 def cases_of(options: argparse.Namespace) -> Iterator[Case]:
@@ -155,9 +161,9 @@ def candidates_of(case: Case, rows: dict[tuple[str, str, str, int], dict[str, An
     """For ``random``: how many trainings take as long as search and trainings of ``default`` together; else unused."""
     if not is_random(case):
         return 0
-    key = (case.key[0], "default", case.preset, case.seed)
+    key = (case.key[0], case.side.replace("random", "default", 1), case.preset, case.seed)
     if key not in rows:
-        raise SystemExit(f"--sides: random needs the time of default first, which is missing for {key}")
+        raise SystemExit(f"--sides: {case.side} needs the time of {key[1]} first, which is missing for {key}")
     row = rows[key]
     seconds = row["seconds"]
     return round(row["candidates"] * (seconds["search"] + seconds["training"]) / seconds["training"])
@@ -181,20 +187,29 @@ def main() -> None:
     options = parser.parse_args()
     lines = options.rows.read_text().splitlines() if options.rows.is_file() else []
     rows = {(row["set"], row["side"], row["preset"], row["seed"]): row for row in map(json.loads, lines)}
+    if others := [row["recipe"] for row in rows.values() if row["recipe"] != recipe_of(options)]:
+        raise SystemExit(f"--rows: {options.rows} has rows of {others[0]}, not of {recipe_of(options)}")
     missing = [case for case in cases_of(options) if case.key not in rows]
     waves: tuple[list[Case], list[Case]] = ([], [])
     for case in missing:
         waves[is_random(case)].append(case)
+    failed: list[str] = []
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(options.processes, context, max_tasks_per_child=1) as pool:
         for wave in waves:
-            jobs = {pool.submit(run_case, case, options, candidates_of(case, rows)): case for case in wave}
+            counts = {case: candidates_of(case, rows) for case in wave}
+            jobs = {pool.submit(run_case, case, options, count): case for case, count in counts.items()}
             for job in as_completed(jobs):
+                if (error := job.exception()) is not None:
+                    failed.append(f"{jobs[job].key}: {error}")
+                    continue
                 row = job.result()
                 rows[row["set"], row["side"], row["preset"], row["seed"]] = row
                 with options.rows.open("a") as file:
                     file.write(json.dumps(row) + "\n")
                 print(json.dumps(row), flush=True)
+    if failed:
+        raise SystemExit("\n".join(failed))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@
     python benchmarks/quality_report.py quality.jsonl --table m --sides default random plain
 
 For each data set, preset and side: mean and 95 % interval (Student's t, over seeds) of test accuracy and macro F1, and
-means of parameters, MACs and seconds. For each pair of sides in the same cases: on how many sets the first has the
-higher mean, and the mean difference with its interval over sets. The picture shows average ranks over sets (1 is best)
+means of parameters, MACs and seconds. For each pair of sides, from the cases (set and seed) that both have: on how many
+sets the first has the higher mean, and the mean difference with its interval over sets. Hand-made networks are held
+against the sides of every preset. The picture shows average ranks over sets (1 is best), from the cases that all have,
 with the critical difference of Nemenyi's test at 5 % (Demsar 2006, "Statistical Comparisons of Classifiers over
 Multiple Data Sets", section 3.2.2): sides that a bar joins cannot be told apart.
 """
@@ -15,7 +16,7 @@ import itertools
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from scipy import stats
 from nas_lightning.contest import mean_interval
 
 Row = dict[str, Any]
+Values = dict[str, dict[tuple[str, int], float]]  # accuracy by side, set and seed
 
 
 def summary(rows: list[Row]) -> dict[str, Any]:
@@ -39,9 +41,21 @@ def summary(rows: list[Row]) -> dict[str, Any]:
     return found | {"seconds": round(float(np.mean([sum(row["seconds"].values()) for row in rows])), 1)}
 
 
-def compare(means: dict[str, dict[str, float]], first: str, second: str) -> dict[str, Any] | None:
-    """Two sides on the sets that both have."""
-    sets = sorted(means[first].keys() & means[second].keys())
+def means_of(values: Values, sides: Sequence[str]) -> dict[str, dict[str, float]]:
+    """For each of these sides the mean of each set over the cases that all of them have."""
+    shared = sorted(set.intersection(*(set(values[side]) for side in sides)))
+    found: dict[str, dict[str, float]] = {side: {} for side in sides}
+    for name, cases in itertools.groupby(shared, key=lambda case: case[0]):
+        of_set = list(cases)
+        for side in sides:
+            found[side][name] = float(np.mean([values[side][case] for case in of_set]))
+    return found
+
+
+def compare(values: Values, first: str, second: str) -> dict[str, Any] | None:
+    """Two sides on what both have."""
+    means = means_of(values, [first, second])
+    sets = list(means[first])
     if not sets:
         return None
     differences = [means[first][name] - means[second][name] for name in sets]
@@ -55,9 +69,10 @@ def compare(means: dict[str, dict[str, float]], first: str, second: str) -> dict
     }
 
 
-def average_ranks(means: dict[str, dict[str, float]]) -> tuple[dict[str, float], int]:
+def average_ranks(values: Values) -> tuple[dict[str, float], int]:
     """Average rank of each side over the sets that all have, and their number."""
-    sets = sorted(set.intersection(*(set(of_side) for of_side in means.values())))
+    means = means_of(values, list(values))
+    sets = list(next(iter(means.values())))
     ranks = [stats.rankdata([-means[side][name] for side in means]) for name in sets]
     return dict(zip(means, np.mean(ranks, axis=0).tolist(), strict=True)) if sets else {}, len(sets)
 
@@ -134,22 +149,24 @@ def main() -> None:
         of_preset = {(name, side): line for (preset, side, name), line in lines.items() if preset in presets}
         print("\n".join(table(of_preset, options.sides or sorted({side for _, side in of_preset}))))
         return
-    means: dict[str, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     for (preset, side, name), line in lines.items():
-        means[preset][side][name] = line["accuracy"]
         print(json.dumps({"set": name, "preset": preset, "side": side, **line}))
-    for preset, by_side in means.items():
-        report_preset(preset, by_side, options.picture if preset == options.preset else None)
+    values: dict[str, dict[str, dict[tuple[str, int], float]]] = defaultdict(lambda: defaultdict(dict))
+    for row in rows:
+        values[row["preset"]][row["side"]][row["set"], row["seed"]] = row["accuracy"]
+    hand_made = values.pop("-", {})
+    for preset, by_side in sorted(values.items()):
+        report_preset(preset, by_side | hand_made, options.picture if preset == options.preset else None)
 
 
-def report_preset(preset: str, means: dict[str, dict[str, float]], picture: Path | None) -> None:
+def report_preset(preset: str, values: Values, picture: Path | None) -> None:
     """Print how the sides of a preset compare, and draw their ranks."""
-    for first, second in itertools.combinations(means, 2):
-        if (line := compare(means, first, second)) is not None:
+    for first, second in itertools.combinations(values, 2):
+        if (line := compare(values, first, second)) is not None:
             print(json.dumps({"preset": preset, **line}))
-    if len(means) < 2:
+    if len(values) < 2:
         return
-    ranks, num_sets = average_ranks(means)
+    ranks, num_sets = average_ranks(values)
     if ranks:
         width = critical_difference(len(ranks), num_sets)
         print(json.dumps({"preset": preset, "sets": num_sets, "ranks": ranks, "critical_difference": width}))

@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from quality import QUIET, schedule_of, subset
 Row = dict[str, Any]
 
 
-def run_genotype(path: Path, index: int, options: argparse.Namespace) -> list[Row]:
+def run_genotype(path: Path, index: int, seeds: Sequence[int], options: argparse.Namespace) -> list[Row]:
     """One random genotype: a row for each seed, by its long and by its short training."""
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
@@ -51,7 +51,7 @@ def run_genotype(path: Path, index: int, options: argparse.Namespace) -> list[Ro
             *QUIET, *schedule_of(data_path, options.batch, options.steps), f"dataset.input_data_path={data_path}",
             f"nas_model_size={options.preset}", *options.set,
         ]  # fmt: skip
-        for seed in range(options.seeds):
+        for seed in seeds:
             config = compose_config([*settings, f"seed={seed}"])
             data = build_data(config)
             data.setup()
@@ -64,6 +64,7 @@ def run_genotype(path: Path, index: int, options: argparse.Namespace) -> list[Ro
                 "settings": " ".join(options.set),
                 "genotype": index,
                 "seed": seed,
+                "recipe": recipe_of(options),
             }
             row["params"] = run.space_cost.of(genotype)["params"]
             for label, epochs in (("long", config.training.training_epochs), ("short", options.short)):
@@ -78,6 +79,11 @@ def run_genotype(path: Path, index: int, options: argparse.Namespace) -> list[Ro
                 row[f"{label}_seconds"] = time.perf_counter() - start
             rows.append(row)
     return rows
+
+
+def recipe_of(options: argparse.Namespace) -> dict[str, int | None]:
+    """What all rows of a file must have in common."""
+    return {name: getattr(options, name) for name in ("train", "test", "steps", "short", "batch")}
 
 
 def components(values: dict[int, list[float]]) -> tuple[float, float] | tuple[None, None]:
@@ -161,18 +167,31 @@ def main() -> None:
     options = parser.parse_args()
     rows = [json.loads(line) for line in options.rows.read_text().splitlines()] if options.rows.is_file() else []
     if not options.report:
-        done = {(row["set"], row["preset"], row["settings"], row["genotype"]) for row in rows}
+        if others := [row["recipe"] for row in rows if row["recipe"] != recipe_of(options)]:
+            raise SystemExit(f"--rows: {options.rows} has rows of {others[0]}, not of {recipe_of(options)}")
+        settings = " ".join(options.set)
+        done = {(row["set"], row["preset"], row["settings"], row["genotype"], row["seed"]) for row in rows}
+        missing = {
+            (name, i): [s for s in range(options.seeds) if (name, options.preset, settings, i, s) not in done]
+            for i in range(options.genotypes)
+            for name in options.sets
+        }
+        failed: list[str] = []
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(options.processes, context) as pool:
-            jobs = [
-                pool.submit(run_genotype, options.data / f"{name}.npz", index, options)
-                for index in range(options.genotypes)
-                for name in options.sets
-                if (name, options.preset, " ".join(options.set), index) not in done
-            ]
-            for job in jobs:
+            jobs = {
+                pool.submit(run_genotype, options.data / f"{name}.npz", index, seeds, options): (name, index)
+                for (name, index), seeds in missing.items()
+                if seeds
+            }
+            for job in as_completed(jobs):
+                if (error := job.exception()) is not None:
+                    failed.append(f"{jobs[job]}: {error}")
+                    continue
                 with options.rows.open("a") as file:
                     file.writelines(json.dumps(row) + "\n" for row in job.result())
+        if failed:
+            raise SystemExit("\n".join(failed))
         rows = [json.loads(line) for line in options.rows.read_text().splitlines()]
     report(rows)
 

@@ -15,9 +15,13 @@ FOLDER = ROOT / "benchmarks"
 PAGE = (ROOT / "docs" / "benchmarks.md").read_text()
 
 
-def rows(script, *arguments):
+def start(script, *arguments):
     call = [sys.executable, str(FOLDER / script), *arguments]
-    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    return subprocess.run(call, capture_output=True, text=True, check=False)
+
+
+def rows(script, *arguments):
+    done = start(script, *arguments)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -110,15 +114,43 @@ def test_a_study_runs_what_is_missing_and_is_reported(write_npz, tmp_path):
     means = {row["side"]: row["accuracy"] for row in report if row.get("preset") == "s" and "side" in row}
     assert means["random"] == round(random["accuracy"], 4)
     assert (tmp_path / "ranks.svg").read_text().startswith("<?xml")
+    refused = start("quality.py", *study, "--batch", "9")
+    assert (refused.returncode, "rows.jsonl has rows of {'train': 0, " in refused.stderr) == (1, True)
+    np.savez(write_npz().with_name("bad.npz"), X=np.zeros(3))
+    broken = start("quality.py", *study, "--seeds", "2", "--sides", "fixed", "--sets", "bad", "data")
+    (row,) = map(json.loads, broken.stdout.splitlines())
+    assert (row["set"], row["side"], row["seed"]) == ("data", "fixed", 1)
+    assert (broken.returncode, broken.stderr.count("('bad', 'fixed', 's', ")) == (1, 2)
 
 
 @pytest.mark.slow
 def test_genotypes_are_compared_with_draws(write_npz, tmp_path):
     lines = ["--rows", str(tmp_path / "rows.jsonl")]
-    few = ["--genotypes", "2", "--seeds", "2", "--steps", "8", "--batch", "8", "--sets", "data", "--preset", "s"]
-    (line,) = rows("variance.py", "--data", str(write_npz().parent), *lines, *few)
-    assert (line["rows"], line["set"]) == (4, "data")
+    few = ["--genotypes", "2", "--steps", "8", "--batch", "8", "--sets", "data", "--preset", "s"]
+    for seeds in (1, 2):  # those of the first call are not run again
+        (line,) = rows("variance.py", "--data", str(write_npz().parent), *lines, *few, "--seeds", str(seeds))
+        assert (line["rows"], line["set"]) == (2 * seeds, "data")
     assert rows("variance.py", *lines, "--report") == [line]
+    refused = start("variance.py", *lines, *few, "--steps", "9")
+    assert (refused.returncode, "rows.jsonl has rows of {'train': 1500, " in refused.stderr) == (1, True)
+
+
+def test_sides_are_compared_where_both_have_been_run(monkeypatch):
+    """On set x in seeds 0 and 1, on y in seed 0; what one side has alone does not count."""
+    monkeypatch.syspath_prepend(FOLDER)
+    report = importlib.import_module("quality_report")
+    values = {
+        "a": {("x", 0): 0.5, ("x", 1): 0.7, ("y", 0): 0.9, ("z", 0): 1.0},
+        "b": {("x", 0): 0.4, ("x", 1): 0.4, ("y", 0): 0.95, ("y", 1): 0.0},
+        "c": {("y", 0): 0.8},
+    }
+    assert report.means_of(values, ["a", "b"]) == {
+        "a": pytest.approx({"x": 0.6, "y": 0.9}),
+        "b": pytest.approx({"x": 0.4, "y": 0.95}),
+    }
+    line = report.compare(values, "a", "b")
+    assert (line["sets"], line["higher"], line["difference"]) == (2, 1, 0.075)
+    assert report.average_ranks(values) == ({"a": 2.0, "b": 1.0, "c": 3.0}, 1)
 
 
 def test_deviations_between_and_within_groups_by_hand(monkeypatch):
