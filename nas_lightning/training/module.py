@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from nas_lightning.space.compiled import CompiledNetwork
+from nas_lightning.space.network import Network
 
 CLASS_WEIGHTS = ("none", "balanced", "sqrt")
 """How classes count in the loss, see ``class_weights``."""
@@ -48,13 +49,13 @@ def open_relus(network: nn.Module, bias: float) -> None:
 
 
 def learning_rate(network: nn.Module) -> float:
-    """A rate at which a network trains well by AdamW: 0.02, and above 2,000 parameters less, by their square root.
+    """A rate at which a network trains well by AdamW: 0.02, and less for one that is both deep and large.
 
-    See "The learning rate by size" in docs/benchmarks.md.
-
-    >>> learning_rate(nn.Linear(7999, 1))
-    0.01
+    Of more than three cells and 2,000 parameters it falls with the square root of the parameters. See "The learning
+    rate by size" in docs/benchmarks.md.
     """
+    if not isinstance(network, Network) or len(network.cells) <= 3:
+        return 0.02
     params = sum(parameter.numel() for parameter in network.parameters())
     return 0.02 * min(1.0, (2000 / params) ** 0.5)
 

@@ -62,19 +62,21 @@ def test_an_option_of_the_recipe_changes_the_outcome(loss_on_val, option):
 @pytest.mark.parametrize(
     ("overrides", "rate"),
     [
-        ([], 0.02),
-        (["model.widths=[16,32]"], None),
-        (["model.widths=[16,32]", "training.learning_rate=0.007"], 0.007),
-        (["training.learning_rate=0.007", "optimizer.lr=0.003"], 0.003),
+        (["nas_model_size=l"], None),
+        (["nas_model_size=l", "training.nas_layers=3"], 0.02),
+        (["nas_model_size=m"], 0.02),
+        (["nas_model_size=l", "training.learning_rate=0.007"], 0.007),
+        (["nas_model_size=l", "training.learning_rate=0.007", "optimizer.lr=0.003"], 0.003),
+        (["training.nas_enabled=false", "model=cnn_m"], 0.02),
     ],
 )
-def test_the_learning_rate_falls_with_the_parameters_unless_it_is_given(run, name, overrides, rate):
-    folder = run(*overrides, f"optimizer={name}", "training.nas_enabled=false", "training.training_epochs=1")
-    if rate is None:
-        params = json.loads((folder / "cost.json").read_text())["params"]
-        assert params > 2400
-        rate = 0.02 * (2000 / params) ** 0.5
+def test_the_learning_rate_falls_with_depth_and_parameters_unless_it_is_given(run, name, overrides, rate):
+    short = ["training.training_epochs=1", "selection.candidates=1", "control.num_random=0", "search=random"]
+    folder = run(*short, f"optimizer={name}", *overrides)
+    params = json.loads((folder / "cost.json").read_text())["params"]
+    assert (params > 3000) == (overrides[0] != "nas_model_size=m")
     state = torch.load(folder / "checkpoints" / "training" / "last.ckpt", weights_only=True)
     found = state["optimizer_states"][0]["param_groups"][0]["initial_lr"]
-    assert found == pytest.approx(rate, rel=0.02)  # cost.json has the parameters of the folded network
+    # cost.json has the parameters of the folded network
+    assert found == pytest.approx(0.02 * (2000 / params) ** 0.5 if rate is None else rate, rel=0.02)
     assert f"epochs from rate {found:.4g}\n" in (folder / "run.log").read_text()
