@@ -83,7 +83,7 @@ def report(arguments: argparse.Namespace, total: float, metrics: dict[str, Any],
     case = {"size": arguments.size, "batch": arguments.batch, "threads": arguments.threads}
     assert search.first_step is not None
     start_up = search.first_step - float(os.environ[LAUNCHED])
-    seconds = {"start_up": start_up, "search": metrics["search"]["seconds"], "training": metrics["training"]["seconds"]}
+    seconds = {"start_up": start_up} | {part: metrics[part]["seconds"] for part in ("search", "control", "training")}
     seconds["test_and_export"] = total - sum(seconds.values())
     for part, value in [*seconds.items(), ("total", total)]:
         row = {"part": part, "seconds": round(value, 2), "share": round(value / total, 4)}
@@ -96,7 +96,7 @@ def report(arguments: argparse.Namespace, total: float, metrics: dict[str, Any],
         "data": search.seconds("dataloader_next"),
         "pictures": search.seconds("Callback", "AlphaPictures"),
         "derivation": search.seconds("Callback", "GenotypeCallback.on_train_epoch_end"),
-        "checkpoints": search.seconds("Callback", "ModelCheckpoint"),
+        "checkpoints": search.seconds("Callback", "Checkpoint"),
         "progress_bar": search.seconds("Callback", "StageBar"),
         "hooks": search.seconds("LightningModule", "SearchModule"),
     }

@@ -64,7 +64,7 @@ def test_the_time_table_of_a_job_adds_up(tmp_path, arrays):
     np.savez(tmp_path / "data.npz", **arrays)
     short = ["--nas-epochs", "2", "--training-epochs", "2", "--batch", "8", "--size", "s", "--threads", "1"]
     found = {row["part"]: row for row in rows("whole_job.py", "--data", str(tmp_path / "data.npz"), *short)}
-    parts = [found[part]["seconds"] for part in ("start_up", "search", "training", "test_and_export")]
+    parts = [found[part]["seconds"] for part in ("start_up", "search", "control", "training", "test_and_export")]
     assert all(value > 0 for value in parts)
     assert sum(parts) == pytest.approx(found["total"]["seconds"], abs=0.1)
     shares = [row["share_of_search"] for part, row in found.items() if part.startswith("search.")]
