@@ -34,6 +34,24 @@ def class_weights(counts: Tensor, how: str) -> Tensor | None:
     return weights * counts.sum() / (weights * counts).sum()
 
 
+def weighted_loss(logits: Tensor, y: Tensor, weights: Tensor | None, label_smoothing: float) -> Tensor:
+    """The mean cross entropy of logits ``[N, K]`` and labels ``[N]``, each sample with the weight of its class.
+
+    ``torch.nn.functional.cross_entropy`` gives its weights to the classes of a smoothed label, too: then the rarest
+    class gets the larger part of every label, and a network learns to name no other.
+
+    Args:
+        logits: of a batch.
+        y: of the batch.
+        weights: of the classes, ``[K]``; None for 1.
+        label_smoothing: the share of a label that is spread over all classes.
+    """
+    if weights is None:
+        return nn.functional.cross_entropy(logits, y, label_smoothing=label_smoothing)
+    losses = nn.functional.cross_entropy(logits, y, label_smoothing=label_smoothing, reduction="none")
+    return (weights[y] * losses).mean()
+
+
 @torch.no_grad()
 def open_relus(network: nn.Module, bias: float) -> None:
     """Set the biases of all BatchNorms that a ReLU follows.
@@ -132,7 +150,7 @@ class TrainModule(L.LightningModule):
         x, y = batch
         logits = self(x)
         smoothing = self.label_smoothing if split == "train" else 0.0
-        loss = nn.functional.cross_entropy(logits, y, self.weights, label_smoothing=smoothing)
+        loss = weighted_loss(logits, y, self.weights, smoothing)
         accuracy = (logits.argmax(1) == y).float().mean()
         values = {f"training/{split}_loss": loss.detach(), f"training/{split}_accuracy": accuracy}
         self.log_dict(values, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(y))

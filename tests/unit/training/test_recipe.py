@@ -1,6 +1,7 @@
 """The recipe of the final training: its loss, its start and its schedule."""
 
 import functools
+import math
 
 import lightning as L
 import pytest
@@ -11,7 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from nas_lightning.space.genotype import Genotype
 from nas_lightning.space.network import ConvNet, Network
 from nas_lightning.space.size import Size, Task
-from nas_lightning.training.module import TrainModule, class_weights, open_relus
+from nas_lightning.training.module import TrainModule, class_weights, open_relus, weighted_loss
 
 TASK = Task(2, 16, 3)
 
@@ -85,6 +86,17 @@ def test_weights_of_classes_by_hand():
     assert class_weights(counts, "sqrt").tolist() == pytest.approx([scale * root for root in roots])
 
 
+def test_a_weight_is_that_of_the_sample_and_not_of_what_smoothing_gives_to_other_classes():
+    """Labels of 0.9 + 0.1 / 3, 0.1 / 3 and 0.1 / 3; the weights are 1 and 5."""
+    logits, y = torch.tensor([[2.0, 0.0, 1.0], [0.5, -1.0, 0.0]]), torch.tensor([0, 2])
+    logs = [[z - math.log(sum(math.exp(other) for other in row)) for z in row] for row in logits.tolist()]
+    losses = [-sum((0.9 * (k == label) + 0.1 / 3) * logs[i][k] for k in range(3)) for i, label in enumerate(y.tolist())]
+    assert float(weighted_loss(logits, y, torch.tensor([1.0, 1.0, 5.0]), 0.1)) == pytest.approx(
+        (losses[0] + 5 * losses[1]) / 2
+    )
+    assert float(weighted_loss(logits, y, None, 0.1)) == pytest.approx(sum(losses) / 2)
+
+
 @pytest.mark.parametrize("how", ["balanced", "sqrt"])
 def test_the_mean_weight_of_a_sample_is_one(how):
     counts = torch.tensor([292, 177, 10, 19, 2])
@@ -98,7 +110,7 @@ def test_the_loss_counts_classes_as_it_is_told():
     losses = -module(x).log_softmax(1)[range(6), y]
     weights = torch.tensor([1.0, 2.0, 5.0])[y]
     assert float(module._step("val", (x, y)).detach()) == pytest.approx(
-        float(((weights * losses).sum() / weights.sum()).detach()), rel=1e-5
+        float((weights * losses).mean().detach()), rel=1e-5
     )
 
 
