@@ -28,7 +28,7 @@ import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,7 @@ from typing import Any
 import numpy as np
 
 QUIET = ["logger=none", "callbacks=none", "export.int8=false", "control.num_random=0"]
+RECIPE = ("train", "test", "steps", "search_steps", "batch")
 
 
 @dataclass(frozen=True)
@@ -133,13 +134,19 @@ def run_case(case: Case, options: argparse.Namespace, candidates: int) -> dict[s
         "seconds": seconds,
         "candidates": config.selection.candidates,
         "wall_seconds": time.perf_counter() - start,
-        "recipe": recipe_of(options),
+        "recipe": recipe_of(options, RECIPE),
     }
 
 
-def recipe_of(options: argparse.Namespace) -> dict[str, int]:
+def recipe_of(options: argparse.Namespace, names: Sequence[str]) -> dict[str, int | None]:
     """What all rows of a file must have in common."""
-    return {name: getattr(options, name) for name in ("train", "test", "steps", "search_steps", "batch")}
+    return {name: getattr(options, name) for name in names}
+
+
+def refuse_others(path: Path, rows: Iterable[dict[str, Any]], recipe: dict[str, int | None]) -> None:
+    """End the program if rows of another recipe lie in the file."""
+    if others := [row["recipe"] for row in rows if row["recipe"] != recipe]:
+        raise SystemExit(f"--rows: {path} has rows of {others[0]}, not of {recipe}")
 
 
 def cases_of(options: argparse.Namespace) -> Iterator[Case]:
@@ -187,8 +194,7 @@ def main() -> None:
     options = parser.parse_args()
     lines = options.rows.read_text().splitlines() if options.rows.is_file() else []
     rows = {(row["set"], row["side"], row["preset"], row["seed"]): row for row in map(json.loads, lines)}
-    if others := [row["recipe"] for row in rows.values() if row["recipe"] != recipe_of(options)]:
-        raise SystemExit(f"--rows: {options.rows} has rows of {others[0]}, not of {recipe_of(options)}")
+    refuse_others(options.rows, rows.values(), recipe_of(options, RECIPE))
     missing = [case for case in cases_of(options) if case.key not in rows]
     waves: tuple[list[Case], list[Case]] = ([], [])
     for case in missing:

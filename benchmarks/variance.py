@@ -24,9 +24,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from quality import QUIET, schedule_of, subset
+from quality import QUIET, recipe_of, refuse_others, schedule_of, subset
 
 Row = dict[str, Any]
+RECIPE = ("train", "test", "steps", "short", "batch")
 
 
 def run_genotype(path: Path, index: int, seeds: Sequence[int], options: argparse.Namespace) -> list[Row]:
@@ -64,7 +65,7 @@ def run_genotype(path: Path, index: int, seeds: Sequence[int], options: argparse
                 "settings": " ".join(options.set),
                 "genotype": index,
                 "seed": seed,
-                "recipe": recipe_of(options),
+                "recipe": recipe_of(options, RECIPE),
             }
             row["params"] = run.space_cost.of(genotype)["params"]
             for label, epochs in (("long", config.training.training_epochs), ("short", options.short)):
@@ -79,11 +80,6 @@ def run_genotype(path: Path, index: int, seeds: Sequence[int], options: argparse
                 row[f"{label}_seconds"] = time.perf_counter() - start
             rows.append(row)
     return rows
-
-
-def recipe_of(options: argparse.Namespace) -> dict[str, int | None]:
-    """What all rows of a file must have in common."""
-    return {name: getattr(options, name) for name in ("train", "test", "steps", "short", "batch")}
 
 
 def components(values: dict[int, list[float]]) -> tuple[float, float] | tuple[None, None]:
@@ -167,8 +163,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = [json.loads(line) for line in options.rows.read_text().splitlines()] if options.rows.is_file() else []
     if not options.report:
-        if others := [row["recipe"] for row in rows if row["recipe"] != recipe_of(options)]:
-            raise SystemExit(f"--rows: {options.rows} has rows of {others[0]}, not of {recipe_of(options)}")
+        refuse_others(options.rows, rows, recipe_of(options, RECIPE))
         settings = " ".join(options.set)
         done = {(row["set"], row["preset"], row["settings"], row["genotype"], row["seed"]) for row in rows}
         missing = {

@@ -101,7 +101,8 @@ def _search_once(run: Run, index: int, num_candidates: int, on_end: Callable[[Se
     config, seed = run.config, run.config.seed + index
     L.seed_everything(seed, workers=True, verbose=False)
     suffix = f"_{index}" if index else ""
-    module = _module(run, seed, f"search{suffix}")
+    name = f"search{suffix}"
+    module = _module(run, seed, name)
     timer = Timer()
 
     def on_found(epochs: int) -> None:
@@ -122,7 +123,7 @@ def _search_once(run: Run, index: int, num_candidates: int, on_end: Callable[[Se
     alarm = CollapseAlarm(module.strategy.on_collapse, run.data.val_dataloader())
     callbacks: list[L.Callback] = [timer, alarm, GenotypeCallback(history, on_found)]
     loader = search_loader(run.data.train_dataloader(), run.data.alphas_dataloader())
-    fit(run, f"search{suffix}", config.training.nas_epochs, callbacks, module, loader)
+    fit(run, name, config.training.nas_epochs, callbacks, module, loader)
 
 
 def _module(run: Run, seed: int, name: str) -> SearchModule:
