@@ -61,7 +61,7 @@ class CollapseAlarm(L.Callback):
             entropy = torch.special.entr(weights).sum(1).mean() / math.log(len(ops)) if len(ops) > 1 else 0.0
             pl_module.log(f"search/free_share_{kind}", sum(free[kind]) / len(free[kind]))
             pl_module.log(f"search/rel_entropy_{kind}", entropy)
-        hot = {kind: weights.to(pl_module.device) for kind, weights in one_hot(genotype, ops).items()}
+        hot = {kind: weights.to(op_weights[kind]) for kind, weights in one_hot(genotype, ops).items()}
         accuracy, _ = judge(pl_module.supernet, hot, self.val_batches)
         supernet_accuracy = trainer.callback_metrics.get("search/val_accuracy")
         if supernet_accuracy is not None:

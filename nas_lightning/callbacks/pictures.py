@@ -6,6 +6,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from nas_lightning.errors import InputError
 from nas_lightning.report.pictures import alpha_heatmap, genotype_drawing
 from nas_lightning.search.module import SearchModule
+from nas_lightning.space.genotype import KINDS
 
 
 class AlphaPictures(L.Callback):
@@ -30,8 +31,8 @@ class AlphaPictures(L.Callback):
         if not (is_due and isinstance(pl_module, SearchModule) and isinstance(trainer.logger, TensorBoardLogger)):
             return
         board, supernet, genotype = trainer.logger.experiment, pl_module.supernet, pl_module.found().genotype
-        for kind, alphas in supernet.alphas.items():
-            values = alphas.detach().float().cpu().numpy()
+        for kind in KINDS:  # a strategy can have further alphas, of edges
+            values = supernet.alphas[kind].detach().float().cpu().numpy()
             title = f"{kind} cell, epoch {epoch + 1}"
             picture = alpha_heatmap(values, supernet.op_names, genotype.cell(kind), title)
             board.add_figure(f"alphas/{kind}", picture, epoch)

@@ -174,10 +174,11 @@ class _Tuning:
         self.batches = self._endless()
 
     def train(self, choice: Choice) -> None:
-        supernet, device = self.found.supernet.train(), next(self.found.supernet.parameters()).device
+        supernet, own = self.found.supernet.train(), next(self.found.supernet.parameters())
         for _ in range(self.num_steps):
             x, y = next(self.batches)
-            loss = nn.functional.cross_entropy(supernet(x.to(device), choice), y.to(device))
+            logits = supernet(x.to(own.device, own.dtype), choice)
+            loss = nn.functional.cross_entropy(logits, y.to(own.device))
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
@@ -191,10 +192,10 @@ class _Tuning:
 def judge(supernet: Supernet, choice: Choice, batches: Iterable[Batch]) -> tuple[float, float]:
     """Accuracy and mean cross entropy of a choice; BatchNorms take the statistics of each batch and keep theirs."""
     right, loss, count = 0, 0.0, 0
-    device = next(supernet.parameters()).device
+    own = next(supernet.parameters())
     with _batch_statistics(supernet) as run:
         for x, y in batches:
-            logits, y = run(x.to(device), choice), y.to(device)
+            logits, y = run(x.to(own.device, own.dtype), choice), y.to(own.device)
             right += int((logits.argmax(1) == y).sum())
             loss += float(nn.functional.cross_entropy(logits, y, reduction="sum"))
             count += len(y)

@@ -118,6 +118,15 @@ def test_a_strategy_keeps_the_budget_and_is_the_same_again_after_a_stop(run, sto
         assert outcome(other)[0] != outcome(unbroken)[0]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_strategy_runs_with_its_pictures_alarms_and_in_double_precision(run, name):
+    as_it_comes = ["callbacks=default", "logger=tensorboard", "training.enable=false"]
+    folder = run("run", *settings_of(name), *as_it_comes, "trainer.precision=64-true")
+    assert set(KINDS) <= read(folder, "genotype.json").keys()
+    if (folder / "checkpoints" / "search").is_dir():
+        assert weights(folder)["supernet.alphas.normal"].dtype == torch.float64
+
+
 def weights(folder, stage="search"):
     return torch.load(folder / "checkpoints" / stage / "last.ckpt", weights_only=True)["state_dict"]
 
