@@ -452,6 +452,7 @@ def _quiet_lightning() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*does not have many workers.*")  # the data lie in memory
         warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")  # a resumed run
+        warnings.filterwarnings("ignore", "GPU available but not used.*")  # for most searches a CPU is faster
         warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated.*")  # Lightning's own use of torch
         try:
             yield

@@ -20,7 +20,6 @@ from nas_lightning.cost.expected import ExpectedCost
 from nas_lightning.cost.projection import meets
 from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.files import read_json, write_json
-from nas_lightning.kernels.choice import describe
 from nas_lightning.search.module import SearchModule, search_loader
 from nas_lightning.space.genotype import Genotype
 from nas_lightning.space.supernet import Supernet
@@ -117,8 +116,6 @@ def _search_once(run: Run, index: int, num_candidates: int, on_end: Callable[[Se
         log.info("search: %s, which trains no supernet", module.strategy.name)
         on_found(0)
         return
-    kernels = describe(config.training.nas_kernels)
-    log.info("search: %s, seed %d, %d epochs, %s", module.strategy.name, seed, config.training.nas_epochs, kernels)
     history = run.folder / f"genotype_history{suffix}.json"
     alarm = CollapseAlarm(module.strategy.on_collapse, run.data.val_dataloader())
     callbacks: list[L.Callback] = [timer, alarm, GenotypeCallback(history, on_found)]

@@ -28,8 +28,10 @@ def implementation(kernels: str, x: Tensor) -> ModuleType:
     return native_ops
 
 
-def describe(kernels: str) -> str:
-    """What ``kernels`` means on this machine's CPU, for the log."""
+def describe(kernels: str, device: torch.device) -> str:
+    """What ``kernels`` means on a device, for the log."""
+    if device.type != "cpu":
+        return f"torch kernels on {device}"
     reason = why_not_native() if kernels == "auto" else None
     if kernels == "torch" or reason is not None:
         return "torch kernels" + (f", several times slower than native ones: {reason}" if reason else "")

@@ -1,5 +1,6 @@
 """The search as a LightningModule: alpha steps on ``val`` batches alternate with weight steps on ``train`` batches."""
 
+import logging
 from collections.abc import Iterable
 from functools import cache
 from typing import Any, cast
@@ -15,6 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from nas_lightning.cost.exact import MEASURES
 from nas_lightning.cost.expected import ExpectedCost
 from nas_lightning.cost.projection import Projected, project
+from nas_lightning.kernels.choice import describe
 from nas_lightning.search.arch_step import AlphaLoss, Batch
 from nas_lightning.search.derivation import Found
 from nas_lightning.search.moment import Moment
@@ -22,6 +24,8 @@ from nas_lightning.search.strategy import Strategy
 from nas_lightning.space.compiled import training_pass
 from nas_lightning.space.genotype import Genotype, derive, limit_free
 from nas_lightning.space.supernet import Choice, Path, Supernet
+
+log = logging.getLogger("nas_lightning")
 
 
 class SearchModule(L.LightningModule):
@@ -52,6 +56,11 @@ class SearchModule(L.LightningModule):
         weight_optimizer = self.strategy.weight_optimizer(self.supernet.weights().values())
         alpha_optimizer = self.strategy.alpha_optimizer(self.supernet.alphas.values())
         return [weight_optimizer, alpha_optimizer], [self.strategy.weight_scheduler(weight_optimizer)]
+
+    def on_fit_start(self) -> None:
+        """Say what searches, and on what."""
+        kernels = describe(self.supernet.kernels, self.device)
+        log.info("search: %s, seed %d, %d epochs, %s", self.strategy.name, self.seed, self.num_epochs, kernels)
 
     def training_step(self, batch: dict[str, Batch], batch_idx: int) -> None:
         """One alpha step on ``batch["alphas"]``, unless the strategy has none now, and one weight step."""

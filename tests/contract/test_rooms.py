@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "export": BASE | {"space", "data"},
     "report": BASE | {"space"},
     "training": BASE | {"space"},
-    "search": BASE | {"space", "cost"},
+    "search": BASE | {"kernels", "space", "cost"},
     "callbacks": BASE | {"space", "cost", "search", "report"},
     "config": BASE | {"kernels", "space", "cost", "search", "data", "training", "callbacks", "report", "export"},
     "errors": set(),

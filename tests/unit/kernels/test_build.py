@@ -9,6 +9,8 @@ from nas_lightning.errors import InputError
 from nas_lightning.kernels import build, native_ops, torch_ops
 from nas_lightning.kernels.choice import describe, implementation
 
+CPU = torch.device("cpu")
+
 
 @pytest.fixture(autouse=True)
 def _forget():
@@ -29,9 +31,17 @@ def no_compiler(monkeypatch):
 def test_without_a_compiler_auto_means_torch(no_compiler):
     assert build.why_not_native() == "there is no C++ compiler (c++, g++ or clang++)"
     assert implementation("auto", torch.zeros(1)) is torch_ops
-    assert describe("auto").startswith("torch kernels, several times slower than native ones: there is no C++ compiler")
+    because = "torch kernels, several times slower than native ones: there is no C++ compiler"
+    assert describe("auto", CPU).startswith(because)
     with pytest.raises(build.BuildError, match="there is no C"):
         native_ops.fold_batch_norm(torch.zeros(2, 1, 4), torch.zeros(1, 1, 1, 1, 3), 1e-5)
+
+
+@pytest.mark.parametrize("kernels", ["auto", "native", "torch"])
+def test_what_is_not_on_a_cpu_is_left_to_torch_and_said_so(kernels):
+    elsewhere = torch.zeros(1, device="meta")
+    assert implementation(kernels, elsewhere) is torch_ops
+    assert describe(kernels, elsewhere.device) == "torch kernels on meta"
 
 
 def test_native_kernels_that_cannot_be_built_are_refused(no_compiler):
@@ -46,7 +56,7 @@ def test_what_native_kernels_cannot_take_is_left_to_torch():
     assert implementation("native", torch.zeros(1, dtype=torch.bfloat16)) is torch_ops
     assert implementation("native", torch.zeros(1, device="meta")) is torch_ops
     assert implementation("torch", torch.zeros(1)) is torch_ops
-    assert describe("torch") == "torch kernels"
+    assert describe("torch", CPU) == "torch kernels"
 
 
 @pytest.mark.skipif(build.why_not_native() is not None, reason="needs a compiler")
@@ -61,7 +71,7 @@ class TestWithCompiler:
         assert [path] == list((tmp_path / "nas_lightning").glob("*"))
         assert path.stat().st_mtime_ns == changed
         assert implementation("auto", torch.zeros(1)) is native_ops
-        assert describe("auto") == "native kernels"
+        assert describe("auto", CPU) == "native kernels"
 
     def test_a_cache_that_others_can_write_is_refused(self, monkeypatch, tmp_path):
         folder = tmp_path / "nas_lightning"
