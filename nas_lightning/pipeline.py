@@ -141,7 +141,7 @@ def _figures_of(run: Run, searches: list[Searched]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Trained:
-    """The best epoch of one final training.
+    """The epoch of one final training that is kept.
 
     Attributes:
         network: with the weights of that epoch.
@@ -202,7 +202,7 @@ def _or_diverged(value: float | None) -> str:
 
 
 def _train_one(run: Run, blueprint: Blueprint, index: int) -> _Trained:
-    """One final training; its epoch with the smallest loss on ``val``."""
+    """One final training; the epoch of its second half with the smallest loss on ``val``."""
     config, seed = run.config, run.config.seed + index
     module, name = train_module(run, blueprint, seed), f"training_{index}" if index else "training"
     rate = build_rate(config, module.network)

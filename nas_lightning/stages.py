@@ -134,7 +134,7 @@ def fit(
     """
     folder, stage = run.folder / "checkpoints" / name, name.partition("_")[0]
     # Two of them: one that monitors saves its last epoch only where that is its best one, too.
-    kept = [BestCheckpoint(folder, f"{stage}/val_loss"), NewestCheckpoint(folder, epochs)]
+    kept = [BestCheckpoint(folder, f"{stage}/val_loss", epochs), NewestCheckpoint(folder, epochs)]
     trainer = build_trainer(run.config, run.folder, name, epochs, [*callbacks, *kept])
     _log_augmentation(run, trainer)
     last = folder / "last.ckpt"

@@ -27,15 +27,25 @@ class _MovableCheckpoint(ModelCheckpoint):
 
 
 class BestCheckpoint(_MovableCheckpoint):
-    """Keeps ``best.ckpt``, of the epoch with the smallest value of ``monitor``.
+    """Keeps ``best.ckpt``, of the epoch in the second half of a fit with the smallest value of ``monitor``.
+
+    A few samples of ``val`` can call an epoch of the first half the best, before the network has learned much; see
+    "The recipe of the final training" in docs/benchmarks.md. A fit that ends before its half keeps the best so far.
 
     Args:
         folder: of the file.
         monitor: what is logged under this name.
+        epochs: of the whole fit.
     """
 
-    def __init__(self, folder: Path, monitor: str) -> None:
+    def __init__(self, folder: Path, monitor: str, epochs: int) -> None:
         super().__init__(folder, "best", monitor, auto_insert_metric_name=False, enable_version_counter=False)
+        self.epochs = epochs
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Forget the first half where the second begins."""
+        if trainer.current_epoch == self.epochs // 2:
+            self.best_k_models, self.kth_best_model_path, self.best_model_score = {}, "", None
 
 
 class NewestCheckpoint(_MovableCheckpoint):

@@ -76,7 +76,7 @@ def test_the_best_epoch_is_known_again_in_a_folder_that_was_moved(tmp_path):
         fit(
             Given([3.0, 1.0, 2.0, 0.5]),
             epochs,
-            [BestCheckpoint(folder, "value"), NewestCheckpoint(folder, 4)],
+            [BestCheckpoint(folder, "value", 1), NewestCheckpoint(folder, 4)],
             **options,
         )
         return torch.load(folder / "best.ckpt", weights_only=True)["epoch"]
@@ -87,3 +87,28 @@ def test_the_best_epoch_is_known_again_in_a_folder_that_was_moved(tmp_path):
     assert go_on(now, 4, ckpt_path=now / "last.ckpt", weights_only=True) == 3
     assert {path.name for path in now.iterdir()} == {"best.ckpt", "last.ckpt"}
     assert not before.exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "ends", "expected"),
+    [
+        ([0.1, 0.2, 0.5, 0.4, 0.3, 0.6], 6, 4),
+        ([0.1, 0.2, 0.5, 0.4, 0.3, 0.6], 3, 0),
+        ([0.1, 0.2, 0.3, 0.4, 0.5], 5, 2),
+        ([0.7], 1, 0),
+    ],
+)
+def test_the_best_epoch_is_one_of_the_second_half_if_the_fit_gets_there(tmp_path, values, ends, expected):
+    """Stopped after ``ends`` epochs of as many as there are values, and resumed once in between."""
+    fit(
+        Given(values), max(1, ends - 1), [BestCheckpoint(tmp_path, "value", len(values)), NewestCheckpoint(tmp_path, 1)]
+    )
+    fit(
+        Given(values),
+        ends,
+        [BestCheckpoint(tmp_path, "value", len(values)), NewestCheckpoint(tmp_path, 1)],
+        ckpt_path=tmp_path / "last.ckpt",
+        weights_only=True,
+    )
+    assert torch.load(tmp_path / "best.ckpt", weights_only=True)["epoch"] == expected
+    assert {path.name for path in tmp_path.iterdir()} == {"best.ckpt", "last.ckpt"}
