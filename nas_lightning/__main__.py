@@ -16,6 +16,7 @@ from nas_lightning.config.compose import (
     conf_dir,
     device_cards,
     load_config,
+    one_sentence,
     register_records,
     to_config,
 )
@@ -41,7 +42,7 @@ def main() -> None:
     except (InputError, HydraException, OmegaConfBaseException) as error:
         if wants_traceback:
             raise
-        print(f"error: {_one_sentence(error)}", file=sys.stderr)
+        print(f"error: {one_sentence(error)}", file=sys.stderr)
         sys.exit(3 if isinstance(error, BudgetError) else 2)
 
 
@@ -132,14 +133,6 @@ def _run(config: Config, folder: Path, resume: bool = False) -> None:
         if (folder / "config.yaml").is_file():
             print(f"\ninterrupted; go on with: nas-lightning resume={folder}", file=sys.stderr)
         sys.exit(1)
-
-
-def _one_sentence(error: Exception) -> str:
-    """Hydra's message without its advice, and the first line of what caused it."""
-    text = str(error).split("Config search path")[0].split("To append")[0]
-    if isinstance(error, HydraException) and error.__cause__:
-        text = text.strip().rstrip(".") + ": " + str(error.__cause__).split("\n")[0]
-    return " ".join(text.split())
 
 
 if __name__ == "__main__":

@@ -19,6 +19,11 @@ del _SHORT_NAMES["enable"], _SHORT_NAMES["batch_size"]  # it always trains, and 
 _SHORT_NAMES |= {"nas_model_size": "nas_model_size", "seed": "seed", "unrolled": "search.unrolled"}
 _SHORT_NAMES |= {"ops": "space.ops", "post_reduction_stride": "space.post_reduction_stride"}
 _LOADERS = ("train_loader", "valid_loader")
+_OF_LOADERS = (
+    *("features", "search_features", "data_processing_feature_extraction.", "augmentation", "export.include_features"),
+    *("training.batch_size", "dataset.", "data."),
+)
+"""Keys, or what they start with, that say what the loaders say already."""
 
 
 def search_and_get_model(
@@ -54,10 +59,18 @@ def search_and_get_model(
     known |= settings
     loaders: list[DataLoader] = []
     for name in _LOADERS:
-        if name not in known:
+        if known.get(name) is None:
             raise InputError(f"search_and_get_model: {name} is missing; give a DataLoader")
         loaders.append(known.pop(name))
     keys = {_SHORT_NAMES[name]: value for name, value in known.items()}
+    for override in overrides or []:
+        key = override.lstrip("+~").partition("=")[0]
+        if key.startswith(_OF_LOADERS):
+            raise InputError(f"search_and_get_model: {key} cannot be set, because the loaders give the samples")
+        if key == "training.enable":
+            raise InputError(
+                "search_and_get_model: training.enable cannot be set, because a trained network is returned"
+            )
     config = compose_config([*to_overrides(keys), *(overrides or [])])
     target = Path(folder) if folder else Path("outputs") / config.common.run_name
     run(config, target, LoaderData(*loaders))

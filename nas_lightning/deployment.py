@@ -86,7 +86,11 @@ def export_int8(
     found: dict[str, tuple[ModelProto, ModelProto, dict[str, float]]] = {}
     values: dict[str, float] = {}
     for method in ("minmax", *config.export.int8_remedies):
-        integer = _quantize(config, data, network, model, samples, method)
+        try:
+            integer = _quantize(config, data, network, model, samples, method)
+        except FloatingPointError as error:
+            log.warning("int8: %s fails (%s)", method, error)
+            continue
         qdq = to_qdq(integer)
         found[method] = integer, qdq, _figures(qdq, loader_of(data, "val"))
         values[method] = found[method][2][metric]

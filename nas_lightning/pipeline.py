@@ -356,15 +356,16 @@ def _log_results(
 
 def _check_fit(run: Run) -> None:
     """Refuse data that are too short for the network, and limits that it, or all networks of the space, do not meet."""
-    if not run.config.training.nas_enabled:
-        _cost(run, build_reference(run.config, run.task).build())
-        return
+    reference = None if run.config.training.nas_enabled else build_reference(run.config, run.task)
     # Two time steps must be left after all strides: BatchNorm cannot normalise a single value.
-    least = run.size.total_stride + 1
+    least = 1 + (run.size.total_stride if reference is None else reference.total_stride)
     if run.task.length < least:
         raise InputError(
             f"data: the samples have {run.task.length} time steps; the reductions of this network need at least {least}"
         )
+    if reference is not None:
+        _cost(run, reference.build())
+        return
     front_end = run.data.front_end_cost
     if front_end.ram_bytes > run.budget.get("ram_bytes", front_end.ram_bytes):
         nearest = {"ram_bytes": front_end.ram_bytes}

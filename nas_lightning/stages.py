@@ -138,10 +138,19 @@ def fit(
     trainer = build_trainer(run.config, run.folder, name, epochs, [*callbacks, *kept])
     _log_augmentation(run, trainer)
     last = folder / "last.ckpt"
+    if last.is_file():
+        _keep_csv(run.folder, name)
     trainer.fit(
         module, loader, run.data.val_dataloader(), ckpt_path=last if last.is_file() else None, weights_only=True
     )
     return trainer
+
+
+def _keep_csv(folder: Path, name: str) -> None:
+    """Put aside what Lightning's CSVLogger has written so far of a fit that goes on; it would delete it."""
+    for path in list(folder.glob(f"*/{name}/metrics.csv")):
+        number = len(list(path.parents[1].glob(f"{name}_until_*"))) + 1
+        path.parent.rename(path.parents[1] / f"{name}_until_{number}")
 
 
 def _log_augmentation(run: Run, trainer: L.Trainer) -> None:

@@ -86,10 +86,14 @@ def _emulated_tests(folder: Path, arrays: Arrays) -> Iterator[str]:
     if missing := host.missing_tools(emulator.TOOLS):
         yield f"{measured['core']}: not emulated, because {' and '.join(missing)} is not installed"
         return
-    inputs, expected = arrays["inputs"][:_NUM_EMULATED], arrays["logits_int8"][:_NUM_EMULATED]
-    found = emulator.measure(folder / "firmware", measured["core"], "model.c", inputs)
-    host.compare(Path(f"model.c on {measured['core']}"), found.outputs, expected, tolerance=0.0)
-    yield f"{measured['core']}: {len(inputs)} samples, all equal bit for bit; {found.instructions:,} instructions"
+    is_int8 = measured["numbers"] == "int8"
+    model, logits = ("model.c", "logits_int8") if is_int8 else ("model_float.c", "logits_float")
+    inputs, expected = arrays["inputs"][:_NUM_EMULATED], arrays[logits][:_NUM_EMULATED]
+    found = emulator.measure(folder / "firmware", measured["core"], model, inputs)
+    where = Path(f"{model} on {measured['core']}")
+    differs = host.compare(where, found.outputs, expected, tolerance=0.0 if is_int8 else host.TOLERANCE)
+    outcome = "all equal bit for bit" if is_int8 else f"differs by at most {differs:.2g}"
+    yield f"{measured['core']}: {len(inputs)} samples, {outcome}; {found.instructions:,} instructions"
 
 
 def _run(path: Path, samples: NDArray[np.float32]) -> NDArray[np.float32]:

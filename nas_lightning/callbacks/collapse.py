@@ -66,7 +66,8 @@ class CollapseAlarm(L.Callback):
         supernet_accuracy = trainer.callback_metrics.get("search/val_accuracy")
         if supernet_accuracy is not None:
             pl_module.log("search/gap", float(supernet_accuracy) - accuracy)
-        if pl_module.progress >= pl_module.strategy.warmup:
+        learns = pl_module.arch_step is not None
+        if learns and pl_module.progress >= pl_module.strategy.warmup:
             self._look(pl_module, sum(sum(of_kind) for of_kind in free.values()), 2 * genotype.num_nodes)
 
     def _look(self, module: SearchModule, num_free: int, num_nodes: int) -> None:

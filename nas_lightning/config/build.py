@@ -13,6 +13,7 @@ from hydra.utils import instantiate
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import Logger
 from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from nas_lightning.config.records import Config
 from nas_lightning.cost.code import REFERENCE_CORE, core_named
@@ -169,17 +170,23 @@ def try_parts(config: Config, folder: Path) -> None:
     parameter = nn.Parameter(torch.zeros(1))
     make_optimizer, make_scheduler = build_optimizers(config, nn.Linear(1, 1))
     optimizer = _convert_errors("optimizer", make_optimizer, [parameter])
-    _convert_errors("scheduler", make_scheduler, optimizer)
+    _refuse_plateau("scheduler", _convert_errors("scheduler", make_scheduler, optimizer))
     if config.training.nas_enabled:
         strategy = build_strategy(config)
         nodes, fanout = config.training.nas_nodes_per_layer, config.training.nas_fanout_concat
         strategy.relaxation.new_alphas(Size(3, nodes, 1, 1, fanout), build_ops(config))
         optimizer = _convert_errors("search.weight_optimizer", strategy.weight_optimizer, [parameter])
-        _convert_errors("search.weight_scheduler", strategy.weight_scheduler, optimizer)
+        schedule = _convert_errors("search.weight_scheduler", strategy.weight_scheduler, optimizer)
+        _refuse_plateau("search.weight_scheduler", schedule)
         _convert_errors("search.alpha_optimizer", strategy.alpha_optimizer, [parameter])
     else:
         build_reference(config, Task(in_channels=1, length=2, num_classes=2)).build()
     build_trainer(config, folder, "search", 1, [])
+
+
+def _refuse_plateau(key: str, scheduler: Any) -> None:
+    if isinstance(scheduler, ReduceLROnPlateau):
+        raise InputError(f"{key}: found ReduceLROnPlateau; allowed: schedules that follow the epoch alone")
 
 
 def _call(key: str, record: dict[str, Any], **arguments: Any) -> Any:

@@ -44,6 +44,24 @@ _AT_LEAST: dict[str, float] = {
 }
 
 _CHOSEN = {"training.nas_layers": "space.auto_layers", "training.nas_init_channels": "space.auto_init_channels"}
+_NOT_OF_TRAINER = {
+    "accumulate_grad_batches": "set training.batch_size instead",
+    "callbacks": "add to the group callbacks instead",
+    "check_val_every_n_epoch": "every epoch is validated, because the best one is kept",
+    "default_root_dir": "set common.run_name or hydra.run.dir instead",
+    "enable_checkpointing": "resume=FOLDER needs checkpoints",
+    "enable_progress_bar": "set callbacks.progress_bar to null instead",
+    "fast_dev_run": "experiment=quick is a look at the whole road",
+    "gradient_clip_val": "set training.clip_norm and search.clip_norm instead",
+    "limit_val_batches": "all of val is needed, because the best epoch is kept",
+    "logger": "use the group logger instead",
+    "max_epochs": "set training.nas_epochs and training.training_epochs instead",
+    "max_steps": "set training.nas_epochs and training.training_epochs instead",
+    "max_time": "set training.nas_epochs and training.training_epochs instead",
+    "val_check_interval": "every epoch is validated once, because the best one is kept",
+}
+"""Arguments of the Trainer that would stop a run on its way, or that the program gives itself, and what to do."""
+
 _LIMITS = tuple(f"budget.{name}" for name in ("params", "macs", "flash_bytes", "ram_bytes", "latency_ms"))
 
 
@@ -72,8 +90,14 @@ def check_config(config: Config) -> None:
     _check_export(config)
     if not (config.dataset.dataset_name or config.dataset.input_data_path):
         raise InputError("dataset: neither dataset_name nor input_data_path is set; give one of them")
-    devices = config.trainer.get("devices", 1)
-    if str(devices) != "1":
+    _check_trainer(config.trainer)
+
+
+def _check_trainer(trainer: dict[str, Any]) -> None:
+    for name in trainer:
+        if name in _NOT_OF_TRAINER:
+            raise InputError(f"trainer.{name}: cannot be given; {_NOT_OF_TRAINER[name]}")
+    if str(devices := trainer.get("devices", 1)) != "1":
         raise InputError(f"trainer.devices: found {devices}; allowed: 1, because a search runs on one device")
 
 

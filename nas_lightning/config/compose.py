@@ -9,7 +9,9 @@ from typing import Any, cast
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from nas_lightning.config.records import Config, Device, FeatureExtraction
 from nas_lightning.errors import InputError
@@ -60,15 +62,29 @@ def register_records() -> None:
 
 
 def compose_config(overrides: list[str]) -> Config:
-    """Compose as the command line does, also inside a program that runs Hydra itself."""
+    """Compose as the command line does, also inside a program that runs Hydra itself.
+
+    Raises:
+        InputError: for an override that Hydra refuses.
+    """
     register_records()
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             return to_config(compose("config", overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise InputError(one_sentence(error)) from error
     finally:
         GlobalHydra.instance().hydra = outer
+
+
+def one_sentence(error: Exception) -> str:
+    """Hydra's message without its advice, and the first line of what caused it."""
+    text = str(error).split("Config search path")[0].split("To append")[0]
+    if isinstance(error, HydraException) and error.__cause__:
+        text = text.strip().rstrip(".") + ": " + str(error.__cause__).split("\n")[0]
+    return " ".join(text.split())
 
 
 def to_config(composed: DictConfig) -> Config:

@@ -1,6 +1,7 @@
 """Plain DataLoaders of a user, made to look like ``TimeSeriesData``."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import lightning as L
 import torch
@@ -15,18 +16,39 @@ from nas_lightning.errors import InputError
 
 
 class PairLoader:
-    """Iterates a DataLoader and keeps the last two items of each batch: samples ``[B, C, L]`` and labels ``[B]``."""
+    """Iterates a DataLoader and keeps the last two items of each batch: samples ``[B, C, L]`` and labels ``[B]``.
 
-    def __init__(self, loader: DataLoader) -> None:
-        self.loader = loader
+    Args:
+        loader: of the user.
+        name: under which it was given.
+
+    Raises:
+        InputError: on iteration, for a batch that is something else.
+    """
+
+    def __init__(self, loader: DataLoader, name: str) -> None:
+        self.loader, self.name = loader, name
 
     def __len__(self) -> int:
         return len(self.loader)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for batch in self.loader:
-            x, y = batch[-2:]
+            x, y = self._pair(batch)
             yield (x.squeeze(3) if x.dim() == 4 else x).float(), y.long()
+
+    def _pair(self, batch: Any) -> tuple[Tensor, Tensor]:
+        pair = batch[-2:] if isinstance(batch, (tuple, list)) else (batch,)
+        if len(pair) != 2 or not all(isinstance(part, Tensor) for part in pair):
+            found = ", ".join(type(part).__name__ for part in pair)
+            raise InputError(f"{self.name}: a batch holds {found}; allowed: tuples that end with two tensors, x and y")
+        x, y = pair
+        if x.dim() not in (3, 4) or y.shape != x.shape[:1]:
+            raise InputError(
+                f"{self.name}: a batch has x {list(x.shape)} and y {list(y.shape)}; "
+                "allowed: x [B, C, L] or [B, C, L, 1] and y [B]"
+            )
+        return x, y
 
 
 class LoaderData(L.LightningDataModule):
@@ -41,7 +63,8 @@ class LoaderData(L.LightningDataModule):
 
     def __init__(self, train_loader: DataLoader, valid_loader: DataLoader) -> None:
         super().__init__()
-        self.train_pairs, self.val_pairs = PairLoader(train_loader), PairLoader(valid_loader)
+        self.train_pairs = PairLoader(train_loader, "train_loader")
+        self.val_pairs = PairLoader(valid_loader, "valid_loader")
         self.class_names: tuple[str, ...] = ()
         self.front_end, self.front_end_cost = FrontEnd(), FrontEndCost()
         self.notes: list[str] = []
@@ -50,8 +73,7 @@ class LoaderData(L.LightningDataModule):
         """Look once at both loaders."""
         if self.class_names:
             return
-        x_train, y_train = (torch.cat(parts) for parts in zip(*self.train_pairs, strict=True))
-        x_val, y_val = (torch.cat(parts) for parts in zip(*self.val_pairs, strict=True))
+        (x_train, y_train), (x_val, y_val) = _whole(self.train_pairs), _whole(self.val_pairs)
         arrays = {"X_train": x_train, "y_train": y_train, "X_test": x_val, "y_test": y_val}
         collect(from_arrays("loaders (test: valid_loader)", {key: value.numpy() for key, value in arrays.items()}))
         num_classes = int(y_train.max()) + 1
@@ -75,3 +97,12 @@ class LoaderData(L.LightningDataModule):
     def val_dataloader(self) -> PairLoader:
         """The validation loader."""
         return self.val_pairs
+
+
+def _whole(pairs: PairLoader) -> tuple[Tensor, Tensor]:
+    """All samples and labels of one pass."""
+    batches = list(pairs)
+    if not batches:
+        raise InputError(f"{pairs.name}: gives no batch; allowed: one or more")
+    x, y = zip(*batches, strict=True)
+    return torch.cat(x), torch.cat(y)

@@ -64,7 +64,8 @@ def print_summary(folder: Path, blueprint: dict[str, Any], metrics: dict[str, An
         ", ".join(f"{stage} {metrics[stage]['seconds']:.0f}" for stage in STAGES if stage in metrics),
     )
     table.add_row("files", str(folder))
-    table.add_row("next", f"tensorboard --logdir {folder}")
+    if (folder / "tensorboard").is_dir():
+        table.add_row("next", f"tensorboard --logdir {folder}")
     Console().print(table)
 
 

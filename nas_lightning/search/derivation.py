@@ -14,7 +14,7 @@ from nas_lightning.errors import InputError
 from nas_lightning.search.arch_step import Batch
 from nas_lightning.search.moment import Moment
 from nas_lightning.search.relaxation import draw, uniform
-from nas_lightning.space.genotype import KINDS, Genotype
+from nas_lightning.space.genotype import KINDS, Genotype, limit_free
 from nas_lightning.space.size import rows_into
 from nas_lightning.space.supernet import Choice, OpWeights, Path, Supernet
 
@@ -33,6 +33,7 @@ class Found:
         moment: at the end of the search.
         train_batches: of the weights; each pass starts over.
         val_batches: of the alphas.
+        max_free: nodes of a cell that may keep an operation without parameters; None for all.
     """
 
     supernet: Supernet
@@ -41,6 +42,7 @@ class Found:
     moment: Moment
     train_batches: Iterable[Batch]
     val_batches: Iterable[Batch]
+    max_free: int | None = None
 
 
 class Derivation(Protocol):
@@ -126,8 +128,13 @@ class Perturbation:
 
     def __call__(self, found: Found, count: int) -> list[Genotype]:
         """First that with the largest total of the rises of loss; the others are drawn by their exponentials."""
-        scores = self.scores(found)
-        return _strongest_and_drawn({kind: of_kind.exp() for kind, of_kind in scores.items()}, found, count)
+        weights, space_cost = (
+            {kind: of_kind.exp() for kind, of_kind in self.scores(found).items()},
+            found.moment.space_cost,
+        )
+        if found.max_free is not None:
+            weights = limit_free(weights, space_cost.ops, space_cost.size.nodes_per_layer, found.max_free)
+        return _strongest_and_drawn(weights, found, count)
 
     def scores(self, found: Found) -> dict[str, Tensor]:
         """Per kind of cell ``[E, O]``: by how much the loss rises without an operation, and without its edge."""

@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from nas_lightning.cost.exact import MEASURES
 from nas_lightning.cost.expected import ExpectedCost
 from nas_lightning.cost.projection import Projected, project
+from nas_lightning.errors import InputError
 from nas_lightning.kernels.choice import describe
 from nas_lightning.search.arch_step import AlphaLoss, Batch
 from nas_lightning.search.derivation import Found
@@ -104,6 +105,11 @@ class SearchModule(L.LightningModule):
                 loss, logits = self.arch_step(at, train_batch, val_batch)
                 self.manual_backward(loss)
         alpha_optimizer.step()
+        if not all(alpha.isfinite().all() for alpha in self.supernet.alphas.values()):
+            raise InputError(
+                f"search: diverged in epoch {self.current_epoch + 1}; lower search.weight_optimizer.lr or "
+                "search.alpha_optimizer.lr, or give trainer.precision more bits"
+            )
         self._log_batch("alphas", loss, logits, val_batch[1])
 
     def _weight_step(self, batch: Batch) -> None:
@@ -167,7 +173,7 @@ class SearchModule(L.LightningModule):
             BudgetError: if no network of the space meets the limits.
         """
         limits, moment = self.expected_cost.limits, self.moment(2)
-        found = Found(self.supernet, self.choosable(), limits, moment, train_batches, val_batches)
+        found = Found(self.supernet, self.choosable(), limits, moment, train_batches, val_batches, self.max_free)
         return self.strategy.derivation(found, count)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

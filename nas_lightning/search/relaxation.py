@@ -110,9 +110,13 @@ class Dirichlet(Softmax):
 
     def __call__(self, alphas: Alphas, moment: Moment) -> Choice:
         """A draw."""
+        concentrations = {kind: self.concentration(alphas[kind]).cpu() for kind in KINDS}
         with torch.random.fork_rng(devices=[]):  # the distribution takes no generator
             torch.manual_seed(int(torch.randint(2**62, (), generator=moment.generator)))
-            draws = {kind: distributions.Dirichlet(self.concentration(alphas[kind]).cpu()).rsample() for kind in KINDS}
+            draws = {
+                kind: distributions.Dirichlet(of_kind.to(torch.promote_types(of_kind.dtype, torch.float32))).rsample()
+                for kind, of_kind in concentrations.items()
+            }
         return {kind: weights.to(alphas[kind]) for kind, weights in draws.items()}
 
     def settled(self, alphas: Alphas, ops: Sequence[str]) -> dict[str, Tensor]:

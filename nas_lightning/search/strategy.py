@@ -70,6 +70,12 @@ class Strategy:
                 raise InputError(f"search.{name}: found {getattr(self, name)}; allowed: 1 or more")
         if self.on_collapse not in ("warn", "switch"):
             raise InputError(f"search.on_collapse: found {self.on_collapse!r}; allowed: warn, switch")
+        if self.on_collapse == "switch" and self.arch_step is None:
+            raise InputError(f"search.on_collapse: found switch; allowed: warn, because {self.name} learns no alphas")
+        if self.partial_channels > 1 and self.draws_paths:
+            raise InputError(
+                f"search.partial_channels: found {self.partial_channels}; allowed: 1, because {self.name} runs paths"
+            )
         if isinstance(self.arch_step, PolicyGradient) and not self.draws_paths:
             raise InputError("search.arch_step: PolicyGradient needs a search.relaxation that draws paths")
         if self.unrolled:
@@ -83,6 +89,12 @@ class Strategy:
             raise InputError(
                 f"search.unrolled: needs search.weight_optimizer to be torch.optim.SGD, found {made_by.__name__}"
             )
+        settings = getattr(self.weight_optimizer, "keywords", {})
+        for name in ("nesterov", "dampening"):
+            if settings.get(name):
+                raise InputError(
+                    f"search.weight_optimizer.{name}: found {settings[name]}; search.unrolled knows no such step"
+                )
         self.arch_step = Unrolled()
 
     @property

@@ -66,6 +66,11 @@ class ReferenceBlueprint:
     kernel_size: int
     task: Task
 
+    @property
+    def total_stride(self) -> int:
+        """Steps of the input behind one step of the last block."""
+        return 2 ** (len(self.widths) - 1)
+
     def build(self) -> ConvNet:
         """The network with fresh weights."""
         return ConvNet(self.task, self.widths, self.kernel_size)

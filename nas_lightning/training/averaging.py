@@ -21,6 +21,7 @@ class MovingAverage(WeightAveraging):
         def update(averages: Sequence[Tensor], values: Sequence[Tensor], num_averaged: Tensor | int) -> None:
             count = int(num_averaged)
             step = get_ema_multi_avg_fn(min(decay, (1 + count) / (10 + count)))
-            step(averages, values, num_averaged)
+            # Lightning makes the average before it brings the module to its precision.
+            step(averages, [value.to(average) for average, value in zip(averages, values, strict=True)], num_averaged)
 
         super().__init__(multi_avg_fn=update)

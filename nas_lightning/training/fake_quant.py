@@ -224,4 +224,4 @@ def _positive(scale: Tensor) -> Tensor:
 
 def _demand_finite(value: Tensor, name: str) -> None:
     if not torch.isfinite(value).all():
-        raise FloatingPointError(f"fine-tuning for int8: {name} is not finite; lower the learning rate")
+        raise FloatingPointError(f"fine-tuning for int8: {name} is not finite; lower export.finetune.learning_rate")

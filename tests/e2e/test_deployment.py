@@ -377,6 +377,23 @@ def test_remedies_are_tried_in_their_order_and_the_best_is_taken(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_remedy_that_fails_is_left_out(tmp_path):
+    """A rate that drives the weights out of all bounds; what int8 is without it is there already."""
+    folder = start(
+        tmp_path / "run",
+        *LOSING,
+        "export.max_int8_drop=0",
+        "export.int8_remedies=[finetune]",
+        "export.finetune.learning_rate=1e30",
+    )
+    metrics = read(folder, "metrics.json")
+    assert list(metrics["int8"]["tried"]) == ["minmax"]
+    log = (folder / "run.log").read_text()
+    assert "WARNING int8: finetune fails (fine-tuning for int8: " in log
+    assert "is not finite; lower export.finetune.learning_rate)" in log
+
+
+@pytest.mark.slow
 def test_remedies_end_where_the_loss_is_allowed(tmp_path):
     folder = start(tmp_path / "none", *LOSING, "export.max_int8_drop=1", "export.int8_remedies=[equalise]")
     assert list(read(folder, "metrics.json")["int8"]["tried"]) == ["minmax"]

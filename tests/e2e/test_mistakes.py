@@ -115,6 +115,14 @@ ARGUMENTS = [
     (["search.penalties.cost.weight=-1"], "search.penalties.cost.weight: found -1; allowed: 0 or more"),
     (["search.unrolled=true", "search.weight_optimizer._target_=torch.optim.Adam", "~search.weight_optimizer.momentum"], "search.unrolled: needs search.weight_optimizer to be torch.optim.SGD, found Adam"),
     (["trainer.devices=2"], "trainer.devices: found 2; allowed: 1, because a search runs on one device"),
+    (["+trainer.gradient_clip_val=1"], "trainer.gradient_clip_val: cannot be given; set training.clip_norm and search.clip_norm instead"),
+    (["+trainer.accumulate_grad_batches=2"], "trainer.accumulate_grad_batches: cannot be given; set training.batch_size instead"),
+    (["+trainer.max_time=00:00:00:01"], "trainer.max_time: cannot be given; set training.nas_epochs and training.training_epochs instead"),
+    (["+trainer.fast_dev_run=true"], "trainer.fast_dev_run: cannot be given; experiment=quick is a look at the whole road"),
+    (["+trainer.limit_val_batches=0"], "trainer.limit_val_batches: cannot be given; all of val is needed"),
+    (["scheduler._target_=torch.optim.lr_scheduler.ReduceLROnPlateau", "~scheduler.T_max"], "scheduler: found ReduceLROnPlateau; allowed: schedules that follow the epoch alone"),
+    (["search.weight_scheduler._target_=torch.optim.lr_scheduler.ReduceLROnPlateau", "~search.weight_scheduler.T_max", "~search.weight_scheduler.eta_min"], "search.weight_scheduler: found ReduceLROnPlateau; allowed: schedules that follow the epoch alone"),
+    (["search.unrolled=true", "+search.weight_optimizer.nesterov=true"], "search.weight_optimizer.nesterov: found True; search.unrolled knows no such step"),
     (["callbacks.alpha_pictures.every_n_epochs=0"], "callbacks.alpha_pictures.every_n_epochs: found 0; allowed: 1 or more"),
     (["hydra.run.dir=/dev/null/out"], "hydra: cannot write into /dev/null/out (Not a directory)"),
     (["resume=nowhere"], "resume: nowhere is not a run folder; it has no config.yaml"),
@@ -170,6 +178,13 @@ def test_wrong_data(cli, arrays, write_npz, change, text):
     status, _, err = cli(f"dataset.input_data_path={write_npz(**change(arrays))}", "hydra.run.dir=run")
     assert (status, err.count("\n")) == (2, 1)
     assert text in err
+
+
+def test_series_too_short_for_a_hand_made_network(cli, arrays, write_npz):
+    path = write_npz(X_train=arrays["X_train"][..., :2], X_test=arrays["X_test"][..., :2])
+    status, out, err = cli(f"dataset.input_data_path={path}", "training.nas_enabled=false", "hydra.run.dir=run")
+    assert (status, out) == (2, "")
+    assert err == "error: data: the samples have 2 time steps; the reductions of this network need at least 3\n"
 
 
 def test_a_broken_file_in_a_folder(cli, tmp_path):
@@ -229,6 +244,9 @@ def two_class_loader(labels):
     return DataLoader(TensorDataset(torch.randn(8, 1, 16), torch.tensor(labels)), 4)
 
 
+GOOD = two_class_loader([0, 1] * 4)
+
+
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
@@ -242,6 +260,37 @@ def two_class_loader(labels):
         (
             {"train_loader": two_class_loader([0, 2] * 4), "valid_loader": two_class_loader([0, 2] * 4)},
             r"labels \[0, 2\]; allowed: 0 to K - 1",
+        ),
+        ({"train_loader": GOOD, "valid_loader": None}, "valid_loader is missing; give a DataLoader"),
+        ({"train_loader": GOOD, "valid_loader": []}, "valid_loader: gives no batch; allowed: one or more"),
+        (
+            {"train_loader": [{"x": torch.randn(4, 1, 16)}], "valid_loader": GOOD},
+            "train_loader: a batch holds dict; allowed: tuples that end with two tensors, x and y",
+        ),
+        (
+            {"train_loader": [(np.zeros((4, 1, 16)), np.zeros(4))], "valid_loader": GOOD},
+            "train_loader: a batch holds ndarray, ndarray; allowed: tuples",
+        ),
+        (
+            {"train_loader": [(torch.randn(1, 16), torch.tensor(0))], "valid_loader": GOOD},
+            r"train_loader: a batch has x \[1, 16\] and y \[\]; allowed: x \[B, C, L\] or \[B, C, L, 1\] and y \[B\]",
+        ),
+        ({"train_loader": GOOD, "valid_loader": GOOD, "nas_epochs": "x"}, "nas_epochs"),
+        *(
+            (
+                {"train_loader": GOOD, "valid_loader": GOOD, "overrides": [override]},
+                f"{key} cannot be set, because the lo",
+            )
+            for override, key in (
+                ("features=Generic_256Input_FFT_128Feature_1Frame", "features"),
+                ("+augmentation.Flip={}", "augmentation.Flip"),
+                ("training.batch_size=4", "training.batch_size"),
+                ("export.include_features=true", "export.include_features"),
+            )
+        ),
+        (
+            {"train_loader": GOOD, "valid_loader": GOOD, "overrides": ["training.enable=false"]},
+            "training.enable cannot be set, because a trained network is returned",
         ),
     ],
 )

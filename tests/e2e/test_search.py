@@ -1,6 +1,8 @@
 """Every strategy through the command line: within the budget, by the seed, resumed; and what the contest keeps."""
 
+import csv
 import json
+import re
 import shutil
 import signal
 
@@ -131,6 +133,15 @@ def weights(folder, stage="search"):
     return torch.load(folder / "checkpoints" / stage / "last.ckpt", weights_only=True)["state_dict"]
 
 
+def test_rows_of_the_epochs_before_a_stop_are_kept(stopped):
+    folder = stopped("TrainModule", 1, "logger=csv")
+    epochs = {}
+    for path in (folder / "csv").glob("training*/metrics.csv"):
+        with path.open(newline="") as file:
+            epochs[path.parent.name] = {int(row["epoch"]) for row in csv.DictReader(file)}
+    assert epochs == {"training_until_1": {0}, "training": {1}}
+
+
 # Mistakes
 
 
@@ -141,6 +152,8 @@ MISTAKES = [
     (None, "search.partial_channels=0", "allowed: 1 or more"),
     (None, "search.num_seeds=0", "allowed: 1 or more"),
     (None, "search.on_collapse=stop", "allowed: warn, switch"),
+    ("tunas", "search.partial_channels=4", "allowed: 1, because tunas runs paths"),
+    ("random_ws", "search.on_collapse=switch", "allowed: warn, because random_ws learns no alphas"),
     ("tunas", "search.unrolled=true", "allowed: false, because tunas has no gradient step"),
     ("random", "search.unrolled=true", "allowed: false, because random has no gradient step"),
     ("gdas", "search.relaxation.temperatures=[1, 0]", "allowed: more than 0"),
@@ -160,7 +173,7 @@ MISTAKES = [
 def test_a_mistake_ends_with_one_sentence(cli, tmp_path, strategy, option, allowed):
     status, out, err = cli(*([f"search={strategy}"] if strategy else []), option)
     key, _, value = option.partition("=")
-    found = f"'{value}'" if value == "stop" else value
+    found = f"'{value}'" if value == "stop" else value  # what is none of the choices stands in quotes
     assert (status, out) == (2, "")
     assert err == f"error: {key}: found {found}; {allowed}\n"
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -251,6 +264,31 @@ def test_a_search_that_collapses_is_told_and_switched(run, stopped):
     broken = stopped("SearchModule", 2, *COLLAPSE, "search.on_collapse=switch", "training.enable=false")
     assert outcome(broken) == outcome(folders["switch"])
     assert read(broken, "genotype_history.json") == read(folders["switch"], "genotype_history.json")
+
+
+def test_a_switch_holds_for_what_a_strategy_makes_of_other_scores(run):
+    """DARTS-PT does not read the alphas, which the switch limits, but the losses without an operation."""
+    arguments = [*settings_of("darts_pt"), *COLLAPSE, "selection.candidates=3", "training.enable=false"]
+    folder = run("switch", *arguments, "search.on_collapse=switch")
+    assert "from now on at most 2 nodes of a cell may" in (folder / "run.log").read_text()
+    (search,) = read(folder, "searches.json")
+    assert len(search["genotypes"]) == 3
+    for genotype in search["genotypes"]:
+        assert all(sum(is_parameter_free(op) for op, _ in genotype[kind]) <= 2 for kind in KINDS)
+
+
+def test_where_no_alphas_are_learned_nothing_collapses(run):
+    """The random start of the alphas keeps nearly only skips and pools here."""
+    ops = "space.ops=[skip_connect,max_pool_3x1,avg_pool_3x1,conv_bn_relu_3x1]"
+    folder = run("run", *settings_of("random_ws"), ops, "seed=2", "training.enable=false")
+    assert "collapse" not in (folder / "run.log").read_text()
+
+
+@pytest.mark.parametrize("option", ["search.alpha_optimizer.lr=1e38", "search.weight_optimizer.lr=1e30"])
+def test_a_search_that_diverges_ends_with_one_sentence(cli, tmp_path, option):
+    status, out, err = cli(*SMALL, "hydra.run.dir=run", option)
+    assert (status, out) == (2, "")
+    assert re.search(r"error: search: diverged in epoch [12]; lower search.weight_optimizer.lr or search.alpha_op", err)
 
 
 # The contest

@@ -31,23 +31,24 @@ needs_gcc = pytest.mark.skipif(bool(missing_tools()), reason="there is no gcc or
 needs_arm = pytest.mark.skipif(bool(missing_tools(TOOLS)), reason="the Arm compiler or QEMU is missing")
 
 
-def bundle_of(made: Small, folder: Path, measured: str | None = None) -> Path:
+def bundle_of(made: Small, folder: Path, measured: str | None = None, numbers: str = "int8") -> Path:
     """The archive that a run with this network would leave."""
     write(made, folder)
     write_bytes(folder / "model.onnx", made.floats.SerializeToString())
     write_bytes(folder / "model_int8.onnx", to_qdq(made.integer).SerializeToString())
     vectors = {name: array for name, array in vars(made.vectors()).items() if array is not None}
     write_npz(folder / "vectors.npz", vectors)
-    write_json(folder / "cost.json", {"params": 3} | ({"measured": {"core": measured}} if measured else {}))
+    cost = {"measured": {"core": measured, "numbers": numbers}} if measured else {}
+    write_json(folder / "cost.json", {"params": 3} | cost)
     write_bundle(folder, {"metrics.json": {}})
     return folder / NAME
 
 
 @cache
-def archive(measured: str | None = None) -> bytes:
+def archive(measured: str | None = None, numbers: str = "int8") -> bytes:
     """Of the smallest network."""
     with TemporaryDirectory() as folder:
-        return bundle_of(hand_made(), Path(folder), measured).read_bytes()
+        return bundle_of(hand_made(), Path(folder), measured, numbers).read_bytes()
 
 
 @pytest.fixture
@@ -133,6 +134,19 @@ def test_the_core_that_was_measured_is_emulated(tmp_path, capfd):
     found = lines(tmp_path / NAME, capfd)
     assert found[5].startswith(f"{core}: 4 samples, all equal bit for bit; ")
     assert int(found[5].split("; ")[1].replace(",", "").removesuffix(" instructions")) > 1000
+
+
+@needs_arm
+def test_the_program_that_was_measured_is_emulated(tmp_path, capfd):
+    """Without a floating-point unit float32 takes several times the instructions of int8."""
+    outcomes = {}
+    for numbers in ("int8", "float32"):
+        (tmp_path / NAME).write_bytes(archive("cortex-m0plus", numbers))
+        outcomes[numbers] = lines(tmp_path / NAME, capfd)[5].removeprefix("cortex-m0plus: 4 samples, ").split("; ")
+    assert outcomes["int8"][0] == "all equal bit for bit"
+    assert outcomes["float32"][0].startswith("differs by at most ")
+    counts = {name: int(found[1].replace(",", "").split()[0]) for name, found in outcomes.items()}
+    assert counts["float32"] > 1.5 * counts["int8"]
 
 
 @needs_gcc

@@ -101,6 +101,14 @@ def test_a_dirichlet_draw_follows_from_the_moment_alone():
         torch.testing.assert_close(first[kind].sum(1), torch.ones(3))
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_a_dirichlet_draw_has_the_precision_of_the_alphas(dtype):
+    raw = {kind: of_kind.to(dtype) for kind, of_kind in alphas([[0.3, -0.2, 0.1]] * 3).items()}
+    for weights in Dirichlet()(raw, moment()).values():
+        assert weights.dtype == dtype
+        torch.testing.assert_close(weights.sum(1).float(), torch.ones(3), atol=1e-2, rtol=0)
+
+
 def test_node_softmax_gives_nothing_to_none():
     """Into node 1 the odds are 1 and 2, into node 2 they are 2, 3, 1 and 4."""
     expected = torch.tensor([[0.0, 1 / 3, 2 / 3], [0.0, 0.2, 0.3], [0.0, 0.1, 0.4]])

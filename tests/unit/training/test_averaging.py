@@ -44,11 +44,12 @@ class Watch(L.Callback):
         return torch.cat([module.network[2].weight.detach().flatten(), module.network[0].running_mean])
 
 
-def fit(*callbacks, epochs=2):
+def fit(*callbacks, epochs=2, precision="32-true"):
     module = new_module()
     trainer = L.Trainer(
         accelerator="cpu",
         max_epochs=epochs,
+        precision=precision,
         callbacks=list(callbacks),
         logger=False,
         enable_checkpointing=False,
@@ -91,3 +92,8 @@ def test_the_average_does_not_change_the_steps():
     fit(with_average, MovingAverage(DECAY))
     fit(without)
     assert torch.equal(torch.stack(with_average.steps), torch.stack(without.steps))
+
+
+def test_other_precisions_are_averaged_alike():
+    networks = [fit(MovingAverage(DECAY), precision=precision).network for precision in ("32-true", "64-true")]
+    torch.testing.assert_close(networks[0][2].weight, networks[1][2].weight.float(), atol=1e-5, rtol=1e-4)
