@@ -128,10 +128,8 @@ class Perturbation:
 
     def __call__(self, found: Found, count: int) -> list[Genotype]:
         """First that with the largest total of the rises of loss; the others are drawn by their exponentials."""
-        weights, space_cost = (
-            {kind: of_kind.exp() for kind, of_kind in self.scores(found).items()},
-            found.moment.space_cost,
-        )
+        space_cost = found.moment.space_cost
+        weights = {kind: of_kind.exp() for kind, of_kind in self.scores(found).items()}
         if found.max_free is not None:
             weights = limit_free(weights, space_cost.ops, space_cost.size.nodes_per_layer, found.max_free)
         return _strongest_and_drawn(weights, found, count)
