@@ -20,7 +20,7 @@ _SHORT_NAMES |= {"nas_model_size": "nas_model_size", "seed": "seed", "unrolled":
 _SHORT_NAMES |= {"ops": "space.ops", "post_reduction_stride": "space.post_reduction_stride"}
 _LOADERS = ("train_loader", "valid_loader")
 _OF_LOADERS = (
-    *("features", "search_features", "data_processing_feature_extraction.", "augmentation", "export.include_features"),
+    *("features", "data_processing_feature_extraction.", "augmentation", "export.include_features"),
     *("training.batch_size", "dataset.", "data."),
 )
 """Keys, or what they start with, that say what the loaders say already."""
