@@ -69,7 +69,10 @@ def run_child(arguments: argparse.Namespace) -> None:
     sys.argv += [f"dataset.input_data_path={arguments.data}"] if arguments.data else []
     sys.argv += [f"training.nas_epochs={arguments.nas_epochs}", f"training.training_epochs={arguments.training_epochs}"]
     sys.argv += [f"training.batch_size={arguments.batch}", "hydra.run.dir=run"]
-    sys.argv += ["+trainer.profiler._target_=whole_job.Recorder"]
+    own = Path("conf") / "trainer" / "recorder.yaml"  # what is called is named by a folder of configuration
+    own.parent.mkdir(parents=True)
+    own.write_text("_target_: whole_job.Recorder\n")
+    sys.argv += ["--config-dir", "conf", "+trainer.profiler._target_=whole_job.Recorder"]
     sys.argv += arguments.overrides
     nas_lightning()
     total = time.time() - float(os.environ[LAUNCHED])

@@ -1,8 +1,16 @@
 """The command line: overrides in, exit status out."""
 
+import _thread
+import itertools
 import os
+import signal
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -11,6 +19,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from nas_lightning.config import sweep
 from nas_lightning.config.compose import (
     compose_config,
     conf_dir,
@@ -22,15 +31,16 @@ from nas_lightning.config.compose import (
 )
 from nas_lightning.config.keys import guide_overrides, merge_overrides
 from nas_lightning.config.records import Config
-from nas_lightning.config.sweep import failures, leave_failure, leave_overrides
-from nas_lightning.errors import BudgetError, InputError
+from nas_lightning.config.targets import trust_config_dir
+from nas_lightning.errors import BudgetError, DamagedFileError, InputError, StoppedError, UsedFolderError
 from nas_lightning.files import has_ended
 from nas_lightning.inspection import inspect
 from nas_lightning.report.tables import print_devices
-from nas_lightning.runs import run
+from nas_lightning.runs import REPLACEABLE, run
 from nas_lightning.verify import verify
 
 _RUN_DIR = "hydra.run.dir="
+_NAMED = ("hydra.run.dir", "common.run_name", "++common.run_name", "+common.run_name")
 
 
 def main() -> None:
@@ -38,101 +48,220 @@ def main() -> None:
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of ending the process
     try:
-        _run_hydra(sys.argv[1:])
-    except (InputError, HydraException, OmegaConfBaseException) as error:
+        with _signals():
+            _run_command(sys.argv[1:])
+    except (InputError, HydraException, OmegaConfBaseException, StoppedError) as error:
         if wants_traceback:
             raise
         print(f"error: {one_sentence(error)}", file=sys.stderr)
-        sys.exit(3 if isinstance(error, BudgetError) else 2)
+        sys.exit(3 if isinstance(error, BudgetError) else 1 if isinstance(error, StoppedError) else 2)
 
 
-def _run_hydra(arguments: list[str]) -> None:
-    if arguments[:1] == ["devices"]:
-        if arguments[1:]:
-            raise InputError(f"devices: takes no setting, found {arguments[1:]}")
-        print_devices(device_cards())
-        return
-    if arguments[:1] == ["verify"]:
-        if len(arguments) != 2:
-            raise InputError(f"verify: takes one deploy.zip, found {arguments[1:]}")
-        verify(Path(arguments[1]))
-        return
-    if arguments[:1] == ["inspect"]:
-        _inspect(arguments[1:])
-        return
-    resumed = [argument for argument in arguments if argument.startswith("resume=")]
-    if resumed:
-        if len(arguments) > 1:
-            raise InputError(f"resume: takes no other setting, found {[a for a in arguments if a not in resumed]}")
-        _resume(Path(resumed[0].partition("=")[2]))
-        return
-    defaults: dict[str, str] = {}
-    if arguments and not arguments[0].startswith("-") and "=" not in arguments[0]:
-        first, *arguments = arguments
-        defaults = _read_first_word(first)
-    sys.argv[1:] = merge_overrides(defaults, arguments)
-    register_records()
-    folders: list[Path] = []
-    errors: list[InputError] = []
-    failures.clear()
+@contextmanager
+def _signals() -> Iterator[None]:
+    """SIGTERM interrupts as Ctrl-C does, and neither is lost in a callback of C code, where Python would drop it."""
 
-    def job(composed: DictConfig) -> None:
-        """One run; its error is raised below, in a sweep after all the others have run."""
-        folder = Path(HydraConfig.get().runtime.output_dir)
-        folders.append(folder)
-        try:
-            _run(to_config(composed), folder)
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
-                leave_overrides(folder, HydraConfig.get().overrides.task)
-        except InputError as error:
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
-                leave_failure(folder, error)
-                return
-            errors.append(error)
-            if not any(folder.iterdir()):
-                folder.rmdir()
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
 
+    def unraisable(found: Any) -> None:
+        if found.exc_type is KeyboardInterrupt:
+            _thread.interrupt_main()
+        else:
+            sys.__unraisablehook__(found)
+
+    handler, hook = signal.signal(signal.SIGTERM, interrupt), sys.unraisablehook
+    sys.unraisablehook = unraisable
     try:
-        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
-    except OSError as error:
-        if folders or isinstance(error, HydraException):  # Hydra's "no such option" is an OSError too
-            raise
-        raise InputError(f"hydra: cannot write into {error.filename} ({error.strerror})") from error
-    if errors or failures:
-        raise (errors or failures)[0]
+        yield
+    finally:
+        sys.unraisablehook = hook
+        signal.signal(signal.SIGTERM, handler)
 
 
-def _read_first_word(word: str) -> dict[str, str]:
+def _run_command(arguments: list[str]) -> None:
+    first, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    if first == "devices":
+        if rest:
+            raise InputError(f"devices: takes no setting, found {rest}")
+        print_devices(device_cards())
+    elif first == "verify":
+        if len(rest) != 1:
+            raise InputError(f"verify: takes one deploy.zip, found {rest}")
+        verify(Path(rest[0]))
+    elif first == "inspect":
+        _inspect(rest)
+    elif resumed := [argument for argument in arguments if argument.startswith("resume=")]:
+        _resume(Path(resumed[0].partition("=")[2]), [argument for argument in arguments if argument not in resumed])
+    else:
+        defaults, arguments = _with_first_word(arguments)
+        _run_hydra(merge_overrides(defaults, arguments))
+
+
+def _with_first_word(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
+    """What a YAML before the other arguments sets, and the others."""
+    if not arguments or arguments[0].startswith("-") or "=" in arguments[0]:
+        return {}, arguments
+    word = arguments[0]
     if Path(word).suffix not in (".yaml", ".yml"):
         raise InputError(f"{word!r}: is neither a .yaml file nor key=value; see nas-lightning --help")
-    return guide_overrides(Path(word))
+    return guide_overrides(Path(word)), arguments[1:]
+
+
+def _without_config_dir(arguments: list[str]) -> tuple[Path | None, list[str]]:
+    """The folder of ``--config-dir``, whose targets are trusted from here on, and the other arguments."""
+    found, others, left = None, [], iter(arguments)
+    for argument in left:
+        name, separator, value = argument.partition("=")
+        if name in ("--config-dir", "-cd"):
+            found = Path(value if separator else next(left, ""))
+        else:
+            others.append(argument)
+    if found is not None:
+        if not found.is_dir():
+            raise InputError(f"--config-dir: there is no folder {found}")
+        trust_config_dir(found)
+    return found, others
 
 
 def _inspect(arguments: list[str]) -> None:
-    defaults: dict[str, str] = {}
-    if arguments and "=" not in arguments[0]:
-        first, *arguments = arguments
-        defaults = _read_first_word(first)
+    config_dir, arguments = _without_config_dir(arguments)
+    defaults, arguments = _with_first_word(arguments)
     folders = [argument.removeprefix(_RUN_DIR) for argument in arguments if argument.startswith(_RUN_DIR)]
     others = [argument for argument in arguments if not argument.startswith(_RUN_DIR)]
-    config = compose_config(merge_overrides(defaults, others))
+    config = compose_config(merge_overrides(defaults, others), config_dir)
     inspect(config, Path(folders[-1]) if folders else Path("outputs") / config.common.run_name)
 
 
-def _resume(folder: Path) -> None:
+def _resume(folder: Path, arguments: list[str]) -> None:
+    """Go on with a run or a sweep; only a sweep takes settings, which say how its runs are launched."""
+    if sweep.is_sweep(folder):
+        launching = [a for a in arguments if not a.lstrip("+").startswith(("hydra/launcher=", "hydra.launcher."))]
+        if _without_config_dir(launching)[1]:
+            raise InputError(f"resume: of a sweep takes hydra/launcher and --config-dir alone, found {launching}")
+        overrides = merge_overrides({}, sweep.overrides_of(folder))
+        _run_hydra(["-m", *arguments, *overrides], goes_on=True)
+        return
+    _, others = _without_config_dir(arguments)
+    if others:
+        raise InputError(f"resume: takes no other setting, found {others}")
     config = load_config(folder / "config.yaml")
-    if has_ended(folder):
-        raise InputError(f"resume: {folder} is the folder of a run that ended")
-    _run(config, folder, resume=True)
+    try:
+        if has_ended(folder):
+            raise InputError(f"resume: {folder} is the folder of a run that ended")
+        _run(config, folder, resume=True)
+    except KeyboardInterrupt:
+        _end_interrupted(folder)
+
+
+def _run_hydra(arguments: list[str], goes_on: bool = False) -> None:
+    """One run or a sweep; ``goes_on`` does what is left of a sweep."""
+    sys.argv[1:] = arguments
+    register_records()
+    folders: list[Path] = []
+    errors: list[Exception] = []
+
+    def job(composed: DictConfig) -> None:
+        """One run; its error is raised below, in a sweep after all the others have run."""
+        for source in HydraConfig.get().runtime.config_sources:
+            if source.provider == "command-line":
+                trust_config_dir(Path(source.path))  # here, because the run of a sweep may be another process
+        folder = Path(HydraConfig.get().runtime.output_dir)
+        folders.append(folder)
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            _run_of_sweep(composed, folder, goes_on)
+            return
+        try:
+            has_name = any(each.partition("=")[0] in _NAMED for each in _given())
+            _run_in_free_folder(partial(_run, to_config(composed)), folder, has_name, folders)
+        except (InputError, StoppedError) as error:
+            errors.append(error)
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+
+    sweep.begin()
+    try:
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
+    except KeyboardInterrupt:
+        _end_interrupted(sweep.stopped() or folders[-1] if sweep.folder() or folders else None)
+    except Exception as error:
+        if (place := sweep.stopped()) is not None and not isinstance(error, HydraException | OmegaConfBaseException):
+            text = f"{place}: the sweep ended at {type(error).__name__}; go on with: nas-lightning resume={place}"
+            raise StoppedError(text) from error
+        if not isinstance(error, OSError) or isinstance(error, HydraException) or folders:
+            raise  # Hydra's "no such option" is an OSError, too
+        raise InputError(f"{error.filename}: cannot be written into ({error.strerror})") from error
+    if errors:
+        raise errors[0]
+    sweep.raise_failures()
+
+
+def _given() -> list[str]:
+    overrides = HydraConfig.get().overrides
+    return [*overrides.task, *overrides.hydra]
+
+
+def _run_in_free_folder(start: Any, folder: Path, has_name: bool, folders: list[Path]) -> None:
+    """Start in ``folder``; if the name is that of the second and another run has it, in the next one with a number."""
+    for number in itertools.count(1):
+        try:
+            start(folders[-1])
+            return
+        except UsedFolderError:
+            if has_name:
+                raise
+            folders.append(folder.with_name(f"{folder.name}_{number}"))
+
+
+def _run_of_sweep(composed: DictConfig, folder: Path, goes_on: bool) -> None:
+    """One run of a sweep; what ends it is left in its folder, for the table."""
+    if goes_on and sweep.is_done(folder):
+        return
+    is_begun = goes_on and (folder / "config.yaml").is_file()
+    try:
+        with sweep.run_of_sweep(folder, HydraConfig.get().overrides.task):
+            if not (is_begun and has_ended(folder)):
+                config = load_config(folder / "config.yaml") if is_begun else to_config(composed)
+                _run(config, folder, resume=is_begun)
+    except InputError as error:
+        sweep.leave_failure(folder, str(error))
+    except Exception as error:  # one run must not end the others
+        if not isinstance(error, StoppedError):
+            traceback.print_exc()
+        sweep.leave_failure(folder, f"{sweep.UNEXPECTED}{type(error).__name__}: {error}")
 
 
 def _run(config: Config, folder: Path, resume: bool = False) -> None:
+    """One run.
+
+    Raises:
+        KeyboardInterrupt: however it was interrupted.
+        StoppedError: if the disk is full, or the folder is gone.
+    """
     try:
         run(config, folder, resume=resume)
-    except (KeyboardInterrupt, SystemExit):  # Lightning ends an interrupted fit by SystemExit
-        if (folder / "config.yaml").is_file():
-            print(f"\ninterrupted; go on with: nas-lightning resume={folder}", file=sys.stderr)
-        sys.exit(1)
+    except SystemExit as error:  # Lightning ends an interrupted fit so
+        raise KeyboardInterrupt from error
+    except DamagedFileError as error:
+        if error.path.parent == folder and error.path.name in REPLACEABLE:
+            raise InputError(f"{error}; remove it, and resume={folder} does again what it held") from error
+        raise
+    except OSError as error:
+        where = error.filename or folder
+        raise StoppedError(f"{where}: {error.strerror or error}; {_how_to_go_on(folder)}") from error
+
+
+def _how_to_go_on(folder: Path) -> str:
+    is_begun = (folder / "config.yaml").is_file()
+    return f"go on with: nas-lightning resume={folder}" if is_begun else "nothing was done yet; start it again"
+
+
+def _end_interrupted(folder: Path | None) -> None:
+    where = "nothing was done yet" if folder is None else _how_to_go_on(folder)
+    if folder is not None and sweep.is_sweep(folder):
+        where = f"go on with: nas-lightning resume={folder}"
+    print(f"\ninterrupted; {where}", file=sys.stderr)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -18,11 +18,12 @@ import torch
 from scipy import stats
 
 from nas_lightning.config.build import build_reference, build_short_trainer
+from nas_lightning.config.checks import METRICS
 from nas_lightning.config.compose import reference_models
 from nas_lightning.config.records import Config
 from nas_lightning.cost.exact import cost_of
 from nas_lightning.cost.projection import project
-from nas_lightning.files import read_json, write_json
+from nas_lightning.files import read_as, read_json_list, write_json
 from nas_lightning.search.derivation import draw_within
 from nas_lightning.search.moment import Moment
 from nas_lightning.searching import Searched
@@ -37,6 +38,19 @@ FILE = "contest.json"
 """The short trainings of a run."""
 
 
+def _rows(content: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of the file, each with all that is read of it."""
+    return [
+        {
+            "epochs": int(row["epochs"]),
+            "network": dict(row["network"]),
+            "val": {name: float(row["val"][name]) for name in (*METRICS, "loss")},
+            "seconds": float(row["seconds"]),
+        }
+        for row in content
+    ]
+
+
 class Contest:
     """The short trainings of one run.
 
@@ -46,7 +60,7 @@ class Contest:
 
     def __init__(self, run: Run) -> None:
         self.run, self.metric, self.path = run, run.config.testing.metric, run.folder / FILE
-        self.rows: list[dict[str, Any]] = read_json(self.path) if self.path.is_file() else []
+        self.rows: list[dict[str, Any]] = read_as(self.path, _rows, read_json_list) if self.path.exists() else []
 
     def value(self, blueprint: Blueprint, epochs: int) -> float:
         """``testing.metric`` on ``val`` after a training of so many epochs."""

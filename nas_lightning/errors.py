@@ -1,6 +1,7 @@
 """The exceptions for what the user can change."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 _LONGEST_QUOTE = 200
 
@@ -45,3 +46,26 @@ class BudgetError(InputError):
 
 def _text(limits: Mapping[str, int]) -> str:
     return ", ".join(f"{measure} {limit:,}" for measure, limit in limits.items())
+
+
+class DamagedFileError(InputError):
+    """A file is damaged, or of another kind than its name says.
+
+    Attributes:
+        path: of the file.
+    """
+
+    def __init__(self, path: Path, found: str) -> None:
+        super().__init__(f"{path}: cannot be read; it is damaged or another kind of file ({found})")
+        self.path = path
+
+
+class UsedFolderError(InputError):
+    """The folder holds a run already, or another process works in it."""
+
+
+class StoppedError(RuntimeError):
+    """A run was stopped by what is around it: a full disk, a folder that vanished; exit status 1.
+
+    The text is one sentence that says how to go on.
+    """

@@ -1,19 +1,38 @@
-"""Writing files whole: a temporary file beside the target, then a rename."""
+"""Writing files whole, and reading what a stranger may have written: a part, garbage or another kind of file."""
 
 import io
 import json
-from collections.abc import Mapping
+import os
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import torch
+import yaml
+
+from nas_lightning.errors import DamagedFileError, InputError, brief
+
+T = TypeVar("T")
+
+_MOST_YAML_BYTES = 1 << 20
+_MOST_YAML_VALUES = 100_000
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write ``content``; a reader sees the old file or the new one, never a part."""
+    """Write ``content``; a reader sees the old file or the new one, never a part, also after a power cut."""
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_text(path: Path, content: str) -> None:
@@ -31,11 +50,6 @@ def write_json(path: Path, content: Any) -> None:
     write_bytes(path, json_bytes(content))
 
 
-def read_json(path: Path) -> Any:
-    """Read JSON."""
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
 def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
     """Write arrays whole."""
     content = io.BytesIO()
@@ -43,7 +57,127 @@ def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
     write_bytes(path, content.getvalue())
 
 
+def write_torch(path: Path, content: Any) -> None:
+    """Write what ``torch.save`` makes of ``content`` whole."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_bytes(path, buffer.getvalue())
+
+
+@contextmanager
+def damage(path: Path) -> Iterator[None]:
+    """Whatever goes wrong while ``path`` is read and understood means that the file is damaged.
+
+    Raises:
+        DamagedFileError: naming the file and what was found.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # parsers and constructors raise whatever they meet in a damaged file
+        found = brief(str(error) or type(error).__name__)
+        raise DamagedFileError(path, found) from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        DamagedFileError: if the file cannot be read as that.
+    """
+    return _read_json(path, dict)
+
+
+def read_json_list(path: Path) -> list[Any]:
+    """Read a JSON list.
+
+    Raises:
+        DamagedFileError: if the file cannot be read as that.
+    """
+    return _read_json(path, list)
+
+
+def _read_json(path: Path, kind: type) -> Any:
+    with damage(path):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, kind):
+            raise TypeError(f"found {brief(content)}, allowed: a {kind.__name__}")
+        return content
+
+
+def read_as(path: Path, make: Callable[[Any], T], read: Callable[[Path], Any] = read_json) -> T:
+    """Read JSON and make something of it.
+
+    Raises:
+        InputError: naming the file, if it cannot be read, or ``make`` cannot use it.
+    """
+    content = read(path)
+    try:
+        with damage(path):
+            return make(content)
+    except DamagedFileError:
+        raise
+    except InputError as error:  # says what is wrong, and not where
+        raise InputError(f"{path}: {error}") from error
+
+
+def read_yaml(path: Path) -> dict[Any, Any]:
+    """Read YAML with sections; no tag makes an object of it, and what unfolds to a huge number of values is refused.
+
+    Raises:
+        InputError: naming the file, if it cannot be read as that.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    if len(content) > _MOST_YAML_BYTES:
+        raise InputError(f"{path}: has {len(content):,} bytes; allowed: {_MOST_YAML_BYTES:,}")
+    try:
+        sections = yaml.safe_load(content.decode())
+        _refuse_huge(sections)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is not YAML ({brief(str(error))})") from error
+    if not isinstance(sections, dict):
+        raise InputError(
+            f"{path}: has no sections; allowed: the layout of the user guide (common, dataset, training, ...)"
+        )
+    return sections
+
+
+def _refuse_huge(content: Any) -> None:
+    """Count what aliases unfold to, without unfolding it in memory."""
+    left, todo = _MOST_YAML_VALUES, [content]
+    while todo:
+        value = todo.pop()
+        left -= 1
+        if left < 0:
+            raise ValueError(f"it unfolds to more than {_MOST_YAML_VALUES:,} values")
+        if isinstance(value, dict):
+            todo += [*value.keys(), *value.values()]
+        elif isinstance(value, list):
+            todo += value
+
+
+def read_torch(path: Path) -> Any:
+    """Read what ``write_torch`` wrote: tensors and plain values; no pickle in it can run code.
+
+    Raises:
+        DamagedFileError: if it cannot be read: the checksum of every member of the archive is compared.
+    """
+    with damage(path):
+        with zipfile.ZipFile(path) as archive:
+            if (name := archive.testzip()) is not None:
+                raise ValueError(f"the checksum of {name} is wrong")
+        return torch.load(path, weights_only=True, map_location="cpu")
+
+
 def has_ended(run_folder: Path) -> bool:
-    """Whether the run of this folder went through to its last file."""
+    """Whether the run of this folder went through to its last file.
+
+    Raises:
+        DamagedFileError: if that file cannot be read.
+    """
     metrics = run_folder / "metrics.json"
     return metrics.is_file() and "training" in read_json(metrics)

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nas_lightning.claim import begin, withdraw
 from nas_lightning.config.build import build_data
 from nas_lightning.config.checks import check_config
-from nas_lightning.config.compose import config_yaml, with_features
+from nas_lightning.config.compose import with_features
 from nas_lightning.config.records import Config
 from nas_lightning.cost.exact import MEASURES
 from nas_lightning.errors import InputError
-from nas_lightning.files import has_ended, read_json, write_text
-from nas_lightning.pipeline import finish, judged_split, refuse_used, total_cost
+from nas_lightning.files import has_ended, read_as, read_json, write_text
+from nas_lightning.pipeline import finish, judged_split, total_cost
 from nas_lightning.pipeline import run as run_once
 from nas_lightning.report.tables import csv_text, print_front_ends, print_summary
 from nas_lightning.run_folder import copy_result
@@ -33,7 +34,7 @@ class _Candidate:
     cost: dict[str, int]
 
 
-def run(config: Config, folder: Path, *, resume: bool = False) -> None:
+def run(config: Config, folder: Path) -> None:
     """Search and train one network for each of ``features_candidates``, and keep the best in ``folder``.
 
     The best is the one with the highest ``testing.metric`` on val; it alone is tested. What describes the recordings
@@ -45,18 +46,17 @@ def run(config: Config, folder: Path, *, resume: bool = False) -> None:
         InputError: as ``pipeline.run``, if no candidate can be used.
     """
     check_config(config)
-    refuse_used(folder, resume)
     found: list[_Candidate] = []
     refused: dict[str, InputError] = {}
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "config.yaml", config_yaml(config))
+    begin(folder, config, None)
     for name in config.features_candidates:
         try:
             found.append(_run_candidate(config, folder, name))
         except InputError as error:
             refused[name] = error
     if not found:
-        (folder / "config.yaml").unlink()
+        withdraw(folder)
         raise next(iter(refused.values()))
     for name, reason in refused.items():
         log.warning("front end %s is left out: %s", name, reason)
@@ -83,6 +83,7 @@ def _run_candidate(config: Config, folder: Path, name: str) -> _Candidate:
     own.control.num_random, own.control.keep_better = 0, False
     place = folder / "front_ends" / name
     if not has_ended(place):
-        run_once(own, place, resume=(place / "config.yaml").is_file())
-    value = read_json(place / "metrics.json")[judged_split(config)][config.testing.metric]
-    return _Candidate(name, own, place, value, total_cost(read_json(place / "cost.json")))
+        run_once(own, place)
+    split, metric = judged_split(config), config.testing.metric
+    value = read_as(place / "metrics.json", lambda metrics: float(metrics[split][metric]))
+    return _Candidate(name, own, place, value, read_as(place / "cost.json", total_cost))

@@ -1,26 +1,25 @@
 """The story, top to bottom: data, search, genotype, training, test, export."""
 
 import copy
-import io
 import logging
 import math
+import shutil
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 
+from nas_lightning.claim import begin
 from nas_lightning.config.build import build_averaging, build_data, build_rate, build_reference, try_parts
 from nas_lightning.config.checks import check_config
-from nas_lightning.config.compose import config_yaml
 from nas_lightning.config.records import Config
 from nas_lightning.contest import Contest, candidates_of, compare_seeds, control
 from nas_lightning.cost.code import core_named
@@ -34,14 +33,14 @@ from nas_lightning.deployment import check_fits, deploy
 from nas_lightning.errors import BudgetError, InputError
 from nas_lightning.export.bundle import write_bundle
 from nas_lightning.export.onnx import check_parity, export_onnx, relative_difference
-from nas_lightning.files import read_json, write_bytes, write_json, write_text
+from nas_lightning.files import read_json, write_json, write_torch
 from nas_lightning.report.pictures import confusion_picture
 from nas_lightning.report.tables import print_summary
 from nas_lightning.run_folder import load_network, read_description
 from nas_lightning.searching import Searched, search
 from nas_lightning.space.blueprint import Blueprint, SearchedBlueprint
 from nas_lightning.space.fold import fold
-from nas_lightning.stages import Run, fit, train_module
+from nas_lightning.stages import Run, fit, read_checkpoint, train_module
 from nas_lightning.training.evaluate import confusion, figures, predict
 
 log = logging.getLogger("nas_lightning")
@@ -52,16 +51,14 @@ def run(
     folder: Path,
     data: TimeSeriesData | LoaderData | None = None,
     *,
-    resume: bool = False,
     warm_start: Path | None = None,
 ) -> None:
-    """Do the whole road once and leave its files in ``folder``.
+    """Do the whole road once and leave its files in ``folder``; go on with the run that it holds a part of.
 
     Args:
         config: checked here before any data is read.
         folder: the run folder; made if it is missing.
         data: used instead of what the configuration names.
-        resume: go on with the run that ``folder`` holds a part of; without it such a folder is refused.
         warm_start: the checkpoints of another run of this size, from whose supernets the searches start.
 
     Raises:
@@ -69,7 +66,7 @@ def run(
         BudgetError: if no network of the space meets the budget (then nothing is written).
         ParityError: if the exported file does not compute what the network computes.
     """
-    data = check_start(config, folder, data, resume)
+    data = check_start(config, data)
     stage = Run(config, data, folder, warm_start)
     _check_fit(stage)
     with _quiet_lightning():
@@ -77,7 +74,7 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     with _run_log(folder), _quiet_lightning():
         log.info("run folder: %s", folder)
-        write_text(folder / "config.yaml", config_yaml(config))
+        begin(folder, config, data)
         _write_data(stage)
         if config.training.nas_enabled:
             search(stage, config.selection.candidates, lambda searches: _go_on(stage, searches))
@@ -85,16 +82,13 @@ def run(
             train(stage, [build_reference(config, stage.task)])
 
 
-def check_start(
-    config: Config, folder: Path, data: TimeSeriesData | LoaderData | None, resume: bool
-) -> TimeSeriesData | LoaderData:
-    """What comes before anything is written: check the configuration and the folder, and read the data.
+def check_start(config: Config, data: TimeSeriesData | LoaderData | None) -> TimeSeriesData | LoaderData:
+    """What comes before anything is written: check the configuration, and read the data.
 
     Raises:
         InputError: if one of them is wrong.
     """
     check_config(config)
-    refuse_used(folder, resume)
     data = data or build_data(config)
     if config.export.include_features:
         data.front_end.for_export()  # refuses steps that ONNX cannot express, before anything is read
@@ -102,16 +96,6 @@ def check_start(
     if config.export.include_features and isinstance(data, TimeSeriesData):
         data.check_export()
     return data
-
-
-def refuse_used(folder: Path, resume: bool) -> None:
-    """Refuse to start a run where there is one.
-
-    Raises:
-        InputError: naming the folder.
-    """
-    if not resume and (folder / "config.yaml").is_file():
-        raise InputError(f"{folder}: holds a run already; go on with it by resume={folder}, or choose another folder")
 
 
 def _go_on(run: Run, searches: list[Searched]) -> None:
@@ -204,12 +188,16 @@ def _or_diverged(value: float | None) -> str:
 def _train_one(run: Run, blueprint: Blueprint, index: int) -> _Trained:
     """One final training; the epoch of its second half with the smallest loss on ``val``."""
     config, seed = run.config, run.config.seed + index
-    module, name = train_module(run, blueprint, seed), f"training_{index}" if index else "training"
-    rate = build_rate(config, module.network)
-    log.info("training: seed %d, %d epochs from rate %.4g", seed, config.training.training_epochs, rate)
-    callbacks = [timer := Timer(), *build_averaging(config)]
-    trainer = fit(run, name, config.training.training_epochs, callbacks, module, run.data.train_dataloader())
-    best = torch.load(run.folder / "checkpoints" / name / "best.ckpt", weights_only=True, map_location="cpu")
+    name, epochs = f"training_{index}" if index else "training", config.training.training_epochs
+    checkpoints, best = run.folder / "checkpoints" / name, None
+    while best is None:
+        module = train_module(run, blueprint, seed)
+        log.info("training: seed %d, %d epochs from rate %.4g", seed, epochs, build_rate(config, module.network))
+        callbacks = [timer := Timer(), *build_averaging(config)]
+        trainer = fit(run, name, epochs, callbacks, module, run.data.train_dataloader())
+        best = read_checkpoint(checkpoints / "best.ckpt", module)
+        if best is None:  # damaged since it was written: the same fit from its beginning gives the same
+            shutil.rmtree(checkpoints)
     module.load_state_dict(best["state_dict"])
     network = module.network.cpu().float()
     val = figures(*predict(network, run.data.val_dataloader()))
@@ -236,7 +224,7 @@ def _finish(run: Run, trained: _Trained, sections: dict[str, Any]) -> None:
     logits, y = predict(network, loader)
     results = {"val": trained.val, split: figures(logits, y)}
     description, cost = _describe(run, trained.blueprint)
-    _save_weights(network, folder / "model.pt")
+    write_torch(folder / "model.pt", network.state_dict())
     difference = _export(run, network, split, loader)
     log.info("model.onnx: differs from the network by at most %.2g on %s", difference, split)
     metrics = _identity(run) | (read_json(folder / "metrics.json") if (folder / "metrics.json").is_file() else {})
@@ -331,12 +319,6 @@ def _identity(run: Run) -> dict[str, Any]:
     }
 
 
-def _save_weights(network: nn.Module, path: Path) -> None:
-    buffer = io.BytesIO()
-    torch.save(network.state_dict(), buffer)
-    write_bytes(path, buffer.getvalue())
-
-
 def _log_results(
     run: Run, trainer: L.Trainer, metrics: dict[str, Any], cost: dict[str, Any], split: str, logits: Any, y: Any
 ) -> None:
@@ -420,9 +402,17 @@ def total_cost(cost: dict[str, Any]) -> dict[str, int]:
     return {measure: cost[measure] + front_end.get(measure, 0) for measure in MEASURES}
 
 
+class _Strict(logging.FileHandler):
+    """Hands on what goes wrong, where logging would print a traceback and go on."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Called by logging while it handles the error."""
+        raise
+
+
 @contextmanager
 def _run_log(folder: Path) -> Iterator[None]:
-    handler = logging.FileHandler(folder / "run.log", encoding="utf-8")
+    handler = _Strict(folder / "run.log", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     console = logging.StreamHandler()
     console.addFilter(lambda record: record.levelno == logging.WARNING)  # what ends the run is said by who catches it
@@ -435,13 +425,15 @@ def _run_log(folder: Path) -> Iterator[None]:
         yield
         log.info("done in %.1f seconds", time.perf_counter() - start)
     except BaseException as error:
-        log.error("stopped: %s: %s", type(error).__name__, error)
+        with suppress(OSError):  # the disk may be full; what matters is what stopped the run
+            log.error("stopped: %s: %s", type(error).__name__, error)
         raise
     finally:
         log.removeHandler(handler)
         log.removeHandler(console)
         log.setLevel(level)
-        handler.close()
+        with suppress(OSError):
+            handler.close()
 
 
 @contextmanager

@@ -1,15 +1,15 @@
 """Reading a run folder back."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from nas_lightning.data.features import FrontEnd
 from nas_lightning.errors import InputError
-from nas_lightning.files import read_json
+from nas_lightning.files import damage, read_as, read_json, read_torch
 from nas_lightning.space.blueprint import Blueprint, ReferenceBlueprint, SearchedBlueprint
 
 RESULT = (
@@ -28,12 +28,12 @@ def load(run_folder: str | Path) -> nn.Module:
     Reads ``genotype.json`` (or ``model.json`` of a hand-made network) and ``model.pt``; nothing in them can run code.
 
     Raises:
-        InputError: if the folder is not one of a run that ended.
+        InputError: if the folder is not one of a run that ended, or a file is damaged.
     """
     folder = Path(run_folder)
     network = load_network(folder)
-    if (folder / "front_end.json").is_file():
-        network = nn.Sequential(FrontEnd(**read_json(folder / "front_end.json")), network)
+    if (path := folder / "front_end.json").exists():
+        network = nn.Sequential(read_as(path, lambda settings: FrontEnd(**settings)), network)
     return network.eval()
 
 
@@ -41,12 +41,14 @@ def load_network(folder: Path) -> nn.Module:
     """The trained network of a run without its front end, in eval mode.
 
     Raises:
-        InputError: if the folder is not one of a run that ended.
+        InputError: if the folder is not one of a run that ended, or a file is damaged.
     """
-    if not (folder / "model.pt").is_file():
+    path = folder / "model.pt"
+    if not path.exists():
         raise InputError(f"{folder}: has no model.pt; give the folder of a run that ended")
-    network: nn.Module = read_blueprint(folder).build()
-    network.load_state_dict(torch.load(folder / "model.pt", weights_only=True, map_location="cpu"))
+    network, weights = read_network(folder), read_torch(path)
+    with damage(path):
+        network.load_state_dict(weights)
     return network.eval()
 
 
@@ -59,24 +61,41 @@ def copy_result(source: Path, target: Path) -> None:
             shutil.copy(source / name, target / name)
 
 
-def read_blueprint(folder: Path) -> Blueprint:
-    """What the run found, or the hand-made network that it trained.
+def read_network(folder: Path) -> nn.Module:
+    """What the run found, or the hand-made network that it trained, with fresh weights.
 
     Raises:
-        InputError: if the folder describes neither.
+        InputError: if the folder describes neither, or a file is damaged.
     """
-    description = read_description(folder)
-    is_searched = "normal" in description
-    return (SearchedBlueprint if is_searched else ReferenceBlueprint).from_dict(description)
+    blueprint = read_blueprint(folder)
+    with damage(_description(folder)):
+        return blueprint.build()
+
+
+def read_blueprint(folder: Path) -> Blueprint:
+    """What describes that network.
+
+    Raises:
+        InputError: if the folder describes neither, or a file is damaged.
+    """
+    path = _description(folder)
+    make: Callable[[Any], Blueprint] = (
+        SearchedBlueprint.from_dict if path.name == "genotype.json" else ReferenceBlueprint.from_dict
+    )
+    return read_as(path, make)
 
 
 def read_description(folder: Path) -> dict[str, Any]:
     """The content of ``genotype.json``, or of ``model.json`` where a hand-made network was trained.
 
     Raises:
-        InputError: if the folder has neither.
+        InputError: if the folder has neither, or it is damaged.
     """
+    return read_json(_description(folder))
+
+
+def _description(folder: Path) -> Path:
     for name in ("genotype.json", "model.json"):
-        if (folder / name).is_file():
-            return read_json(folder / name)
+        if (folder / name).exists():
+            return folder / name
     raise InputError(f"{folder}: has neither genotype.json nor model.json; give the folder of a run")

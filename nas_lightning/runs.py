@@ -3,10 +3,14 @@
 from pathlib import Path
 
 from nas_lightning import front_ends, pipeline, smallest
+from nas_lightning.claim import STARTED, claimed, refuse_used
 from nas_lightning.config.records import Config
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.loaders import LoaderData
 from nas_lightning.errors import InputError
+
+REPLACEABLE = ("searches.json", "contest.json", "metrics.json", STARTED)
+"""Files of a run folder that can be removed where they are damaged; a run that goes on makes them again."""
 
 
 def run(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None = None, *, resume: bool = False) -> None:
@@ -19,13 +23,16 @@ def run(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None =
         resume: go on with what ``folder`` holds.
 
     Raises:
+        UsedFolderError: if the folder holds a run already, or another process works in it.
         InputError: as ``pipeline.run``, ``front_ends.run`` and ``smallest.run``.
     """
-    if config.search_features:
-        if data is not None:
-            raise InputError("search_features: needs recordings; allowed: false where DataLoaders are given")
-        front_ends.run(config, folder, resume=resume)
-    elif config.target_accuracy is not None:
-        smallest.run(config, folder, data, resume=resume)
-    else:
-        pipeline.run(config, folder, data, resume=resume)
+    if config.search_features and data is not None:
+        raise InputError("search_features: needs recordings; allowed: false where DataLoaders are given")
+    with claimed(folder):
+        refuse_used(folder, resume)
+        if config.search_features:
+            front_ends.run(config, folder)
+        elif config.target_accuracy is not None:
+            smallest.run(config, folder, data)
+        else:
+            pipeline.run(config, folder, data)

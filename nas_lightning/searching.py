@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -19,7 +18,7 @@ from nas_lightning.cost.exact import ADDITIVE
 from nas_lightning.cost.expected import ExpectedCost
 from nas_lightning.cost.projection import meets
 from nas_lightning.cost.tables import SpaceCost
-from nas_lightning.files import read_json, write_json
+from nas_lightning.files import damage, read_as, read_json_list, read_torch, write_json
 from nas_lightning.search.module import SearchModule, search_loader
 from nas_lightning.space.genotype import Genotype
 from nas_lightning.space.supernet import Supernet
@@ -64,6 +63,10 @@ class Searched:
         return cls(**content | {"genotypes": genotypes, "op_weights": weights})
 
 
+def _searches(content: list[dict[str, Any]]) -> list[Searched]:
+    return [Searched.from_dict(each) for each in content]
+
+
 def genotype_from(cells: dict[str, Any]) -> Genotype:
     """A genotype from what JSON has made of its ``asdict``."""
     normal, reduce = ([(op, source) for op, source in cells[kind]] for kind in ("normal", "reduce"))
@@ -80,7 +83,7 @@ def search(run: Run, num_candidates: int, then: Callable[[list[Searched]], None]
     """
     log_space(run)  # and price it, which draws random numbers for modules that are not in a cache yet
     path = run.folder / FILE
-    done = [Searched.from_dict(content) for content in read_json(path)] if path.is_file() else []
+    done = read_as(path, _searches, read_json_list) if path.exists() else []
     num_seeds = run.config.search["num_seeds"]
 
     def on_end(searched: Searched) -> None:
@@ -136,12 +139,10 @@ def _module(run: Run, seed: int, name: str) -> SearchModule:
     module = SearchModule(supernet, strategy, expected_cost, config.training.nas_epochs, seed)
     path = run.warm_start / name / "last.ckpt" if run.warm_start else None
     if path is not None and path.is_file():
-        module.load_state_dict(_state_of(path))
+        content = read_torch(path)
+        with damage(path):
+            module.load_state_dict(content["state_dict"])
     return module
-
-
-def _state_of(checkpoint: Path) -> dict[str, Tensor]:
-    return torch.load(checkpoint, weights_only=True, map_location="cpu")["state_dict"]
 
 
 def _log_found(run: Run, module: SearchModule, genotype: Genotype) -> None:

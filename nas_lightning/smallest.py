@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nas_lightning.claim import begin, withdraw
 from nas_lightning.config.build import build_limits, build_numbers, build_ops
 from nas_lightning.config.checks import MODES
-from nas_lightning.config.compose import config_yaml
 from nas_lightning.config.records import Config
 from nas_lightning.cost.exact import MEASURES
 from nas_lightning.cost.projection import least
@@ -17,7 +17,7 @@ from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.loaders import LoaderData
 from nas_lightning.errors import InputError
-from nas_lightning.files import has_ended, read_json, write_text
+from nas_lightning.files import has_ended, read_as, read_json, write_text
 from nas_lightning.pipeline import check_start, finish, judged_split, total_cost
 from nas_lightning.pipeline import run as run_once
 from nas_lightning.report.pictures import tradeoff_picture
@@ -34,7 +34,7 @@ COLUMNS = ("round", "limit", *MEASURES, "val_accuracy", "reached")
 """Columns of ``tradeoff.csv``."""
 
 
-def run(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None = None, *, resume: bool = False) -> None:
+def run(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None = None) -> None:
     """Find the smallest network that reaches ``target_accuracy``, and leave it in ``folder``.
 
     The first run is followed by up to ``target_rounds`` others, each within a smaller or larger limit on what the
@@ -46,14 +46,13 @@ def run(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None =
         config: the configuration; ``target_accuracy`` is set.
         folder: the run folder.
         data: used instead of what the configuration names.
-        resume: go on with what ``folder`` holds.
 
     Raises:
         InputError: as ``pipeline.run``; or if not even the first run reaches the target.
     """
-    data = check_start(config, folder, data, resume)
+    data = check_start(config, data)
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "config.yaml", config_yaml(config))
+    begin(folder, config, data)
     descent = _Descent(config, folder, data)
     best = descent.walk()
     copy_result(best.folder, folder)
@@ -114,16 +113,15 @@ class _Descent:
             config.budget.latency_ms = (limit + 0.5) / config.device.clock_mhz / 1000
         if not has_ended(folder):
             warm_start = self.rounds[-1].folder / "checkpoints" if self.rounds else None
-            is_begun = (folder / "config.yaml").is_file()
             try:
-                run_once(config, folder, self.data, resume=is_begun, warm_start=warm_start)
+                run_once(config, folder, self.data, warm_start=warm_start)
             except InputError:
-                if not (folder / "config.yaml").is_file():  # refused before anything was written
-                    (self.folder / "config.yaml").unlink()
+                if not (self.rounds or (folder / "config.yaml").is_file()):  # refused before anything was written
+                    withdraw(self.folder)
                 raise
-        cost = read_json(folder / "cost.json")
-        accuracy = read_json(folder / "metrics.json")[self.split]["accuracy"]
-        self.rounds.append(_Round(folder, limit, total_cost(cost), accuracy))
+        cost = read_as(folder / "cost.json", total_cost)
+        accuracy = read_as(folder / "metrics.json", lambda metrics: float(metrics[self.split]["accuracy"]))
+        self.rounds.append(_Round(folder, limit, cost, accuracy))
         self._write_curve()
         return self.rounds[-1]
 

@@ -1,6 +1,8 @@
 """What every stage of a run needs: configuration, data, limits and folder; and a fit with checkpoints."""
 
+import errno
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +30,8 @@ from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.features import FrontEndCost
 from nas_lightning.data.loaders import LoaderData
+from nas_lightning.errors import InputError
+from nas_lightning.files import damage, read_torch
 from nas_lightning.report.pictures import augmentation_picture
 from nas_lightning.space.blueprint import Blueprint
 from nas_lightning.space.compiled import compile_network
@@ -133,17 +137,39 @@ def fit(
         loader: of batches of ``train``.
     """
     folder, stage = run.folder / "checkpoints" / name, name.partition("_")[0]
+    if not (run.folder / "config.yaml").is_file():
+        raise FileNotFoundError(errno.ENOENT, "the folder of the run is gone", str(run.folder))
+    folder.mkdir(parents=True, exist_ok=True)
     # Two of them: one that monitors saves its last epoch only where that is its best one, too.
     kept = [BestCheckpoint(folder, f"{stage}/val_loss", epochs), NewestCheckpoint(folder, epochs)]
     trainer = build_trainer(run.config, run.folder, name, epochs, [*callbacks, *kept])
     _log_augmentation(run, trainer)
     last = folder / "last.ckpt"
-    if last.is_file():
+    goes_on = last.exists() and read_checkpoint(last, module) is not None
+    if goes_on:
         _keep_csv(run.folder, name)
-    trainer.fit(
-        module, loader, run.data.val_dataloader(), ckpt_path=last if last.is_file() else None, weights_only=True
-    )
+    trainer.fit(module, loader, run.data.val_dataloader(), ckpt_path=last if goes_on else None, weights_only=True)
     return trainer
+
+
+def read_checkpoint(path: Path, module: L.LightningModule) -> dict[str, Any] | None:
+    """A checkpoint of ``module``, or None with a warning if it is damaged or that of something else.
+
+    A fit is the same each time it is done, so one without its checkpoint begins again and loses time alone.
+    """
+    try:
+        content = read_torch(path)
+        with damage(path):
+            _refuse_other(content["state_dict"], module.state_dict())
+    except InputError as error:
+        log.warning("%s; this fit begins again", error)
+        return None
+    return content
+
+
+def _refuse_other(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    if found.keys() != expected.keys() or any(found[name].shape != expected[name].shape for name in found):
+        raise ValueError("it is the checkpoint of another network or stage")
 
 
 def _keep_csv(folder: Path, name: str) -> None:

@@ -4,9 +4,24 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from nas_lightning.files import write_torch
+
 _MOST = 20
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Writes checkpoints beside their target, as all other files; Lightning's pass through the temporary folder."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write a checkpoint whole; its folder is there, or the run's folder has vanished.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        write_torch(Path(path), checkpoint)
 
 
 class _MovableCheckpoint(ModelCheckpoint):

@@ -15,7 +15,9 @@ from lightning.pytorch.loggers import Logger
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from nas_lightning.callbacks.checkpoint import WholeCheckpoints
 from nas_lightning.config.records import Config
+from nas_lightning.config.targets import check_targets
 from nas_lightning.cost.code import REFERENCE_CORE, core_named
 from nas_lightning.cost.exact import MEASURES, Numbers
 from nas_lightning.cost.npu import PROFILES, accelerated_ops, round_channels
@@ -141,6 +143,9 @@ def build_averaging(config: Config) -> list[L.Callback]:
 def build_trainer(config: Config, folder: Path, stage: str, epochs: int, callbacks: list[L.Callback]) -> L.Trainer:
     """The Trainer of one stage, with the configured callbacks behind ``callbacks``."""
     configured = [_call(f"callbacks.{name}", record) for name, record in config.callbacks.items() if record]
+    for name, callback in zip((name for name, record in config.callbacks.items() if record), configured, strict=True):
+        if not isinstance(callback, L.Callback):
+            raise InputError(f"callbacks.{name}: found a {type(callback).__name__}; allowed: a callback of Lightning")
     logger: Logger | bool = _call("logger", config.logger, save_dir=folder, version=stage) if config.logger else False
     return _call(
         "trainer",
@@ -149,6 +154,7 @@ def build_trainer(config: Config, folder: Path, stage: str, epochs: int, callbac
         callbacks=callbacks + configured,
         logger=logger,
         default_root_dir=folder,
+        plugins=[WholeCheckpoints()],
         # Without this Lightning adds a bar of its own, and its rich one cannot run inside another fit.
         enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in configured),
     )
@@ -190,6 +196,7 @@ def _refuse_plateau(key: str, scheduler: Any) -> None:
 
 
 def _call(key: str, record: dict[str, Any], **arguments: Any) -> Any:
+    check_targets(key, record)  # whatever way the record came in: this is the only place that instantiates
     return _convert_errors(key, instantiate, record, **arguments, _convert_="all")
 
 

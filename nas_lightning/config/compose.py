@@ -1,11 +1,11 @@
 """Composition: overrides in, a typed ``Config`` out."""
 
 import copy
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
 
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
@@ -13,8 +13,14 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nas_lightning.config.keys import check_key, check_run_name, escape, flatten, known_keys
 from nas_lightning.config.records import Config, Device, FeatureExtraction
+from nas_lightning.config.targets import check_targets
 from nas_lightning.errors import InputError
+from nas_lightning.files import damage, read_yaml
+
+_PATHS = {"input_data_path": "path", "annotations": "annotations"}
+"""Keys of ``dataset`` that name places, and the arguments of the group ``data`` that take them."""
 
 _OF_RECORDINGS = ("variables", "sampling_rate", "new_sr", "anti_alias", "keep_short_tails", "scale")
 """Keys of the feature extraction that say something of the recordings, whatever is made of them."""
@@ -61,8 +67,12 @@ def register_records() -> None:
     ConfigStore.instance().store(name="base_config", node=Config)
 
 
-def compose_config(overrides: list[str]) -> Config:
+def compose_config(overrides: list[str], config_dir: Path | None = None) -> Config:
     """Compose as the command line does, also inside a program that runs Hydra itself.
+
+    Args:
+        overrides: as on the command line.
+        config_dir: a folder with groups and options of the user's own.
 
     Raises:
         InputError: for an override that Hydra refuses.
@@ -72,7 +82,8 @@ def compose_config(overrides: list[str]) -> Config:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            return to_config(compose("config", overrides))
+            own = [] if config_dir is None else [f"hydra.searchpath=['file://{config_dir.absolute()}']"]
+            return to_config(compose("config", [*overrides, *own]))
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(one_sentence(error)) from error
     finally:
@@ -89,12 +100,20 @@ def one_sentence(error: Exception) -> str:
 
 def to_config(composed: DictConfig) -> Config:
     """Resolve and leave OmegaConf: from here on the configuration is plain records; paths become absolute."""
-    content = OmegaConf.to_container(composed, resolve=True)
-    config = _to_record(content)
-    for key, argument in (("input_data_path", "path"), ("annotations", "annotations")):
+    content = cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
+    config = _to_record({key: content[key] for key in Config.__dataclass_fields__ if key in content})
+    check_run_name(config.common.run_name)
+    for key in _PATHS:
         if path := getattr(config.dataset, key):
             setattr(config.dataset, key, str(Path(path).absolute()))
-            config.data[argument] = getattr(config.dataset, key)
+    return _with_paths(config)
+
+
+def _with_paths(config: Config) -> Config:
+    """The section ``data`` reads where ``dataset`` says."""
+    for key, argument in _PATHS.items():
+        if path := getattr(config.dataset, key):
+            config.data[argument] = path
     return config
 
 
@@ -105,18 +124,47 @@ def load_config(path: Path) -> Config:
         InputError: if there is none, or it is not one.
     """
     if not path.is_file():
-        raise InputError(f"resume: {path.parent} is not a run folder; it has no config.yaml")
-    try:
-        return _to_record(OmegaConf.to_container(OmegaConf.load(path), resolve=True))
-    except Exception as error:  # OmegaConf and YAML each raise their own families
-        raise InputError(f"{path}: is not the configuration of a run ({' '.join(str(error).split())})") from error
+        raise InputError(
+            f"resume: {path.parent} is not a run folder; it has no config.yaml: nothing was done yet, start it anew"
+        )
+    content = read_yaml(path)
+    for key, _ in flatten(content):
+        check_key(key, str(path))
+    with damage(path):
+        missing = [key for key in known_keys() if _lacks(content, key.split("."))]
+        if missing:
+            raise ValueError(f"it lacks {missing[0]}")
+        return _with_paths(_to_record(_escaped(content)))
 
 
 def config_yaml(config: Config) -> str:
-    """The content of ``config.yaml``."""
-    return OmegaConf.to_yaml(OmegaConf.structured(config))
+    """The content of ``config.yaml``: every value once, so that moved data are one edit."""
+    content = asdict(config)
+    for key, argument in _PATHS.items():
+        if content["dataset"][key]:
+            content["data"].pop(argument, None)
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
-def _to_record(content: Any) -> Config:
-    known: Mapping[str, Any] = {key: content[key] for key in Config.__dataclass_fields__ if key in content}
-    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), known))  # type: ignore[return-value]
+def _lacks(content: Any, parts: list[str]) -> bool:
+    for part in parts:
+        if not isinstance(content, dict) or part not in content:
+            return True
+        content = content[part]
+    return False
+
+
+def _escaped(content: Any) -> Any:
+    """Plain values as they are for OmegaConf, which would look for interpolations in them."""
+    if isinstance(content, dict):
+        return {key: _escaped(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_escaped(value) for value in content]
+    return escape(content) if isinstance(content, str) else content
+
+
+def _to_record(content: dict[str, Any]) -> Config:
+    config = cast(Config, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), content)))
+    for section in sorted(name for name, value in vars(config).items() if isinstance(value, dict)):
+        check_targets(section, getattr(config, section))
+    return config

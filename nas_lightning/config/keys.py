@@ -6,10 +6,9 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-import yaml
-
 from nas_lightning.config.records import Config
 from nas_lightning.errors import InputError
+from nas_lightning.files import read_yaml
 
 _GROUP_KEYS = {
     "training.nas_model_size": "nas_model_size",
@@ -73,21 +72,24 @@ def guide_overrides(path: Path) -> dict[str, str]:
     Raises:
         InputError: if there is no such file, it is not YAML with sections, or a key is unknown.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is not YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(content, dict):
-        raise InputError(
-            f"{path}: has no sections; allowed: the layout of the user guide (common, dataset, training, ...)"
-        )
     overrides = {}
-    for key, value in _flatten(content):
+    for key, value in flatten(read_yaml(path)):
         check_key(key, str(path))
         overrides[_GROUP_KEYS.get(key, key)] = _to_grammar(value)
     return overrides
+
+
+def check_run_name(name: str) -> None:
+    """Refuse a name that leads out of the folder of all runs; ``hydra.run.dir`` can be anywhere.
+
+    Raises:
+        InputError: naming the key.
+    """
+    parts = re.split(r"[/\\,]", name.strip("'\""))
+    if ".." in parts or (parts[0] == "" and len(parts) > 1) or re.match("[A-Za-z]:", name.strip("'\"")):
+        raise InputError(
+            f"common.run_name: found {name}; allowed: a name below outputs; hydra.run.dir=FOLDER puts a run elsewhere"
+        )
 
 
 def to_overrides(settings: dict[str, Any]) -> list[str]:
@@ -117,6 +119,7 @@ def merge_overrides(defaults: dict[str, str], arguments: list[str]) -> list[str]
                 merged[_GROUP_KEYS.get(key, key)] = value
             else:
                 others.append(argument)
+    check_run_name(merged.get("common.run_name", ""))  # here, because Hydra makes the folder before it says anything
     size = merged.get("nas_model_size", "")
     if size.isdigit():  # Hydra would end in a traceback
         raise InputError(f"nas_model_size: found {size}; allowed: the name of an option, see nas-lightning --help")
@@ -124,11 +127,12 @@ def merge_overrides(defaults: dict[str, str], arguments: list[str]) -> list[str]
     return flags + [f"{'++' * key.startswith('augmentation.')}{key}={value}" for key, value in merged.items()] + others
 
 
-def _flatten(content: dict[Any, Any], prefix: str = "") -> list[tuple[str, Any]]:
+def flatten(content: dict[Any, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """The leaves of nested sections with their dotted keys; an empty section is a leaf."""
     items: list[tuple[str, Any]] = []
     for name, value in content.items():
         key = f"{prefix}{name}"
-        items += _flatten(value, f"{key}.") if isinstance(value, dict) and value else [(key, value)]
+        items += flatten(value, f"{key}.") if isinstance(value, dict) and value else [(key, value)]
     return items
 
 
@@ -143,4 +147,15 @@ def _to_grammar(value: Any) -> str:
     if isinstance(value, int | float):
         return str(value)
     # Hydra reads a backslash as itself, except in a run of them before a quote.
-    return "'" + re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), str(value)) + "'"
+    return "'" + re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), escape(str(value))) + "'"
+
+
+def escape(text: str) -> str:
+    r"""The text for OmegaConf, so that it takes ``${`` for these two characters.
+
+    A file may come from a stranger, and an interpolation could fetch an environment variable.
+
+    >>> print(escape("${oc.env:HOME}"))
+    \${oc.env:HOME}
+    """
+    return re.sub(r"(\\*)\$\{", lambda m: m[1] * 2 + "\\${", text)

@@ -1,36 +1,128 @@
-"""The end of a multirun: one table, and the runs that failed."""
+"""A sweep: what a run leaves for the table, the table at its end, however it ends, and what is left to do of one."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from nas_lightning.errors import InputError
-from nas_lightning.files import write_text
-from nas_lightning.report.tables import OVERRIDES, write_sweep_table
+from nas_lightning.errors import InputError, StoppedError
+from nas_lightning.files import damage, read_yaml, write_text
+from nas_lightning.report.tables import ERROR, OVERRIDES, write_sweep_table
 
-failures: list[InputError] = []
-"""What ``SweepTable`` found; Hydra keeps what a callback raises to itself, so the command line looks here."""
+SWEEP = "multirun.yaml"
+"""The file in which Hydra writes down what a sweep was asked for."""
+
+UNEXPECTED = "unexpected "
+"""How the text of an error begins that is not one of input."""
+
+_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+
+# Hydra makes the callback, and keeps what it raises to itself, so the command line looks here.
+_open: list[Path] = []
+_failures: list[str] = []
 
 
-def leave_failure(run_folder: Path, error: InputError) -> None:
-    """Keep the error in the run's folder: with a parallel launcher the run is another process."""
-    write_text(run_folder / "error.txt", f"{error}\n")
+def begin() -> None:
+    """Forget what an earlier command of this process left."""
+    _open.clear()
+    _failures.clear()
 
 
-def leave_overrides(run_folder: Path, overrides: Sequence[str]) -> None:
-    """Keep what was set for a run of a sweep, for the table."""
+def folder() -> Path | None:
+    """The folder of the sweep that runs."""
+    return _open[0] if _open else None
+
+
+def leave_failure(run_folder: Path, text: str) -> None:
+    """Keep what ended a run in its folder, if it can be kept: with a parallel launcher the run is another process."""
+    with suppress(OSError):
+        write_text(run_folder / ERROR, f"{text}\n")
+
+
+@contextmanager
+def run_of_sweep(run_folder: Path, overrides: Sequence[str]) -> Iterator[None]:
+    """Keep what is set for a run, for the table; until the run is through, there is a reason why it has no result."""
+    write_text(run_folder / ERROR, "has not ended\n")
     write_text(run_folder / OVERRIDES, "".join(f"{override}\n" for override in overrides))
+    yield
+    (run_folder / ERROR).unlink()
+
+
+def is_done(run_folder: Path) -> bool:
+    """Whether a run of a sweep is through."""
+    return (run_folder / OVERRIDES).is_file() and not (run_folder / ERROR).is_file()
 
 
 class SweepTable(Callback):
-    """Writes ``table.csv`` and ``table.md`` into the sweep's folder, prints the table and collects ``failures``."""
+    """Writes ``table.csv`` and ``table.md`` into the sweep's folder, and prints the table."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Remember the folder, for a sweep that is stopped."""
+        _open[:] = [Path(config.hydra.sweep.dir).absolute()]
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Look at the folders of all runs."""
-        folder = Path(config.hydra.sweep.dir)
-        write_sweep_table(folder)
-        texts = {path.parent.name: path.read_text(encoding="utf-8").strip() for path in folder.glob("*/error.txt")}
-        failures[:] = [InputError(f"run {name} of the sweep: {text}") for name, text in sorted(texts.items())]
+        _end(Path(config.hydra.sweep.dir))
+
+
+def stopped() -> Path | None:
+    """The folder of the sweep that was stopped before its end, with a table of what had ended; None without one."""
+    place = folder()
+    if place is not None and place.is_dir():
+        with suppress(OSError):
+            _end(place)
+    return place
+
+
+def _end(place: Path) -> None:
+    _open.clear()
+    rows = write_sweep_table(place)
+    _failures[:] = [f"run {row['folder']}: {row['error']}" for row in rows if row["error"]]
+
+
+def raise_failures() -> None:
+    """Say all that went wrong in the runs of a sweep that went through.
+
+    Raises:
+        InputError: if all that went wrong is input.
+        StoppedError: if there is anything else.
+    """
+    if not _failures:
+        return
+    text = f"{len(_failures)} runs of the sweep have no result: " + "; ".join(_failures)
+    has_unexpected = any(f": {UNEXPECTED}" in failure for failure in _failures)
+    raise (StoppedError if has_unexpected else InputError)(text)
+
+
+def is_sweep(place: Path) -> bool:
+    """Whether this is the folder of a sweep."""
+    return (place / SWEEP).is_file()
+
+
+def overrides_of(place: Path) -> list[str]:
+    """The overrides with which a sweep began, to be given again.
+
+    Only what is set for its runs is taken from the file, which may be a stranger's; how they are launched is not.
+
+    Raises:
+        InputError: if the file is damaged, or says what cannot be done again.
+    """
+    path = place / SWEEP
+    content = read_yaml(path)
+    with damage(path):
+        asked = content["hydra"]
+        sweeper, subdir = asked["sweeper"]["_target_"], str(asked["sweep"]["subdir"])
+        tasks, began = [str(task) for task in asked["overrides"]["task"]], Path(asked["runtime"]["cwd"])
+    if sweeper != _SWEEPER:
+        raise InputError(f"resume: {place} was drawn by {sweeper}, which cannot draw the same again; start it anew")
+    if began.is_dir() and not began.samefile(Path.cwd()):
+        raise InputError(f"resume: the sweep was started in {began}, where its paths hold; call it from there")
+    if (other := [task for task in tasks if task.lstrip("+~").startswith("hydra") or "oc." in task]) or ".." in subdir:
+        raise InputError(f"{path}: sets {(other or [subdir])[0]}, which no sweep writes there; start it anew")
+    if not re.fullmatch(r"[\w\-.=,${}]+", subdir):
+        raise InputError(f"{path}: sets hydra.sweep.subdir to {subdir}; allowed: a name, without a path")
+    return [f"hydra.sweep.dir='{place.absolute()}'", f"hydra.sweep.subdir='{subdir}'", *tasks]

@@ -7,19 +7,27 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
-from nas_lightning.files import has_ended, read_json, write_text
+from nas_lightning.errors import InputError
+from nas_lightning.files import damage, has_ended, read_json, write_text
 from nas_lightning.space.genotype import KINDS
 
-COLUMNS = ("preset", "seed", "accuracy", "params", "macs", "seconds", "folder", "settings")
-"""Columns of the table of a sweep; accuracy is of ``test``, or of ``val`` where nothing was tested."""
+COLUMNS = ("preset", "seed", "accuracy", "params", "macs", "seconds", "folder", "settings", "error")
+"""Columns of the table of a sweep; accuracy is of ``test``, or of ``val`` where nothing was tested.
+
+A run without a result has its folder, its settings, and why.
+"""
 
 STAGES = ("search", "control", "training")
 """The sections of ``metrics.json`` that take time, in their order."""
 
 OVERRIDES = "overrides.txt"
 """What was set for a run of a sweep, a line each."""
+
+ERROR = "error.txt"
+"""What ended a run of a sweep."""
 
 
 def print_summary(folder: Path, blueprint: dict[str, Any], metrics: dict[str, Any], cost: dict[str, Any]) -> None:
@@ -63,9 +71,9 @@ def print_summary(folder: Path, blueprint: dict[str, Any], metrics: dict[str, An
         "seconds",
         ", ".join(f"{stage} {metrics[stage]['seconds']:.0f}" for stage in STAGES if stage in metrics),
     )
-    table.add_row("files", str(folder))
+    table.add_row("files", escape(str(folder)))
     if (folder / "tensorboard").is_dir():
-        table.add_row("next", f"tensorboard --logdir {folder}")
+        table.add_row("next", escape(f"tensorboard --logdir {folder}"))
     Console().print(table)
 
 
@@ -106,31 +114,40 @@ def print_devices(cards: Sequence[Any]) -> None:
 
 def print_front_ends(rows: Sequence[dict[str, Any]], best: str, metric: str) -> None:
     """Print the front ends that were compared, with the costs of each with its network, and which is kept."""
-    table = Table("front end", f"val {metric}", "MACs", "RAM, bytes", title=f"kept: {best}", title_justify="left")
+    columns = ("front end", f"val {metric}", "MACs", "RAM, bytes")
+    table = Table(*columns, title=escape(f"kept: {best}"), title_justify="left")
     for row in rows:
         if row["why_not"] is None:
             figures = (f"{row['val']:.4f}", f"{row['macs']:,}", f"{row['ram_bytes']:,}")
         else:
             figures = ("left out", "", "")
-        table.add_row(row["front_end"], *figures)
+        table.add_row(escape(row["front_end"]), *figures)
     Console().print(table)
 
 
-def run_row(folder: Path) -> dict[str, Any] | None:
-    """One row of a sweep's table, or None for a run that did not end."""
-    if not has_ended(folder):
-        return None
-    metrics, cost = read_json(folder / "metrics.json"), read_json(folder / "cost.json")
+def run_row(folder: Path) -> dict[str, Any]:
+    """One row of a sweep's table; of a run without a result it says why there is none."""
+    row = dict.fromkeys(COLUMNS, "") | {"folder": folder.name}
+    if (path := folder / ERROR).is_file():
+        return row | {"error": " ".join(path.read_text(encoding="utf-8", errors="replace").split())}
+    try:
+        if not has_ended(folder):  # with training.enable=false there are no figures
+            return row
+        with damage(folder / "metrics.json"):
+            return row | _result(read_json(folder / "metrics.json"), read_json(folder / "cost.json"))
+    except InputError as damaged:
+        return row | {"error": str(damaged)}
+
+
+def _result(metrics: dict[str, Any], cost: dict[str, Any]) -> dict[str, Any]:
     figures = metrics.get("test", metrics["val"])
-    seconds = sum(metrics[stage]["seconds"] for stage in STAGES if stage in metrics)
     return {
         "preset": metrics["preset"],
         "seed": metrics["seed"],
         "accuracy": round(figures["accuracy"], 4),
         "params": cost["params"],
         "macs": cost["macs"],
-        "seconds": round(seconds, 1),
-        "folder": folder.name,
+        "seconds": round(sum(metrics[stage]["seconds"] for stage in STAGES if stage in metrics), 1),
     }
 
 
@@ -154,16 +171,19 @@ def _name_what_differs(sweep_folder: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def write_sweep_table(sweep_folder: Path) -> list[dict[str, Any]]:
-    """Write ``table.csv`` and ``table.md`` of the finished runs of a sweep, print the table, and return its rows."""
-    folders = sorted((p for p in sweep_folder.iterdir() if p.is_dir()), key=lambda p: (len(p.name), p.name))
-    rows = [row for folder in folders if (row := run_row(folder)) is not None]
+    """Write ``table.csv`` and ``table.md`` of the runs of a sweep that began, print the table, and return its rows."""
+    marks = ("metrics.json", OVERRIDES, ERROR)
+    found = {path.parent for mark in marks for path in sweep_folder.glob(f"*/{mark}")}
+    folders = sorted(found, key=lambda path: (len(path.name), path.name))
+    rows = [run_row(folder) for folder in folders]
     _name_what_differs(sweep_folder, rows)
     write_text(sweep_folder / "table.csv", csv_text(COLUMNS, rows))
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
-    lines += ["| " + " | ".join(str(row[column]) for column in COLUMNS) + " |" for row in rows]
+    lines += ["| " + " | ".join(str(row[column]).replace("|", r"\|") for column in COLUMNS) + " |" for row in rows]
     write_text(sweep_folder / "table.md", "\n".join(lines) + "\n")
-    table = Table(*COLUMNS, title=f"{len(rows)} runs: {sweep_folder}", title_justify="left")
+    shown = [column for column in COLUMNS if column != "error" or any(row["error"] for row in rows)]
+    table = Table(*shown, title=escape(f"{len(rows)} runs: {sweep_folder}"), title_justify="left")
     for row in rows:
-        table.add_row(*(str(row[column]) for column in COLUMNS))
+        table.add_row(*(escape(str(row[column])) for column in shown))
     Console().print(table)
     return rows

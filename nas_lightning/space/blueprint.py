@@ -49,11 +49,11 @@ class SearchedBlueprint:
             }
             size, task = Size(**content["size"]), Task(**content["task"])
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"genotype.json: cannot be read ({error})") from error
+            raise InputError(f"genotype: cannot be made of this ({error!r})") from error
         genotype = Genotype(**cells)
         if genotype.num_nodes != size.nodes_per_layer:
             raise InputError(
-                f"genotype.json: {genotype.num_nodes} nodes are described, the size says {size.nodes_per_layer}"
+                f"genotype: {genotype.num_nodes} nodes are described, the size says {size.nodes_per_layer}"
             )
         return cls(genotype, size, task)
 
@@ -87,9 +87,9 @@ class ReferenceBlueprint:
             InputError: if a part is missing.
         """
         try:
-            return cls(tuple(content["widths"]), content["kernel_size"], Task(**content["task"]))
-        except (KeyError, TypeError) as error:
-            raise InputError(f"model.json: cannot be read ({error})") from error
+            return cls(tuple(map(int, content["widths"])), int(content["kernel_size"]), Task(**content["task"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"model: cannot be made of this ({error!r})") from error
 
 
 Blueprint = SearchedBlueprint | ReferenceBlueprint

@@ -1,8 +1,13 @@
 """What fixes the outline of a network: its size, its task, and the plan of cells that follows from the size."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from nas_lightning.errors import InputError
+
+_MOST = 10**9
 
 
 @dataclass(frozen=True)
@@ -16,6 +21,9 @@ class Size:
         init_channel_multiplier: the stem has ``init_channels * init_channel_multiplier`` channels.
         fanout_concat: how many of a cell's last nodes are concatenated to its output.
         post_reduction_stride: stride of the 1x1 convolution that follows a reduction cell, 1 or 2.
+
+    Raises:
+        InputError: if one of them is no whole number of 1 or more.
     """
 
     layers: int
@@ -24,6 +32,9 @@ class Size:
     init_channel_multiplier: int
     fanout_concat: int
     post_reduction_stride: int = 1
+
+    def __post_init__(self) -> None:
+        _check_counts("size", vars(self))
 
     @property
     def num_edges(self) -> int:
@@ -89,11 +100,24 @@ class CellPlan:
 
 @dataclass(frozen=True)
 class Task:
-    """What the data ask of a network: input ``[B, in_channels, length]``, output ``[B, num_classes]``."""
+    """What the data ask of a network: input ``[B, in_channels, length]``, output ``[B, num_classes]``.
+
+    Raises:
+        InputError: if one of them is no whole number of 1 or more.
+    """
 
     in_channels: int
     length: int
     num_classes: int
+
+    def __post_init__(self) -> None:
+        _check_counts("task", vars(self))
+
+
+def _check_counts(what: str, counts: Mapping[str, Any]) -> None:
+    for name, count in counts.items():
+        if type(count) is not int or not 1 <= count <= _MOST:
+            raise InputError(f"{what}: {name} is {count!r}; allowed: whole numbers from 1 to {_MOST:,}")
 
 
 def _plan(size: Size) -> Iterator[CellPlan]:

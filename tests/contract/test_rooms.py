@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "callbacks": BASE | {"space", "cost", "search", "report"},
     "config": BASE | {"kernels", "space", "cost", "search", "data", "training", "callbacks", "report", "export"},
     "errors": set(),
-    "files": set(),
+    "files": {"errors"},
     "verify": BASE | {"export"},
     "run_folder": BASE | {"space", "data"},
 }
@@ -64,6 +64,7 @@ def test_every_room_is_listed():
         "smallest",
         "front_ends",
         "runs",
+        "claim",
         "inspection",
         "api",
         "conf",

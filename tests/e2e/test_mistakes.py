@@ -124,7 +124,7 @@ ARGUMENTS = [
     (["search.weight_scheduler._target_=torch.optim.lr_scheduler.ReduceLROnPlateau", "~search.weight_scheduler.T_max", "~search.weight_scheduler.eta_min"], "search.weight_scheduler: found ReduceLROnPlateau; allowed: schedules that follow the epoch alone"),
     (["search.unrolled=true", "+search.weight_optimizer.nesterov=true"], "search.weight_optimizer.nesterov: found True; search.unrolled knows no such step"),
     (["callbacks.alpha_pictures.every_n_epochs=0"], "callbacks.alpha_pictures.every_n_epochs: found 0; allowed: 1 or more"),
-    (["hydra.run.dir=/dev/null/out"], "hydra: cannot write into /dev/null/out (Not a directory)"),
+    (["hydra.run.dir=/dev/null/out"], "/dev/null/out: cannot be written into (Not a directory)"),
     (["resume=nowhere"], "resume: nowhere is not a run folder; it has no config.yaml"),
     (["resume=nowhere", "seed=1"], "resume: takes no other setting, found ['seed=1']"),
     (["devices", "F28P55"], "devices: takes no setting, found ['F28P55']"),

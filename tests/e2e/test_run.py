@@ -1,5 +1,6 @@
 """Whole runs through the command line, on real data, with real fits and real ONNX Runtime."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from own_conf import own_conf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import nas_lightning
@@ -20,7 +22,8 @@ from nas_lightning.kernels.build import why_not_native
 SHORT = ("experiment=quick", "callbacks=none", "export.int8=false")
 FILES = {
     "annotations", "checkpoints", "config.yaml", "cost.json", "genotype.json", "genotype_history.json", "metrics.json",
-    "model.onnx", "model.pt", "model_int8.onnx", "run.log", "searches.json", "tensorboard",
+    "model.onnx", "model.pt", "model_int8.onnx", "run.log", "searches.json", "started.json",
+    "tensorboard",
 }  # fmt: skip
 
 
@@ -189,14 +192,15 @@ def test_a_run_stopped_by_ctrl_c_goes_on_to_the_result_of_an_unbroken_one(
     handler = signal.getsignal(signal.SIGINT)
     (tmp_path / "stopper.py").write_text(STOPPER)
     monkeypatch.syspath_prepend(tmp_path)
+    own_conf(tmp_path / "mine", "stopper.Stop")
     arguments = ("training.nas_epochs=4", "testing.enable=true")
     unbroken = once("unbroken", lambda: results(run("unbroken", *arguments)))
     stop = f"+callbacks.stop={{_target_: stopper.Stop, module: {module}, epoch: {epoch}, marker: {tmp_path}/stopped}}"
-    status, _, err = cli(*SHORT, "hydra.run.dir=broken", "training.nas_epochs=4", stop)
+    status, _, err = cli("--config-dir", "mine", *SHORT, "hydra.run.dir=broken", "training.nas_epochs=4", stop)
     signal.signal(signal.SIGINT, handler)  # Lightning leaves Ctrl-C ignored on its way out
     assert status == 1
     assert f"interrupted; go on with: nas-lightning resume={tmp_path / 'broken'}" in err
-    status, _, err = cli("resume=broken")
+    status, _, err = cli("--config-dir", "mine", "resume=broken")
     assert status == 0, err
     assert results(tmp_path / "broken") == unbroken
     assert read(tmp_path / "broken", "metrics.json")["search"]["steps"] == 8
@@ -311,8 +315,8 @@ def test_a_sweep_ends_with_one_table(cli, tmp_path, launcher):
     status, out, err = cli(*sweep, *extra, "training.nas_epochs=1")
     assert status == 0, err
     rows = (tmp_path / "sweep" / "table.csv").read_text().splitlines()
-    assert rows[0] == "preset,seed,accuracy,params,macs,seconds,folder,settings"
-    assert all(row.endswith(",") for row in rows[1:])  # preset and seed have columns of their own
+    assert rows[0] == "preset,seed,accuracy,params,macs,seconds,folder,settings,error"
+    assert all(row.endswith(",,") for row in rows[1:])  # preset and seed have columns of their own
     assert [row.split(",")[:2] for row in rows[1:]] == [["s", "0"], ["s", "1"], ["m", "0"], ["m", "1"]]
     assert (tmp_path / "sweep" / "table.md").read_text().count("\n") == 6
     assert "4 runs" in out
@@ -323,13 +327,15 @@ def test_a_sweep_goes_on_past_a_run_that_fails(cli, tmp_path):
     arguments = ["-m", "training.batch_size=99,16", "hydra.sweep.dir=sweep", "training.nas_enabled=false", *SHORT]
     status, _, err = cli(*arguments)
     assert status == 2
-    assert "error: run 0 of the sweep: training.batch_size: 99 is larger than the train split" in err
-    assert {path.name for path in (tmp_path / "sweep" / "0").iterdir()} == {"error.txt"}
-    assert len((tmp_path / "sweep" / "table.csv").read_text().splitlines()) == 2
+    assert "error: 1 runs of the sweep have no result: run 0: training.batch_size: 99 is larger than the train" in err
+    assert {path.name for path in (tmp_path / "sweep" / "0").iterdir()} == {"error.txt", "overrides.txt"}
+    rows = list(csv.DictReader((tmp_path / "sweep" / "table.csv").read_text().splitlines()))
+    assert [row["error"][:22] for row in rows] == ["training.batch_size: 9", ""]
+    assert [row["settings"] for row in rows] == ["training.batch_size=99", "training.batch_size=16"]
     status, _, err = cli("-m", "training.batch_size=8,16", "hydra.sweep.dir=both", "training.nas_enabled=false", *SHORT)
     assert status == 0, err
     rows = (tmp_path / "both" / "table.csv").read_text().splitlines()
-    assert [row.split(",")[-1] for row in rows[1:]] == ["training.batch_size=8", "training.batch_size=16"]
+    assert [row.split(",")[-2] for row in rows[1:]] == ["training.batch_size=8", "training.batch_size=16"]
 
 
 def test_the_function_takes_loaders_and_keywords(loaders, motions, tmp_path):

@@ -8,6 +8,7 @@ import signal
 
 import pytest
 import torch
+from own_conf import own_conf
 
 from nas_lightning.config.compose import compose_config, conf_dir
 from nas_lightning.space.genotype import KINDS, is_parameter_free
@@ -76,16 +77,17 @@ def stopped(cli, tmp_path, monkeypatch):
     """A run that Ctrl-C stops at the start of an epoch, and that is then resumed; returns its folder."""
     (tmp_path / "search_stopper.py").write_text(STOPPER)
     monkeypatch.syspath_prepend(tmp_path)
+    own_conf(tmp_path / "mine", "search_stopper.Stop")
 
     def call(module, epoch, *arguments, let_pass=0):
         handler = signal.getsignal(signal.SIGINT)
         where = f"module: {module}, epoch: {epoch}, let_pass: {let_pass}, marker: {tmp_path}/stopped"
         stop = f"+callbacks.stop={{_target_: search_stopper.Stop, {where}}}"
-        status, _, err = cli(*SMALL, "hydra.run.dir=broken", stop, *arguments)
+        status, _, err = cli("--config-dir", "mine", *SMALL, "hydra.run.dir=broken", stop, *arguments)
         signal.signal(signal.SIGINT, handler)  # Lightning leaves Ctrl-C ignored on its way out
         assert status == 1
         assert "interrupted; go on with" in err
-        status, _, err = cli("resume=broken")
+        status, _, err = cli("--config-dir", "mine", "resume=broken")
         assert status == 0, err
         return tmp_path / "broken"
 

@@ -37,7 +37,7 @@ def test_the_confusion_picture_prints_counts():
     assert texts(figure) == ["3", "1", "0", "4"]
 
 
-def test_the_sweep_table_lists_the_runs_that_ended(tmp_path, capsys):
+def test_the_sweep_table_lists_all_runs_and_why_one_has_no_result(tmp_path, capsys):
     for name, accuracy in (("0", 0.5), ("1", 0.75), ("10", 1.0)):
         folder = tmp_path / name
         folder.mkdir()
@@ -52,12 +52,21 @@ def test_the_sweep_table_lists_the_runs_that_ended(tmp_path, capsys):
     (tmp_path / "2").mkdir()
     write_json(tmp_path / "2" / "metrics.json", {"preset": "s", "seed": 3, "search": {"seconds": 2.0}})
     write_json(tmp_path / "2" / "cost.json", {"params": 10, "macs": 20})
+    (tmp_path / "2" / "overrides.txt").write_text("callbacks=none\n")
+    (tmp_path / "2" / "error.txt").write_text("seed: found [x]|y\n")
     write_sweep_table(tmp_path)
     rows = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))
-    assert [(row["folder"], row["accuracy"]) for row in rows] == [("0", "0.5"), ("1", "0.75"), ("10", "1.0")]
+    assert [(row["folder"], row["accuracy"]) for row in rows] == [
+        ("0", "0.5"), ("1", "0.75"), ("2", ""), ("10", "1.0"),
+    ]  # fmt: skip
+    assert [row["error"] for row in rows] == ["", "", "seed: found [x]|y", ""]
     assert rows[0] | {"folder": ""} == {
         "preset": "s", "seed": "3", "accuracy": "0.5", "params": "10", "macs": "20", "seconds": "3.0", "folder": "",
-        "settings": "training.batch_size=8",
+        "settings": "training.batch_size=8", "error": "",
     }  # fmt: skip
-    assert "| s | 3 | 0.75 | 10 | 20 | 3.0 | 1 | training.batch_size=16 |" in (tmp_path / "table.md").read_text()
-    assert "3 runs" in capsys.readouterr().out
+    text = (tmp_path / "table.md").read_text()
+    assert "| s | 3 | 0.75 | 10 | 20 | 3.0 | 1 | training.batch_size=16 |  |" in text
+    assert r"|  |  |  |  |  |  | 2 |  | seed: found [x]\|y |" in text
+    out = "".join(capsys.readouterr().out.split())
+    assert "4runs" in out
+    assert "[x]" in out  # no markup

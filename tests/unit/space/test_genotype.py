@@ -64,7 +64,7 @@ def test_blueprints_survive_json():
 
 def test_a_broken_genotype_file_is_named():
     content = SearchedBlueprint(GENOTYPE, Size(3, 3, 2, 3, 1), Task(1, 16, 2)).to_dict()
-    with pytest.raises(InputError, match=r"genotype.json: cannot be read \('task'\)"):
+    with pytest.raises(InputError, match=r"genotype: cannot be made of this \(KeyError\('task'\)\)"):
         SearchedBlueprint.from_dict({key: value for key, value in content.items() if key != "task"})
     content["size"]["nodes_per_layer"] = 4
     with pytest.raises(InputError, match="3 nodes are described, the size says 4"):

@@ -1,0 +1,119 @@
+"""A run folder belongs to one process, one configuration and one set of recordings, from its first file to its last."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from nas_lightning.config.compose import config_yaml
+from nas_lightning.config.keys import flatten
+from nas_lightning.config.records import Config
+from nas_lightning.data.datamodule import TimeSeriesData
+from nas_lightning.data.loaders import LoaderData
+from nas_lightning.errors import InputError, UsedFolderError
+from nas_lightning.files import read_json, write_json, write_text
+
+LOCK = "run.lock"
+"""Held by the process that works in a folder, and free as soon as that process is gone, however it ended."""
+
+STARTED = "started.json"
+"""The configuration and a digest of the data that a run began with; what goes on with it compares them."""
+
+_MOVABLE = ("dataset.input_data_path", "dataset.annotations", "data.path", "data.annotations")
+"""Keys that say where the data lie, and not what they are."""
+
+_CHUNK_ROWS = 1 << 20
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """The folder, made if it is missing, for this process alone; if nothing is left in it, nothing stays of it.
+
+    Raises:
+        UsedFolderError: if another process works in it.
+        InputError: if it cannot be written into.
+    """
+    is_new, lock = not folder.exists(), FileLock(folder / LOCK)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UsedFolderError(f"{folder}: another process works in it; choose another folder") from None
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written into ({error.strerror or error})") from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # the folder may have vanished
+            (folder / LOCK).unlink()  # while it is held: who waits for it sees that it is gone, and looks again
+            if is_new and not any(folder.iterdir()):
+                folder.rmdir()
+        lock.release()
+
+
+def refuse_used(folder: Path, resume: bool) -> None:
+    """Refuse to start a run where there is one.
+
+    Raises:
+        UsedFolderError: naming the folder.
+    """
+    if not resume and (folder / "config.yaml").is_file():
+        raise UsedFolderError(
+            f"{folder}: holds a run already; go on with it by resume={folder}, or choose another folder"
+        )
+
+
+def begin(folder: Path, config: Config, data: TimeSeriesData | LoaderData | None) -> None:
+    """Write down what a run begins with; where one goes on, refuse what is not what it began with.
+
+    Args:
+        folder: of the run.
+        config: of the run.
+        data: after ``setup``; None where each of several runs has its own.
+
+    Raises:
+        InputError: naming the key that was changed, or the data.
+    """
+    now = {
+        "config": {key: value for key, value in flatten(asdict(config)) if key not in _MOVABLE},
+        "data": digest(data) if isinstance(data, TimeSeriesData) else None,
+    }
+    if (folder / "config.yaml").exists() and (folder / STARTED).exists():
+        _compare(folder, read_json(folder / STARTED), now, config)
+    else:
+        write_json(folder / STARTED, now)
+    write_text(folder / "config.yaml", config_yaml(config))
+
+
+def withdraw(folder: Path) -> None:
+    """Take back what ``begin`` wrote, where nothing came of it."""
+    for name in ("config.yaml", STARTED):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _compare(folder: Path, then: dict[str, Any], now: dict[str, Any], config: Config) -> None:
+    if not isinstance(before := then.get("config"), dict):
+        raise InputError(f"{folder / STARTED}: has no config; it is damaged or another kind of file")
+    again = "put it back, or start a run in another folder"
+    for key in sorted(before.keys() | now["config"].keys()):
+        was, found = (values.get(key, "nothing") for values in (before, now["config"]))
+        if was != found:
+            raise InputError(f"{folder / 'config.yaml'}: {key} was {was} when the run began and is {found}; {again}")
+    if then.get("data") != now["data"]:
+        source = config.dataset.input_data_path or config.dataset.dataset_name
+        raise InputError(f"{source}: has other recordings, labels or splits than when the run began; {again}")
+
+
+def digest(data: TimeSeriesData) -> str:
+    """A digest of recordings, labels and splits, whatever their names are."""
+    recordings, found = data.recordings, hashlib.blake2b(digest_size=16)
+    for rows in recordings.values.split(_CHUNK_ROWS):
+        found.update(rows.numpy().tobytes())
+    found.update(recordings.starts.tobytes() + recordings.labels.tobytes() + repr(recordings.class_names).encode())
+    for samples in data.splits.values():
+        found.update(samples.windows.starts.numpy().tobytes())
+    return found.hexdigest()

@@ -1,0 +1,114 @@
+"""What a ``_target_`` of the configuration may name: the one list that is asked before anything is instantiated.
+
+A configuration may come from a stranger (a YAML, a run folder, an archive), and a ``_target_`` is a call. So only
+classes that do nothing but what their name says may be called: the parts of this package, optimizers and schedules of
+torch, loggers, callbacks and the Trainer of Lightning. Whoever needs other code says so where the code is installed
+(an entry point of the group ``nas_lightning.targets``) or by a ``--config-dir``, which is code: see docs/security.md.
+"""
+
+import importlib
+import inspect
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loggers import Logger
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from nas_lightning.data.augment import build_augmentation
+from nas_lightning.data.datamodule import TimeSeriesData
+from nas_lightning.data.features import FrontEnd
+from nas_lightning.errors import InputError, brief
+from nas_lightning.files import read_yaml
+from nas_lightning.space.blueprint import ReferenceBlueprint
+
+ENTRY_POINTS = "nas_lightning.targets"
+"""The group of entry points whose values (``module:name``) may be named as well."""
+
+_PARTS = (TimeSeriesData, FrontEnd, build_augmentation, ReferenceBlueprint, Trainer)
+_PART_NAMES = {f"{part.__module__}.{part.__qualname__}" for part in _PARTS} | {"lightning.pytorch.Trainer"}
+_SEARCH_ROOMS = tuple(
+    f"nas_lightning.search.{room}" for room in ("strategy", "relaxation", "arch_step", "penalties", "derivation")
+)
+_FAMILIES: tuple[tuple[str, type], ...] = (
+    ("torch.optim", Optimizer),
+    ("torch.optim.lr_scheduler", LRScheduler),
+    ("lightning.pytorch.loggers", Logger),
+    ("lightning.pytorch.callbacks", Callback),
+    ("nas_lightning.callbacks", Callback),
+)
+"""Modules, and what the classes are that may be named in them."""
+
+_ALLOWED = (
+    "parts of nas_lightning, torch.optim, its lr_scheduler, Lightning's loggers, callbacks and Trainer, "
+    f"entry points of the group {ENTRY_POINTS}, and what a --config-dir of your own names"
+)
+_of_config_dirs: set[str] = set()
+
+
+def check_targets(key: str, content: Any) -> None:
+    """Refuse a ``_target_`` that is not on the list, wherever in ``content`` it stands.
+
+    Args:
+        key: where ``content`` stands in the configuration, for the message.
+        content: plain dictionaries, lists and values.
+
+    Raises:
+        InputError: naming the key, what was found and what is allowed.
+    """
+    for where, target in _targets_in(key, content):
+        if not (isinstance(target, str) and _is_allowed(target)):
+            raise InputError(f"{where}: found {brief(target)}; allowed: {_ALLOWED}")
+
+
+def trust_config_dir(folder: Path) -> None:
+    """Allow what the files of a ``--config-dir`` name: by giving the folder, the user says that it is their code.
+
+    Raises:
+        InputError: if a file of it is no YAML.
+    """
+    for path in sorted([*folder.rglob("*.yaml"), *folder.rglob("*.yml")]):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        if "_target_" in text:
+            _of_config_dirs.update(str(target) for _, target in _targets_in("", read_yaml(path)))
+
+
+def _targets_in(key: str, content: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(content, dict):
+        for name, value in content.items():
+            where = f"{key}.{name}" if key else str(name)
+            if name == "_target_":
+                yield where, value
+            else:
+                yield from _targets_in(where, value)
+    elif isinstance(content, list | tuple):
+        for number, value in enumerate(content):
+            yield from _targets_in(f"{key}[{number}]", value)
+
+
+def _is_allowed(target: str) -> bool:
+    if target in _PART_NAMES | _of_config_dirs or target in _registered():
+        return True
+    module, _, name = target.rpartition(".")
+    if module in _SEARCH_ROOMS:
+        found = getattr(importlib.import_module(module), name, None)
+        return inspect.isclass(found) and found.__module__ == module
+    return any(module == family and _is_a(module, name, base) for family, base in _FAMILIES)
+
+
+def _is_a(module: str, name: str, base: type) -> bool:
+    found = getattr(importlib.import_module(module), name, None)
+    return inspect.isclass(found) and issubclass(found, base)
+
+
+@cache
+def _registered() -> frozenset[str]:
+    return frozenset(_names(entry_points(group=ENTRY_POINTS)))
+
+
+def _names(points: Iterable[Any]) -> Iterator[str]:
+    return (point.value.replace(":", ".") for point in points)
