@@ -16,6 +16,7 @@ from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from nas_lightning.callbacks.checkpoint import WholeCheckpoints
+from nas_lightning.config.keys import escaped
 from nas_lightning.config.records import Config
 from nas_lightning.config.targets import check_targets
 from nas_lightning.cost.code import REFERENCE_CORE, core_named
@@ -197,7 +198,7 @@ def _refuse_plateau(key: str, scheduler: Any) -> None:
 
 def _call(key: str, record: dict[str, Any], **arguments: Any) -> Any:
     check_targets(key, record)  # whatever way the record came in: this is the only place that instantiates
-    return _convert_errors(key, instantiate, record, **arguments, _convert_="all")
+    return _convert_errors(key, instantiate, escaped(record), **arguments, _convert_="all")
 
 
 def _convert_errors(key: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:

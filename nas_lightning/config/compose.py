@@ -13,7 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from nas_lightning.config.keys import check_key, check_run_name, escape, flatten, known_keys
+from nas_lightning.config.keys import check_key, check_run_name, escaped, flatten, known_keys
 from nas_lightning.config.records import Config, Device, FeatureExtraction
 from nas_lightning.config.targets import check_targets
 from nas_lightning.errors import InputError
@@ -134,7 +134,7 @@ def load_config(path: Path) -> Config:
         missing = [key for key in known_keys() if _lacks(content, key.split("."))]
         if missing:
             raise ValueError(f"it lacks {missing[0]}")
-        return _with_paths(_to_record(_escaped(content)))
+        return _with_paths(_to_record(content))
 
 
 def config_yaml(config: Config) -> str:
@@ -154,17 +154,8 @@ def _lacks(content: Any, parts: list[str]) -> bool:
     return False
 
 
-def _escaped(content: Any) -> Any:
-    """Plain values as they are for OmegaConf, which would look for interpolations in them."""
-    if isinstance(content, dict):
-        return {key: _escaped(value) for key, value in content.items()}
-    if isinstance(content, list):
-        return [_escaped(value) for value in content]
-    return escape(content) if isinstance(content, str) else content
-
-
 def _to_record(content: dict[str, Any]) -> Config:
-    config = cast(Config, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), content)))
+    config = cast(Config, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), escaped(content))))
     for section in sorted(name for name, value in vars(config).items() if isinstance(value, dict)):
         check_targets(section, getattr(config, section))
     return config

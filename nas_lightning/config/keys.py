@@ -147,15 +147,21 @@ def _to_grammar(value: Any) -> str:
     if isinstance(value, int | float):
         return str(value)
     # Hydra reads a backslash as itself, except in a run of them before a quote.
-    return "'" + re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), escape(str(value))) + "'"
+    return "'" + re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), escaped(str(value))) + "'"
 
 
-def escape(text: str) -> str:
-    r"""The text for OmegaConf, so that it takes ``${`` for these two characters.
+def escaped(content: Any) -> Any:
+    r"""Plain values for OmegaConf, so that it takes ``${`` for these two characters, wherever it stands.
 
-    A file may come from a stranger, and an interpolation could fetch an environment variable.
+    A value may come from a stranger's file, and an interpolation could fetch an environment variable.
 
-    >>> print(escape("${oc.env:HOME}"))
+    >>> print(escaped({"note": "${oc.env:HOME}"})["note"])
     \${oc.env:HOME}
     """
-    return re.sub(r"(\\*)\$\{", lambda m: m[1] * 2 + "\\${", text)
+    if isinstance(content, dict):
+        return {key: escaped(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [escaped(value) for value in content]
+    if not isinstance(content, str):
+        return content
+    return re.sub(r"(\\*)\$\{", lambda m: m[1] * 2 + "\\${", content)
