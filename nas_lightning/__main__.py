@@ -5,6 +5,7 @@ import itertools
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,7 +49,7 @@ def main() -> None:
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of ending the process
     try:
-        with _signals():
+        with _hooks():
             _run_command(sys.argv[1:])
     except (InputError, HydraException, OmegaConfBaseException, StoppedError) as error:
         if wants_traceback:
@@ -58,8 +59,11 @@ def main() -> None:
 
 
 @contextmanager
-def _signals() -> Iterator[None]:
-    """SIGTERM interrupts as Ctrl-C does, and neither is lost in a callback of C code, where Python would drop it."""
+def _hooks() -> Iterator[None]:
+    """SIGTERM interrupts as Ctrl-C does, and neither is lost in a callback of C code, where Python would drop it.
+
+    A full disk is said once: TensorBoard's thread keeps the error for whoever writes next, and raises it as well.
+    """
 
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
@@ -70,12 +74,16 @@ def _signals() -> Iterator[None]:
         else:
             sys.__unraisablehook__(found)
 
-    handler, hook = signal.signal(signal.SIGTERM, interrupt), sys.unraisablehook
-    sys.unraisablehook = unraisable
+    def in_thread(found: Any) -> None:
+        if not isinstance(found.exc_value, OSError):
+            threading.__excepthook__(found)
+
+    before = signal.signal(signal.SIGTERM, interrupt), sys.unraisablehook, threading.excepthook
+    sys.unraisablehook, threading.excepthook = unraisable, in_thread
     try:
         yield
     finally:
-        sys.unraisablehook = hook
+        handler, sys.unraisablehook, threading.excepthook = before
         signal.signal(signal.SIGTERM, handler)
 
 

@@ -229,8 +229,9 @@ def _finish(run: Run, trained: _Trained, sections: dict[str, Any]) -> None:
     log.info("model.onnx: differs from the network by at most %.2g on %s", difference, split)
     metrics = _identity(run) | (read_json(folder / "metrics.json") if (folder / "metrics.json").is_file() else {})
     metrics |= results | sections | {"onnx": {"split": split, "max_difference": difference}}
-    metrics, cost = _deploy_and_end(run.config, run.data, network, results, folder, metrics, cost)
+    metrics, cost = _deploy(run.config, run.data, network, results, folder, metrics, cost)
     _log_results(run, trained.trainer, metrics, cost, split, logits, y)
+    write_json(folder / "metrics.json", metrics)
     print_summary(folder, description, metrics, cost)
 
 
@@ -246,7 +247,8 @@ def finish(config: Config, data: TimeSeriesData | LoaderData, folder: Path, metr
         floats["test"] = figures(*predict(network, data.test_dataloader()))
         log.info("test accuracy %.4f", floats["test"]["accuracy"])
     with _quiet_lightning():
-        metrics, _ = _deploy_and_end(config, data, network, floats, folder, metrics | floats, cost)
+        metrics, _ = _deploy(config, data, network, floats, folder, metrics | floats, cost)
+    write_json(folder / "metrics.json", metrics)
     return metrics
 
 
@@ -255,7 +257,7 @@ def judged_split(config: Config) -> str:
     return "val_int8" if config.selection.by == "int8" else "val"
 
 
-def _deploy_and_end(
+def _deploy(
     config: Config,
     data: TimeSeriesData | LoaderData,
     network: nn.Module,
@@ -264,10 +266,10 @@ def _deploy_and_end(
     metrics: dict[str, Any],
     cost: dict[str, Any],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Deploy, write ``cost.json``, the bundle if there is firmware, and ``metrics.json``, which comes last.
+    """Deploy, and write ``cost.json`` and, if there is firmware, the bundle.
 
     Returns:
-        the content of both files.
+        the content of ``metrics.json``, which comes last of all files, and of ``cost.json``.
 
     Raises:
         BudgetError: if the program that was linked exceeds the device's memories.
@@ -278,7 +280,6 @@ def _deploy_and_end(
     check_fits(config, cost)
     if config.compilation.enable:
         write_bundle(folder, {"metrics.json": metrics})
-    write_json(folder / "metrics.json", metrics)
     return metrics, cost
 
 
@@ -334,6 +335,7 @@ def _log_results(
     results |= {f"hparams/{name}": float(cost[name]) for name in ("params", "macs")}
     trainer.logger.log_hyperparams({**_identity(run), **training}, results)
     trainer.logger.save()
+    trainer.logger.experiment.flush()  # what cannot be written is said before the run counts as ended
 
 
 def _check_fit(run: Run) -> None:
