@@ -3,8 +3,10 @@
 import _thread
 import itertools
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Iterator
@@ -255,7 +257,8 @@ def _run(config: Config, folder: Path, resume: bool = False) -> None:
             raise InputError(f"{error}; remove it, and resume={folder} does again what it held") from error
         raise
     except OSError as error:
-        where = error.filename or folder
+        places = [place for place in (folder, Path(tempfile.gettempdir())) if place.is_dir()]
+        where = error.filename or min(places, key=lambda place: shutil.disk_usage(place).free)
         raise StoppedError(f"{where}: {error.strerror or error}; {_how_to_go_on(folder)}") from error
 
 

@@ -23,8 +23,8 @@ LOCK = "run.lock"
 STARTED = "started.json"
 """The configuration and a digest of the data that a run began with; what goes on with it compares them."""
 
-_MOVABLE = ("dataset.input_data_path", "dataset.annotations", "data.path", "data.annotations")
-"""Keys that say where the data lie, and not what they are."""
+_NAMES = ("common.run_name", "dataset.input_data_path", "dataset.annotations", "data.path", "data.annotations")
+"""Keys that say where something lies, and change no result."""
 
 _CHUNK_ROWS = 1 << 20
 
@@ -79,7 +79,7 @@ def begin(folder: Path, config: Config, data: TimeSeriesData | LoaderData | None
         InputError: naming the key that was changed, or the data.
     """
     now = {
-        "config": {key: value for key, value in flatten(asdict(config)) if key not in _MOVABLE},
+        "config": {key: value for key, value in flatten(asdict(config)) if key not in _NAMES},
         "data": digest(data) if isinstance(data, TimeSeriesData) else None,
     }
     if (folder / "config.yaml").exists() and (folder / STARTED).exists():
@@ -99,7 +99,8 @@ def _compare(folder: Path, then: dict[str, Any], now: dict[str, Any], config: Co
     if not isinstance(before := then.get("config"), dict):
         raise InputError(f"{folder / STARTED}: has no config; it is damaged or another kind of file")
     again = "put it back, or start a run in another folder"
-    for key in sorted(before.keys() | now["config"].keys()):
+    keys = [*now["config"], *sorted(before.keys() - now["config"].keys())]
+    for key in sorted(keys, key=lambda key: key.startswith("data.")):  # which follows from the other sections
         was, found = (values.get(key, "nothing") for values in (before, now["config"]))
         if was != found:
             raise InputError(f"{folder / 'config.yaml'}: {key} was {was} when the run began and is {found}; {again}")

@@ -146,8 +146,7 @@ def fit(
     _log_augmentation(run, trainer)
     last = folder / "last.ckpt"
     goes_on = last.exists() and read_checkpoint(last, module) is not None
-    if goes_on:
-        _keep_csv(run.folder, name)
+    _keep_csv(run.folder, name)
     trainer.fit(module, loader, run.data.val_dataloader(), ckpt_path=last if goes_on else None, weights_only=True)
     return trainer
 
@@ -173,7 +172,7 @@ def _refuse_other(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None
 
 
 def _keep_csv(folder: Path, name: str) -> None:
-    """Put aside what Lightning's CSVLogger has written so far of a fit that goes on; it would delete it."""
+    """Put aside what Lightning's CSVLogger has written so far of a fit that goes on or begins again."""
     for path in list(folder.glob(f"*/{name}/metrics.csv")):
         number = len(list(path.parents[1].glob(f"{name}_until_*"))) + 1
         path.parent.rename(path.parents[1] / f"{name}_until_{number}")
