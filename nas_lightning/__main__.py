@@ -147,8 +147,8 @@ def _resume(folder: Path, arguments: list[str]) -> None:
     """Go on with a run or a sweep; only a sweep takes settings, which say how its runs are launched."""
     if sweep.is_sweep(folder):
         launching = [a for a in arguments if not a.lstrip("+").startswith(("hydra/launcher=", "hydra.launcher."))]
-        if _without_config_dir(launching)[1]:
-            raise InputError(f"resume: of a sweep takes hydra/launcher and --config-dir alone, found {launching}")
+        if others := _without_config_dir(launching)[1]:
+            raise InputError(f"resume: of a sweep takes hydra/launcher and --config-dir alone, found {others}")
         overrides = merge_overrides({}, sweep.overrides_of(folder))
         _run_hydra(["-m", *arguments, *overrides], goes_on=True)
         return
