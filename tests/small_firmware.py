@@ -117,7 +117,7 @@ def write(made: Small, folder: Path, names: Iterable[str] | None = None, vectors
     """Write the firmware into ``folder / "firmware"`` and return that."""
     names = tuple(f"class {i}" for i in range(made.task.num_classes)) if names is None else tuple(names)
     description = Description("0.1", "abc", names)
-    write_firmware(folder / "firmware", made.floats, made.integer, {}, vectors or made.vectors(), description)
+    write_firmware(folder / "firmware", made.floats, made.integer, None, vectors or made.vectors(), description)
     return folder / "firmware"
 
 

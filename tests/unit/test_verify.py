@@ -17,10 +17,10 @@ from small_firmware import Small, every_op, hand_made, path_without, write
 
 from nas_lightning.data.features import FrontEnd
 from nas_lightning.errors import InputError
+from nas_lightning.export import host
 from nas_lightning.export.bundle import NAME, SUMS, write_bundle
 from nas_lightning.export.emulator import TOOLS
 from nas_lightning.export.firmware import Description, write_firmware
-from nas_lightning.export.front_end import front_end_sources
 from nas_lightning.export.host import missing_tools
 from nas_lightning.export.int8 import behind_front_end, to_qdq
 from nas_lightning.export.onnx import ParityError, to_onnx
@@ -68,9 +68,8 @@ def with_front_end() -> bytes:
     vectors = dataclasses.replace(made.vectors(), rows=rows.numpy())
     with TemporaryDirectory() as name:
         folder = Path(name)
-        sources = front_end_sources(front_end, 1)
         write_firmware(
-            folder / "firmware", made.floats, made.integer, sources, vectors, Description("0", "a", ("a",) * 3)
+            folder / "firmware", made.floats, made.integer, front_end, vectors, Description("0", "a", ("a",) * 3)
         )
         write_bytes(folder / "model.onnx", behind_front_end(exported, made.floats).SerializeToString())
         write_bytes(folder / "model_int8.onnx", behind_front_end(exported, to_qdq(made.integer)).SerializeToString())
@@ -115,16 +114,18 @@ def test_there_is_a_line_for_each_test(path, capfd):
     assert found[1].startswith("model.onnx: 32 samples, differs by at most ")
     assert float(found[1].rpartition(" ")[2]) <= 1e-4
     assert found[2] == "model_int8.onnx: 32 samples, 32 equal bit for bit"
-    assert found[3] == "model.c: 32 samples, all equal bit for bit"
-    assert found[4].startswith("model_float.c: 32 samples, differs by at most ")
-    assert len(found) == 5
+    assert found[3] == "model_integer.onnx: 32 samples, all equal bit for bit"
+    assert found[4] == "firmware: all files as they are written here for these networks"
+    assert found[5] == "model.c: 32 samples, all equal bit for bit"
+    assert found[6].startswith("model_float.c: 32 samples, differs by at most ")
+    assert len(found) == 7
 
 
 @needs_gcc
 def test_the_archive_of_a_network_of_all_operations_holds(tmp_path, capfd):
     found = lines(bundle_of(every_op(), tmp_path), capfd)
     assert found[2] == "model_int8.onnx: 32 samples, 32 equal bit for bit"
-    assert found[3] == "model.c: 32 samples, all equal bit for bit"
+    assert found[5] == "model.c: 32 samples, all equal bit for bit"
 
 
 @needs_arm
@@ -132,8 +133,8 @@ def test_the_core_that_was_measured_is_emulated(tmp_path, capfd):
     core = "cortex-m33"
     (tmp_path / NAME).write_bytes(archive(core))
     found = lines(tmp_path / NAME, capfd)
-    assert found[5].startswith(f"{core}: 4 samples, all equal bit for bit; ")
-    assert int(found[5].split("; ")[1].replace(",", "").removesuffix(" instructions")) > 1000
+    assert found[7].startswith(f"{core}: 4 samples, all equal bit for bit; ")
+    assert int(found[7].split("; ")[1].replace(",", "").removesuffix(" instructions")) > 1000
 
 
 @needs_arm
@@ -142,7 +143,7 @@ def test_the_program_that_was_measured_is_emulated(tmp_path, capfd):
     outcomes = {}
     for numbers in ("int8", "float32"):
         (tmp_path / NAME).write_bytes(archive("cortex-m0plus", numbers))
-        outcomes[numbers] = lines(tmp_path / NAME, capfd)[5].removeprefix("cortex-m0plus: 4 samples, ").split("; ")
+        outcomes[numbers] = lines(tmp_path / NAME, capfd)[7].removeprefix("cortex-m0plus: 4 samples, ").split("; ")
     assert outcomes["int8"][0] == "all equal bit for bit"
     assert outcomes["float32"][0].startswith("differs by at most ")
     counts = {name: int(found[1].replace(",", "").split()[0]) for name, found in outcomes.items()}
@@ -155,28 +156,33 @@ def test_a_front_end_is_tested_too(tmp_path, capfd):
     found = lines(tmp_path / NAME, capfd)
     assert found[1].startswith("model.onnx: 20 samples, differs by at most ")
     assert found[2].startswith("model_int8.onnx: 20 samples, ")
-    assert found[3] == "model.c: 20 samples, all equal bit for bit"
-    assert found[5].startswith("feature_extraction.c: 20 samples, differs by at most ")
+    assert found[4] == "firmware: all files as they are written here for these networks"
+    assert found[5] == "model.c: 20 samples, all equal bit for bit"
+    assert found[7].startswith("feature_extraction.c: 20 samples, differs by at most ")
 
 
-def test_without_gcc_one_line_says_so(tmp_path, capfd, monkeypatch):
+@pytest.mark.parametrize("hidden", [("gcc", "arm-none-eabi-"), ("gcc", "arm-none-eabi-", "qemu-system-arm")], ids=str)
+def test_without_gcc_one_line_says_so(hidden, tmp_path, capfd, monkeypatch):
     (tmp_path / NAME).write_bytes(archive("cortex-m4"))
-    monkeypatch.setenv("PATH", path_without(tmp_path / "bin", "gcc", "arm-none-eabi-"))
+    monkeypatch.setenv("PATH", path_without(tmp_path / "bin", *hidden))
     found = lines(tmp_path / NAME, capfd)
-    assert found[3:] == [
-        "C files: not compiled, because gcc is not installed",
-        "cortex-m4: not emulated, because gcc and arm-none-eabi-gcc is not installed",
+    assert found[5:] == [
+        f"C files: not compiled, because {' and '.join(missing_tools())} is not installed",
+        f"cortex-m4: not emulated, because {' and '.join(missing_tools(TOOLS))} is not installed",
     ]
+    assert "gcc" in missing_tools()
     assert found[2] == "model_int8.onnx: 32 samples, 32 equal bit for bit"
 
 
 @needs_gcc
-def test_without_an_emulator_one_line_says_so(tmp_path, capfd, monkeypatch):
+@pytest.mark.parametrize("hidden", [("qemu-system-arm",), ("qemu-system-arm", "arm-none-eabi-")], ids=str)
+def test_without_an_emulator_one_line_says_so(hidden, tmp_path, capfd, monkeypatch):
     (tmp_path / NAME).write_bytes(archive("cortex-m4"))
-    monkeypatch.setenv("PATH", path_without(tmp_path / "bin", "qemu-system-arm"))
+    monkeypatch.setenv("PATH", path_without(tmp_path / "bin", *hidden))
     found = lines(tmp_path / NAME, capfd)
-    assert found[3] == "model.c: 32 samples, all equal bit for bit"
-    assert found[5:] == ["cortex-m4: not emulated, because qemu-system-arm is not installed"]
+    assert found[5] == "model.c: 32 samples, all equal bit for bit"
+    assert "qemu-system-arm" in missing_tools(TOOLS)
+    assert found[7:] == [f"cortex-m4: not emulated, because {' and '.join(missing_tools(TOOLS))} is not installed"]
 
 
 def other(which):
@@ -222,24 +228,45 @@ def test_another_network_behind_a_front_end_is_found(name, tmp_path):
         verify(tmp_path / NAME)
 
 
-@needs_gcc
 @pytest.mark.parametrize(
-    ("name", "more", "sentence"),
+    ("name", "more"),
     [
-        ("model.c", "logits[0] += 1.0f;", "differs from model_integer.onnx on sample 0"),
-        ("model_float.c", "logits[0] += 1.0f;", "allowed: 0.0001"),
-        ("model.c", "logits[MODEL_CLASSES] = 1.0f;", "stopped: "),
+        ("model.c", "logits[0] += 1.0f;"),
+        ("model_float.c", "logits[0] += 1.0f;"),
+        ("model.c", "logits[MODEL_CLASSES] = 1.0f;"),
     ],
 )
-def test_other_code_with_its_checksum_is_found(name, more, sentence, path):
+def test_other_code_with_its_checksum_is_found(name, more, path):
     source = read(path, f"firmware/{name}").decode()
     changed = re.sub(r"(network\(\w+, logits\);)", rf"\1 {more}", source)
     assert changed != source
     replace(path, f"firmware/{name}", changed.encode())
     with pytest.raises(ParityError) as error:
         verify(path)
-    assert name in str(error.value)
+    assert str(error.value) == f"firmware/{name}: is not as it is written here for these networks"
+
+
+@needs_gcc
+@pytest.mark.parametrize(
+    ("name", "more", "sentence"),
+    [
+        ("model.c", "logits[0] += 1.0f;", "model.c: differs from model_integer.onnx on sample 0"),
+        ("model_float.c", "logits[0] += 1.0f;", "allowed: 0.0001"),
+        ("model.c", "logits[MODEL_CLASSES] = 1.0f;", "model.c: stopped: "),
+        ("model.c", "for (;;) { }", "needed more processor time than it may have"),
+        ("model.c", "no C", "model.c: cannot be compiled or run here ("),
+    ],
+)
+def test_trusted_code_is_compiled_and_tested(name, more, sentence, path, monkeypatch, capfd):
+    monkeypatch.setattr(host, "_SANITIZED", dataclasses.replace(host._SANITIZED, cpu_seconds=2))
+    source = read(path, f"firmware/{name}").decode()
+    replace(path, f"firmware/{name}", re.sub(r"(network\(\w+, logits\);)", rf"\1 {more}", source).encode())
+    with pytest.raises(ParityError) as error:
+        verify(path, trust=True)
     assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
+    trusted = f"firmware: C files of the archive, by --trust; {name} is not as it is written here for these networks"
+    assert trusted in capfd.readouterr().out.splitlines()
 
 
 @needs_gcc
@@ -261,8 +288,10 @@ def test_other_feature_extraction_with_its_checksum_is_found(tmp_path):
     changed = source.replace("sqrtf(", "0.5f * sqrtf(")
     assert changed != source
     replace(path, "firmware/feature_extraction.c", changed.encode())
-    with pytest.raises(ParityError, match=r"feature_extraction\.c: differs by"):
+    with pytest.raises(ParityError, match=r"^firmware/feature_extraction\.c: is not as it is written here"):
         verify(path)
+    with pytest.raises(ParityError, match=r"feature_extraction\.c: differs by"):
+        verify(path, trust=True)
 
 
 def test_vectors_of_another_kind_are_refused(path, tmp_path):
