@@ -50,11 +50,26 @@ def read_model(folder: Path, name: str, most_bytes: int) -> ModelProto:
         raise InputError(f"{name}: has {size:,} bytes; allowed: {most_bytes:,}")
     try:
         model = ModelProto.FromString((folder / name).read_bytes())
-    except Exception as error:  # protobuf raises its own kinds
+        found = next(_faults(model), None)
+    except Exception as error:  # protobuf raises its own kinds, and gives bytes where a text is none
         raise InputError(f"{name}: cannot be read as ONNX ({brief(printable(str(error)))})") from error
-    if (found := next(_faults(model), None)) is not None:
+    if found is not None:
         raise InputError(f"{name}: has {brief(printable(found))}, which nas_lightning never writes")
     return model
+
+
+def without_notes(model: ModelProto) -> ModelProto:
+    """The same model without texts that nothing computes with, which may hold anything."""
+    plain = ModelProto.FromString(model.SerializeToString())
+    graph = plain.graph
+    for part in (plain, graph, *graph.node, *graph.initializer, *graph.value_info, *graph.input, *graph.output):
+        for field in ("doc_string", "metadata_props"):
+            if field in part.DESCRIPTOR.fields_by_name:
+                part.ClearField(field)
+    for node in graph.node:
+        for attribute in node.attribute:
+            attribute.ClearField("doc_string")
+    return plain
 
 
 def _faults(model: ModelProto) -> Iterator[str]:

@@ -16,6 +16,7 @@ from onnx import ModelProto
 
 from nas_lightning.data.features import STEPS, FrontEnd
 from nas_lightning.errors import InputError, brief
+from nas_lightning.export.allowed import without_notes
 from nas_lightning.export.firmware import (
     BACKENDS,
     FLOAT,
@@ -100,13 +101,17 @@ def rebuild(sources: Sources, floats: ModelProto, integer: ModelProto, vectors: 
     """
     try:
         with time_limit(_SECONDS), np.errstate(all="ignore"):
-            write_firmware(folder, floats, integer, sources.front_end, vectors, sources.description, sources.backend)
+            networks = without_notes(floats), without_notes(integer)
+            write_firmware(folder, *networks, sources.front_end, vectors, sources.description, sources.backend)
     except Exception as error:  # emx-onnx-cgen and ONNX Runtime raise their own kinds
         raise InputError(f"firmware/{FLOAT} or {INTEGER}: no C can be written for it ({_short(error)})") from error
 
 
 def difference(firmware: Path, rebuilt: Path) -> str | None:
-    """The first file of the archive that is not as it was written anew; None if all are. The vendor's are left out."""
+    """The first file of the archive that is not as it was written anew; None if all are.
+
+    Left out are the networks, which the rest is written from, and the files for a vendor's tool.
+    """
     found, expected = _files(firmware), _files(rebuilt)
     differ = (name for name in sorted(found | expected) if found.get(name) != expected.get(name))
     return next(differ, None)
@@ -114,7 +119,8 @@ def difference(firmware: Path, rebuilt: Path) -> str | None:
 
 def _files(folder: Path) -> dict[str, bytes]:
     paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    return {name: path.read_bytes() for name, path in paths.items() if not name.startswith(f"{TI_FOLDER}/")}
+    names = [name for name in paths if name not in (FLOAT, INTEGER) and not name.startswith(f"{TI_FOLDER}/")]
+    return {name: paths[name].read_bytes() for name in names}
 
 
 def copy_with_templates(firmware: Path, folder: Path) -> None:
