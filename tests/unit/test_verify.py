@@ -668,7 +668,8 @@ def test_any_damage_to_any_file_ends_in_one_sentence_or_holds(tmp_path, capfd):
         replace(path, name, data)
         error = error_of(verify, path)
         if error is None:
-            assert name in MAY_DIFFER or name.startswith(UNUSED), name
+            in_notes = name.endswith(".onnx") and damage == "one byte"
+            assert name in MAY_DIFFER or name.startswith(UNUSED) or in_notes, f"{name} {damage}"
         else:
             assert error.isprintable(), error
             assert Path(name).name in error, f"{name}: {error}"
