@@ -669,7 +669,8 @@ def test_any_damage_to_any_file_ends_in_one_sentence_or_holds(tmp_path, capfd):
         error = error_of(verify, path)
         if error is None:
             in_notes = name.endswith(".onnx") and damage == "one byte"
-            assert name in MAY_DIFFER or name.startswith(UNUSED) or in_notes, f"{name} {damage}"
+            is_old = (name, damage) == ("firmware/sources.json", "not there")  # then nothing is compiled
+            assert name in MAY_DIFFER or name.startswith(UNUSED) or in_notes or is_old, f"{name} {damage}"
         else:
             assert error.isprintable(), error
             assert Path(name).name in error, f"{name}: {error}"
