@@ -38,7 +38,8 @@ def make(firmware: Path, build: Path, target: str, **variables: str | int) -> st
     """
     settings = [f"{name}={value}" for name, value in variables.items()]
     # Named, because make would take a GNUmakefile before it.
-    command = ["make", "--silent", "-f", "Makefile", target, f"BUILD={build}", *settings]
+    where = ["--no-print-directory", "-C", str(firmware.absolute()), "-f", "Makefile"]
+    command = ["make", "--silent", *where, target, f"BUILD={build}", *settings]
     limits = _SANITIZED if target == "run" else Limits()
     done = run_limited(command, firmware, limits, environment=_MEMORY, together=True)
     text = done.output.decode(errors="replace")
