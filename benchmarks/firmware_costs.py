@@ -142,7 +142,7 @@ def measure(
         logits = {key: run_onnx(model.SerializeToString(), [samples]).numpy() for key, model in forms.items()}
         vectors = Vectors(None, samples.numpy(), logits["float32"], logits["int8"])
         names = tuple(str(k) for k in range(task.num_classes))
-        write_firmware(folder / "firmware", floats, integer, {}, vectors, Description("benchmark", name, names))
+        write_firmware(folder / "firmware", floats, integer, None, vectors, Description("benchmark", name, names))
         compiled = {"int8": integer_core(integer)[0], "float32": onnx.shape_inference.infer_shapes(floats)}
         functions = {key: compile_network(model).functions for key, model in compiled.items()}
         for core in cores:

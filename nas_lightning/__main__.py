@@ -36,6 +36,7 @@ from nas_lightning.config.keys import guide_overrides, merge_overrides
 from nas_lightning.config.records import Config
 from nas_lightning.config.targets import trust_config_dir
 from nas_lightning.errors import BudgetError, DamagedFileError, InputError, StoppedError, UsedFolderError
+from nas_lightning.export.onnx import ParityError
 from nas_lightning.files import has_ended
 from nas_lightning.inspection import inspect
 from nas_lightning.report.tables import print_devices
@@ -96,9 +97,10 @@ def _run_command(arguments: list[str]) -> None:
             raise InputError(f"devices: takes no setting, found {rest}")
         print_devices(device_cards())
     elif first == "verify":
-        if len(rest) != 1:
-            raise InputError(f"verify: takes one deploy.zip, found {rest}")
-        verify(Path(rest[0]))
+        archives = [argument for argument in rest if argument != "--trust"]
+        if len(archives) != 1:
+            raise InputError(f"verify: takes one deploy.zip, and --trust to compile C files of others; found {rest}")
+        _verify(Path(archives[0]), trust="--trust" in rest)
     elif first == "inspect":
         _inspect(rest)
     elif resumed := [argument for argument in arguments if argument.startswith("resume=")]:
@@ -132,6 +134,15 @@ def _without_config_dir(arguments: list[str]) -> tuple[Path | None, list[str]]:
             raise InputError(f"--config-dir: there is no folder {found}")
         trust_config_dir(found)
     return found, others
+
+
+def _verify(path: Path, trust: bool) -> None:
+    try:
+        verify(path, trust)
+    except ParityError as error:
+        raise StoppedError(f"{path}: {error}") from error
+    except OSError as error:
+        raise StoppedError(f"{error.filename or path}: {error.strerror or error}") from error
 
 
 def _inspect(arguments: list[str]) -> None:

@@ -24,7 +24,6 @@ from nas_lightning.errors import BudgetError
 from nas_lightning.export import emulator, host, ti
 from nas_lightning.export.equalise import equalise
 from nas_lightning.export.firmware import Description, Vectors, write_firmware
-from nas_lightning.export.front_end import front_end_sources
 from nas_lightning.export.int8 import METHODS, behind_front_end, quantize, to_qdq
 from nas_lightning.export.onnx import relative_difference, run_onnx, to_onnx
 from nas_lightning.files import write_bytes, write_npz
@@ -181,9 +180,9 @@ def build_firmware(
     rows, inputs = _first_samples(data, split)
     logits = (run_onnx(model.SerializeToString(), [inputs]).numpy() for model in (floats, integer))
     vectors = Vectors(None if rows is None else rows.numpy(), inputs.numpy(), *logits)
-    sources = {} if rows is None else _sources(data.front_end, rows)
+    front_end = None if rows is None else _fixed(data.front_end, rows)
     description = Description(version("nas-lightning"), identity, tuple(data.class_names))
-    write_firmware(firmware, floats, integer, sources, vectors, description, config.compilation.backend)
+    write_firmware(firmware, floats, integer, front_end, vectors, description, config.compilation.backend)
     report: dict[str, Any] = {"split": split}
     report["int8_samples"] = host.check_int8(firmware, integer, (x for x, _ in loader_of(data, split)))
     report["float_max_difference"] = host.check_float(firmware, floats, (x for x, _ in loader_of(data, split)))
@@ -217,10 +216,9 @@ def _first_samples(data: Data, split: str) -> tuple[Tensor | None, Tensor]:
     return None, torch.stack(list(itertools.islice(samples, NUM_SAVED)))
 
 
-def _sources(front_end: FrontEnd, rows: Tensor) -> dict[str, str]:
-    """The C files of a front end; one that takes whole recordings takes those of ``rows [N, C, rows]``."""
-    settings = front_end.settings | {"frame_size": front_end.frame_size or rows.shape[2]}
-    return front_end_sources(FrontEnd(**settings), rows.shape[1])
+def _fixed(front_end: FrontEnd, rows: Tensor) -> FrontEnd:
+    """A front end with frames of a fixed size; one that takes whole recordings takes those of ``rows [N, C, rows]``."""
+    return FrontEnd(**front_end.settings | {"frame_size": front_end.frame_size or rows.shape[2]})
 
 
 def _write_vendor(config: Config, network: nn.Module, data: Data, firmware: Path) -> None:

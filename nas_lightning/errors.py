@@ -65,7 +65,7 @@ class UsedFolderError(InputError):
 
 
 class StoppedError(RuntimeError):
-    """A run was stopped by what is around it: a full disk, a folder that vanished; exit status 1.
+    """What was asked for did not come to its end, for no mistake in the input; exit status 1.
 
-    The text is one sentence that says how to go on.
+    A full disk, a folder that vanished, an archive that computes something else here. The text is one sentence.
     """

@@ -113,11 +113,17 @@ def hand_made(in_channels: int = 2, length: int = 12, num_classes: int = 3) -> S
     return small(ConvNet(task, [2, 3], 3), task)
 
 
-def write(made: Small, folder: Path, names: Iterable[str] | None = None, vectors: Vectors | None = None) -> Path:
+def write(
+    made: Small,
+    folder: Path,
+    names: Iterable[str] | None = None,
+    vectors: Vectors | None = None,
+    description: Description | None = None,
+) -> Path:
     """Write the firmware into ``folder / "firmware"`` and return that."""
     names = tuple(f"class {i}" for i in range(made.task.num_classes)) if names is None else tuple(names)
-    description = Description("0.1", "abc", names)
-    write_firmware(folder / "firmware", made.floats, made.integer, {}, vectors or made.vectors(), description)
+    description = description or Description("0.1", "abc", names)
+    write_firmware(folder / "firmware", made.floats, made.integer, None, vectors or made.vectors(), description)
     return folder / "firmware"
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from nas_lightning.errors import InputError
+from nas_lightning.data.archive import checked_members
+from nas_lightning.errors import InputError, brief
 from nas_lightning.files import json_bytes, write_bytes
 
 NAME = "deploy.zip"
@@ -20,6 +21,7 @@ _FILES = (
 )
 _FOLDERS = ("firmware", "annotations")
 _MOST_BYTES = 1 << 30
+_ALWAYS_ALLOWED = 64 << 20  # bytes, for constant data, which packs to nothing
 _NOTICE = """\
 What is in this archive, and under which licence.
 
@@ -56,18 +58,12 @@ def unpack_bundle(path: Path, folder: Path) -> None:
     """Unpack an archive into an empty folder and compare its checksums.
 
     Raises:
-        InputError: naming the file, if it is no archive, a name leads out of the folder, it is larger than 1 GiB, or a
-            checksum or file is missing or wrong.
+        InputError: naming the file, if it is no archive, a name leads out of the folder, it is larger than 1 GiB or far
+            larger than it is packed, or a checksum or file is missing or wrong.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            if sum(info.file_size for info in archive.infolist()) > _MOST_BYTES:
-                raise InputError(f"{path}: unpacks to more than {_MOST_BYTES:,} bytes; a bundle is smaller")
-            for info in archive.infolist():
-                inside = PurePosixPath(info.filename)
-                if inside.is_absolute() or ".." in inside.parts or "\\" in info.filename or ":" in info.filename:
-                    raise InputError(f"{path}: holds the name {info.filename!r}, which leads out of the archive")
-            files = {info.filename: archive.read(info) for info in archive.infolist() if not info.is_dir()}
+            files = _read(path, archive)
     except InputError:
         raise
     except Exception as error:  # whatever zipfile raises for damaged directories
@@ -82,6 +78,16 @@ def unpack_bundle(path: Path, folder: Path) -> None:
         target.write_bytes(data)
 
 
+def _read(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:
+    members = checked_members(path, archive, _ALWAYS_ALLOWED)
+    if sum(member.file_size for member in members) > _MOST_BYTES:
+        raise InputError(f"{path}: unpacks to more than {_MOST_BYTES:,} bytes; a bundle is smaller")
+    for member in members:
+        if not member.filename.isprintable() or set(member.filename) & {"\\", ":"}:
+            raise InputError(f"{path}: its member {brief(member.filename)!r} has a name that no bundle has")
+    return {member.filename: archive.read(member) for member in members if not member.is_dir()}
+
+
 def _check_sums(path: Path, files: Mapping[str, bytes]) -> None:
     if SUMS not in files:
         raise InputError(f"{path}: has no {SUMS}; give the deploy.zip of a run with compilation.enable=true")
@@ -91,4 +97,4 @@ def _check_sums(path: Path, files: Mapping[str, bytes]) -> None:
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
             what = "is missing" if name not in found else "was changed, or came in later"
-            raise InputError(f"{path}: {name} {what}, by {SUMS}")
+            raise InputError(f"{path}: {name if name.isprintable() else repr(name)} {what}, by {SUMS}")

@@ -2,22 +2,29 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
+from nas_lightning.data.features import FrontEnd
 from nas_lightning.export.emx import NAME, CNetwork, compile_network
+from nas_lightning.export.front_end import front_end_sources
 from nas_lightning.export.int8 import Entry, integer_core
-from nas_lightning.files import write_bytes, write_text
+from nas_lightning.files import write_bytes, write_json, write_text
 
 Backend = Callable[[ModelProto], CNetwork]
 """What makes C of a network: an integer core or a float network in, its C text out."""
 
 BACKENDS: dict[str, Backend] = {"emx": compile_network}
+
+FLOAT, INTEGER, SOURCES = "model_float.onnx", "model_integer.onnx", "sources.json"
+"""With ``vectors.npz`` all that the folder is written from: the two networks, and what else goes into the C files."""
 
 NUM_VECTORS = 4
 """Samples that the example carries."""
@@ -59,7 +66,7 @@ def write_firmware(
     folder: Path,
     network: ModelProto,
     integer: ModelProto,
-    front_end: dict[str, str],
+    front_end: FrontEnd | None,
     vectors: Vectors,
     description: Description,
     backend: str = "emx",
@@ -70,14 +77,12 @@ def write_firmware(
         folder: made anew.
         network: the float network without its front end.
         integer: its integer form.
-        front_end: the C files of the front end by name; empty if there is none.
+        front_end: whose C files are written, with frames of a fixed size; None if there is none.
         vectors: what the example and ``vectors.bin`` hold.
         description: for comments and names.
         backend: one of ``BACKENDS``.
     """
-    shutil.rmtree(folder, ignore_errors=True)
-    with as_file(files("nas_lightning.export") / "c") as templates:
-        shutil.copytree(templates, folder, ignore=shutil.ignore_patterns("front_end_*", "__pycache__", "__init__.py"))
+    copy_templates(folder)
     compile_model = BACKENDS[backend]
     core, entry = integer_core(integer)
     int8, floats = compile_model(core), compile_model(network)
@@ -87,9 +92,29 @@ def write_firmware(
     write_text(folder / "model_float.c", _float_source(floats, description))
     write_text(folder / "vectors.h", _vectors_header(vectors))
     write_bytes(folder / "vectors.bin", vectors.inputs.astype("<f4").tobytes())
-    for name, text in front_end.items():
-        write_text(folder / name, text)
-    write_bytes(folder / "model_integer.onnx", integer.SerializeToString())
+    if front_end is not None and vectors.rows is not None:
+        for name, text in front_end_sources(front_end, vectors.rows.shape[1]).items():
+            write_text(folder / name, text)
+    for name, model in ((FLOAT, network), (INTEGER, integer)):
+        write_bytes(folder / name, model.SerializeToString())
+    write_json(folder / SOURCES, _sources(front_end, description, backend))
+
+
+def copy_templates(folder: Path) -> None:
+    """Make a folder anew with the Makefile, the programs and all else that is the same for all networks."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with as_file(files("nas_lightning.export") / "c") as templates:
+        shutil.copytree(templates, folder, ignore=shutil.ignore_patterns("front_end_*", "__pycache__", "__init__.py"))
+
+
+def _sources(front_end: FrontEnd | None, description: Description, backend: str) -> dict[str, Any]:
+    settings = None if front_end is None else front_end.settings
+    return {"writers": writers(), "backend": backend, "description": asdict(description), "front_end": settings}
+
+
+def writers() -> dict[str, str]:
+    """The packages that the C files depend on, and their versions."""
+    return {name: version(name) for name in ("nas-lightning", "emx-onnx-cgen")}
 
 
 def _title(name: str, text: str, description: Description) -> str:

@@ -1,7 +1,9 @@
 """The proof that the C files compute what the exported network computes: with sanitizers, and on all samples."""
 
+import errno
+import os
 import shutil
-import subprocess
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 from torch import Tensor
 
+from nas_lightning.export.limits import Limits, printable, run_limited
 from nas_lightning.export.onnx import TOLERANCE, ParityError, relative_difference, run_onnx
 
 TOOLS = ("make", "gcc")
@@ -19,6 +22,10 @@ TOOLS = ("make", "gcc")
 
 NETWORK, FRONT_END, BOTH = 1, 2, 3
 """What of the firmware runs: ``CHAIN`` of its Makefile."""
+
+# The address sanitizer reserves terabytes of addresses, and itself limits the memory that is used.
+_SANITIZED = Limits(memory_bytes=None)
+_MEMORY = {"ASAN_OPTIONS": "hard_rss_limit_mb=2048"}
 
 
 def missing_tools(tools: Iterable[str] = TOOLS) -> list[str]:
@@ -30,16 +37,21 @@ def make(firmware: Path, build: Path, target: str, **variables: str | int) -> st
     """Make a target of the firmware's Makefile in another folder, and return what it printed.
 
     Raises:
-        RuntimeError: with the end of the output, if it fails.
+        OSError: if the folder for temporary files is full.
+        RuntimeError: with the end of the output, if it fails for another reason, or needs more than it may have.
     """
     settings = [f"{name}={value}" for name, value in variables.items()]
-    command = ["make", "--silent", "--no-print-directory", "-C", str(firmware), target, f"BUILD={build}", *settings]
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False
-    )
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)}: {done.stdout.strip()[-2000:]}")
-    return done.stdout
+    # Named, because make would take a GNUmakefile before it.
+    where = ["--no-print-directory", "-C", str(firmware.absolute()), "-f", "Makefile"]
+    command = ["make", "--silent", *where, target, f"BUILD={build}", *settings]
+    limits = _SANITIZED if target == "run" else Limits()
+    done = run_limited(command, firmware, limits, environment=_MEMORY, together=True)
+    text = done.output.decode(errors="replace")
+    if os.strerror(errno.ENOSPC) in text:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), tempfile.gettempdir())
+    if done.status != 0:
+        raise RuntimeError(f"{' '.join(command)}: {printable(text).strip()[-2000:]}")
+    return text
 
 
 Program = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -64,12 +76,10 @@ def host_program(firmware: Path, model: str, chain: int = NETWORK) -> Iterator[P
 
         def run(samples: NDArray[np.float32]) -> NDArray[np.float32]:
             data = np.ascontiguousarray(samples, dtype=np.float32).tobytes()
-            done = subprocess.run([build / "check"], input=data, capture_output=True, check=False)
-            if done.returncode != 0:
-                raise ParityError(
-                    f"{firmware / model}: stopped: {done.stderr.decode(errors='replace')[-2000:].strip()}"
-                )
-            return np.frombuffer(done.stdout, np.float32).reshape(len(samples), -1)
+            done = run_limited([build / "check"], build, _SANITIZED, data, _MEMORY)
+            if done.status != 0:
+                raise ParityError(f"{firmware / model}: stopped: {done.why()}")
+            return np.frombuffer(done.output, np.float32).reshape(len(samples), -1)
 
         yield run
 
@@ -83,13 +93,28 @@ def check_int8(firmware: Path, integer: ModelProto, batches: Iterable[Tensor]) -
     session, count = integer.SerializeToString(), 0
     with host_program(firmware, "model.c") as program:
         for batch in batches:
-            wrong = (program(batch.numpy()) != run_onnx(session, [batch]).numpy()).any(1)
-            if wrong.any():
-                raise ParityError(
-                    f"{firmware / 'model.c'}: differs from model_integer.onnx on sample {count + wrong.argmax()}"
-                )
+            expected = run_onnx(session, [batch]).numpy()
+            check_bits(firmware / "model.c", program(batch.numpy()), expected, "model_integer.onnx", count)
             count += len(batch)
     return count
+
+
+def check_bits(path: Path, found: NDArray[np.float32], expected: NDArray[np.float32], of: str, before: int = 0) -> None:
+    """Compare results ``[N, M]`` bit for bit.
+
+    Args:
+        path: what computed ``found``.
+        found: its results.
+        expected: the results of another.
+        of: that other.
+        before: samples before these, which count in the message.
+
+    Raises:
+        ParityError: naming the first sample with another bit.
+    """
+    wrong = (found != expected).any(1)
+    if wrong.any():
+        raise ParityError(f"{path}: differs from {of} on sample {before + wrong.argmax()}")
 
 
 def check_float(firmware: Path, network: ModelProto, batches: Iterable[Tensor]) -> float:

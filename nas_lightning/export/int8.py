@@ -23,7 +23,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from torch import Tensor
 
-from nas_lightning.export.onnx import open_session
+from nas_lightning.export.session import open_session
 
 METHODS = {
     "minmax": CalibrationMethod.MinMax,

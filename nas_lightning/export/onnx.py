@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from onnx import ModelProto
 from torch import Tensor, nn
 
+from nas_lightning.export.session import open_session
 from nas_lightning.files import write_bytes
 from nas_lightning.space.fold import fold
 
@@ -43,17 +43,6 @@ def to_onnx(network: nn.Module, shape: Sequence[int]) -> ModelProto:
         )
     assert program is not None
     return program.model_proto
-
-
-def open_session(model: Path | bytes, *, optimize: bool = True) -> onnxruntime.InferenceSession:
-    """ONNX Runtime on the CPU, without its advice on the terminal."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    # Else int8 becomes uint8 on x86, and some operators of a QDQ file are then computed in float.
-    options.add_session_config_entry("session.qdqisint8allowed", "1")
-    if not optimize:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def run_onnx(model: Path | bytes, samples: Iterable[Tensor]) -> Tensor:

@@ -1,5 +1,7 @@
 """Which implementation of the heavy operations runs: compiled kernels where they can, plain PyTorch elsewhere."""
 
+import logging
+from functools import cache
 from types import ModuleType
 
 import torch
@@ -7,6 +9,8 @@ from torch import Tensor
 
 from nas_lightning.kernels import native_ops, torch_ops
 from nas_lightning.kernels.build import why_not_native
+
+log = logging.getLogger("nas_lightning")
 
 KERNELS = ("auto", "native", "torch")
 """``auto``: native if it can be built here, else torch."""
@@ -36,3 +40,14 @@ def describe(kernels: str, device: torch.device) -> str:
     if kernels == "torch" or reason is not None:
         return "torch kernels" + (f", several times slower than native ones: {reason}" if reason else "")
     return "native kernels"
+
+
+def warn_if_slow(kernels: str, device: torch.device) -> None:
+    """Warn, once in a process, where ``auto`` finds no compiled kernels on a CPU."""
+    if kernels == "auto" and device.type == "cpu" and (reason := why_not_native()) is not None:
+        _warn(reason)
+
+
+@cache
+def _warn(reason: str) -> None:
+    log.warning("kernels: PyTorch computes, several times slower than compiled kernels, because %s", reason)

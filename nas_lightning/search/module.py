@@ -17,7 +17,7 @@ from nas_lightning.cost.exact import MEASURES
 from nas_lightning.cost.expected import ExpectedCost
 from nas_lightning.cost.projection import Projected, project
 from nas_lightning.errors import InputError
-from nas_lightning.kernels.choice import describe
+from nas_lightning.kernels.choice import describe, warn_if_slow
 from nas_lightning.search.arch_step import AlphaLoss, Batch
 from nas_lightning.search.derivation import Found
 from nas_lightning.search.moment import Moment
@@ -60,6 +60,7 @@ class SearchModule(L.LightningModule):
 
     def on_fit_start(self) -> None:
         """Say what searches, and on what."""
+        warn_if_slow(self.supernet.kernels, self.device)
         kernels = describe(self.supernet.kernels, self.device)
         log.info("search: %s, seed %d, %d epochs, %s", self.strategy.name, self.seed, self.num_epochs, kernels)
 

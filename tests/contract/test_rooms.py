@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "config": BASE | {"kernels", "space", "cost", "search", "data", "training", "callbacks", "report", "export"},
     "errors": set(),
     "files": {"errors"},
-    "verify": BASE | {"export"},
+    "verify": BASE | {"data", "export"},
     "run_folder": BASE | {"space", "data"},
 }
 MAY_USE_HYDRA = {"__main__", "config"}

@@ -1,21 +1,21 @@
 """Folders with one folder a class, and zip files of them: the layout of the user guide's data sets."""
 
 import logging
-import re
 import tempfile
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from scipy.io import wavfile
 
 from nas_lightning.data.annotations import read_lists
+from nas_lightning.data.archive import checked_members
 from nas_lightning.data.readers.text import one_line, read_numbers
 from nas_lightning.data.recordings import Recording, Source
-from nas_lightning.errors import InputError, brief
+from nas_lightning.errors import InputError
 
 log = logging.getLogger("nas_lightning")
 
@@ -24,7 +24,6 @@ CLASSES = "classes"
 
 _IGNORED = ("_list.txt", ".md", "LICENSE", ".DS_Store")
 _LARGEST_UNZIPPED = 1 << 30
-_LARGEST_RATIO = 100
 
 Content = tuple[np.ndarray, tuple[str, ...] | None, float | None]
 """Values ``[T, C]``, names of the columns, sampling rate in Hz."""
@@ -85,21 +84,7 @@ def unpack(path: Path, folder: Path) -> None:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            for member in members:
-                name = member.filename
-                parts = PurePosixPath(name.replace("\\", "/")).parts
-                if name.startswith(("/", "\\")) or ".." in parts or re.match("[A-Za-z]:", name):
-                    raise InputError(
-                        f"{path}: its member {brief(name)!r} leads out of the folder; allowed: relative names"
-                    )
-                if (member.external_attr >> 16) & 0o170000 == 0o120000:
-                    raise InputError(f"{path}: its member {brief(name)!r} is a link; allowed: files")
-            size = sum(member.file_size for member in members)
-            if size > max(_LARGEST_UNZIPPED, _LARGEST_RATIO * path.stat().st_size):
-                raise InputError(
-                    f"{path}: unpacks to {size:,} bytes, over {_LARGEST_RATIO} times its size; unpack it by hand"
-                )
+            members = checked_members(path, archive, _LARGEST_UNZIPPED)
             for member in members:
                 member.filename = member.filename.replace("\\", "/")  # as some programs write it
                 archive.extract(member, folder)

@@ -145,12 +145,36 @@ def test_a_folder_is_refused(tmp_path, target):
     "name",
     [
         *("../x", "a/../../x", "..", "firmware/..", "/abs", "//host/x", "/"),
-        *("C:\\x", "C:/x", "C:x", "a\\..\\b", "..\\x", "a\\b", "\\x", "name:stream"),
+        *("C:\\x", "C:/x", "C:x", "a\\..\\b", "..\\x", "\\x"),
     ],
 )
 def test_a_name_that_leads_out_is_refused(name, bundle, target):
     write_archive(bundle, content(bundle) | {name: b"out"})
-    refused(bundle, target, f"holds the name {name!r}, which leads out of the archive")
+    refused(bundle, target, f"its member {name!r} leads out of the folder; allowed: relative names")
+
+
+@pytest.mark.parametrize("name", ["a\\b", "name:stream", "red\x1b[31m", "a\nb"])
+def test_a_name_that_no_bundle_has_is_refused(name, bundle, target):
+    write_archive(bundle, content(bundle) | {name: b"in"})
+    with pytest.raises(InputError) as error:
+        unpack_bundle(bundle, target)
+    assert str(error.value).startswith(f"{bundle}: its member ")
+    assert str(error.value).endswith(" has a name that no bundle has")
+    assert str(error.value).isprintable()
+
+
+def test_a_link_is_refused(bundle, target):
+    link = zipfile.ZipInfo("firmware/link")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(bundle, "a") as archive:
+        archive.writestr(link, "/etc/passwd")
+    refused(bundle, target, "its member 'firmware/link' is a link; allowed: files")
+
+
+def test_a_name_in_the_checksums_cannot_command_a_terminal(bundle, target):
+    files = content(bundle)
+    files[SUMS] += b"0  \x1b[2J\n"
+    refused(write_archive(bundle, files, sums=False), target, f"{chr(27) + '[2J'!r} is missing, by SHA256SUMS")
 
 
 @pytest.mark.parametrize("name", ["firmware/..more", "...", "a..b", "firmware/sub/deep.c", "naïve.txt"])
@@ -182,7 +206,19 @@ def with_sizes(path, size):
 
 def test_more_than_fits_is_refused_before_it_is_unpacked(bundle, target):
     with_sizes(bundle, 0x7FFFFFFF)
-    refused(bundle, target, "unpacks to more than 1,073,741,824 bytes; a bundle is smaller")
+    refused(bundle, target, f"unpacks to {0x7FFFFFFF * 12:,} bytes; allowed for its size: 67,108,864")
+
+
+def test_what_is_packed_to_nothing_is_refused_before_it_is_unpacked(bundle, target):
+    """70 MiB of zeros in 70 kB; so were 900 MiB in 0.9 MB."""
+    files = {key: data for key, data in content(bundle).items() if key != SUMS} | {"zeros": bytes(70 << 20)}
+    write_archive(bundle, files)
+    assert bundle.stat().st_size < 100_000
+    refused(
+        bundle,
+        target,
+        f"unpacks to {sum(map(len, content(bundle).values())):,} bytes; allowed for its size: 67,108,864",
+    )
 
 
 def test_a_size_that_is_not_true_is_refused(bundle, target):

@@ -18,7 +18,7 @@ from nas_lightning.cost.code import signature_of
 from nas_lightning.cost.exact import Numbers, cost_of, layers_of
 from nas_lightning.export.emx import RESCALING, FormError, compile_network, fixed_point
 from nas_lightning.export.int8 import integer_core
-from nas_lightning.export.onnx import open_session
+from nas_lightning.export.session import open_session
 
 NETWORKS = {"every operation": every_op, "hand-made": hand_made, "twins": with_twins} | {
     f"random {seed}": partial(random_small, seed) for seed in (2, 10)

@@ -1,0 +1,140 @@
+"""The firmware of an archive, written once more from what it was written from.
+
+What is compiled on the machine of who verifies is then text of the installed package; that of the archive is compared
+with it.
+"""
+
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from onnx import ModelProto
+
+from nas_lightning.data.features import STEPS, FrontEnd
+from nas_lightning.errors import InputError, brief
+from nas_lightning.export.allowed import without_notes
+from nas_lightning.export.firmware import (
+    BACKENDS,
+    FLOAT,
+    INTEGER,
+    SOURCES,
+    Description,
+    Vectors,
+    copy_templates,
+    write_firmware,
+)
+from nas_lightning.export.limits import printable, time_limit
+from nas_lightning.export.ti import FOLDER as TI_FOLDER
+
+_VERSION = re.compile(r"[0-9A-Za-z.+!-]{1,60}")
+_IDENTITY = re.compile(r"\w{1,64}", re.ASCII)
+_LARGEST_SETTING = 1 << 20
+_SECONDS = 300
+_MODEL_FILES = ("model.h", "model.c", "model_float.c", "feature_extraction.h", "feature_extraction.c")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The content of ``sources.json``.
+
+    Attributes:
+        writers: packages and their versions.
+        backend: one of ``BACKENDS``.
+        description: for comments and names.
+        front_end: whose C files there are; None if there are none.
+    """
+
+    writers: dict[str, str]
+    backend: str
+    description: Description
+    front_end: FrontEnd | None
+
+
+def parse_sources(content: Any, vectors: Vectors) -> Sources:
+    """Take ``sources.json`` apart; nothing in it can become C text but numbers, versions and escaped class names.
+
+    Args:
+        content: of the file.
+        vectors: of the same archive.
+
+    Raises:
+        InputError: if it is not as it is written here.
+    """
+    try:
+        writers, description, backend = content["writers"], content["description"], content["backend"]
+        names = description["class_names"]
+        texts = [*writers.values(), description["version"]]
+        if not all(_VERSION.fullmatch(text) for text in texts) or not _IDENTITY.fullmatch(description["identity"]):
+            raise ValueError("a version or identity is none")
+        if backend not in BACKENDS or not all(isinstance(name, str) for name in names):
+            raise ValueError("the back end or the class names are none")
+        made = Description(description["version"], description["identity"], tuple(names))
+        front_end = None if content["front_end"] is None else _front_end(content["front_end"], vectors)
+    except Exception as error:  # what the content leads to if it is of another kind
+        raise InputError(f"firmware/{SOURCES}: is not what is written here ({_short(error)})") from error
+    return Sources(dict(writers), backend, made, front_end)
+
+
+def _front_end(settings: Mapping[str, Any], vectors: Vectors) -> FrontEnd:
+    """The front end of settings, if it takes the rows that there are."""
+    for key, value in settings.items():
+        is_number = isinstance(value, int | float) and abs(value) <= _LARGEST_SETTING
+        is_step_list = key == "feat_ext_transform" and all(name in STEPS for name in value)
+        is_word = key in ("stacking", "log_base") and value in ("1D", "2D1", "e")
+        if value is not None and not (is_number or is_step_list or is_word):
+            raise ValueError(f"{key}: {value!r}")
+    front_end = FrontEnd(**settings)
+    if vectors.rows is None or vectors.rows.shape[2] != front_end.rows:
+        raise ValueError(f"it takes {front_end.rows} rows")
+    return front_end
+
+
+def rebuild(sources: Sources, floats: ModelProto, integer: ModelProto, vectors: Vectors, folder: Path) -> None:
+    """Write the firmware into a folder that is not there yet.
+
+    Raises:
+        InputError: if no C can be written for the networks.
+    """
+    try:
+        with time_limit(_SECONDS), np.errstate(all="ignore"):
+            networks = without_notes(floats), without_notes(integer)
+            write_firmware(folder, *networks, sources.front_end, vectors, sources.description, sources.backend)
+    except Exception as error:  # emx-onnx-cgen and ONNX Runtime raise their own kinds
+        raise InputError(f"firmware/{FLOAT} or {INTEGER}: no C can be written for it ({_short(error)})") from error
+
+
+def difference(firmware: Path, rebuilt: Path) -> str | None:
+    """The first file of the archive that is not as it was written anew; None if all are.
+
+    Left out are the networks, which the rest is written from, and the files for a vendor's tool.
+    """
+    found, expected = _files(firmware), _files(rebuilt)
+    differ = (name for name in sorted(found | expected) if found.get(name) != expected.get(name))
+    return next(differ, None)
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    names = [name for name in paths if name not in (FLOAT, INTEGER) and not name.startswith(f"{TI_FOLDER}/")]
+    return {name: paths[name].read_bytes() for name in names}
+
+
+def copy_with_templates(firmware: Path, folder: Path) -> None:
+    """The model files of a firmware folder beside the package's own Makefile and programs.
+
+    Args:
+        firmware: whose ``model.c`` and so on are taken, and nothing else.
+        folder: made anew.
+    """
+    copy_templates(folder)
+    for name in _MODEL_FILES:
+        if (firmware / name).is_file():
+            shutil.copy(firmware / name, folder / name)
+
+
+def _short(error: Exception) -> str:
+    return brief(printable(str(error))) or type(error).__name__
