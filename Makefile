@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help demo arc-fault wrist-exercises appliances deps-firmware test test-slow test-all check clean
+.PHONY: help demo arc-fault wrist-exercises appliances deps-firmware test test-slow test-all check audit clean
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -43,10 +43,12 @@ test-slow: .venv/installed    ## the other tests
 
 test-all: test test-slow      ## all that CI runs
 
-check: .venv/installed        ## lint, format and types
+check: .venv/installed        ## lint, format, types and unsafe calls
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml nas_lightning hydra_plugins
+
 
 clean:                        ## remove the environment and what runs left
 	rm -rf .venv outputs multirun
