@@ -49,6 +49,11 @@ check: .venv/installed        ## lint, format, types and unsafe calls
 	$(BIN)/mypy
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml nas_lightning hydra_plugins
 
+# Without --strict a package that nobody could be asked about counts as one without vulnerabilities.
+STRICT := --strict
+
+audit: .venv/installed        ## known vulnerabilities of the tested set; needs the network, and fails without it
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip $(STRICT)
 
 clean:                        ## remove the environment and what runs left
 	rm -rf .venv outputs multirun
