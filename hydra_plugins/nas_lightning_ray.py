@@ -8,6 +8,7 @@ and ``nas_lightning`` are imported where they are needed.
 
 import os
 import socket
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,6 +81,10 @@ class RayLauncher(Launcher):
             self._check_machines(ray)
             Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
             return self._collect(ray, runs)
+        except KeyboardInterrupt:
+            begun = f"nas-lightning resume={self.config.hydra.sweep.dir}/NUMBER"
+            print(f"\ninterrupted; a run that had begun goes on with: {begun}", file=sys.stderr)
+            sys.exit(1)
         finally:
             ray.shutdown()
 

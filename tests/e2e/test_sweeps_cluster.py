@@ -148,6 +148,17 @@ def test_a_run_that_is_lost_for_good_has_failed_and_the_others_end(cluster, prog
 
 
 @pytest.mark.slow
+def test_an_interrupted_sweep_says_how_its_runs_go_on(cluster, program, tmp_path):
+    ray = ["hydra/launcher=ray", f"hydra.launcher.address={cluster.address}", "hydra.sweep.dir=sweep"]
+    sweep = program("-m", "seed=0,1", *ray, *LONGER, "training.training_epochs=2000")
+    process_of(tmp_path / "sweep" / "1", sweep)
+    sweep.send_signal(signal.SIGINT)
+    status, _, err = ended(sweep)
+    assert status == 1
+    assert err.strip() == "interrupted; a run that had begun goes on with: nas-lightning resume=sweep/NUMBER"
+
+
+@pytest.mark.slow
 def test_the_command_for_ray_runs(cluster, program, monkeypatch, tmp_path):
     (command,) = commands("hydra/launcher=ray")
     assert "hydra.launcher.address=auto" in command
