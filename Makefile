@@ -2,14 +2,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help demo arc-fault wrist-exercises appliances deps-firmware test test-slow test-all check clean
+.PHONY: help demo arc-fault wrist-exercises appliances deps-firmware test test-slow test-all check audit clean
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet -c constraints.txt torch
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,parallel]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,parallel,ray,slurm]'
 	touch $@
 
 demo: .venv/installed         ## install once, then the main job on real data
@@ -43,10 +43,17 @@ test-slow: .venv/installed    ## the other tests
 
 test-all: test test-slow      ## all that CI runs
 
-check: .venv/installed        ## lint, format and types
+check: .venv/installed        ## lint, format, types and unsafe calls
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml nas_lightning hydra_plugins
+
+# Without --strict a package that nobody could be asked about counts as one without vulnerabilities.
+STRICT := --strict
+
+audit: .venv/installed        ## known vulnerabilities of the tested set; needs the network, and fails without it
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip $(STRICT)
 
 clean:                        ## remove the environment and what runs left
 	rm -rf .venv outputs multirun

@@ -72,7 +72,7 @@ class _Descent:
     """The rounds of one ``target_accuracy``; a round that ended is not run again."""
 
     def __init__(self, config: Config, folder: Path, data: TimeSeriesData | LoaderData) -> None:
-        assert config.target_accuracy is not None
+        assert config.target_accuracy is not None  # nosec B101 # for mypy: runs.run asks
         self.config, self.folder, self.data, self.target = config, folder, data, config.target_accuracy
         self.measure = MODES[config.training.nas_optimization_mode.lower()]
         self.split = judged_split(config)
@@ -109,7 +109,7 @@ class _Descent:
         if self.measure != "instructions":
             setattr(config.budget, self.measure, limit)
         elif limit is not None:
-            assert config.device.clock_mhz is not None
+            assert config.device.clock_mhz is not None  # nosec B101 # for mypy: check_config asks
             config.budget.latency_ms = (limit + 0.5) / config.device.clock_mhz / 1000
         if not has_ended(folder):
             warm_start = self.rounds[-1].folder / "checkpoints" if self.rounds else None
@@ -127,11 +127,11 @@ class _Descent:
 
     def _smallest_possible(self) -> int:
         blueprint = read_blueprint(self.rounds[0].folder)
-        assert isinstance(blueprint, SearchedBlueprint)
+        assert isinstance(blueprint, SearchedBlueprint)  # nosec B101 # for mypy: each round is a search
         space_cost = SpaceCost(blueprint.size, blueprint.task, build_ops(self.config), build_numbers(self.config))
         limits = limits_of_network(build_limits(self.config), self.data.front_end_cost)
         found = least(self.measure, space_cost, limits)
-        assert found is not None
+        assert found is not None  # nosec B101 # for mypy: the first round met these limits
         return found + getattr(self.data.front_end_cost, self.measure, 0)
 
     def _write_curve(self) -> None:

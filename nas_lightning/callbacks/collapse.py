@@ -52,7 +52,7 @@ class CollapseAlarm(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Look at the alphas, and at the network that they stand for."""
-        assert isinstance(pl_module, SearchModule)
+        assert isinstance(pl_module, SearchModule)  # nosec B101 # for mypy: only searches get this callback
         op_weights, ops = pl_module.op_weights(), pl_module.supernet.op_names
         genotype = pl_module.found().genotype
         free = {kind: [is_parameter_free(op) for op, _ in genotype.cell(kind)] for kind in KINDS}

@@ -73,7 +73,7 @@ def features_of(layer: Layer) -> tuple[int, ...]:
     match kind_of(layer):
         case "conv" | "depthwise":
             module = layer.module
-            assert isinstance(module, nn.Conv1d)
+            assert isinstance(module, nn.Conv1d)  # nosec B101 # for mypy: the kind says so
             reads = elements * module.in_channels // module.groups
             return (1, channels, elements, reads, reads * module.kernel_size[0])
         case "pointwise" | "linear":

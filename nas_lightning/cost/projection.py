@@ -89,7 +89,7 @@ def _nearest(space_cost: SpaceCost, limits: Limits) -> tuple[list[str], dict[str
     binding = []
     for measure in limits:
         alone = least(measure, space_cost, {})
-        assert alone is not None
+        assert alone is not None  # nosec B101 # for mypy: without limits there is always a network
         if alone > limits[measure]:
             binding.append(measure)
             nearest[measure] = alone
@@ -101,7 +101,7 @@ def _nearest(space_cost: SpaceCost, limits: Limits) -> tuple[list[str], dict[str
             return list(dict.fromkeys([*binding, measure])), nearest | {measure: value}
     first = next(iter(nearest))  # to raise one limit is not enough
     genotype = _Program(space_cost, {first: nearest[first]}).any()
-    assert genotype is not None
+    assert genotype is not None  # nosec B101 # for mypy: this limit alone can be met
     cost = space_cost.of(genotype)
     return [m for m in nearest if cost[m] > limits[m]], {m: max(nearest[m], cost[m]) for m in nearest}
 

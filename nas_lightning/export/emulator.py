@@ -71,8 +71,14 @@ class Measured:
 
 def compiler_version() -> str:
     """The Arm compiler and its version."""
-    done = subprocess.run(["arm-none-eabi-gcc", "--version"], capture_output=True, text=True, check=True)
-    return done.stdout.splitlines()[0]
+    return _printed("gcc", "--version").splitlines()[0]
+
+
+def _printed(tool: str, *arguments: str) -> str:
+    """What one of the Arm tools prints."""
+    command = [f"arm-none-eabi-{tool}", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # nosec B603 # no shell, own arguments
+    return done.stdout
 
 
 def measure(firmware: Path, core: str, model: str, samples: NDArray[np.float32], chain: int = NETWORK) -> Measured:
@@ -154,13 +160,13 @@ _FLASH, _RAM = (".text", ".ARM.exidx", ".data"), (".data", ".bss")
 
 def _sizes(elf: Path) -> dict[str, int]:
     """Bytes by section."""
-    printed = subprocess.run(["arm-none-eabi-size", "-A", elf], capture_output=True, text=True, check=True).stdout
+    printed = _printed("size", "-A", str(elf))
     return {m[1]: int(m[2]) for m in re.finditer(r"^(\.[\w.]+)\s+(\d+)", printed, re.M)}
 
 
 def _symbols(elf: Path) -> list[tuple[int, int, str]]:
     """Address, bytes and name of each function, by address."""
-    printed = subprocess.run(["arm-none-eabi-nm", "-S", elf], capture_output=True, text=True, check=True).stdout
+    printed = _printed("nm", "-S", str(elf))
     found = re.finditer(r"^([0-9a-f]+) ([0-9a-f]+) [tTwW] (\w+)", printed, re.M)
     return sorted((int(m[1], 16), int(m[2], 16), m[3]) for m in found)
 

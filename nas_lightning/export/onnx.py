@@ -41,7 +41,7 @@ def to_onnx(network: nn.Module, shape: Sequence[int]) -> ModelProto:
         program = torch.onnx.export(
             fold(network.cpu()), (example,), dynamo=True, verbose=False, input_names=["x"], output_names=["logits"]
         )
-    assert program is not None
+    assert program is not None  # nosec B101 # for mypy: with dynamo=True there is a program
     return program.model_proto
 
 

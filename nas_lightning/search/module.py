@@ -85,7 +85,7 @@ class SearchModule(L.LightningModule):
 
     def _alpha_step(self, train_batch: Batch, val_batch: Batch) -> None:
         weight_optimizer, alpha_optimizer = self._optimizers()
-        assert self.arch_step is not None
+        assert self.arch_step is not None  # nosec B101 # for mypy: without one there are no alpha steps
         alpha_optimizer.zero_grad()
         at = AlphaLoss(
             supernet=self.supernet,

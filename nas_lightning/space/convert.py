@@ -53,6 +53,6 @@ def _places_of_edge(group: EdgeGroup, edge: int, name: str, prefix: str, ops: tu
             yield f"{name}.{statistic}", (edge, number), f"{place}.{chain.num_convs}.{statistic}"
         yield f"{name}.num_batches_tracked", (), f"{place}.{chain.num_convs}.num_batches_tracked"
     for op, modules in group.single.items():
-        assert isinstance(modules, nn.ModuleList)
+        assert isinstance(modules, nn.ModuleList)  # nosec B101 # for mypy: made so
         for key in modules[edge].state_dict():
             yield f"{name}.single.{op}.{edge}.{key}", (), f"{prefix}.{ops.index(op)}.{key}"

@@ -114,11 +114,11 @@ def fused_conv_bn_relu(layers: nn.Sequential, x: Tensor, kernels_choice: str) ->
         kernels_choice: one of ``KERNELS``.
     """
     conv, bn = layers[0], layers[1]
-    assert isinstance(conv, nn.Conv1d)
-    assert isinstance(bn, nn.BatchNorm1d)
-    assert bn.running_mean is not None
-    assert bn.running_var is not None
-    assert bn.num_batches_tracked is not None
+    assert isinstance(conv, nn.Conv1d)  # nosec B101 # for mypy: chain_of found it
+    assert isinstance(bn, nn.BatchNorm1d)  # nosec B101 # for mypy: chain_of found it
+    assert bn.running_mean is not None  # nosec B101 # for mypy: all BatchNorms here track
+    assert bn.running_var is not None  # nosec B101 # for mypy: all BatchNorms here track
+    assert bn.num_batches_tracked is not None  # nosec B101 # for mypy: all BatchNorms here track
     if conv.stride[0] > 1:
         x = x[:, :, :: conv.stride[0]]
     kernels, heavy = conv.weight[None, None], implementation(kernels_choice, x)
@@ -142,7 +142,7 @@ def update_running(
     Raises:
         ValueError: for a single value, which has no variance.
     """
-    assert momentum is not None
+    assert momentum is not None  # nosec B101 # for mypy: all BatchNorms here have one
     if count < 2:
         raise ValueError("batch normalisation needs more than one value per channel in training")
     running_mean.lerp_(mean.to(running_mean.dtype), momentum)

@@ -231,7 +231,7 @@ class EdgeGroup(nn.Module):
             added.append(torch.einsum("nbcl,en->ebcl", values, weights.shared).unbind())
         first = sum(self.counts[:source])
         for column, modules in enumerate(self.single.values()):
-            assert isinstance(modules, nn.ModuleList)
+            assert isinstance(modules, nn.ModuleList)  # nosec B101 # for mypy: made so
             added.append([weights.single[e, column] * modules[first + e](x) for e in range(self.counts[source])])
         if len(added) < 2:
             return added[0] if added else None

@@ -51,8 +51,8 @@ def _fold_sequence(sequence: nn.Sequential) -> None:
 
 def _fold_input(norm: InputNorm) -> ChannelAffine:
     bn = norm.bn
-    assert bn.running_mean is not None
-    assert bn.running_var is not None
+    assert bn.running_mean is not None  # nosec B101 # for mypy: InputNorm tracks
+    assert bn.running_var is not None  # nosec B101 # for mypy: InputNorm tracks
     scale = torch.rsqrt(bn.running_var + bn.eps)
     shift = -bn.running_mean * scale
     if bn.affine:

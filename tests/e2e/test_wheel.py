@@ -28,15 +28,19 @@ def test_the_wheel_runs_from_any_folder(tmp_path):
     # Listed in a .pth file, the folder is searched, but the .pth of the editable install in it is not read.
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     (tmp_path / "elsewhere").mkdir()
-    done = subprocess.run(
-        [tmp_path / "env" / "bin" / "nas-lightning", "nas_model_size=s", "experiment=quick", "hydra.run.dir=run"],
-        cwd=tmp_path / "elsewhere",
-        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    elsewhere = {
+        "cwd": tmp_path / "elsewhere",
+        "env": {key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+        "capture_output": True,
+        "text": True,
+        "check": False,
+    }
+    program = tmp_path / "env" / "bin" / "nas-lightning"
+    done = subprocess.run([program, "nas_model_size=s", "experiment=quick", "hydra.run.dir=run"], **elsewhere)
     assert done.returncode == 0, done.stderr
+    launcher = ["hydra/launcher=ray", "hydra.launcher.retries=-1"]
+    done = subprocess.run([program, "-m", "seed=0,1", *launcher], **elsewhere)
+    assert done.stderr.startswith("error: hydra.launcher.retries: found -1"), done.stderr
     assert (tmp_path / "elsewhere" / "run" / "model.onnx").is_file()
     log = (tmp_path / "elsewhere" / "run" / "run.log").read_text()
     assert ("native kernels" in log) == (why_not_native() is None)
