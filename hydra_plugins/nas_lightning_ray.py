@@ -8,7 +8,6 @@ and ``nas_lightning`` are imported where they are needed.
 
 import os
 import socket
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -81,10 +80,6 @@ class RayLauncher(Launcher):
             self._check_machines(ray)
             Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
             return self._collect(ray, runs)
-        except KeyboardInterrupt:
-            begun = f"nas-lightning resume={self.config.hydra.sweep.dir}/NUMBER"
-            print(f"\ninterrupted; a run that had begun goes on with: {begun}", file=sys.stderr)
-            sys.exit(1)
         finally:
             ray.shutdown()
 
@@ -135,7 +130,7 @@ def _execute(run: _Run) -> JobReturn:
     Singleton.set_state(run.singletons)
     _enter(run.config.hydra.runtime.cwd)
     return run_job(
-        task_function=_go_on if run.losses else run.task_function,
+        task_function=run.task_function,  # of a run that was lost it goes on in its folder
         config=run.config,
         job_dir_key="hydra.sweep.dir",
         job_subdir_key="hydra.sweep.subdir",
@@ -156,30 +151,12 @@ def _enter(folder: str) -> None:
         ) from None
 
 
-def _go_on(composed: DictConfig) -> None:
-    """What ``resume=FOLDER`` does, for a run that was lost."""
-    from nas_lightning.config.compose import to_config
-    from nas_lightning.config.sweep import leave_failure, leave_overrides
-    from nas_lightning.errors import InputError
-    from nas_lightning.files import has_ended
-    from nas_lightning.runs import run
-
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    try:
-        if not has_ended(folder):
-            run(to_config(composed), folder, resume=True)
-        leave_overrides(folder, HydraConfig.get().overrides.task)
-    except InputError as error:
-        leave_failure(folder, error)
-
-
 def _give_up(run: _Run, error: Exception) -> JobReturn:
     """Leave the loss in the run's folder, as any failure; a failed result would end the sweep without its table."""
     from nas_lightning.config.sweep import leave_failure
-    from nas_lightning.errors import InputError
 
     run.folder.mkdir(parents=True, exist_ok=True)
-    leave_failure(run.folder, InputError(f"{_what_was_lost(error)}; go on with it by resume={run.folder}"))
+    leave_failure(run.folder, _what_was_lost(error))
     return JobReturn(status=JobStatus.COMPLETED)
 
 

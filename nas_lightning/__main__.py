@@ -22,6 +22,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from nas_lightning.claim import refuse_used
 from nas_lightning.config import sweep
 from nas_lightning.config.compose import (
     compose_config,
@@ -161,7 +162,7 @@ def _resume(folder: Path, arguments: list[str]) -> None:
         if others := _without_config_dir(launching)[1]:
             raise InputError(f"resume: of a sweep takes hydra/launcher and --config-dir alone, found {others}")
         overrides = merge_overrides({}, sweep.overrides_of(folder))
-        _run_hydra(["-m", *arguments, *overrides], goes_on=True)
+        _run_hydra(["-m", *arguments, *overrides])
         return
     _, others = _without_config_dir(arguments)
     if others:
@@ -175,8 +176,8 @@ def _resume(folder: Path, arguments: list[str]) -> None:
         _end_interrupted(folder)
 
 
-def _run_hydra(arguments: list[str], goes_on: bool = False) -> None:
-    """One run or a sweep; ``goes_on`` does what is left of a sweep."""
+def _run_hydra(arguments: list[str]) -> None:
+    """One run or a sweep."""
     sys.argv[1:] = arguments
     register_records()
     folders: list[Path] = []
@@ -190,7 +191,7 @@ def _run_hydra(arguments: list[str], goes_on: bool = False) -> None:
         folder = Path(HydraConfig.get().runtime.output_dir)
         folders.append(folder)
         if HydraConfig.get().mode == RunMode.MULTIRUN:
-            _run_of_sweep(composed, folder, goes_on)
+            _run_of_sweep(composed, folder)
             return
         try:
             has_name = any(each.partition("=")[0] in _NAMED for each in _given())
@@ -234,13 +235,19 @@ def _run_in_free_folder(start: Any, folder: Path, has_name: bool, folders: list[
             folders.append(folder.with_name(f"{folder.name}_{number}"))
 
 
-def _run_of_sweep(composed: DictConfig, folder: Path, goes_on: bool) -> None:
-    """One run of a sweep; what ends it is left in its folder, for the table."""
-    if goes_on and sweep.is_done(folder):
+def _run_of_sweep(composed: DictConfig, folder: Path) -> None:
+    """One run of a sweep; what ends it is left in its folder, for the table.
+
+    What is done is not done again, and what was begun goes on, be it for ``resume=SWEEP``, for the same command again or
+    for a launcher that starts a lost run once more.
+    """
+    overrides = HydraConfig.get().overrides.task
+    is_begun = sweep.is_begun(folder, overrides)
+    if is_begun and sweep.is_done(folder):
         return
-    is_begun = goes_on and (folder / "config.yaml").is_file()
     try:
-        with sweep.run_of_sweep(folder, HydraConfig.get().overrides.task):
+        refuse_used(folder, resume=is_begun)
+        with sweep.run_of_sweep(folder, overrides):
             if not (is_begun and has_ended(folder)):
                 config = load_config(folder / "config.yaml") if is_begun else to_config(composed)
                 _run(config, folder, resume=is_begun)

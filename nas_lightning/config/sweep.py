@@ -47,14 +47,25 @@ def leave_failure(run_folder: Path, text: str) -> None:
 def run_of_sweep(run_folder: Path, overrides: Sequence[str]) -> Iterator[None]:
     """Keep what is set for a run, for the table; until the run is through, there is a reason why it has no result."""
     write_text(run_folder / ERROR, "has not ended\n")
-    write_text(run_folder / OVERRIDES, "".join(f"{override}\n" for override in overrides))
+    write_text(run_folder / OVERRIDES, _text(overrides))
     yield
     (run_folder / ERROR).unlink()
 
 
+def is_begun(run_folder: Path, overrides: Sequence[str]) -> bool:
+    """Whether the folder holds a part of a run of a sweep with the same settings."""
+    path = run_folder / OVERRIDES
+    is_same = path.is_file() and path.read_text(encoding="utf-8", errors="replace") == _text(overrides)
+    return is_same and (run_folder / "config.yaml").is_file()
+
+
 def is_done(run_folder: Path) -> bool:
-    """Whether a run of a sweep is through."""
-    return (run_folder / OVERRIDES).is_file() and not (run_folder / ERROR).is_file()
+    """Whether a run of a sweep that was begun is through."""
+    return not (run_folder / ERROR).is_file()
+
+
+def _text(overrides: Sequence[str]) -> str:
+    return "".join(f"{override}\n" for override in overrides)
 
 
 class SweepTable(Callback):

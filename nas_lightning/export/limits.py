@@ -88,7 +88,7 @@ def run_limited(
         stdin.write(given)
         stdin.seek(0)
         # Output goes to files, because the size of these is limited; that of a pipe is not.
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # nosec B603 # a list without a shell's words, within limits: what this module is for
             _within(command, limits),
             cwd=folder,
             env=_environment(scratch) | dict(environment or {}),
