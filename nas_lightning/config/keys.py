@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 
 from nas_lightning.config.records import Config
 from nas_lightning.errors import InputError
@@ -48,6 +50,16 @@ def known_keys(record: type = Config, prefix: str = "") -> list[str]:
         else:
             keys.append(prefix + field.name)
     return keys
+
+
+def key_types(record: type = Config, prefix: str = "") -> dict[str, Any]:
+    """The types of the typed keys, and of the sections that hold them."""
+    found: dict[str, Any] = {}
+    for name, hint in get_type_hints(record).items():
+        found[prefix + name] = hint
+        if is_dataclass(hint):
+            found |= key_types(hint, f"{prefix}{name}.")  # type: ignore[arg-type]
+    return found
 
 
 def check_key(key: str, source: str) -> None:
@@ -117,11 +129,41 @@ def merge_overrides(defaults: dict[str, str], arguments: list[str]) -> list[str]
                 merged[_GROUP_KEYS.get(key, key)] = value
             else:
                 others.append(argument)
-    size = merged.get("nas_model_size", "")
-    if size.isdigit():  # Hydra would end in a traceback
-        raise InputError(f"nas_model_size: found {size}; allowed: the name of an option, see nas-lightning --help")
     # What an open section may hold is not in its defaults, so that Hydra has to be told to add it.
-    return flags + [f"{'++' * key.startswith('augmentation.')}{key}={value}" for key, value in merged.items()] + others
+    merged_arguments = [f"{'++' * key.startswith('augmentation.')}{key}={value}" for key, value in merged.items()]
+    check_values([*merged_arguments, *others])
+    return flags + merged_arguments + others
+
+
+def check_values(overrides: list[str]) -> None:
+    """Refuse what Hydra would end in a traceback over, or take for something else.
+
+    A group picks one option by its name, and a key that is true or false is not a number.
+
+    Raises:
+        InputError: naming the key, what was found and what is allowed.
+    """
+    parser, types = OverridesParser.create(), key_types()
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        key = key.lstrip("+~")
+        if not separator:
+            continue
+        try:
+            parsed = parser.parse_override(override)
+        except HydraException as error:
+            raise InputError(
+                f"{key}: found {text}, which has a sign with a meaning for Hydra; allowed: text in quotes, as in "
+                f"'{key}=\"...\"'"
+            ) from error
+        if parsed.is_sweep_override() or parsed.is_delete():
+            continue
+        value = parsed.value()
+        is_group = key in _OWN_GROUPS or types.get(key) == dict[str, Any]
+        if is_group and not (isinstance(value, str) or (key == "experiment" and value is None)):
+            raise InputError(f"{key}: found {text}; allowed: the name of an option, see nas-lightning --help")
+        if types.get(key) is bool and isinstance(value, int | float) and not isinstance(value, bool):
+            raise InputError(f"{key}: found {text}; allowed: true or false")
 
 
 def _flatten(content: dict[Any, Any], prefix: str = "") -> list[tuple[str, Any]]:
