@@ -1,8 +1,9 @@
 """Composition: overrides in, a typed ``Config`` out."""
 
 import copy
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, is_dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,10 +12,12 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigTypeError, OmegaConfBaseException, ValidationError
 
+from nas_lightning.config.arguments import allowed
+from nas_lightning.config.keys import check_values, key_types
 from nas_lightning.config.records import Config, Device, FeatureExtraction
-from nas_lightning.errors import InputError
+from nas_lightning.errors import InputError, brief
 
 _OF_RECORDINGS = ("variables", "sampling_rate", "new_sr", "anti_alias", "keep_short_tails", "scale")
 """Keys of the feature extraction that say something of the recordings, whatever is made of them."""
@@ -27,6 +30,7 @@ def conf_dir() -> Path:
     return packaged if packaged.is_dir() else package.parent / "conf"
 
 
+@cache
 def device_cards() -> list[Device]:
     """The cards of the group ``target_device``, by name."""
     paths = sorted((conf_dir() / "target_device").glob("*.yaml"), key=lambda path: path.stem.lower())
@@ -67,6 +71,7 @@ def compose_config(overrides: list[str]) -> Config:
     Raises:
         InputError: for an override that Hydra refuses.
     """
+    check_values(overrides)
     register_records()
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
@@ -80,11 +85,36 @@ def compose_config(overrides: list[str]) -> Config:
 
 
 def one_sentence(error: Exception) -> str:
-    """Hydra's message without its advice, and the first line of what caused it."""
+    """Hydra's message without its advice, and the first line of what caused it; of a wrong type what is allowed."""
+    if sentence := _of_wrong_type(error):
+        return sentence
     text = str(error).split("Config search path")[0].split("To append")[0]
     if isinstance(error, HydraException) and error.__cause__:
         text = text.strip().rstrip(".") + ": " + str(error.__cause__).split("\n")[0]
     return " ".join(text.split())
+
+
+def _of_wrong_type(error: Exception) -> str | None:
+    cause, (merging, _, override) = error.__cause__, str(error).split("\n")[0].partition("override ")
+    if not isinstance(cause, ValidationError | ConfigTypeError) or not merging.startswith("Error merging"):
+        return None
+    key, _, found = override.lstrip("+").partition("=")
+    hint = key_types().get(key, dict)
+    return f"{key}: found {brief(found)}; allowed: {'its keys' if is_dataclass(hint) else allowed(key, hint)}"
+
+
+@cache
+def data_links() -> dict[str, str]:
+    """The keys of the group ``data`` that follow another one, and which."""
+    return dict(_links(OmegaConf.to_container(OmegaConf.load(conf_dir() / "data" / "default.yaml")), "data"))
+
+
+def _links(content: Any, key: str) -> Iterator[tuple[str, str]]:
+    if isinstance(content, dict):
+        for name, value in content.items():
+            yield from _links(value, f"{key}.{name}")
+    elif str(content).startswith("${"):
+        yield key, content[2:-1]
 
 
 def to_config(composed: DictConfig) -> Config:
