@@ -72,8 +72,6 @@ def run(
     data = check_start(config, folder, data, resume)
     stage = Run(config, data, folder, warm_start)
     _check_fit(stage)
-    with _quiet_lightning():
-        try_parts(config, folder)
     folder.mkdir(parents=True, exist_ok=True)
     with _run_log(folder), _quiet_lightning():
         log.info("run folder: %s", folder)
@@ -95,6 +93,8 @@ def check_start(
     """
     check_config(config)
     refuse_used(folder, resume)
+    with _quiet_lightning():
+        try_parts(config, folder)
     data = data or build_data(config)
     if config.export.include_features:
         data.front_end.for_export()  # refuses steps that ONNX cannot express, before anything is read
