@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, QuotedString
 from hydra.errors import HydraException
 
 from nas_lightning.config.records import Config
@@ -156,14 +157,19 @@ def check_values(overrides: list[str]) -> None:
                 f"{key}: found {text}, which has a sign with a meaning for Hydra; allowed: text in quotes, as in "
                 f"'{key}=\"...\"'"
             ) from error
-        if parsed.is_sweep_override() or parsed.is_delete():
+        found = parsed.value()
+        if parsed.is_delete() or (parsed.is_sweep_override() and not isinstance(found, ChoiceSweep)):
             continue
-        value = parsed.value()
-        is_group = key in _OWN_GROUPS or types.get(key) == dict[str, Any]
-        if is_group and not (isinstance(value, str) or (key == "experiment" and value is None)):
-            raise InputError(f"{key}: found {text}; allowed: the name of an option, see nas-lightning --help")
-        if types.get(key) is bool and isinstance(value, int | float) and not isinstance(value, bool):
-            raise InputError(f"{key}: found {text}; allowed: true or false")
+        for value in found.list if isinstance(found, ChoiceSweep) else [found]:
+            _check_value(key, value, types.get(key), text)
+
+
+def _check_value(key: str, value: Any, hint: Any, text: str) -> None:
+    is_group = key in _OWN_GROUPS or hint == dict[str, Any]
+    if is_group and not (isinstance(value, str | QuotedString) or (key == "experiment" and value is None)):
+        raise InputError(f"{key}: found {text}; allowed: the name of an option, see nas-lightning --help")
+    if hint is bool and isinstance(value, int | float) and not isinstance(value, bool):
+        raise InputError(f"{key}: found {text}; allowed: true or false")
 
 
 def _flatten(content: dict[Any, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -146,6 +146,8 @@ def test_a_group_takes_the_name_of_one_option(group, value):
         ("hydra.run.dir=r[/bold]", r"^hydra.run.dir: found r\[/bold\], which has a sign with a meaning for Hydra"),
         ("common.run_name=a{", r"^common.run_name: found a\{, which has a sign"),
         ("training.enable=5", "^training.enable: found 5; allowed: true or false"),
+        ("training.enable=true,5", "^training.enable: found true,5; allowed: true or false"),
+        ("search=darts,null", "^search: found darts,null; allowed: the name of an option"),
     ],
 )
 def test_a_value_that_hydra_reads_otherwise(override, text):
@@ -155,4 +157,4 @@ def test_a_value_that_hydra_reads_otherwise(override, text):
 
 def test_sweeps_deletions_and_quoted_values_pass():
     check_values(["seed=0,1", "nas_model_size=s,m", "training.enable=true,false", "~search.name", 'a="[/b]"'])
-    check_values(["experiment=null", "+augmentation.Flip={}", "search=choice(darts,gdas)"])
+    check_values(["experiment=null", "+augmentation.Flip={}", "search=choice(darts,'gdas')", "seed=range(3)"])
