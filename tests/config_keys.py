@@ -57,12 +57,8 @@ NEEDS_DATA = {
 """Keys of which only the data can say whether a value of the right kind fits."""
 
 SAYS_WHAT_IS_ALLOWED = r"allowed|\bneeds?\b|instead|Available options"
-GROUPS = {
-    "search": "search", "optimizer": "optimizer", "scheduler": "scheduler", "model": "model", "logger": "logger",
-    "callbacks": "callbacks", "trainer": "trainer", "data": "data", "nas_model_size": "training",
-    "target_device": "device",
-}  # fmt: skip
-"""Groups, and the section that an option fills."""
+GROUPS = ("search", "optimizer", "scheduler", "model", "logger", "callbacks", "trainer", "data")
+"""Groups whose options call constructors, so that an option can bring keys; each fills the section of its name."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +113,7 @@ def places():
     found, seen = [], set()
     for base in bases():
         of_base = OmegaConf.to_container(composition(base), resolve=False)
-        section = GROUPS.get(base[0].partition("=")[0]) if base else None
+        section = base[0].partition("=")[0] if base else None
         for key, target in leaves(of_base):
             if (section is None or key.split(".")[0] == section) and (key, target) not in seen:
                 seen.add((key, target))
@@ -141,12 +137,7 @@ def bases():
     yield ()
     for group in GROUPS:
         for path in files(group):
-            base = [f"{group}={path.stem}"]
-            if path.stem == "auto":
-                base.append("budget.params=400")
-            if group == "model":
-                base.append("training.nas_enabled=false")
-            yield tuple(base)
+            yield (f"{group}={path.stem}", *(["training.nas_enabled=false"] if group == "model" else []))
 
 
 def files(group):
