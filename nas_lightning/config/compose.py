@@ -124,7 +124,8 @@ def to_config(composed: DictConfig) -> Config:
     for key, argument in (("input_data_path", "path"), ("annotations", "annotations")):
         if path := getattr(config.dataset, key):
             setattr(config.dataset, key, str(Path(path).absolute()))
-            config.data[argument] = getattr(config.dataset, key)
+            if config.data.get(argument) == path:  # else it was set by itself, which is refused
+                config.data[argument] = getattr(config.dataset, key)
     return config
 
 

@@ -25,7 +25,7 @@ from hydra.utils import get_object
 
 from nas_lightning.config.arguments import argument_types
 from nas_lightning.config.checks import NOT_OF_TRAINER, OF_TRAINER
-from nas_lightning.config.compose import compose_config
+from nas_lightning.config.compose import compose_config, data_links
 from nas_lightning.config.keys import check_values, key_types
 from nas_lightning.config.ranges import ANY, RANGES, range_of
 from nas_lightning.errors import InputError
@@ -72,6 +72,8 @@ def test_most_values_are_refused_and_the_good_ones_are_not(outcomes):
     kinds = {(place.key, value): outcome.kind for (place, value), outcome in outcomes.items() if not place.base}
     for key, value in [("seed", "0"), ("training.learning_rate", "null"), ("search.clip_norm", "null")]:
         assert kinds[key, value] == "accepted"
+    for key in data_links():  # another value than that of the key that it follows would be ignored
+        assert kinds[key, "abc"] == "refused", key
     refused = sum(kind == "refused" for kind in kinds.values())
     assert refused > 0.7 * len(kinds)
 

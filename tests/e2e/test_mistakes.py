@@ -152,6 +152,7 @@ ARGUMENTS = [
     (["optimizer.fused=1"], "optimizer.fused: found 1; allowed: true or false, or null"),
     (["optimizer._target_=torch.optim.NoSuch"], "optimizer._target_: found 'torch.optim.NoSuch'; allowed: the dotted name of a class"),
     (["data.batch_size=8"], "data.batch_size: found 8; it follows training.batch_size; set that instead"),
+    (["dataset.input_data_path=there.npz", "data.path=other.npz"], "data.path: found other.npz; it follows dataset.input_data_path; set that instead"),
     (["training.nas_layers=1000000000"], "training.nas_layers: found 1000000000; allowed: 3 to 200"),
     (["training.nas_layers=200", "training.nas_init_channels=64"], "training: nas_layers 200, nas_nodes_per_layer 4, nas_init_channels 64"),
     (["target_device=MSPM0G3507", "device.clock_mhz=0"], "device.clock_mhz: found 0.0; allowed: more than 0, or null"),
