@@ -190,9 +190,10 @@ def _connect(address: str) -> Any:
     except ImportError as error:
         raise InputError("hydra/launcher=ray: Ray is not installed; pip install 'nas-lightning[ray]'") from error
     _knock(address)
-    own = {"include_dashboard": False} if address == "local" else {}
+    settings: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": "ERROR"}
+    settings |= {"include_dashboard": False} if address == "local" else {}
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
+        ray.init(**settings)
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         advice = (
             "" if address == "local" else "; a cluster that asks for a token needs RAY_AUTH_MODE=token here as well"

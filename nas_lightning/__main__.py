@@ -238,8 +238,8 @@ def _run_in_free_folder(start: Any, folder: Path, has_name: bool, folders: list[
 def _run_of_sweep(composed: DictConfig, folder: Path) -> None:
     """One run of a sweep; what ends it is left in its folder, for the table.
 
-    What is done is not done again, and what was begun goes on, be it for ``resume=SWEEP``, for the same command again or
-    for a launcher that starts a lost run once more.
+    What is done is not done again, and what was begun goes on: for ``resume=SWEEP``, for the same command again, or for
+    a launcher that starts a lost run once more.
     """
     overrides = HydraConfig.get().overrides.task
     is_begun = sweep.is_begun(folder, overrides)

@@ -66,11 +66,9 @@ def run(
         BudgetError: if no network of the space meets the budget (then nothing is written).
         ParityError: if the exported file does not compute what the network computes.
     """
-    data = check_start(config, data)
+    data = check_start(config, folder, data)
     stage = Run(config, data, folder, warm_start)
     _check_fit(stage)
-    with _quiet_lightning():
-        try_parts(config, folder)
     folder.mkdir(parents=True, exist_ok=True)
     with _run_log(folder), _quiet_lightning():
         log.info("run folder: %s", folder)
@@ -82,13 +80,15 @@ def run(
             train(stage, [build_reference(config, stage.task)])
 
 
-def check_start(config: Config, data: TimeSeriesData | LoaderData | None) -> TimeSeriesData | LoaderData:
+def check_start(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None) -> TimeSeriesData | LoaderData:
     """What comes before anything is written: check the configuration, and read the data.
 
     Raises:
         InputError: if one of them is wrong.
     """
     check_config(config)
+    with _quiet_lightning():
+        try_parts(config, folder)
     data = data or build_data(config)
     if config.export.include_features:
         data.front_end.for_export()  # refuses steps that ONNX cannot express, before anything is read

@@ -50,7 +50,7 @@ def run(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None =
     Raises:
         InputError: as ``pipeline.run``; or if not even the first run reaches the target.
     """
-    data = check_start(config, data)
+    data = check_start(config, folder, data)
     folder.mkdir(parents=True, exist_ok=True)
     begin(folder, config, data)
     descent = _Descent(config, folder, data)

@@ -16,6 +16,8 @@ from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from nas_lightning.callbacks.checkpoint import WholeCheckpoints
+from nas_lightning.config.arguments import check_arguments
+from nas_lightning.config.compose import data_links
 from nas_lightning.config.keys import escaped
 from nas_lightning.config.records import Config
 from nas_lightning.config.targets import check_targets
@@ -118,7 +120,7 @@ def _for_device(config: Config, size: Size) -> Size:
 def build_reference(config: Config, task: Task) -> ReferenceBlueprint:
     """The hand-made network of the group ``model``."""
     make = _call("model", config.model, _partial_=True)  # Hydra would turn the record `task` into a dictionary
-    return _convert_errors("model", make, task=task, widths=tuple(config.model["widths"]))
+    return _convert_errors("model", make, task=task)
 
 
 def build_rate(config: Config, network: nn.Module) -> float:
@@ -174,21 +176,30 @@ def try_parts(config: Config, folder: Path) -> None:
     Raises:
         InputError: naming the group and what its constructor said.
     """
-    parameter = nn.Parameter(torch.zeros(1))
     make_optimizer, make_scheduler = build_optimizers(config, nn.Linear(1, 1))
-    optimizer = _convert_errors("optimizer", make_optimizer, [parameter])
-    _refuse_plateau("scheduler", _convert_errors("scheduler", make_scheduler, optimizer))
+    _try_steps("optimizer", make_optimizer, "scheduler", make_scheduler)
+    strategy = build_strategy(config)
+    _try_steps(
+        "search.weight_optimizer", strategy.weight_optimizer, "search.weight_scheduler", strategy.weight_scheduler
+    )
+    _try_steps("search.alpha_optimizer", strategy.alpha_optimizer)
     if config.training.nas_enabled:
-        strategy = build_strategy(config)
         nodes, fanout = config.training.nas_nodes_per_layer, config.training.nas_fanout_concat
         strategy.relaxation.new_alphas(Size(3, nodes, 1, 1, fanout), build_ops(config))
-        optimizer = _convert_errors("search.weight_optimizer", strategy.weight_optimizer, [parameter])
-        schedule = _convert_errors("search.weight_scheduler", strategy.weight_scheduler, optimizer)
-        _refuse_plateau("search.weight_scheduler", schedule)
-        _convert_errors("search.alpha_optimizer", strategy.alpha_optimizer, [parameter])
-    else:
-        build_reference(config, Task(in_channels=1, length=2, num_classes=2)).build()
+    build_reference(config, Task(in_channels=1, length=2, num_classes=2))
     build_trainer(config, folder, "search", 1, [])
+
+
+def _try_steps(key: str, make_optimizer: Any, scheduler_key: str = "", make_scheduler: Any = None) -> None:
+    """One step of an optimizer, and of its schedule: not all of them look at their numbers before."""
+    parameter = nn.Parameter(torch.ones(1))
+    parameter.grad = torch.ones(1)
+    optimizer = _convert_errors(key, make_optimizer, [parameter])
+    schedule = _convert_errors(scheduler_key, make_scheduler, optimizer) if make_scheduler else None
+    _convert_errors(key, optimizer.step)
+    if schedule is not None:
+        _refuse_plateau(scheduler_key, schedule)
+        _convert_errors(scheduler_key, schedule.step)
 
 
 def _refuse_plateau(key: str, scheduler: Any) -> None:
@@ -198,6 +209,7 @@ def _refuse_plateau(key: str, scheduler: Any) -> None:
 
 def _call(key: str, record: dict[str, Any], **arguments: Any) -> Any:
     check_targets(key, record)  # whatever way the record came in: this is the only place that instantiates
+    check_arguments(key, record | arguments, data_links())
     return _convert_errors(key, instantiate, escaped(record), **arguments, _convert_="all")
 
 

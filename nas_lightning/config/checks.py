@@ -1,11 +1,14 @@
 """Checks of the configuration, before any data is read: one sentence for the first thing that is wrong."""
 
-import math
 import re
-from typing import Any
+from dataclasses import asdict
+from typing import Any, get_args
 
-from nas_lightning.config.build import build_limits, build_numbers, build_ops
-from nas_lightning.config.compose import conf_dir
+from nas_lightning.config.arguments import shown
+from nas_lightning.config.build import build_candidates, build_limits, build_numbers, build_ops, build_size
+from nas_lightning.config.compose import conf_dir, data_links, device_cards
+from nas_lightning.config.keys import key_types
+from nas_lightning.config.ranges import check_ranges, range_of
 from nas_lightning.config.records import Config
 from nas_lightning.cost.code import core_named
 from nas_lightning.cost.npu import PROFILES
@@ -26,42 +29,59 @@ METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
 MODES = {"memory": "params", "compute": "macs", "latency": "instructions"}
 """``nas_optimization_mode`` in lower case to what is expected."""
 
-_AT_LEAST: dict[str, float] = {
-    "training.training_epochs": 1,
-    "training.batch_size": 1,
-    "training.nas_epochs": 1,
-    "training.nas_layers": 3,
-    "training.nas_nodes_per_layer": 1,
-    "training.nas_init_channels": 1,
-    "training.nas_init_channel_multiplier": 1,
-    "training.nas_fanout_concat": 1,
-    "export.calibration_samples": 1,
-    "export.finetune.epochs": 1,
-    "seed": 0,
-    "target_rounds": 1,
-    "selection.candidates": 1,
-    "control.num_random": 0,
-}
-
 _CHOSEN = {"training.nas_layers": "space.auto_layers", "training.nas_init_channels": "space.auto_init_channels"}
-_NOT_OF_TRAINER = {
+_ONE_PROCESS = "a run is one process on one device; parallel work is a sweep (nas-lightning -m)"
+_EVERY_EPOCH = "every epoch is validated once, because the best one is kept"
+_BY_EPOCHS = "set training.nas_epochs and training.training_epochs instead"
+_NOT_USED = "no stage of a run uses it"
+NOT_OF_TRAINER = {
     "accumulate_grad_batches": "set training.batch_size instead",
+    "barebones": "checkpoints and the log are needed",
     "callbacks": "add to the group callbacks instead",
-    "check_val_every_n_epoch": "every epoch is validated, because the best one is kept",
+    "check_val_every_n_epoch": _EVERY_EPOCH,
     "default_root_dir": "set common.run_name or hydra.run.dir instead",
+    "enable_autolog_hparams": _NOT_USED,
     "enable_checkpointing": "resume=FOLDER needs checkpoints",
     "enable_progress_bar": "set callbacks.progress_bar to null instead",
     "fast_dev_run": "experiment=quick is a look at the whole road",
+    "gradient_clip_algorithm": "training.clip_norm and search.clip_norm are norms",
     "gradient_clip_val": "set training.clip_norm and search.clip_norm instead",
+    "limit_predict_batches": _NOT_USED,
+    "limit_test_batches": _NOT_USED,
     "limit_val_batches": "all of val is needed, because the best epoch is kept",
     "logger": "use the group logger instead",
-    "max_epochs": "set training.nas_epochs and training.training_epochs instead",
-    "max_steps": "set training.nas_epochs and training.training_epochs instead",
-    "max_time": "set training.nas_epochs and training.training_epochs instead",
-    "val_check_interval": "every epoch is validated once, because the best one is kept",
+    "max_epochs": _BY_EPOCHS,
+    "max_steps": _BY_EPOCHS,
+    "max_time": _BY_EPOCHS,
+    "min_epochs": _BY_EPOCHS,
+    "min_steps": _BY_EPOCHS,
+    "model_registry": _NOT_USED,
+    "num_nodes": _ONE_PROCESS,
+    "overfit_batches": "a network would be judged on what it has learned from",
+    "plugins": _ONE_PROCESS,
+    "reload_dataloaders_every_n_epochs": "the loaders are the same in every epoch",
+    "strategy": _ONE_PROCESS,
+    "sync_batchnorm": _ONE_PROCESS,
+    "use_distributed_sampler": _ONE_PROCESS,
+    "val_check_interval": _EVERY_EPOCH,
 }
-"""Arguments of the Trainer that would stop a run on its way, or that the program gives itself, and what to do."""
+"""Arguments of the Trainer that would stop a run on its way or be ignored, or that the program gives itself, and what
+to do."""
 
+OF_TRAINER = (
+    *("accelerator", "benchmark", "detect_anomaly", "deterministic", "devices", "enable_model_summary"),
+    *("inference_mode", "limit_train_batches", "log_every_n_steps", "num_sanity_val_steps", "precision", "profiler"),
+)
+"""Arguments of the Trainer that can be given."""
+
+_ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")
+_MOST_WEIGHTS = 100_000_000
+"""Of a supernet with the operations of the default: 15 times those of xxl, 2 GB in training."""
+
+_OP_WEIGHTS = 15
+"""Of an edge, for each pair of channels: kernels of 3, 5 and 7."""
+
+_MISSING = object()
 _LIMITS = tuple(f"budget.{name}" for name in ("params", "macs", "flash_bytes", "ram_bytes", "latency_ms"))
 
 
@@ -71,17 +91,13 @@ def check_config(config: Config) -> None:
     Raises:
         InputError: naming the key, what was found and what is allowed.
     """
-    is_auto = config.training.nas_model_size == "auto"
-    for key, least in _AT_LEAST.items():
-        if is_auto and key in _CHOSEN:
-            if (found := _get(config, key)) != 0:
-                raise InputError(f"{key}: found {found}; nas_model_size=auto chooses it from {_CHOSEN[key]}")
-        elif (found := _get(config, key)) < least:
-            raise InputError(f"{key}: found {found}; allowed: {least} or more")
+    _check_numbers(config)
+    _check_links(config)
     _check_choice("testing.metric", config.testing.metric, METRICS)
     _check_choice("dataset.missing", config.dataset.missing, MISSING_POLICIES)
     _check_choice("dataset.split_type", config.dataset.split_type, SPLIT_TYPES)
     _check_pattern(config.dataset.group_pattern)
+    _check_variables(config.data_processing_feature_extraction.variables)
     _check_training(config)
     _check_space(config)
     _check_device(config)
@@ -93,12 +109,39 @@ def check_config(config: Config) -> None:
     _check_trainer(config.trainer)
 
 
+def _check_numbers(config: Config) -> None:
+    """Ranges; and the seed, which those of several searches and trainings follow."""
+    left_out = frozenset(_CHOSEN) if config.training.nas_model_size == "auto" else frozenset()
+    for key in left_out:
+        if (found := _get(config, key)) != 0:
+            raise InputError(f"{key}: found {found}; nas_model_size=auto chooses it from {_CHOSEN[key]}")
+    nullable = frozenset(key for key, hint in key_types().items() if type(None) in get_args(hint))
+    check_ranges(asdict(config), nullable, left_out)
+    num_seeds = config.search.get("num_seeds", 1)
+    num_seeds = max(config.selection.candidates, num_seeds if isinstance(num_seeds, int) else 1)
+    if config.seed + num_seeds - 1 not in range_of("seed"):
+        raise InputError(
+            f"seed: found {config.seed}; allowed: 0 to {2**32 - num_seeds}, because {num_seeds} searches or trainings "
+            "have seeds from there on"
+        )
+
+
+def _check_links(config: Config) -> None:
+    """Refuse a key of ``data`` that differs from the key that it follows: one of the two would be ignored."""
+    content = asdict(config)
+    for key, source in data_links().items():
+        found, followed = _look_up(content, key), _look_up(content, source)
+        if found is not _MISSING and repr(found) != repr(followed):  # 1 is neither true nor 1.0, and NaN is NaN
+            raise InputError(f"{key}: found {shown(found)}; it follows {source}; set that instead")
+
+
 def _check_trainer(trainer: dict[str, Any]) -> None:
     for name in trainer:
-        if name in _NOT_OF_TRAINER:
-            raise InputError(f"trainer.{name}: cannot be given; {_NOT_OF_TRAINER[name]}")
+        if name in NOT_OF_TRAINER:
+            raise InputError(f"trainer.{name}: cannot be given; {NOT_OF_TRAINER[name]}")
     if str(devices := trainer.get("devices", 1)) != "1":
         raise InputError(f"trainer.devices: found {devices}; allowed: 1, because a search runs on one device")
+    _check_choice("trainer.accelerator", trainer.get("accelerator", "auto"), _ACCELERATORS)
 
 
 def _check_pattern(pattern: str | None) -> None:
@@ -108,24 +151,27 @@ def _check_pattern(pattern: str | None) -> None:
         raise InputError(f"dataset.group_pattern: {pattern!r} is no regular expression ({error})") from error
 
 
+def _check_variables(variables: Any) -> None:
+    """As far as it can be said without the data."""
+    is_count = type(variables) is int and variables >= 1
+    is_list = isinstance(variables, list) and (
+        all(isinstance(name, str) for name in variables) or all(type(n) is int and n >= 0 for n in variables)
+    )
+    if variables is not None and not is_count and not (is_list and variables):
+        raise InputError(
+            f"data_processing_feature_extraction.variables: found {shown(variables)}; allowed: the number of channels, "
+            "1 or more, a list of numbers from 0, a list of names, or null for all channels"
+        )
+
+
 def _check_training(config: Config) -> None:
     training = config.training
     _check_choice("training.nas_optimization_mode", training.nas_optimization_mode.lower(), MODES)
     _check_choice("training.nas_kernels", training.nas_kernels, KERNELS)
     if training.nas_kernels == "native" and (reason := why_not_native()) is not None:
         raise InputError(f"training.nas_kernels: native is not possible here ({reason}); allowed: auto, torch")
-    if training.learning_rate is not None and not 0 < training.learning_rate < math.inf:
-        raise InputError(f"training.learning_rate: found {training.learning_rate}; allowed: more than 0, and finite")
     if "lr" not in config.optimizer:
         raise InputError("optimizer.lr: found nothing; allowed: a number, or null for one that fits the network")
-    if not math.isfinite(training.norm_bias):
-        raise InputError(f"training.norm_bias: found {training.norm_bias}; allowed: a finite number")
-    if not 0 <= training.label_smoothing < 1:
-        raise InputError(f"training.label_smoothing: found {training.label_smoothing}; allowed: 0 to less than 1")
-    if training.clip_norm is not None and not training.clip_norm > 0:
-        raise InputError(f"training.clip_norm: found {training.clip_norm}; allowed: more than 0, or null")
-    if not 0 <= training.average_decay < 1:
-        raise InputError(f"training.average_decay: found {training.average_decay}; allowed: 0 to less than 1")
     _check_choice("training.class_weights", training.class_weights, CLASS_WEIGHTS)
     if training.nas_fanout_concat > training.nas_nodes_per_layer:
         raise InputError(
@@ -134,12 +180,20 @@ def _check_training(config: Config) -> None:
         )
     if not training.enable and not training.nas_enabled:
         raise InputError("training.enable and training.nas_enabled are both false; nothing is left to do")
-    if not training.nas_enabled:
-        widths, kernel_size = config.model.get("widths") or [], config.model.get("kernel_size", 0)
-        if not widths or min(widths) < 1 or kernel_size < 1 or kernel_size % 2 == 0:
+    _check_weights(config)
+
+
+def _check_weights(config: Config) -> None:
+    """Refuse sizes whose supernet would fill the memory, from a count that needs no network."""
+    sizes = build_candidates(config) if config.training.nas_model_size == "auto" else [build_size(config)]
+    for size in sizes:
+        edges = size.num_edges * _OP_WEIGHTS
+        weights = sum(cell.channels * (cell.in_channels + edges * cell.channels) for cell in size.plan())
+        if weights > _MOST_WEIGHTS:
             raise InputError(
-                f"model: found widths {widths} and kernel_size {kernel_size}; "
-                "allowed: widths of 1 or more, an odd kernel_size"
+                f"training: nas_layers {size.layers}, nas_nodes_per_layer {size.nodes_per_layer}, nas_init_channels "
+                f"{size.init_channels} and nas_init_channel_multiplier {size.init_channel_multiplier} make a supernet "
+                f"of {weights:,} weights; allowed: up to {_MOST_WEIGHTS:,}"
             )
 
 
@@ -154,8 +208,6 @@ def _check_target(config: Config) -> None:
             raise InputError("search_features: needs training.enable, and no target_accuracy")
     if config.target_accuracy is None:
         return
-    if not 0 < config.target_accuracy <= 1:
-        raise InputError(f"target_accuracy: found {config.target_accuracy}; allowed: more than 0, up to 1")
     if not (config.training.enable and config.training.nas_enabled):
         raise InputError("target_accuracy: needs training.enable and training.nas_enabled")
     if config.training.nas_model_size == "auto":
@@ -163,8 +215,6 @@ def _check_target(config: Config) -> None:
 
 
 def _check_contest(config: Config) -> None:
-    if config.control.epochs is not None and config.control.epochs < 1:
-        raise InputError(f"control.epochs: found {config.control.epochs}; allowed: 1 or more, or null")
     if config.control.keep_better and not config.control.num_random:
         raise InputError("control.keep_better: needs control.num_random of 1 or more")
 
@@ -175,12 +225,6 @@ def _check_export(config: Config) -> None:
     _check_choice("compilation.backend", config.compilation.backend, tuple(BACKENDS))
     for remedy in export.int8_remedies:
         _check_choice("export.int8_remedies", remedy, REMEDIES)
-    if not 0 <= export.max_int8_drop <= 1:
-        raise InputError(f"export.max_int8_drop: found {export.max_int8_drop}; allowed: 0 to 1, as 0.01 for one point")
-    if not 0 < export.finetune.learning_rate < math.inf:
-        raise InputError(
-            f"export.finetune.learning_rate: found {export.finetune.learning_rate}; allowed: more than 0, and finite"
-        )
     if config.selection.by == "int8" and not export.int8:
         raise InputError("selection.by: int8 needs export.int8=true")
     if config.compilation.enable:
@@ -196,16 +240,12 @@ def _check_export(config: Config) -> None:
 
 
 def _check_device(config: Config) -> None:
-    for key in _LIMITS:
-        least = 0.001 if key == "budget.latency_ms" else 1
-        if (found := _get(config, key)) is not None and not least <= found < math.inf:
-            raise InputError(f"{key}: found {found}; allowed: {least} or more, or null for no limit")
     _check_latency(config)
-    if not 0 < config.budget.fraction <= 1:
-        raise InputError(f"budget.fraction: found {config.budget.fraction}; allowed: more than 0, up to 1")
-    for key in ("device.flash_bytes", "device.ram_bytes"):
-        if (found := _get(config, key)) is not None and found < 1:
-            raise InputError(f"{key}: found {found}; allowed: 1 or more, or null if unknown")
+    core, npu = config.device.core, config.device.npu
+    if core is not None and core_named(core) is None:
+        _check_choice("device.core", core, [*sorted({card.core for card in device_cards() if card.core}), "null"])
+    if npu is not None:
+        _check_choice("device.npu", npu, [*sorted({card.npu for card in device_cards() if card.npu}), "null"])
     if config.device.npu_profile is not None:
         _check_choice("device.npu_profile", config.device.npu_profile, (*PROFILES, "null"))
     build_numbers(config)
@@ -237,16 +277,14 @@ def _check_space(config: Config) -> None:
         raise InputError(f"space.ops: an operation stands twice in {ops}; allowed: each once")
     if not set(ops) - {"none"}:
         raise InputError(f"space.ops: found {ops}; at least one operation besides 'none' is needed")
-    for key, least in (("space.auto_layers", 3), ("space.auto_init_channels", 1)):
-        if not (found := _get(config, key)) or min(found) < least:
-            raise InputError(f"{key}: found {found}; allowed: a list of numbers of {least} or more")
+    for key in ("space.auto_layers", "space.auto_init_channels"):
+        if not _get(config, key):
+            raise InputError(f"{key}: found []; allowed: a list of numbers, each {range_of(key)}")
     _check_choice("space.shape", config.space.shape, ("preset", "wide"))
     if config.space.shape == "wide" and config.training.nas_model_size == "auto":
         raise InputError(
             "space.shape: found wide; allowed: preset, because nas_model_size=auto chooses layers and channels"
         )
-    if config.space.post_reduction_stride not in (1, 2):
-        raise InputError(f"space.post_reduction_stride: found {config.space.post_reduction_stride}; allowed: 1 or 2")
 
 
 def _check_choice(key: str, found: str, allowed: Any) -> None:
@@ -259,3 +297,11 @@ def _get(config: Config, key: str) -> Any:
     for part in key.split("."):
         value = getattr(value, part)
     return value
+
+
+def _look_up(content: dict[str, Any], key: str) -> Any:
+    for part in key.split("."):
+        if not isinstance(content, dict) or part not in content:
+            return _MISSING
+        content = content[part]
+    return content

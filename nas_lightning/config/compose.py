@@ -1,7 +1,9 @@
 """Composition: overrides in, a typed ``Config`` out."""
 
 import copy
-from dataclasses import asdict, replace
+from collections.abc import Iterator
+from dataclasses import asdict, is_dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,12 +13,21 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigTypeError, OmegaConfBaseException, ValidationError
 
-from nas_lightning.config.keys import check_key, check_run_name, escaped, flatten, known_keys
+from nas_lightning.config.arguments import allowed
+from nas_lightning.config.keys import (
+    check_key,
+    check_run_name,
+    check_values,
+    escaped,
+    flatten,
+    key_types,
+    known_keys,
+)
 from nas_lightning.config.records import Config, Device, FeatureExtraction
 from nas_lightning.config.targets import check_targets
-from nas_lightning.errors import InputError
+from nas_lightning.errors import InputError, brief
 from nas_lightning.files import damage, read_yaml
 
 _PATHS = {"input_data_path": "path", "annotations": "annotations"}
@@ -33,6 +44,7 @@ def conf_dir() -> Path:
     return packaged if packaged.is_dir() else package.parent / "conf"
 
 
+@cache
 def device_cards() -> list[Device]:
     """The cards of the group ``target_device``, by name."""
     paths = sorted((conf_dir() / "target_device").glob("*.yaml"), key=lambda path: path.stem.lower())
@@ -77,6 +89,7 @@ def compose_config(overrides: list[str], config_dir: Path | None = None) -> Conf
     Raises:
         InputError: for an override that Hydra refuses.
     """
+    check_values(overrides)
     register_records()
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
@@ -91,11 +104,36 @@ def compose_config(overrides: list[str], config_dir: Path | None = None) -> Conf
 
 
 def one_sentence(error: Exception) -> str:
-    """Hydra's message without its advice, and the first line of what caused it."""
+    """Hydra's message without its advice, and the first line of what caused it; of a wrong type what is allowed."""
+    if sentence := _of_wrong_type(error):
+        return sentence
     text = str(error).split("Config search path")[0].split("To append")[0]
     if isinstance(error, HydraException) and error.__cause__:
         text = text.strip().rstrip(".") + ": " + str(error.__cause__).split("\n")[0]
     return " ".join(text.split())
+
+
+def _of_wrong_type(error: Exception) -> str | None:
+    cause, (merging, _, override) = error.__cause__, str(error).split("\n")[0].partition("override ")
+    if not isinstance(cause, ValidationError | ConfigTypeError) or not merging.startswith("Error merging"):
+        return None
+    key, _, found = override.lstrip("+").partition("=")
+    hint = key_types().get(key, dict)
+    return f"{key}: found {brief(found)}; allowed: {'its keys' if is_dataclass(hint) else allowed(key, hint)}"
+
+
+@cache
+def data_links() -> dict[str, str]:
+    """The keys of the group ``data`` that follow another one, and which."""
+    return dict(_links(OmegaConf.to_container(OmegaConf.load(conf_dir() / "data" / "default.yaml")), "data"))
+
+
+def _links(content: Any, key: str) -> Iterator[tuple[str, str]]:
+    if isinstance(content, dict):
+        for name, value in content.items():
+            yield from _links(value, f"{key}.{name}")
+    elif str(content).startswith("${"):
+        yield key, content[2:-1]
 
 
 def to_config(composed: DictConfig) -> Config:
@@ -103,17 +141,11 @@ def to_config(composed: DictConfig) -> Config:
     content = cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
     config = _to_record({key: content[key] for key in Config.__dataclass_fields__ if key in content})
     check_run_name(config.common.run_name)
-    for key in _PATHS:
-        if path := getattr(config.dataset, key):
-            setattr(config.dataset, key, str(Path(path).absolute()))
-    return _with_paths(config)
-
-
-def _with_paths(config: Config) -> Config:
-    """The section ``data`` reads where ``dataset`` says."""
     for key, argument in _PATHS.items():
         if path := getattr(config.dataset, key):
-            config.data[argument] = path
+            setattr(config.dataset, key, str(Path(path).absolute()))
+            if config.data.get(argument) == path:  # else it was set by itself, which is refused
+                config.data[argument] = getattr(config.dataset, key)
     return config
 
 
@@ -134,14 +166,17 @@ def load_config(path: Path) -> Config:
         missing = [key for key in known_keys() if _lacks(content, key.split("."))]
         if missing:
             raise ValueError(f"it lacks {missing[0]}")
-        return _with_paths(_to_record(content))
+        config = _to_record(content)
+    for key, argument in _PATHS.items():
+        config.data.setdefault(argument, getattr(config.dataset, key))
+    return config
 
 
 def config_yaml(config: Config) -> str:
     """The content of ``config.yaml``: every value once, so that moved data are one edit."""
     content = asdict(config)
     for key, argument in _PATHS.items():
-        if content["dataset"][key]:
+        if content["data"].get(argument) == content["dataset"][key]:
             content["data"].pop(argument, None)
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 

@@ -6,6 +6,10 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, QuotedString
+from hydra.errors import HydraException
+
 from nas_lightning.config.records import Config
 from nas_lightning.errors import InputError
 from nas_lightning.files import read_yaml
@@ -47,6 +51,16 @@ def known_keys(record: type = Config, prefix: str = "") -> list[str]:
         else:
             keys.append(prefix + field.name)
     return keys
+
+
+def key_types(record: type = Config, prefix: str = "") -> dict[str, Any]:
+    """The types of the typed keys, and of the sections that hold them."""
+    found: dict[str, Any] = {}
+    for name, hint in get_type_hints(record).items():
+        found[prefix + name] = hint
+        if is_dataclass(hint):
+            found |= key_types(hint, f"{prefix}{name}.")  # type: ignore[arg-type]
+    return found
 
 
 def check_key(key: str, source: str) -> None:
@@ -120,11 +134,46 @@ def merge_overrides(defaults: dict[str, str], arguments: list[str]) -> list[str]
             else:
                 others.append(argument)
     check_run_name(merged.get("common.run_name", ""))  # here, because Hydra makes the folder before it says anything
-    size = merged.get("nas_model_size", "")
-    if size.isdigit():  # Hydra would end in a traceback
-        raise InputError(f"nas_model_size: found {size}; allowed: the name of an option, see nas-lightning --help")
     # What an open section may hold is not in its defaults, so that Hydra has to be told to add it.
-    return flags + [f"{'++' * key.startswith('augmentation.')}{key}={value}" for key, value in merged.items()] + others
+    merged_arguments = [f"{'++' * key.startswith('augmentation.')}{key}={value}" for key, value in merged.items()]
+    check_values([*merged_arguments, *others])
+    return flags + merged_arguments + others
+
+
+def check_values(overrides: list[str]) -> None:
+    """Refuse what Hydra would end in a traceback over, or take for something else.
+
+    A group picks one option by its name, and a key that is true or false is not a number.
+
+    Raises:
+        InputError: naming the key, what was found and what is allowed.
+    """
+    parser, types = OverridesParser.create(), key_types()
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        key = key.lstrip("+~")
+        if not separator:
+            continue
+        try:
+            parsed = parser.parse_override(override)
+        except HydraException as error:
+            raise InputError(
+                f"{key}: found {text}, which has a sign with a meaning for Hydra; allowed: text in quotes, as in "
+                f"'{key}=\"...\"'"
+            ) from error
+        found = parsed.value()
+        if parsed.is_delete() or (parsed.is_sweep_override() and not isinstance(found, ChoiceSweep)):
+            continue
+        for value in found.list if isinstance(found, ChoiceSweep) else [found]:
+            _check_value(key, value, types.get(key), text)
+
+
+def _check_value(key: str, value: Any, hint: Any, text: str) -> None:
+    is_group = key in _OWN_GROUPS or hint == dict[str, Any]
+    if is_group and not (isinstance(value, str | QuotedString) or (key == "experiment" and value is None)):
+        raise InputError(f"{key}: found {text}; allowed: the name of an option, see nas-lightning --help")
+    if hint is bool and isinstance(value, int | float) and not isinstance(value, bool):
+        raise InputError(f"{key}: found {text}; allowed: true or false")
 
 
 def flatten(content: dict[Any, Any], prefix: str = "") -> list[tuple[str, Any]]:

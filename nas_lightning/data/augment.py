@@ -24,6 +24,9 @@ from nas_lightning.errors import InputError
 Value = float | Sequence[float] | Mapping[str, float]
 
 _LARGEST_FLOAT, _LARGEST_INT = 3e38, 2**31 - 1
+_MOST_POINTS = 1000  # of splines, lines and windows, whose memory is this many times that of the series
+_LONGEST_RUN = 10_000  # points that are drawn beside each series
+_LONGEST_SERIES = 1 << 20
 _KMEANS_ROUNDS = 20
 
 
@@ -84,14 +87,14 @@ def _has_window(name: Any) -> bool:
 _Flag = Annotated[bool, _Rule(lambda value: isinstance(value, bool), "true or false")]
 _Kind = Annotated[str, _choice("additive", "multiplicative")]
 _AtLeast0 = Annotated[Value, _numbers(0)]
-_Count = Annotated[Value, _numbers(1, whole=True)]
+_Count = Annotated[Value, _numbers(1, _MOST_POINTS, whole=True)]
+_Run = Annotated[Value, _numbers(1, _LONGEST_RUN, whole=True)]
 _FILL = _Rule(
     lambda value: _choice("ffill", "bfill", "mean").accepts(value) or _number().accepts(value),
     "ffill, bfill, mean or a number",
 )
-_RESIZE = _Rule(
-    lambda value: value is None or _number(1, whole=True).accepts(value), "a whole number of 1 or more, or null"
-)
+_LENGTH = _number(1, _LONGEST_SERIES, whole=True)
+_RESIZE = _Rule(lambda value: value is None or _LENGTH.accepts(value), f"{_LENGTH.allowed}, or null")
 _WINDOW = _Rule(
     _has_window, "a window of scipy.signal.get_window that needs no parameter, such as hann, hamming, triang or boxcar"
 )
@@ -247,7 +250,7 @@ class Dropout(Augmenter):
     """
 
     p: Annotated[Value, _numbers(0, 1)] = 0.05
-    size: _Count = 1
+    size: _Run = 1
     fill: Annotated[str | float, _FILL] = "ffill"
     per_channel: _Flag = False
 
@@ -285,7 +288,7 @@ class Pool(Augmenter):
     """
 
     kind: Annotated[str, _choice("ave", "max", "min")] = "ave"
-    size: _Count = 2
+    size: _Run = 2
     per_channel: _Flag = False
 
     def _change(self, x: Tensor, generator: Generator) -> Tensor:
@@ -316,7 +319,7 @@ class Quantize(Augmenter):
         prob: see ``Augmenter``.
     """
 
-    n_levels: Annotated[Value, _numbers(2, whole=True)] = 10
+    n_levels: Annotated[Value, _numbers(2, _LONGEST_RUN, whole=True)] = 10
     how: Annotated[str, _choice("uniform", "quantile", "kmeans")] = "uniform"
     per_channel: _Flag = False
 
@@ -386,7 +389,7 @@ class Crop(Augmenter):
         prob: see ``Augmenter``; 1 if the length changes.
     """
 
-    size: _Count
+    size: Annotated[Value, _numbers(1, _LONGEST_SERIES, whole=True)]
     resize: Annotated[int | None, _RESIZE] = None
 
     def __post_init__(self) -> None:
@@ -394,7 +397,7 @@ class Crop(Augmenter):
         if self.resize is None and not isinstance(self.size, int):
             raise InputError(
                 f"{self._key('resize')}: is missing where size is {self.size!r}; allowed: the length of all parts, "
-                "a whole number of 1 or more"
+                f"{_LENGTH.allowed}"
             )
 
     def _new_length(self, length: int) -> int:
@@ -421,7 +424,7 @@ class Resize(Augmenter):
         prob: see ``Augmenter``; 1 if the length changes.
     """
 
-    size: Annotated[int, _number(1, whole=True)]
+    size: Annotated[int, _LENGTH]
 
     def _new_length(self, length: int) -> int:
         return self.size

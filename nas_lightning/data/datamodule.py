@@ -135,8 +135,8 @@ class TimeSeriesData(L.LightningDataModule):
             if largest <= 1:
                 raise InputError(
                     f"{_SECTION}.feat_ext_transform: {names[0]} takes whole numbers, and those of "
-                    f"{self.recordings.source} lie within -{largest:g} and {largest:g}; put TO_Q15 before it, or set "
-                    "scale"
+                    f"{self.recordings.source} lie within -{largest:g} and {largest:g}; allowed: TO_Q15 before it, or "
+                    "another scale"
                 )
 
     @property
@@ -155,7 +155,10 @@ class TimeSeriesData(L.LightningDataModule):
             source = self.annotations
             lists = read_lists(Path(source), source)
             if lists is None:
-                raise InputError(f"dataset.annotations: {source} has no lists of {', '.join(SPLITS)}")
+                raise InputError(
+                    f"dataset.annotations: {source} has no lists of {', '.join(SPLITS)}; allowed: a folder with files "
+                    "named *train*_list.txt, *val*_list.txt and *test*_list.txt, or null"
+                )
         if lists is not None:
             if self.split_type != "auto":
                 self.notes.append(f"the lists of {source} decide the splits; dataset.split_type is not looked at")

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -118,7 +118,7 @@ class FrontEnd(nn.Module):
         scale: float | None = None,
         q15_scale_factor: int = 4,
         log_mul: float = 20.0,
-        log_base: float | str = 10,
+        log_base: float | Literal["e"] = 10,
         log_threshold: float = 1e-100,
         fft_size: int = 64,
         kurt_chunk_size: int = 8,

@@ -203,7 +203,10 @@ def _group(shown: str, recording: Recording, pattern: str | None) -> str | None:
     match = re.search(pattern, recording.name)
     found = next((part for part in (match.groups() or (match[0],)) if part is not None), None) if match else None
     if found is None:
-        raise InputError(f"dataset.group_pattern: {pattern!r} finds nothing in the name of {shown}")
+        raise InputError(
+            f"dataset.group_pattern: {pattern!r} finds nothing in the name of {shown}; allowed: a pattern that "
+            "is found in every name, or null"
+        )
     return found
 
 
@@ -212,7 +215,7 @@ def _select(shown: str, recording: Recording, variables: Any) -> np.ndarray:
     values, num_channels = recording.values, recording.values.shape[1]
     if variables is None:
         return values
-    chosen = list(range(variables)) if type(variables) is int else variables
+    chosen = list(range(min(variables, num_channels + 1))) if type(variables) is int else variables
     if _is_named(chosen):
         return values[:, _by_name(shown, recording.channels, chosen)]
     is_list = isinstance(chosen, list) and all(type(channel) is int for channel in chosen)

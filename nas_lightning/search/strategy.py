@@ -39,7 +39,7 @@ class Strategy:
         weight_optimizer: makes the optimizer of the weights from their parameters; SGD if ``unrolled``.
         weight_scheduler: makes its scheduler, stepped once an epoch.
         alpha_optimizer: makes the optimizer of the alphas.
-        clip_norm: largest norm of the weights' gradient.
+        clip_norm: largest norm of the weights' gradient; None for any.
     """
 
     name: str
@@ -58,11 +58,11 @@ class Strategy:
     weight_optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
     weight_scheduler: Callable[[Optimizer], LRScheduler]
     alpha_optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
-    clip_norm: float
+    clip_norm: float | None
 
     def __post_init__(self) -> None:
-        if self.clip_norm <= 0:
-            raise InputError(f"search.clip_norm: found {self.clip_norm}; allowed: more than 0")
+        if self.clip_norm is not None and self.clip_norm <= 0:
+            raise InputError(f"search.clip_norm: found {self.clip_norm}; allowed: more than 0, or null")
         if not 0 <= self.warmup <= 1:
             raise InputError(f"search.warmup: found {self.warmup}; allowed: 0 to 1, a share of the epochs")
         for name in ("partial_channels", "num_seeds"):

@@ -1,6 +1,7 @@
 """Blueprints: the plain description of a fixed network that a run folder keeps, and the network built from it."""
 
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 from nas_lightning.errors import InputError
@@ -9,6 +10,9 @@ from nas_lightning.space.network import ConvNet, Network
 from nas_lightning.space.size import Size, Task
 
 SCHEMA_VERSION = 1
+
+_MOST_BLOCKS = 20  # each but the last halves the length
+_MOST_WEIGHTS = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,21 @@ class ReferenceBlueprint:
     widths: tuple[int, ...]
     kernel_size: int
     task: Task
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "widths", tuple(self.widths))
+        if not 1 <= len(self.widths) <= _MOST_BLOCKS or min(self.widths) < 1:
+            raise InputError(
+                f"model.widths: found {list(self.widths)}; allowed: 1 to {_MOST_BLOCKS} widths of 1 or more"
+            )
+        if self.kernel_size < 1 or self.kernel_size % 2 == 0:
+            raise InputError(f"model.kernel_size: found {self.kernel_size}; allowed: an odd number of 1 or more")
+        weights = self.kernel_size * sum(a * b for a, b in pairwise([self.task.in_channels, *self.widths]))
+        if weights > _MOST_WEIGHTS:
+            raise InputError(
+                f"model: widths {list(self.widths)} and kernel_size {self.kernel_size} make a network of {weights:,} "
+                f"weights; allowed: up to {_MOST_WEIGHTS:,}"
+            )
 
     @property
     def total_stride(self) -> int:

@@ -217,7 +217,7 @@ def test_whole_numbers_for_fixed_point(cli, tmp_path):
     status, _, err = cli(f"dataset.input_data_path={path}", preset, *SHORT, "training.batch_size=2")
     assert status == 2
     assert "FFT_Q15 takes whole numbers, and those of" in err
-    assert "put TO_Q15 before it, or set scale" in err
+    assert "allowed: TO_Q15 before it, or another scale" in err
 
 
 KEYS = [

@@ -507,9 +507,9 @@ MISTAKES = [
         "augmentation.Pool.repeats: found 3; allowed: none, because each epoch draws anew and a copy would add nothing",
     ),
     ({"Pool": {"seed": 3}}, "augmentation.Pool.seed: found 3; allowed: none, because the seed of the run decides"),
-    ({"Crop": None}, f"augmentation.Crop.size: is missing; allowed: a whole number of 1 or more, {NUMBERS}"),
-    ({"Resize": {}}, "augmentation.Resize.size: is missing; allowed: a whole number of 1 or more"),
-    ({"Resize": {"size": [4]}}, "augmentation.Resize.size: found [4]; allowed: a whole number of 1 or more"),
+    ({"Crop": None}, f"augmentation.Crop.size: is missing; allowed: a whole number from 1 to 1048576, {NUMBERS}"),
+    ({"Resize": {}}, "augmentation.Resize.size: is missing; allowed: a whole number from 1 to 1048576"),
+    ({"Resize": {"size": [4]}}, "augmentation.Resize.size: found [4]; allowed: a whole number from 1 to 1048576"),
     ({"Reverse": {"prob": 1.5}}, "augmentation.Reverse.prob: found 1.5; allowed: a number from 0 to 1"),
     ({"Reverse": {"prob": [0, 1]}}, "augmentation.Reverse.prob: found [0, 1]; allowed: a number from 0 to 1"),
     ({"AddNoise": {"loc": "a"}}, f"augmentation.AddNoise.loc: found 'a'; allowed: a number, {NUMBERS}"),
@@ -547,23 +547,23 @@ MISTAKES = [
     ),
     (
         {"Drift": {"n_drift_points": 0}},
-        f"augmentation.Drift.n_drift_points: found 0; allowed: a whole number of 1 or more, {NUMBERS}",
+        f"augmentation.Drift.n_drift_points: found 0; allowed: a whole number from 1 to 1000, {NUMBERS}",
     ),
     ({"Dropout": {"p": 2}}, f"augmentation.Dropout.p: found 2; allowed: a number from 0 to 1, {NUMBERS}"),
     (
         {"Dropout": {"size": 1.0}},
-        f"augmentation.Dropout.size: found 1.0; allowed: a whole number of 1 or more, {NUMBERS}",
+        f"augmentation.Dropout.size: found 1.0; allowed: a whole number from 1 to 10000, {NUMBERS}",
     ),
     (
         {"Dropout": {"size": True}},
-        f"augmentation.Dropout.size: found True; allowed: a whole number of 1 or more, {NUMBERS}",
+        f"augmentation.Dropout.size: found True; allowed: a whole number from 1 to 10000, {NUMBERS}",
     ),
     ({"Dropout": {"fill": "x"}}, "augmentation.Dropout.fill: found 'x'; allowed: ffill, bfill, mean or a number"),
     ({"Pool": {"kind": "x"}}, "augmentation.Pool.kind: found 'x'; allowed: ave, max, min"),
     ({"Quantize": {"how": "x"}}, "augmentation.Quantize.how: found 'x'; allowed: uniform, quantile, kmeans"),
     (
         {"Quantize": {"n_levels": 1}},
-        f"augmentation.Quantize.n_levels: found 1; allowed: a whole number of 2 or more, {NUMBERS}",
+        f"augmentation.Quantize.n_levels: found 1; allowed: a whole number from 2 to 10000, {NUMBERS}",
     ),
     (
         {"Convolve": {"window": "kaiser"}},
@@ -577,12 +577,12 @@ MISTAKES = [
     ),
     (
         {"Crop": {"size": 8, "resize": 0}},
-        "augmentation.Crop.resize: found 0; allowed: a whole number of 1 or more, or null",
+        "augmentation.Crop.resize: found 0; allowed: a whole number from 1 to 1048576, or null",
     ),
     (
         {"Crop": {"size": [8, 9]}},
         "augmentation.Crop.resize: is missing where size is [8, 9]; "
-        "allowed: the length of all parts, a whole number of 1 or more",
+        "allowed: the length of all parts, a whole number from 1 to 1048576",
     ),
     (
         {"TimeWarp": {"max_speed_ratio": 0.5}},
