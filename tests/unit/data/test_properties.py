@@ -13,6 +13,7 @@ from nas_lightning.data.readers.text import read_numbers
 from nas_lightning.data.recordings import Recordings
 from nas_lightning.data.splits import check_splits, make_splits
 from nas_lightning.data.windows import cut, pad, pieces_of
+from nas_lightning.data.words import Words
 from nas_lightning.errors import InputError
 
 NUMBERS = st.floats(-1e30, 1e30, allow_nan=False).map(lambda value: float(np.float32(value)))
@@ -57,7 +58,7 @@ def test_no_window_leaves_its_part_of_a_recording(lengths, channels, rows, hop, 
     count = len(lengths)
     made = Recordings(
         "made", values, starts, tuple(f"r{i}" for i in range(count)), np.arange(count) % 2, ("a", "b"),
-        tuple(f"g{i // 2}" for i in range(count)), None, (None,) * count,
+        Words.of([f"g{i // 2}" for i in range(count)]), None, np.full(count, np.nan),
     )  # fmt: skip
     try:
         segments = make_splits(made, split_type, (0.6, 0.2, 0.2), seed, rows)
