@@ -1,10 +1,11 @@
 """Recordings: labelled time series, checked once, whatever they were read from."""
 
+import itertools
 import mmap
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any, TypeGuard
 from weakref import WeakValueDictionary
 
@@ -106,6 +107,22 @@ class Block:
             sampling_rates=np.array(rates, dtype=np.float64),
             channels=recordings[0].channels,
         )
+
+    def singles(self) -> "Iterator[Block]":
+        """Each recording as a block."""
+        bounds = np.concatenate([[0], np.cumsum(self.lengths)]).tolist()
+        for i, (start, stop) in enumerate(itertools.pairwise(bounds)):
+            own = slice(i, i + 1)
+            yield replace(
+                self,
+                names=self.names[own],
+                values=self.values[start:stop],
+                lengths=self.lengths[own],
+                labels=self.labels[own],
+                groups=None if self.groups is None else self.groups[own],
+                splits=None if self.splits is None else self.splits[own],
+                sampling_rates=None if self.sampling_rates is None else self.sampling_rates[own],
+            )
 
 
 @dataclass(frozen=True)
@@ -290,7 +307,16 @@ class _Collected:
         self._splits: list[Words | None] = []
 
     def add(self, block: Block) -> None:
-        """Check and keep recordings."""
+        """Check and keep recordings; if something is wrong, what is wrong with the first of them is said."""
+        try:
+            self._add(block)
+        except InputError:
+            if len(block) > 1:
+                for one in block.singles():
+                    self._add(one)
+            raise
+
+    def _add(self, block: Block) -> None:
         shown = self._shown(block.names[0])
         values = _select(shown, block.values, block.channels, self._variables)
         values, lengths = self._finite(block.names, values, block.lengths)

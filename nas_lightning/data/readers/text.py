@@ -152,7 +152,7 @@ def _plain(path: Path, shown: str) -> _Plain | None:
     layout = _layout_of_first(first.decode(), delimiter.decode() or None)
     body = rest if layout.header is not None else content
     body += b"" if body.endswith(b"\n") else b"\n"
-    return _Plain(path, shown, layout, body, body.count(b"\n")) if body.strip() else None
+    return _Plain(path, shown, layout, body, body.count(b"\n")) if body.strip() and _kept(layout) else None
 
 
 @lru_cache(maxsize=64)

@@ -132,3 +132,8 @@ def test_features_are_computed_once_and_equal_those_of_each_batch():
     front_end.register_forward_hook(lambda *_: calls.append(1))
     samples.__getitems__([1])
     assert calls == []
+
+
+def test_pieces_that_windows_cover_are_not_copied():
+    made = pieces(8, 12, 4)
+    assert pad(made, 4, 4) is made

@@ -76,3 +76,40 @@ def test_the_first_wrong_cell_is_shown(tmp_path):
         InputError, match=r"the column 'ch1' of the recording 'r02' has text such as 'oops'; allowed: num"
     ):
         read(tmp_path, frame)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("rows", [1, 7, 12, 25])
+def test_recordings_may_end_anywhere_in_a_piece(tmp_path, monkeypatch, ending, rows):
+    frame = long_table(make_recordings((12, 1, 30, 5, 12, 3))).assign(group=lambda t: t["recording"].str[-1])
+    save = {"csv": lambda path: frame.to_csv(path, index=False), "parquet": frame.to_parquet}[ending]
+    save(tmp_path / f"t.{ending}")
+    path = str(tmp_path / f"t.{ending}")
+    whole = collect(open_source(None, path))
+    monkeypatch.setattr(table, "_ROWS", rows)
+    pieces = collect(open_source(None, path))
+    assert pieces.values.tolist() == whole.values.tolist() == frame[["ch0", "ch1"]].to_numpy("float32").tolist()
+    assert pieces.lengths.tolist() == whole.lengths.tolist() == [12, 1, 30, 5, 12, 3]
+    assert (pieces.names, list(pieces.groups)) == (whole.names, list(whole.groups))
+    assert pieces.sampling_rates.tolist() == pytest.approx(whole.sampling_rates.tolist(), nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"row": 40, "label": "odd"}, "the recording 'r03' has 2 values of 'label', among them 'wild' and 'odd'"),
+        ({"row": 40, "split": "exam"}, "the recording 'r03' has 2 values of 'split', among them 'train' and 'exam'"),
+        ({"row": 40, "ch1": "oops"}, "the column 'ch1' of the recording 'r03' has text such as 'oops'"),
+        ({"row": 40, "time": None}, "the recording 'r03' has a row without a time"),
+        ({"row": 40, "recording": None}, "the column 'recording' has an empty cell"),
+        ({"row": 40, "recording": "r00"}, "the rows of the recording 'r00' do not stand together"),
+    ],
+)
+def test_the_recording_in_which_something_is_wrong_is_named(tmp_path, change, text):
+    frame = long_table(MADE).assign(split="train").astype(object)
+    row = change.pop("row")
+    for column, value in change.items():
+        frame.loc[row, column] = value
+    with pytest.raises(InputError) as error:
+        read(tmp_path, frame)
+    assert text in str(error.value)
