@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from scipy.io import wavfile
+from tqdm import tqdm
 
 from nas_lightning.data.annotations import read_lists
 from nas_lightning.data.links import check_file, check_inside
@@ -50,7 +51,8 @@ def read_folder(path: Path, shown: str = "") -> Source:
     names = [folder.name for folder in folders if folder.name != "annotations"]
     for place in (root, *(root / name for name in names)):
         check_inside(place, path, shown)
-    files = {name: _files(root / name, path, shown) for name in names}
+    with reading_bar(shown, None, "file") as bar:
+        files = {name: _files(root / name, path, shown, bar) for name in names}
     empty = [name for name, found in files.items() if not found]
     if not names or len(empty) == len(names):
         raise InputError(f"{shown}: has no files in class folders; allowed: classes/CLASS/*.{{{','.join(READERS)}}}")
@@ -174,10 +176,11 @@ READERS: dict[str, Callable[[Path, str], Content]] = {
 """By the ending of a file's name, in lower case."""
 
 
-def _files(folder: Path, base: Path, shown: str) -> list[Path]:
+def _files(folder: Path, base: Path, shown: str, bar: tqdm) -> list[Path]:
     """The recordings below a class folder, sorted by name."""
     found = []
     for entry in _entries(folder, base, shown):
+        bar.update()
         path = Path(entry.path)
         name = path.relative_to(folder).as_posix()
         if any(part.startswith((".", "_background_noise_")) for part in (path.parent.name, entry.name)):

@@ -4,7 +4,9 @@ import io
 
 import numpy as np
 import pytest
+from recording_files import csv_folder, make_recordings
 
+from nas_lightning.data.readers import open_source
 from nas_lightning.data.recordings import Recording, Source, collect
 
 
@@ -47,3 +49,12 @@ def test_a_bar_is_there_within_the_first_second_and_goes_away(clock, monkeypatch
 def test_what_is_short_or_goes_into_a_file_has_no_bar(clock, monkeypatch):
     assert set(read(clock, monkeypatch, 0.04, Terminal())) == {""}
     assert set(read(clock, monkeypatch, 3.0, io.StringIO())) == {""}
+
+
+def test_a_bar_counts_files_while_folders_are_looked_into(clock, monkeypatch, tmp_path):
+    csv_folder(tmp_path, make_recordings((3,) * 12))
+    stream = Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setattr("tqdm.std.time", lambda: clock.__setitem__(0, clock[0] + 0.3) or clock[0])
+    open_source(None, str(tmp_path))
+    assert "file" in stream.getvalue()
