@@ -9,9 +9,10 @@ table of the same, sorted by its text column ``recording``), ``files`` (100,000 
 all of them smaller. The job runs in a process of its own, on a terminal, and is ended after its first step.
 
 ``start_s``, ``read_s``, ``setup_s`` and ``step_s`` count from the launch: until the reading begins (imports), until all
-is read, until it is split and checked, and until the first step of the search is done. ``bar_s`` is the time from the beginning of the reading until the terminal
-shows a bar. ``peak_rss_bytes`` is the peak of resident memory, mapped files and libraries included, as /usr/bin/time
-says it; ``anonymous_bytes`` leaves the mapped files out. ``ratio`` is the peak over the values as float32.
+is read, until it is split and checked, and until the first step of the search is done. ``bar_s`` is the time from the
+beginning of the reading until the terminal shows a bar. ``peak_rss_bytes`` is the peak of resident memory, mapped files
+and libraries included, as /usr/bin/time says it; ``anonymous_bytes`` leaves the mapped files out. ``ratio`` is the peak
+over the values as float32.
 """
 
 import argparse
