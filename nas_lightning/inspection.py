@@ -148,7 +148,8 @@ def _draw(data: TimeSeriesData, folder: Path) -> None:
     by_class = [torch.nonzero(train.labels == number).flatten() for number in range(len(data.class_names))]
     most = max(3, min(500, _MOST_ROWS // train.windows.rows))
     raw = [train.windows.gather(own[:: max(1, len(own) // most)]).numpy() for own in by_class]
-    rate = data.new_sr or data.sampling_rate or next((r for r in data.recordings.sampling_rates if r is not None), None)
+    known = data.recordings.sampling_rates[~np.isnan(data.recordings.sampling_rates)]
+    rate = data.new_sr or data.sampling_rate or (float(known[0]) if len(known) else None)
     points, labels = _project(train)
     pictures = {
         "windows": windows_picture(raw, data.class_names),

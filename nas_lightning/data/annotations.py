@@ -1,9 +1,10 @@
 """The lists that say which recording is in which split: one a line, and its rows where it is not there as a whole."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from nas_lightning.data.links import check_file
 from nas_lightning.data.recordings import Lists
 from nas_lightning.errors import InputError, brief
 from nas_lightning.files import write_text
@@ -29,6 +30,7 @@ def read_lists(folder: Path, shown: str) -> Lists | None:
     for split in SPLITS:
         paths = [path for place in (folder / FOLDER, folder) for path in sorted(place.glob(f"*{split}*_list.txt"))]
         if paths:
+            check_file(paths[0], folder, shown)
             lists[split] = _read_list(paths[0], shown)
     if not lists:
         return None
@@ -39,12 +41,12 @@ def read_lists(folder: Path, shown: str) -> Lists | None:
     return lists
 
 
-def write_lists(folder: Path, lists: Mapping[str, list[tuple[str, int, int | None]]]) -> None:
+def write_lists(folder: Path, lists: Mapping[str, Iterable[tuple[str, int, int | None]]]) -> None:
     """Write ``instances_SPLIT_list.txt`` of each split into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     for split, rows in lists.items():
-        lines = [name if stop is None else f"{name}\t{start}\t{stop}" for name, start, stop in rows]
-        write_text(folder / f"instances_{split}_list.txt", "".join(f"{line}\n" for line in lines))
+        lines = (f"{name}\n" if stop is None else f"{name}\t{start}\t{stop}\n" for name, start, stop in rows)
+        write_text(folder / f"instances_{split}_list.txt", "".join(lines))
 
 
 def _read_list(path: Path, shown: str) -> list[tuple[str, int, int | None]]:

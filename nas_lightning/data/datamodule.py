@@ -15,7 +15,7 @@ from nas_lightning.data.annotations import FOLDER, SPLITS, read_lists, write_lis
 from nas_lightning.data.augment import Augmentation
 from nas_lightning.data.features import FrontEnd, FrontEndCost
 from nas_lightning.data.readers import open_source
-from nas_lightning.data.recordings import Recordings, collect
+from nas_lightning.data.recordings import Recordings, collect, give_back
 from nas_lightning.data.splits import (
     Segments,
     check_splits,
@@ -131,7 +131,8 @@ class TimeSeriesData(L.LightningDataModule):
         """Fixed-point steps round what they get: values between -1 and 1 would all become 0 or 1."""
         names = self.front_end.names
         if {"FFT_Q15", "PIR_FE_Q15"} & set(names) and "TO_Q15" not in names:
-            largest = float(self.recordings.values.abs().max()) / abs(self.front_end.scale or 1)
+            least, most = (float(value) for value in self.recordings.values.aminmax())  # without a copy of all
+            largest = max(-least, most) / abs(self.front_end.scale or 1)
             if largest <= 1:
                 raise InputError(
                     f"{_SECTION}.feat_ext_transform: {names[0]} takes whole numbers, and those of "
@@ -166,12 +167,11 @@ class TimeSeriesData(L.LightningDataModule):
         rows = self.front_end.rows if self.front_end.hop >= self.front_end.rows else 0
         if self.new_sr is not None:
             rates = check_rate(recordings.sampling_rates, self.sampling_rate, self.new_sr)
-            rows = math.ceil(rows * max(rates) / self.new_sr)
+            rows = math.ceil(rows * float(rates.max()) / self.new_sr)
         return make_splits(recordings, self.split_type, self.split_factor, self.seed, rows)
 
     def _at_new_rate(self, pieces: Pieces) -> Pieces:
-        known = self.recordings.sampling_rates
-        rates = check_rate([known[number] for number in pieces.recordings], self.sampling_rate, self.new_sr)
+        rates = check_rate(self.recordings.sampling_rates[pieces.recordings], self.sampling_rate, self.new_sr)
         return pieces if self.new_sr is None else resample(pieces, rates, self.new_sr, self.anti_alias)
 
     def _common_length(self, pieces: Mapping[str, Pieces]) -> int:
@@ -192,7 +192,7 @@ class TimeSeriesData(L.LightningDataModule):
                 f"{len(names)} recordings of {split} are shorter than a sample of {rows} rows and are left out, the "
                 f"first {names[0]}; {_SECTION}.keep_short_tails=true keeps them, filled up with zeros"
             )
-        absent = sorted(set(pieces.labels.tolist()) - set(windows.labels.tolist()))
+        absent = np.setdiff1d(pieces.labels, windows.labels.numpy()).tolist()
         if absent and (split == "train" or not len(windows)):
             classes = [self.recordings.class_names[label] for label in absent]
             raise InputError(
@@ -281,6 +281,7 @@ def _chunks(samples: Samples) -> Iterator[Tensor]:
     values = samples[0][0].numel()
     for indices in torch.arange(len(samples)).split(max(1, _CHUNK_VALUES // values)):
         yield samples.__getitems__(indices)[0]
+        give_back(samples.windows.values)
 
 
 def _as_is(batch: Any) -> Any:

@@ -1,22 +1,31 @@
 """Recordings: labelled time series, checked once, whatever they were read from."""
 
+import itertools
+import mmap
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import IO, Any, TypeGuard
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
+from nas_lightning.data.progress import reading_bar
+from nas_lightning.data.words import Words, first_repeated, join_names
 from nas_lightning.errors import InputError, brief
 
 MISSING_POLICIES = ("error", "interpolate", "drop")
 """What can be done about missing values: refuse them, fill them on a straight line, or leave their rows out."""
 
-_IN_MEMORY_VALUES = 1 << 26
-"""Recordings above this many values (256 MiB) lie in a temporary file that is mapped into memory."""
+_IN_MEMORY_VALUES = 1 << 24
+"""Recordings above this many values (64 MiB) lie in a temporary file that is mapped into memory."""
+
+_BLOCK_VALUES = 1 << 20
+"""Recordings are looked at together up to about this many values."""
 
 _VARIABLES = "data_processing_feature_extraction.variables"
 
@@ -47,6 +56,74 @@ class Recording:
     sampling_rate: float | None = None
     channels: tuple[str, ...] | None = None
 
+    def __len__(self) -> int:
+        return 1
+
+
+@dataclass(frozen=True)
+class Block:
+    """R recordings of the same channels, one behind the other; see ``Recording``.
+
+    Attributes:
+        names: R names.
+        values: ``[T, C]``, the rows of all.
+        lengths: int64 ``[R]``, time steps of each.
+        labels: R classes.
+        groups: R groups; None if there are none.
+        splits: R splits; None if the source does not decide them.
+        sampling_rates: float64 ``[R]``, Hz; NaN, or None for all, where the source does not say it.
+        channels: names of the columns, if the source says them.
+    """
+
+    names: Sequence[str]
+    values: np.ndarray
+    lengths: np.ndarray
+    labels: Words
+    groups: Words | None = None
+    splits: Words | None = None
+    sampling_rates: np.ndarray | None = None
+    channels: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @classmethod
+    def of(cls, recordings: Sequence[Recording]) -> "Block":
+        """Recordings of the same channels, at least one of them."""
+        if len(recordings) == 1:
+            values = recordings[0].values
+        else:
+            with np.errstate(over="ignore"):  # what float32 cannot hold is named where it is looked at
+                parts = [recording.values for recording in recordings]
+                values = np.concatenate(parts, dtype=np.float32, casting="unsafe")
+        rates = [np.nan if recording.sampling_rate is None else recording.sampling_rate for recording in recordings]
+        return cls(
+            names=tuple(recording.name for recording in recordings),
+            values=values,
+            lengths=np.array([len(recording.values) for recording in recordings]),
+            labels=Words.of([recording.label for recording in recordings]),
+            groups=Words.of([recording.group for recording in recordings]),
+            splits=Words.of([recording.split for recording in recordings]),
+            sampling_rates=np.array(rates, dtype=np.float64),
+            channels=recordings[0].channels,
+        )
+
+    def singles(self) -> "Iterator[Block]":
+        """Each recording as a block."""
+        bounds = np.concatenate([[0], np.cumsum(self.lengths)]).tolist()
+        for i, (start, stop) in enumerate(itertools.pairwise(bounds)):
+            own = slice(i, i + 1)
+            yield replace(
+                self,
+                names=self.names[own],
+                values=self.values[start:stop],
+                lengths=self.lengths[own],
+                labels=self.labels[own],
+                groups=None if self.groups is None else self.groups[own],
+                splits=None if self.splits is None else self.splits[own],
+                sampling_rates=None if self.sampling_rates is None else self.sampling_rates[own],
+            )
+
 
 @dataclass(frozen=True)
 class Source:
@@ -54,15 +131,19 @@ class Source:
 
     Attributes:
         name: the path or data set, for messages.
-        recordings: the recordings, in an order that only the content of the source decides.
+        recordings: the recordings, one by one or many at once, in an order that only the content of the source decides.
         class_names: the classes in order; None if they follow from the labels.
         lists: the lists of its splits, if it comes with them; see ``annotations.read_lists``.
+        total: how many recordings (or rows) there are, if that is known before they are read.
+        unit: what ``total`` counts, ``recording`` or ``row``.
     """
 
     name: str
-    recordings: Iterable[Recording]
+    recordings: Iterable[Recording | Block]
     class_names: Sequence[str] | None = None
     lists: Lists | None = None
+    total: int | None = None
+    unit: str = "recording"
 
 
 @dataclass(frozen=True)
@@ -77,20 +158,20 @@ class Recordings:
         labels: int64 ``[R]``, 0 to K - 1.
         class_names: K names.
         groups: R names of groups, or None.
-        splits: R times ``train`` or ``test``, or None if the source does not say.
-        sampling_rates: R rates in Hz; None where the source does not say.
+        splits: R times ``train``, ``val`` or ``test``, or None if the source does not say.
+        sampling_rates: float64 ``[R]``, Hz; NaN where the source does not say.
         lists: the splits that the source comes with, or None.
     """
 
     source: str
     values: Tensor
     starts: np.ndarray
-    names: tuple[str, ...]
+    names: Sequence[str]
     labels: np.ndarray
     class_names: tuple[str, ...]
-    groups: tuple[str, ...] | None = None
-    splits: tuple[str, ...] | None = None
-    sampling_rates: tuple[float | None, ...] = ()
+    groups: Words | None
+    splits: Words | None
+    sampling_rates: np.ndarray
     lists: Lists | None = None
 
     def __len__(self) -> int:
@@ -106,7 +187,7 @@ class RowStore:
     """Collects rows ``[T, C]``, in memory while they are few and else in a temporary file that vanishes with them."""
 
     def __init__(self, channels: int) -> None:
-        self._channels = channels
+        self.channels = channels
         self._parts: list[np.ndarray] = []
         self._held = 0
         self._file: IO[bytes] | None = None
@@ -114,6 +195,7 @@ class RowStore:
 
     def add(self, rows: np.ndarray) -> None:
         """Append rows of type float32."""
+        rows = np.ascontiguousarray(rows)
         self.num_rows += len(rows)
         if self._file is None and self._held + rows.size > _IN_MEMORY_VALUES:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it is mapped
@@ -124,7 +206,7 @@ class RowStore:
             self._parts.append(rows)
             self._held += rows.size
         else:
-            np.ascontiguousarray(rows).tofile(self._file)
+            rows.tofile(self._file)
 
     def finish(self) -> Tensor:
         """All rows, ``[T, C]``."""
@@ -132,7 +214,24 @@ class RowStore:
             return torch.from_numpy(np.concatenate(self._parts))
         with self._file as file:
             file.flush()
-            return torch.from_numpy(np.memmap(file, np.float32, "r+", shape=(self.num_rows, self._channels)))
+            mapping = mmap.mmap(file.fileno(), 0)
+        values = torch.from_numpy(np.frombuffer(mapping, np.float32).reshape(self.num_rows, self.channels))
+        _mappings[values.data_ptr()] = mapping
+        return values
+
+
+_mappings: WeakValueDictionary[int, mmap.mmap] = WeakValueDictionary()
+"""By the address of their first value: the mappings of the rows that lie in temporary files."""
+
+
+def give_back(values: Tensor) -> None:
+    """Let go of the memory in which rows of a temporary file lie; what is asked for again is read again.
+
+    A pass over all rows would else keep all of them in memory beside what the pass needs itself.
+    """
+    mapping = _mappings.get(values.data_ptr())
+    if mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapping.madvise(mmap.MADV_DONTNEED)
 
 
 def collect(
@@ -150,57 +249,159 @@ def collect(
     Raises:
         InputError: naming the source or the recording, what was found and what is allowed.
     """
-    store: RowStore | None = None
-    kept: list[Recording] = []
-    bounds = [0]
-    channels, first, names = 0, "", None
-    seen: set[str] = set()
-    for recording in source.recordings:
-        shown = f"{source.name}: {brief(recording.name)}"
-        if recording.name in seen:
-            raise InputError(f"{shown}: there are two recordings of this name; allowed: each once")
-        seen.add(recording.name)
-        values = _finite(shown, _select(shown, recording, variables), missing)
-        if store is None:
-            store, channels, first = RowStore(values.shape[1]), values.shape[1], recording.name
-        if values.shape[1] != channels:
-            raise InputError(f"{shown} has {values.shape[1]} channels and {first} has {channels}; they must agree")
-        names = names or recording.channels
-        if not _is_named(variables) and recording.channels not in (None, names):
+    collected = _Collected(source, variables, missing, group_pattern)
+    with reading_bar(source.name, source.total, source.unit) as bar:
+        for block in _in_blocks(_counted(source, bar)):
+            collected.add(block)
+    return collected.finish()
+
+
+def _counted(source: Source, bar: tqdm) -> Iterator[Recording | Block]:
+    for item in source.recordings:
+        bar.update(len(item.values) if source.unit == "row" else len(item))
+        yield item
+
+
+def _in_blocks(items: Iterable[Recording | Block]) -> Iterator[Block]:
+    """Small recordings of the same channels that follow each other, together."""
+    held: list[Recording] = []
+    size = 0
+    try:
+        for item in items:
+            is_small = isinstance(item, Recording) and item.values.size < _BLOCK_VALUES
+            if held and not (is_small and _are_alike(held[0], item) and size < _BLOCK_VALUES):
+                yield Block.of(held)
+                held, size = [], 0
+            if isinstance(item, Block):
+                yield item
+            elif is_small:
+                held.append(item)
+                size += item.values.size
+            else:
+                yield Block.of([item])
+    except InputError:
+        if held:  # what is wrong with them was there first
+            yield Block.of(held)
+        raise
+    if held:
+        yield Block.of(held)
+
+
+def _are_alike(one: Recording, other: Recording | Block) -> bool:
+    return one.values.shape[1] == other.values.shape[1] and one.channels == other.channels
+
+
+class _Collected:
+    """What was read so far, and the checks of what is added; see ``collect`` for the arguments."""
+
+    def __init__(self, source: Source, variables: Any, missing: str, group_pattern: str | None) -> None:
+        self._source, self._variables, self._missing, self._pattern = source, variables, missing, group_pattern
+        self._store: RowStore | None = None
+        self._first = ""
+        self._channels: tuple[str, ...] | None = None
+        self._names: list[Sequence[str]] = []
+        self._lengths: list[np.ndarray] = []
+        self._rates: list[np.ndarray] = []
+        self._labels: list[Words] = []
+        self._groups: list[Words | None] = []
+        self._splits: list[Words | None] = []
+
+    def add(self, block: Block) -> None:
+        """Check and keep recordings; if something is wrong, what is wrong with the first of them is said."""
+        try:
+            self._add(block)
+        except InputError:
+            if len(block) > 1:
+                for one in block.singles():
+                    self._add(one)
+            raise
+
+    def _add(self, block: Block) -> None:
+        shown = self._shown(block.names[0])
+        values = _select(shown, block.values, block.channels, self._variables)
+        values, lengths = self._finite(block.names, values, block.lengths)
+        if self._store is None:
+            self._store, self._first = RowStore(values.shape[1]), block.names[0]
+        self._check_channels(shown, values.shape[1], block.channels)
+        self._groups.append(self._groups_of(block))
+        self._store.add(values)
+        self._names.append(block.names)
+        self._lengths.append(lengths)
+        self._labels.append(block.labels)
+        self._splits.append(block.splits)
+        unknown = np.full(len(block), np.nan)
+        self._rates.append(unknown if block.sampling_rates is None else block.sampling_rates)
+
+    def finish(self) -> Recordings:
+        """All recordings, after a look at them together."""
+        source = self._source
+        if self._store is None:
+            raise InputError(f"{source.name}: has no recordings; at least 2 are needed, of 2 classes")
+        names = join_names(self._names)
+        if (repeated := first_repeated(names)) is not None:
+            raise InputError(f"{self._shown(repeated)}: there are two recordings of this name; allowed: each once")
+        labels = Words.join(self._labels)
+        splits = _all_or_none(source.name, "split", self._splits, len(names))
+        class_names = tuple(source.class_names or _in_order(labels.present))
+        _check_classes(source.name, labels, splits, class_names)
+        numbers = {name: number for number, name in enumerate(class_names)}
+        return Recordings(
+            source=source.name,
+            values=self._store.finish(),
+            starts=np.concatenate([[0], np.cumsum(np.concatenate(self._lengths))]),
+            names=names,
+            labels=np.array([numbers.get(word, -1) for word in labels.words])[labels.numbers],
+            class_names=class_names,
+            groups=_all_or_none(source.name, "group", self._groups, len(names)),
+            splits=splits,
+            sampling_rates=np.concatenate(self._rates),
+            lists=source.lists,
+        )
+
+    def _shown(self, name: str) -> str:
+        return f"{self._source.name}: {brief(name)}"
+
+    def _finite(self, names: Sequence[str], values: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The values as float32 and the lengths, with the policy for missing values applied."""
+        if len(names) == 1:
+            values = _finite(self._shown(names[0]), values, self._missing)
+            return values, np.array([len(values)])
+        with np.errstate(over="ignore"):  # what float32 cannot hold is named below
+            values = values.astype(np.float32, copy=False)
+        finite = np.isfinite(values)
+        if values.size and lengths.all() and finite.all():
+            return values, lengths
+        values, is_whole = values.copy(), finite.all(1)
+        bounds = np.concatenate([[0], np.cumsum(lengths)])
+        num_gaps = np.diff(np.concatenate([[0], np.cumsum(~is_whole)])[bounds])
+        for number in np.flatnonzero((num_gaps > 0) | (lengths == 0) | (values.shape[1] == 0)):
+            rows = slice(bounds[number], bounds[number + 1])
+            filled = _finite(self._shown(names[number]), values[rows], self._missing)
+            if self._missing == "interpolate":
+                values[rows] = filled
+        return (values[is_whole], lengths - num_gaps) if self._missing == "drop" else (values, lengths)
+
+    def _check_channels(self, shown: str, count: int, channels: tuple[str, ...] | None) -> None:
+        assert self._store is not None
+        if count != self._store.channels:
             raise InputError(
-                f"{shown} names its channels {brief(', '.join(recording.channels or ()))} and {first} names them "
-                f"{brief(', '.join(names or ()))}; name the ones to take by {_VARIABLES}"
+                f"{shown} has {count} channels and {self._first} has {self._store.channels}; they must agree"
             )
-        store.add(values)
-        bounds.append(bounds[-1] + len(values))
-        kept.append(_without_values(recording, _group(shown, recording, group_pattern)))
-    if store is None:
-        raise InputError(f"{source.name}: has no recordings; at least 2 are needed, of 2 classes")
-    class_names = tuple(source.class_names or _in_order({recording.label for recording in kept}))
-    _check_classes(source.name, kept, class_names)
-    numbers = {name: number for number, name in enumerate(class_names)}
-    return Recordings(
-        source=source.name,
-        values=store.finish(),
-        starts=np.array(bounds),
-        names=tuple(recording.name for recording in kept),
-        labels=np.array([numbers[recording.label] for recording in kept]),
-        class_names=class_names,
-        groups=_all_or_none(source.name, "group", [recording.group for recording in kept]),
-        splits=_all_or_none(source.name, "split", [recording.split for recording in kept]),
-        sampling_rates=tuple(recording.sampling_rate for recording in kept),
-        lists=source.lists,
-    )
+        self._channels = self._channels or channels
+        if not _is_named(self._variables) and channels not in (None, self._channels):
+            raise InputError(
+                f"{shown} names its channels {brief(', '.join(channels or ()))} and {self._first} names them "
+                f"{brief(', '.join(self._channels or ()))}; name the ones to take by {_VARIABLES}"
+            )
+
+    def _groups_of(self, block: Block) -> Words | None:
+        if self._pattern is None:
+            return block.groups
+        return Words.of([_group(self._shown(name), name, self._pattern) for name in block.names])
 
 
-def _without_values(recording: Recording, group: str | None) -> Recording:
-    return replace(recording, values=np.empty(0), group=group, channels=None)
-
-
-def _group(shown: str, recording: Recording, pattern: str | None) -> str | None:
-    if pattern is None:
-        return recording.group
-    match = re.search(pattern, recording.name)
+def _group(shown: str, name: str, pattern: str) -> str:
+    match = re.search(pattern, name)
     found = next((part for part in (match.groups() or (match[0],)) if part is not None), None) if match else None
     if found is None:
         raise InputError(
@@ -210,14 +411,14 @@ def _group(shown: str, recording: Recording, pattern: str | None) -> str | None:
     return found
 
 
-def _select(shown: str, recording: Recording, variables: Any) -> np.ndarray:
+def _select(shown: str, values: np.ndarray, channels: tuple[str, ...] | None, variables: Any) -> np.ndarray:
     """The chosen columns."""
-    values, num_channels = recording.values, recording.values.shape[1]
+    num_channels = values.shape[1]
     if variables is None:
         return values
     chosen = list(range(min(variables, num_channels + 1))) if type(variables) is int else variables
     if _is_named(chosen):
-        return values[:, _by_name(shown, recording.channels, chosen)]
+        return values[:, _by_name(shown, channels, chosen)]
     is_list = isinstance(chosen, list) and all(type(channel) is int for channel in chosen)
     if not is_list or not chosen or min(chosen) < 0 or max(chosen) >= num_channels:
         raise InputError(
@@ -274,12 +475,15 @@ def _finite(shown: str, values: np.ndarray, missing: str) -> np.ndarray:
     return values
 
 
-def _check_classes(source: str, recordings: list[Recording], class_names: tuple[str, ...]) -> None:
-    found = {recording.label for recording in recordings}
+def _check_classes(source: str, labels: Words, splits: Words | None, class_names: tuple[str, ...]) -> None:
+    found = labels.present
     unknown = sorted(found - set(class_names))
     if unknown:
         raise InputError(f"{source}: has the labels {brief(unknown)} beside its classes {brief(list(class_names))}")
-    trained = {recording.label for recording in recordings if recording.split != "test"}
+    repeated = sorted({name for name in class_names if class_names.count(name) > 1})
+    if repeated:
+        raise InputError(f"{source}: has several classes of the names {brief(repeated)}; allowed: each name once")
+    trained = found if splits is None else Words(labels.numbers[~splits.are("test")], labels.words).present
     if len(trained) < 2:
         raise InputError(f"{source}: has the one class {brief(sorted(trained))} to train on; at least 2 are needed")
     empty = [name for name in class_names if name not in found]
@@ -290,11 +494,12 @@ def _check_classes(source: str, recordings: list[Recording], class_names: tuple[
         raise InputError(f"{source}: the test split has classes that the train split lacks: {brief(unseen)}")
 
 
-def _all_or_none(source: str, what: str, values: Sequence[str | None]) -> tuple[str, ...] | None:
-    given = tuple(value for value in values if value is not None)
-    if given and len(given) < len(values):
-        raise InputError(f"{source}: {len(given)} of {len(values)} recordings have a {what}; allowed: all or none")
-    return given or None
+def _all_or_none(source: str, what: str, parts: Sequence[Words | None], total: int) -> Words | None:
+    given = [part for part in parts if part is not None]
+    count = sum(int((part.numbers >= 0).sum()) for part in given)
+    if 0 < count < total:
+        raise InputError(f"{source}: {count} of {total} recordings have a {what}; allowed: all or none")
+    return Words.join(given) if count else None
 
 
 def _in_order(labels: Iterable[str]) -> list[str]:

@@ -1,22 +1,24 @@
 """Splits into ``train``, ``val`` and ``test``: by recording, by group, by time or by window; never a row in two."""
 
 import hashlib
-import itertools
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.model_selection import train_test_split
+from torch import Tensor
 
 from nas_lightning.data.annotations import SPLITS
-from nas_lightning.data.recordings import Lists, Recordings
+from nas_lightning.data.recordings import Lists, Recordings, give_back
+from nas_lightning.data.words import Words
 from nas_lightning.errors import InputError
 
 SPLIT_TYPES = ("auto", "amongst_files", "by_group", "within_files", "amongst_windows")
 """Whole recordings; whole groups; by time within each recording; windows at random. ``auto``: by group, if known."""
 
 _CHOICES = 500
+_CHUNK_VALUES = 1 << 20
 
 Segments = dict[str, np.ndarray]
 """By split: int64 ``[S, 3]``, each row a recording, its first row and the row behind its last."""
@@ -60,9 +62,9 @@ def make_splits(
     """
     if split_type == "auto":
         split_type = "amongst_files" if recordings.groups is None else "by_group"
-    fixed = np.array(recordings.splits or ("",) * len(recordings))
-    segments = {split: _whole(recordings, np.flatnonzero(fixed == split)) for split in SPLITS}
-    rest = _whole(recordings, np.flatnonzero((fixed == "") | (fixed == "train")))
+    fixed = recordings.splits or Words(np.zeros(len(recordings), dtype=np.int64), ["train"])
+    segments = {split: _whole(recordings, np.flatnonzero(fixed.are(split))) for split in SPLITS}
+    rest = segments["train"]
     train, val, test = factors
     shares = {"test": test, "val": val / (train + val)}
     parts = {split: share for split, share in shares.items() if not len(segments[split])}
@@ -75,8 +77,8 @@ def make_splits(
     if split_type == "within_files":
         return segments | _by_time(recordings, rest, parts)
     for split, share in parts.items():
-        names = recordings.groups if split_type == "by_group" else None
-        groups = None if names is None else np.array(names)[rest[:, 0]]
+        known = recordings.groups if split_type == "by_group" else None
+        groups = None if known is None else known.numbers[rest[:, 0]]
         if split_type == "by_group" and groups is None:
             raise InputError(f"dataset.split_type: by_group needs groups, which {recordings.source} does not have")
         kept, taken = _deal(recordings, rest[:, 0], groups, share, seed, split)
@@ -91,7 +93,7 @@ def from_lists(recordings: Recordings, lists: Lists, source: str) -> Segments:
         InputError: for an unknown recording, rows that it does not have, or rows in two splits.
     """
     numbers = {name: number for number, name in enumerate(recordings.names)}
-    segments = {}
+    lengths, segments = recordings.lengths, {}
     for split, rows in lists.items():
         found = []
         for name, start, stop in rows:
@@ -99,7 +101,7 @@ def from_lists(recordings: Recordings, lists: Lists, source: str) -> Segments:
                 raise InputError(
                     f"{source}: the list of {split} names {name!r}, which {recordings.source} does not hold"
                 )
-            length = int(recordings.lengths[numbers[name]])
+            length = int(lengths[numbers[name]])
             last = length if stop is None else stop
             if not 0 <= start < last <= length:
                 raise InputError(
@@ -111,16 +113,16 @@ def from_lists(recordings: Recordings, lists: Lists, source: str) -> Segments:
     return segments
 
 
-def to_lists(recordings: Recordings, segments: Segments) -> Lists:
-    """What ``from_lists`` reads back; whole recordings are named alone."""
-    lists: Lists = {}
-    for split, rows in segments.items():
-        whole = [(start, stop) == (0, recordings.lengths[number]) for number, start, stop in rows]
-        lists[split] = [
-            (recordings.names[number], int(start), None if is_whole else int(stop))
-            for (number, start, stop), is_whole in zip(rows, whole, strict=True)
-        ]
-    return lists
+def to_lists(recordings: Recordings, segments: Segments) -> dict[str, Iterator[tuple[str, int, int | None]]]:
+    """What ``from_lists`` reads back, made while it is asked for; whole recordings are named alone."""
+    return {split: _named(recordings, rows) for split, rows in segments.items()}
+
+
+def _named(recordings: Recordings, segments: np.ndarray) -> Iterator[tuple[str, int, int | None]]:
+    is_whole = (segments[:, 1] == 0) & (segments[:, 2] == recordings.lengths[segments[:, 0]])
+    for row, whole in zip(segments, is_whole, strict=True):
+        number, start, stop = row.tolist()
+        yield recordings.names[number], start, None if whole else stop
 
 
 def check_splits(recordings: Recordings, segments: Segments) -> list[str]:
@@ -135,7 +137,7 @@ def check_splits(recordings: Recordings, segments: Segments) -> list[str]:
             raise InputError(
                 f"{recordings.source}: no recording is left for {split}; give more, or another split_factor"
             )
-        present = set(recordings.labels[segments[split][:, 0]].tolist())
+        present = set(np.unique(recordings.labels[segments[split][:, 0]]).tolist())
         lost = [name for number, name in enumerate(recordings.class_names) if number not in present]
         if lost and split == "train":
             raise InputError(f"{recordings.source}: the split leaves no training sample of the classes {lost}")
@@ -150,14 +152,14 @@ def report(recordings: Recordings, segments: Segments) -> dict[str, Any]:
     """By split: recordings, rows, recordings of each class, and groups."""
     content: dict[str, Any] = {}
     for split, rows in segments.items():
-        counts = Counter(recordings.labels[rows[:, 0]].tolist())
+        counts = np.bincount(recordings.labels[rows[:, 0]], minlength=len(recordings.class_names))
         content[split] = {
-            "recordings": len(set(rows[:, 0].tolist())),
+            "recordings": len(np.unique(rows[:, 0])),
             "rows": int((rows[:, 2] - rows[:, 1]).sum()),
-            "classes": {name: counts[number] for number, name in enumerate(recordings.class_names)},
+            "classes": dict(zip(recordings.class_names, counts.tolist(), strict=True)),
         }
         if recordings.groups is not None:
-            content[split]["groups"] = sorted({recordings.groups[number] for number in rows[:, 0]})
+            content[split]["groups"] = sorted(recordings.groups.taken(rows[:, 0]).present)
     return content
 
 
@@ -167,29 +169,33 @@ def _whole(recordings: Recordings, numbers: np.ndarray) -> np.ndarray:
 
 def _blocks(segments: np.ndarray, rows: int) -> np.ndarray:
     """Segments cut into blocks of ``rows`` rows; a shorter rest stays with its last block."""
-    blocks = []
-    for number, start, stop in segments.tolist():
-        bounds = [*range(start, max(start, stop - rows) + 1, rows), stop]
-        blocks += [(number, a, b) for a, b in itertools.pairwise(bounds)]
-    return np.array(blocks, dtype=np.int64)
+    numbers, starts, stops = segments.T
+    counts = np.maximum(0, stops - rows - starts) // rows + 1
+    where = np.repeat(np.arange(len(segments)), counts)
+    ends = np.cumsum(counts)
+    begins = starts[where] + (np.arange(len(where)) - (ends - counts)[where]) * rows
+    behind = begins + rows
+    behind[ends - 1] = stops
+    return np.stack([numbers[where], begins, behind], axis=1)
 
 
 def _by_time(recordings: Recordings, segments: np.ndarray, parts: Mapping[str, float]) -> Segments:
     """Train, then val, then test in each segment; ``parts`` are shares of what the ones after them leave."""
-    found: dict[str, list[tuple[int, int, int]]] = {split: [] for split in ("train", *parts)}
-    for number, start, stop in segments.tolist():
-        end = stop
-        for split, share in parts.items():
-            begin = start + round((end - start) * (1 - share))
-            if begin in (start, end):
-                raise InputError(
-                    f"{recordings.source}: {recordings.names[number]} has {stop - start} rows, too few for "
-                    "dataset.split_type=within_files"
-                )
-            found[split].append((number, begin, end))
-            end = begin
-        found["train"].append((number, start, end))
-    return {split: np.array(rows, dtype=np.int64) for split, rows in found.items()}
+    numbers, starts, stops = segments.T
+    ends, found = stops, {}
+    too_short = np.zeros(len(segments), dtype=bool)
+    for split, share in parts.items():
+        begins = starts + np.rint((ends - starts) * (1 - share)).astype(np.int64)
+        too_short |= (begins == starts) | (begins == ends)
+        found[split] = np.stack([numbers, begins, ends], axis=1)
+        ends = begins
+    if too_short.any():
+        first = int(np.argmax(too_short))
+        raise InputError(
+            f"{recordings.source}: {recordings.names[numbers[first]]} has {stops[first] - starts[first]} rows, too few "
+            "for dataset.split_type=within_files"
+        )
+    return {"train": np.stack([numbers, starts, ends], axis=1), **found}
 
 
 def _deal(
@@ -236,7 +242,7 @@ def _deal_groups(
     counts = counts[:, counts.sum(0) > 0]
     total, num_taken = counts.sum(0), min(len(names) - 1, max(1, round(share * len(names))))
     random = np.random.default_rng(seed)
-    choices = [random.permutation(len(names))[:num_taken] for _ in range(_CHOICES)]
+    choices = (random.permutation(len(names))[:num_taken] for _ in range(_CHOICES))
 
     def badness(choice: np.ndarray) -> tuple[int, int, float]:
         taken = counts[choice].sum(0)
@@ -247,30 +253,36 @@ def _deal_groups(
 
 
 def _refuse_overlap(recordings: Recordings, segments: Segments, source: str) -> None:
-    rows = [(number, start, stop, split) for split in segments for number, start, stop in segments[split].tolist()]
-    rows.sort()
-    for before, after in itertools.pairwise(rows):
-        if before[0] == after[0] and after[1] < before[2]:
-            where = before[3] if before[3] == after[3] else f"{before[3]} and in {after[3]}"
-            raise InputError(f"{source}: rows of {recordings.names[before[0]]} stand twice, in {where}; allowed: once")
+    names = sorted(segments)
+    rows = np.concatenate([np.insert(segments[split], 3, names.index(split), axis=1) for split in segments])
+    rows = rows[np.lexsort(rows.T[::-1])]
+    before, after = rows[:-1], rows[1:]
+    twice = np.flatnonzero((before[:, 0] == after[:, 0]) & (after[:, 1] < before[:, 2]))
+    if len(twice):
+        number, one, other = int(before[twice[0], 0]), names[before[twice[0], 3]], names[after[twice[0], 3]]
+        where = one if one == other else f"{one} and in {other}"
+        raise InputError(f"{source}: rows of {recordings.names[number]} stand twice, in {where}; allowed: once")
 
 
 def _leaks(recordings: Recordings, segments: Segments) -> list[str]:
     """A sentence if neighbouring blocks of one recording were dealt at random into different splits."""
-    where: dict[int, list[tuple[int, str]]] = {}
-    for split, rows in segments.items():
-        for number, start, _ in rows.tolist():
-            where.setdefault(number, []).append((start, split))
-    mixed = []
-    for number, parts in where.items():
-        order = [split for _, split in sorted(parts)]
-        if sum(a != b for a, b in itertools.pairwise(order)) >= len(set(order)) > 1:
-            mixed.append(recordings.names[number])
-    if not mixed:
+    owners = np.concatenate([rows[:, 0] for rows in segments.values()])
+    starts = np.concatenate([rows[:, 1] for rows in segments.values()])
+    splits = np.repeat(np.arange(len(segments)), [len(rows) for rows in segments.values()])
+    order = np.lexsort((splits, starts, owners))
+    is_same = owners[order][1:] == owners[order][:-1]
+    changes = is_same & (splits[order][1:] != splits[order][:-1])
+    num_changes = np.bincount(owners[order][1:][changes], minlength=len(recordings))
+    has = np.zeros((len(segments), len(recordings)), dtype=bool)
+    has[splits, owners] = True
+    num_splits = has.sum(0)
+    mixed = (num_splits > 1) & (num_changes >= num_splits)
+    if not mixed.any():
         return []
+    first = int(owners[mixed[owners]][0])
     return [
-        f"{len(mixed)} recordings, the first {mixed[0]}, are in several splits at random, so that test figures are too "
-        "good; dataset.split_type=amongst_files keeps each in one"
+        f"{int(mixed.sum())} recordings, the first {recordings.names[first]}, are in several splits at random, so that "
+        "test figures are too good; dataset.split_type=amongst_files keeps each in one"
     ]
 
 
@@ -278,29 +290,65 @@ def _divided_groups(recordings: Recordings, segments: Segments) -> list[str]:
     """A sentence if recordings of one group were divided among splits, which ``within_files`` does to all."""
     if recordings.groups is None:
         return []
-    where: dict[str, set[str]] = {}
-    for split, rows in segments.items():
-        for number in rows[:, 0].tolist():
-            where.setdefault(recordings.groups[number], set()).add(split)
-    divided = sorted(group for group, splits in where.items() if len(splits) > 1)
-    if not divided:
+    has = np.zeros((len(segments), len(recordings.groups.words)), dtype=bool)
+    for split, rows in enumerate(segments.values()):
+        has[split, recordings.groups.numbers[rows[:, 0]]] = True
+    divided = np.flatnonzero(has.sum(0) > 1)
+    if not len(divided):
         return []
     return [
-        f"{len(divided)} groups, the first {divided[0]}, are in several splits; dataset.split_type=by_group keeps each "
-        "in one"
+        f"{len(divided)} groups, the first {recordings.groups.words[divided[0]]}, are in several splits; "
+        "dataset.split_type=by_group keeps each in one"
     ]
 
 
 def _duplicates(recordings: Recordings, segments: Segments) -> list[str]:
     """A sentence if the same rows are in two splits."""
     seen: dict[bytes, tuple[str, int]] = {}
-    pairs = []
-    for split in SPLITS:
-        for number, start, stop in segments[split].tolist():
-            begin = int(recordings.starts[number])
-            rows = recordings.values[begin + start : begin + stop].numpy()
-            key = hashlib.blake2b(rows.tobytes(), digest_size=16).digest()
-            other, first = seen.setdefault(key, (split, number))
-            if other != split:
-                pairs.append(f"{recordings.names[number]} of {split} is {recordings.names[first]} of {other}")
-    return [f"{len(pairs)} recordings are in two splits, the first: {pairs[0]}"] if pairs else []
+    pairs, first = 0, ""
+    rows = np.concatenate([segments[split] for split in SPLITS])
+    splits = np.repeat(np.arange(len(SPLITS)), [len(segments[split]) for split in SPLITS])
+    for place in _alike(recordings, rows):
+        number, start, stop = rows[place].tolist()
+        split = SPLITS[splits[place]]
+        begin = int(recordings.starts[number])
+        content = recordings.values[begin + start : begin + stop].numpy()
+        key = hashlib.blake2b(content.tobytes(), digest_size=16).digest()
+        other, original = seen.setdefault(key, (split, number))
+        if other != split:
+            pairs += 1
+            first = first or f"{recordings.names[number]} of {split} is {recordings.names[original]} of {other}"
+    return [f"{pairs} recordings are in two splits, the first: {first}"] if pairs else []
+
+
+def _alike(recordings: Recordings, segments: np.ndarray) -> np.ndarray:
+    """Places of the segments that may be equal to another one, in order."""
+    numbers, firsts, stops = segments.T
+    begins, lengths = recordings.starts[numbers] + firsts, stops - firsts
+    found = []
+    for length, count in zip(*np.unique(lengths, return_counts=True), strict=True):
+        if count > 1:
+            places = np.flatnonzero(lengths == length)
+            keys = _keys(recordings.values, begins[places], int(length))
+            _, where, counts = np.unique(keys, return_inverse=True, return_counts=True)
+            found.append(places[counts[where] > 1])
+    return np.sort(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
+
+
+def _keys(values: Tensor, begins: np.ndarray, length: int) -> np.ndarray:
+    """A number for each segment, equal where the first rows are: the bits of its values times random factors, summed.
+
+    A loop over a million segments would take most of the time between reading and the first step.
+    """
+    channels = values.shape[1]
+    size = min(length, max(1, _CHUNK_VALUES // channels)) * channels
+    segments = sliding_window_view(values.numpy().ravel(), size)
+    factors = np.random.default_rng(0).integers(1 << 63, size=(size + 1) // 2, dtype=np.uint64) * 2 + 1
+    keys = []
+    for part in np.array_split(begins, -(-len(begins) * size // _CHUNK_VALUES)):
+        pairs = np.zeros((len(part), 2 * len(factors)), dtype=np.float32)
+        pairs[:, :size] = segments[part * channels]
+        bits = pairs.view(np.uint64)
+        keys.append(((bits ^ (bits >> 32)) * factors).sum(1))
+        give_back(values)
+    return np.concatenate(keys)

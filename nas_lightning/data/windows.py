@@ -1,10 +1,11 @@
 """From recordings and splits to samples: pieces, resampling, windows, and the dataset that hands them out."""
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from nas_lightning.errors import InputError
 _SECTION = "data_processing_feature_extraction"
 _BATCH = 256
 _LARGEST_RATIO = 100_000
+_TOGETHER = 1 << 20
 _MOST_CACHED = 2
 
 
@@ -49,7 +51,7 @@ def pieces_of(recordings: Recordings, segments: np.ndarray) -> Pieces:
     return Pieces(recordings.values, begins + first, begins + last, recordings.labels[numbers], numbers)
 
 
-def resample(pieces: Pieces, rates: Sequence[float], new_rate: float, anti_alias: bool) -> Pieces:
+def resample(pieces: Pieces, rates: np.ndarray, new_rate: float, anti_alias: bool) -> Pieces:
     """Each piece at ``new_rate`` Hz: through a low-pass filter, or by leaving rows out.
 
     Args:
@@ -62,35 +64,45 @@ def resample(pieces: Pieces, rates: Sequence[float], new_rate: float, anti_alias
 
     def at_new_rate(rows: np.ndarray, rate: float) -> np.ndarray:
         if not anti_alias:
-            return rows[:: max(1, int(rate // new_rate))]
+            return rows[:, :: max(1, int(rate // new_rate))]
         ratio = (Fraction(new_rate).limit_denominator(1000) / Fraction(rate).limit_denominator(1000)).limit_denominator(
             _LARGEST_RATIO
         )
-        return resample_poly(rows, ratio.numerator, ratio.denominator, padtype="line").astype(np.float32)
+        resampled = resample_poly(rows, ratio.numerator, ratio.denominator, axis=1, padtype="line")
+        return resampled.astype(np.float32, copy=False)
 
-    return _copied(pieces, [partial(at_new_rate, rate=rate) for rate in rates])
+    return _copied(pieces, rates, at_new_rate)
 
 
 def pad(pieces: Pieces, rows: int, hop: int) -> Pieces:
     """Each piece with zeros behind it, so that windows cover all of it."""
-
-    def padded(values: np.ndarray) -> np.ndarray:
-        last = -(-max(0, len(values) - rows) // hop) * hop  # where the window begins that reaches the end
-        if last >= len(values):
-            return values  # the end lies between two windows
-        return np.pad(values, ((0, last + rows - len(values)), (0, 0)))
-
-    return _copied(pieces, [padded] * len(pieces.starts))
+    lengths = pieces.stops - pieces.starts
+    last = -(-np.maximum(0, lengths - rows) // hop) * hop  # where the window begins that reaches the end
+    absent = np.where(last < lengths, last + rows - lengths, 0)  # none where the end lies between two windows
+    if not absent.any():
+        return pieces
+    return _copied(pieces, absent, lambda values, more: np.pad(values, ((0, 0), (0, int(more)), (0, 0))))
 
 
-def _copied(pieces: Pieces, functions: Sequence[Callable[[np.ndarray], np.ndarray]]) -> Pieces:
-    store = RowStore(pieces.values.shape[1])
-    bounds = [0]
-    for start, stop, function in zip(pieces.starts, pieces.stops, functions, strict=True):
-        rows = function(pieces.values[start:stop].numpy())
-        store.add(rows)
-        bounds.append(bounds[-1] + len(rows))
-    return Pieces(store.finish(), np.array(bounds[:-1]), np.array(bounds[1:]), pieces.labels, pieces.recordings)
+def _copied(pieces: Pieces, arguments: np.ndarray, function: Callable[[np.ndarray, float], np.ndarray]) -> Pieces:
+    """The pieces as ``function`` makes them, given ``[n, T, C]`` of some that follow each other, and their argument."""
+    channels = pieces.values.shape[1]
+    store, lengths = RowStore(channels), []
+    for some in _alike(pieces.stops - pieces.starts, arguments, channels):
+        bounds = zip(pieces.starts[some], pieces.stops[some], strict=True)
+        made = function(np.stack([pieces.values[start:stop].numpy() for start, stop in bounds]), arguments[some.start])
+        store.add(np.ascontiguousarray(made).reshape(-1, channels))
+        lengths.append(np.full(len(made), made.shape[1]))
+    stops = np.cumsum(np.concatenate(lengths))
+    return Pieces(store.finish(), stops - np.concatenate(lengths), stops, pieces.labels, pieces.recordings)
+
+
+def _alike(lengths: np.ndarray, arguments: np.ndarray, channels: int) -> Iterator[slice]:
+    """Runs of the same length and argument, of up to ``_TOGETHER`` values or one piece."""
+    changes = np.flatnonzero((np.diff(lengths) != 0) | (np.diff(arguments) != 0)) + 1
+    for start, stop in itertools.pairwise([0, *changes.tolist(), len(lengths)]):
+        step = max(1, _TOGETHER // (int(lengths[start]) * channels))
+        yield from (slice(i, min(i + step, stop)) for i in range(start, stop, step))
 
 
 @dataclass(frozen=True)
@@ -195,30 +207,29 @@ class Samples(Dataset):
         return len(self) * of_one <= _MOST_CACHED * self.windows.values.numel()
 
 
-def check_rate(rates: Sequence[float | None], sampling_rate: float | None, new_rate: float | None) -> list[float]:
-    """The sampling rate of each piece: the configured one, else its own.
+def check_rate(rates: np.ndarray, sampling_rate: float | None, new_rate: float | None) -> np.ndarray:
+    """The sampling rate of each piece: the configured one, else its own, NaN where it is not known.
 
     Raises:
         InputError: if rates are needed and not known, or differ although nothing makes them equal.
     """
-    known = [sampling_rate or rate for rate in rates]
+    known = np.full(len(rates), float(sampling_rate)) if sampling_rate else np.asarray(rates, dtype=np.float64)
+    said = known[~np.isnan(known)]
     if new_rate is None:
-        different = sorted({rate for rate in known if rate is not None})
-        if len(different) > 1 and different[-1] > 1.01 * different[0]:
+        if len(said) and said.max() > 1.01 * said.min():
             raise InputError(
-                f"{_SECTION}.new_sr: is null, and the recordings have sampling rates from {different[0]:g} to "
-                f"{different[-1]:g} Hz; give the rate to bring them to"
+                f"{_SECTION}.new_sr: is null, and the recordings have sampling rates from {said.min():g} to "
+                f"{said.max():g} Hz; give the rate to bring them to"
             )
-        return []
-    said = [rate for rate in known if rate is not None]
+        return known
     if len(said) < len(known):
         raise InputError(f"{_SECTION}.sampling_rate: is null, and the recordings do not say it; new_sr needs it")
-    if not 0 < max(said) < math.inf:
+    if not 0 < said.max() < math.inf:
         raise InputError(f"{_SECTION}.sampling_rate: found {sampling_rate}; allowed: more than 0, and finite")
-    slowest = min(said)
+    slowest = float(said.min())
     if not slowest / _LARGEST_RATIO < new_rate <= slowest:
         raise InputError(
             f"{_SECTION}.new_sr: found {new_rate:g}; allowed: more than 0, up to the rate of the recordings, "
             f"{slowest:g}"
         )
-    return said
+    return known

@@ -49,19 +49,19 @@ def npz(**arrays):
     return stream.getvalue()
 
 
-def zip_with(*members, attributes=0, damage=False):
+def zip_with(*members, attributes=0, damage=False, name="data.zip"):
     def write(folder):
-        with zipfile.ZipFile(folder / "data.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in members:
-                info = zipfile.ZipInfo(name)
+        with zipfile.ZipFile(folder / name, "w", zipfile.ZIP_DEFLATED) as archive:
+            for member, content in members:
+                info = zipfile.ZipInfo(member)
                 info.external_attr = attributes
                 info.compress_type = zipfile.ZIP_DEFLATED
                 archive.writestr(info, content)
         if damage:
-            content = bytearray((folder / "data.zip").read_bytes())
+            content = bytearray((folder / name).read_bytes())
             content[40:60] = b"\xff" * 20
-            (folder / "data.zip").write_bytes(content)
-        return folder / "data.zip"
+            (folder / name).write_bytes(content)
+        return folder / name
 
     return write
 
@@ -103,6 +103,76 @@ def folder_loop(folder):
     (folder / "classes" / "calm" / "up").symlink_to(folder / "classes", target_is_directory=True)
     (folder / "classes" / "calm" / "bad.csv").write_text("")
     return folder
+
+
+def foreign_link(*parts, target="secret.csv"):
+    """A link at ``parts`` of a good folder that leads to a file or folder beside it."""
+
+    def write(folder):
+        csv_folder(folder / "data", GOOD)
+        (folder / "secret.csv").write_text("root:x:0:0\n")
+        (folder / "outside").mkdir()
+        link = folder.joinpath("data", *parts)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(folder / target)
+        return folder / "data"
+
+    return write
+
+
+def foreign_partner(folder):
+    path = ts_pair(folder, make_recordings((12,) * 12))
+    (folder / "made_TEST.ts").rename(folder.parent / "outside.ts")
+    (folder / "made_TEST.ts").symlink_to(folder.parent / "outside.ts")
+    return path
+
+
+def foreign_classes(folder):
+    csv_folder(folder / "elsewhere", GOOD)
+    (folder / "data").mkdir()
+    (folder / "data" / "classes").symlink_to(folder / "elsewhere" / "classes", target_is_directory=True)
+    return folder / "data"
+
+
+def foreign_arrow(folder):
+    saved_dataset(folder, make_recordings((12,) * 12))
+    path = folder / "train" / "data-00000-of-00001.arrow"
+    path.rename(folder.parent / "outside.arrow")
+    path.symlink_to(folder.parent / "outside.arrow")
+    return folder
+
+
+def pipe(*parts):
+    def write(folder):
+        csv_folder(folder / "data", GOOD)
+        path = folder.joinpath("data", *parts)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(path)
+        return folder / "data"
+
+    return write
+
+
+def pipe_alone(folder):
+    os.mkfifo(folder / "x.npz")
+    return folder / "x.npz"
+
+
+def pipe_of_a_dataset(folder):
+    saved_dataset(folder, make_recordings((12,) * 12))
+    (folder / "train" / "state.json").unlink()
+    os.mkfifo(folder / "train" / "state.json")
+    return folder
+
+
+def damaged_npz(folder):
+    """One bit of the series is another; the header is as it was."""
+    content = bytearray(
+        npz(**{key: np.zeros((4, 1, 9)) for key in ("X_train", "X_test")}, y_train=np.arange(4), y_test=np.arange(4))
+    )
+    content[content.index(b"NUMPY") + 200] ^= 1
+    (folder / "d.npz").write_bytes(content)
+    return folder / "d.npz"
 
 
 def other_channels(folder):
@@ -204,6 +274,16 @@ BROKEN = {
     "one class": (one_class, "has the one class ['calm'] to train on; at least 2 are needed"),
     "a link loop": (link_loop, "loop.csv is a link that leads to no file"),
     "a link to nothing": (link_to_nothing, "gone.csv is a link that leads to no file"),
+    "a link out": (foreign_link("classes", "calm", "l.csv"), "data: l.csv is a link that leads out of the folder; allowed: links within it"),
+    "a folder link out": (foreign_link("classes", "calm", "l", target="outside"), "data: l is a link that leads out of the folder"),
+    "a class link out": (foreign_link("classes", "other", target="outside"), "data: other is a link that leads out of the folder"),
+    "all classes a link out": (foreign_classes, "data: classes is a link that leads out of the folder"),
+    "a list a link out": (foreign_link("annotations", "instances_train_list.txt"), "data: instances_train_list.txt is a link that leads out of"),
+    "a link to a device": (foreign_link("classes", "calm", "l.csv", target="/dev/zero"), "data: l.csv is a link that leads out of the folder"),
+    "a pipe": (pipe("classes", "calm", "p.csv"), "data: p.csv is no regular file but a pipe; allowed: files"),
+    "a list a pipe": (pipe("annotations", "instances_train_list.txt"), "data: instances_train_list.txt is no regular file but a pipe"),
+    "a pipe alone": (pipe_alone, "x.npz is no regular file but a pipe; allowed: a folder with classes"),
+    "a device": (lambda folder: "/dev/zero", "dataset.input_data_path: /dev/zero is no regular file but a device; allowed: a folder with"),
     "a folder loop": (folder_loop, "calm/bad.csv: is empty"),
     "a pickle": (file_of("x.pkl", b"cos\nsystem\n"), "x.pkl is a pickle, which could run code; save it as .csv or .npy"),
     "an unknown kind": (alone("data.xlsx", b"PK"), "data.xlsx is of no known kind; allowed: a folder with classes"),
@@ -218,6 +298,16 @@ BROKEN = {
     "npy: complex": (file_of("x.npy", npy(np.zeros(4, complex))), "x.npy: has shape [4] and type complex128"),
     "npz: arrays missing": (alone("d.npz", npz(x=np.zeros(3))), "d.npz: lacks X_train, y_train, X_test, y_test; found ['x']"),
     "npz: truncated": (alone("d.npz", npz(X_train=np.zeros(999))[:200]), "d.npz cannot be read as .npz"),
+    "npz: a flipped bit": (damaged_npz, "d.npz cannot be read as .npz without pickled objects (Bad CRC-32"),
+    "npz: a class twice": (
+        alone("d.npz", npz(X_train=np.zeros((4, 1, 9)), y_train=np.arange(4) % 3, X_test=np.zeros((3, 1, 9)), y_test=np.arange(3), class_names=np.array(["a", "b", "a"]))),
+        "d.npz: has several classes of the names ['a']; allowed: each name once",
+    ),
+    "npz: no array": (
+        zip_with(("X_train.npy", "x"), ("y_train.npy", "x"), ("X_test.npy", "x"), ("y_test.npy", "x"), name="d.npz"),
+        "d.npz cannot be read as .npz",
+    ),
+    "npz: text as an array": (alone("d.npz", npz(**{key: np.array("x") for key in ("X_train", "y_train", "X_test", "y_test")})), "d.npz: X_train has shape []"),
     "wav: no header": (file_of("x.wav", b"RIFF" + bytes(20)), "x.wav: cannot be read as WAV"),
     "wav: truncated": (file_of("x.wav", wav_bytes()[:30]), "x.wav: cannot be read as WAV"),
     # zip files
@@ -240,6 +330,7 @@ BROKEN = {
     "ts: a dimension less": (ts(lambda text: text + "1,2:calm\n"), "line 15 has 1 dimensions and the first has 2"),
     "ts: time stamps": (ts(lambda text: "@timeStamps true\n" + text), "line 1 announces time stamps; allowed: @timestamps"),
     "ts: no classes": (ts(lambda text: "@classLabel false\n" + text), "line 1 says that there are no class labels"),
+    "ts: a partner outside": (foreign_partner, "made_TEST.ts is a link that leads out of the folder"),
     "ts: all missing": (ts(lambda text: text + "?,?:?,?:calm\n"), "made_TRAIN.ts: series 8 has no value"),
     "tsv: text": (alone("d.tsv", "1\t2\t3\n2\t4\tx\n"), "d.tsv: line 2 has 'x' among its values; allowed: numbers"),
     "tsv: only labels": (alone("d.tsv", "1\n2\n"), "d.tsv: line 1 has '' among its values; allowed: numbers"),
@@ -265,6 +356,8 @@ BROKEN = {
         dataset(lambda f: set_json(f / "train" / "state.json", {"_data_files": [{"filename": "../x.arrow"}]})),
         "state.json names the file '../x.arrow'; allowed: files of this folder",
     ),
+    "dataset: a link out": (foreign_arrow, "data-00000-of-00001.arrow is a link that leads out of the folder"),
+    "dataset: a pipe": (pipe_of_a_dataset, "state.json is no regular file but a pipe; allowed: files"),
     "dataset: no json": (dataset(lambda f: set_json(f / "dataset_dict.json", "{")), "dataset_dict.json: cannot be read as JSON"),
     "dataset: no label": (
         lambda folder: unlabelled(folder),
@@ -287,7 +380,7 @@ def test_one_sentence_names_file_and_row(tmp_path, name):
     message = str(error.value)
     assert text in message
     assert "\n" not in message
-    assert not [p for p in tmp_path.iterdir() if p.name != "in"]
+    assert not [p for p in tmp_path.iterdir() if p.name not in ("in", "outside.arrow", "outside.ts")]
 
 
 def test_there_are_at_least_forty():

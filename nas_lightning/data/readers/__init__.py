@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from nas_lightning.data.links import check_file, kind_of
 from nas_lightning.data.readers import series
 from nas_lightning.data.readers.arrays import read_archive, read_npz
 from nas_lightning.data.readers.folder import read_folder, read_zip
@@ -39,8 +40,10 @@ def open_source(
     try:
         if place.is_dir():
             return _open_folder(place, columns)
-        if not place.is_file():
+        if not place.exists():
             raise InputError(f"dataset.input_data_path: there is no {place}; allowed: {ALLOWED}")
+        if (kind := kind_of(place)) is not None:
+            raise InputError(f"dataset.input_data_path: {place} is no regular file but {kind}; allowed: {ALLOWED}")
         return _open_file(place, columns)
     except OSError as error:
         raise InputError(f"dataset.input_data_path: {place} cannot be read ({error.strerror or error})") from error
@@ -57,6 +60,7 @@ def _open_folder(path: Path, columns: Mapping[str, str]) -> Source:
                 f"{path}: has {len(trains)} files of series; allowed in a folder: one pair NAME_TRAIN and NAME_TEST, "
                 "else give the path of a file"
             )
+        check_file(pairs[0], path, str(path))
         return series.read_series(pairs[0])
     return read_folder(path)
 

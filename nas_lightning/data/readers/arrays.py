@@ -1,37 +1,115 @@
 """Sources that hold arrays ``[samples, channels, length]``: ``.npz`` files and the UCR/UEA archive through aeon."""
 
-from collections.abc import Iterator, Sequence
+import math
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from nas_lightning.data.recordings import Recording, Source
+from nas_lightning.data.recordings import Block, Recording, Source
+from nas_lightning.data.words import Numbered, Words
 from nas_lightning.errors import InputError, brief
 
 _SPLITS = ("train", "test")
 _REQUIRED = ("X_train", "y_train", "X_test", "y_test")
+_OPTIONAL = ("groups_train", "class_names")
+_PART_VALUES = 1 << 20
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """An array of an ``.npz`` file that is read in parts.
+
+    Attributes:
+        path: the file.
+        member: its name in it.
+        shape: as it says.
+        dtype: of its values.
+    """
+
+    path: Path
+    member: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    def parts(self, rows: int) -> Iterator[np.ndarray]:
+        """Up to ``rows`` entries of the first axis at a time.
+
+        Raises:
+            InputError: if the file is damaged.
+        """
+        bytes_of_one = math.prod(self.shape[1:]) * self.dtype.itemsize
+        try:
+            with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as stream:
+                if _read_header(stream) != (self.shape, False, self.dtype):
+                    raise ValueError("it changed while it was read")
+                for start in range(0, len(self), rows):
+                    count = min(rows, len(self) - start)
+                    content = stream.read(count * bytes_of_one)
+                    if len(content) < count * bytes_of_one:
+                        raise ValueError(f"{self.member} ends after {start + len(content) // bytes_of_one} samples")
+                    yield np.frombuffer(content, self.dtype).reshape(count, *self.shape[1:])
+        except Exception as error:  # as in read_npz
+            raise _unreadable(self.path, error) from error
+
+
+Series = np.ndarray | StoredArray
+"""``[N, C, L]``."""
 
 
 def read_npz(path: Path) -> Source:
     """Read ``X_train`` [N, C, L], ``y_train`` [N], ``X_test``, ``y_test``; ``groups_train``, ``class_names`` if there.
 
-    Pickled arrays are refused: a file from elsewhere must not run code here.
+    Pickled arrays are refused: a file from elsewhere must not run code here. The series are read in parts, while the
+    source is, and never lie in memory as a whole.
 
     Raises:
         InputError: naming the file and what is wrong.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-            arrays = {key: content[key] for key in content.files}
+            found = sorted(content.files)
+            arrays = {key: _open_array(path, content, key) for key in (*_REQUIRED, *_OPTIONAL) if key in found}
     except Exception as error:  # NumPy and zipfile raise whatever they meet in a damaged file
-        raise InputError(
-            f"dataset.input_data_path: {path} cannot be read as .npz without pickled objects ({brief(error)})"
-        ) from error
+        raise _unreadable(path, error) from error
     missing = [key for key in _REQUIRED if key not in arrays]
     if missing:
-        raise InputError(f"{path}: lacks {', '.join(missing)}; found {sorted(arrays)}, needed {list(_REQUIRED)}")
+        raise InputError(f"{path}: lacks {', '.join(missing)}; found {found}, needed {list(_REQUIRED)}")
     names = arrays.pop("class_names", None)
     return from_arrays(str(path), arrays, None if names is None else [str(name) for name in names.tolist()])
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"dataset.input_data_path: {path} cannot be read as .npz without pickled objects ({brief(error)})"
+    )
+
+
+def _open_array(path: Path, content: Any, key: str) -> Any:
+    """An array of an open file; series as they can be read in parts, unless they are stored by columns."""
+    member = f"{key}.npy" if f"{key}.npy" in content.zip.namelist() else key
+    with content.zip.open(member) as stream:
+        shape, is_by_columns, dtype = _read_header(stream)
+    if key.startswith("X_") and len(shape) == 3 and not is_by_columns and not dtype.hasobject:
+        return StoredArray(path, member, shape, dtype)
+    return content[key]
+
+
+def _read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether the array is stored by columns, and type; the stream is then at the first value."""
+    read = np.lib.format.read_array_header_1_0
+    return (read if np.lib.format.read_magic(stream) == (1, 0) else np.lib.format.read_array_header_2_0)(stream)
 
 
 def read_archive(name: str | None) -> Source:
@@ -60,12 +138,12 @@ def _series(x: Sequence[np.ndarray], labels: Sequence[object], split: str | None
         yield Recording(f"{split or 'all'}/{i}", values.T, str(label), split=split)
 
 
-def from_arrays(source: str, arrays: dict[str, np.ndarray], class_names: list[str] | None = None) -> Source:
+def from_arrays(source: str, arrays: Mapping[str, Any], class_names: list[str] | None = None) -> Source:
     """Check arrays named as in the npz format.
 
     Args:
         source: the file, for messages.
-        arrays: ``X_train``, ``y_train``, ``X_test``, ``y_test`` and optionally ``groups_train``.
+        arrays: ``X_train``, ``y_train``, ``X_test``, ``y_test`` and optionally ``groups_train``; series may be stored.
         class_names: names of the labels in increasing order; the labels themselves if None.
 
     Raises:
@@ -83,26 +161,42 @@ def from_arrays(source: str, arrays: dict[str, np.ndarray], class_names: list[st
             raise InputError(f"{source}: y_{split} has shape {list(shape)}; X_{split} asks for [{len(x[split])}]")
     y = {split: _check_labels(source, f"y_{split}", arrays[f"y_{split}"]) for split in _SPLITS}
     labels = np.unique(y["train"])
-    unseen = sorted(set(y["test"].tolist()) - set(labels.tolist()))
+    unseen = sorted(set(np.unique(y["test"]).tolist()) - set(labels.tolist()))
     if unseen:
         raise InputError(f"{source}: y_test has labels that y_train lacks: {unseen}; allowed: {labels.tolist()}")
     if class_names is not None and len(class_names) != len(labels):
         raise InputError(f"{source}: class_names has {len(class_names)} names for {len(labels)} labels in y_train")
     names = [str(name) for name in (class_names or labels)]
-    groups = _check_groups(source, arrays.get("groups_train"), len(x["train"]))
-    return Source(source, _recordings(x, {s: np.searchsorted(labels, y[s]) for s in _SPLITS}, names, groups), names)
+    words = {split: Words(np.searchsorted(labels, y[split]), names) for split in _SPLITS}
+    groups = _groups(source, arrays.get("groups_train"), len(x["train"]), len(x["test"]))
+    return Source(source, _blocks(x, words, groups), names, total=len(x["train"]) + len(x["test"]))
 
 
-def _recordings(
-    x: dict[str, np.ndarray], y: dict[str, np.ndarray], names: list[str], groups: np.ndarray | None
-) -> Iterator[Recording]:
+def _blocks(
+    x: Mapping[str, Series], labels: Mapping[str, Words], groups: Mapping[str, Words] | None
+) -> Iterator[Block]:
     for split in _SPLITS:
-        for i, (values, label) in enumerate(zip(x[split], y[split], strict=True)):
-            group = None if groups is None else str(groups[i]) if split == "train" else "test"
-            yield Recording(f"{split}/{i}", values.T, names[label], group, split)
+        start = 0
+        for part in _parts(x[split]):
+            count, channels, length = part.shape
+            here = slice(start, start + count)
+            yield Block(
+                names=Numbered(split, range(start, start + count)),
+                values=part.transpose(0, 2, 1).reshape(-1, channels),
+                lengths=np.full(count, length),
+                labels=labels[split][here],
+                groups=None if groups is None else groups[split][here],
+                splits=Words(np.zeros(count, dtype=np.int64), [split]),
+            )
+            start += count
 
 
-def _check_series(source: str, name: str, x: np.ndarray) -> np.ndarray:
+def _parts(x: Series) -> Iterator[np.ndarray]:
+    rows = max(1, _PART_VALUES // math.prod(x.shape[1:]))
+    return x.parts(rows) if isinstance(x, StoredArray) else (x[i : i + rows] for i in range(0, len(x), rows))
+
+
+def _check_series(source: str, name: str, x: Series) -> Series:
     if x.ndim != 3 or 0 in x.shape:
         raise InputError(
             f"{source}: {name} has shape {list(x.shape)}; allowed: [samples, channels, length], none of them 0"
@@ -121,10 +215,15 @@ def _check_labels(source: str, name: str, y: np.ndarray) -> np.ndarray:
     return y.astype(np.int64)
 
 
-def _check_groups(source: str, groups: np.ndarray | None, count: int) -> np.ndarray | None:
-    if groups is not None and (groups.shape != (count,) or not np.issubdtype(groups.dtype, np.integer)):
+def _groups(source: str, groups: np.ndarray | None, num_train: int, num_test: int) -> dict[str, Words] | None:
+    """The groups by split; the test split is one of its own."""
+    if groups is None:
+        return None
+    if groups.shape != (num_train,) or not np.issubdtype(groups.dtype, np.integer):
         raise InputError(
             f"{source}: groups_train has shape {list(groups.shape)} and type {groups.dtype}; "
-            f"allowed: [{count}] whole numbers"
+            f"allowed: [{num_train}] whole numbers"
         )
-    return groups
+    found, numbers = np.unique(groups, return_inverse=True)
+    test = Words(np.zeros(num_test, dtype=np.int64), ["test"])
+    return {"train": Words(numbers, [str(group) for group in found]), "test": test}

@@ -1,6 +1,8 @@
 """Folders with one folder a class, and zip files of them: the layout of the user guide's data sets."""
 
+import itertools
 import logging
+import os
 import tempfile
 import warnings
 import zipfile
@@ -10,11 +12,14 @@ from pathlib import Path
 
 import numpy as np
 from scipy.io import wavfile
+from tqdm import tqdm
 
 from nas_lightning.data.annotations import read_lists
 from nas_lightning.data.archive import checked_members
-from nas_lightning.data.readers.text import one_line, read_numbers
-from nas_lightning.data.recordings import Recording, Source
+from nas_lightning.data.links import check_file, check_inside
+from nas_lightning.data.progress import reading_bar
+from nas_lightning.data.readers.text import one_line, read_many, read_numbers
+from nas_lightning.data.recordings import Block, Recording, Source
 from nas_lightning.errors import InputError
 
 log = logging.getLogger("nas_lightning")
@@ -43,14 +48,17 @@ def read_folder(path: Path, shown: str = "") -> Source:
     root = path / CLASSES if (path / CLASSES).is_dir() else path
     folders = sorted(child for child in root.iterdir() if child.is_dir() and not child.name.startswith((".", "_")))
     names = [folder.name for folder in folders if folder.name != "annotations"]
-    files = {name: _files(root / name, shown) for name in names}
+    for place in (root, *(root / name for name in names)):
+        check_inside(place, path, shown)
+    with reading_bar(shown, None, "file") as bar:
+        files = {name: _files(root / name, path, shown, bar) for name in names}
     empty = [name for name, found in files.items() if not found]
     if not names or len(empty) == len(names):
         raise InputError(f"{shown}: has no files in class folders; allowed: classes/CLASS/*.{{{','.join(READERS)}}}")
     if empty:
         raise InputError(f"{shown}: the class folders {empty} hold no recording; allowed: {', '.join(READERS)} files")
     lists = read_lists(root.parent if root.name == CLASSES else root, shown)
-    return Source(shown, _recordings(root, files, shown), names, lists)
+    return Source(shown, _recordings(root, files, shown), names, lists, sum(map(len, files.values())))
 
 
 def read_zip(path: Path) -> Source:
@@ -69,7 +77,7 @@ def read_zip(path: Path) -> Source:
         folder.cleanup()
         raise
 
-    def recordings() -> Iterator[Recording]:
+    def recordings() -> Iterator[Recording | Block]:
         with folder:
             yield from source.recordings
 
@@ -85,9 +93,11 @@ def unpack(path: Path, folder: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             members = checked_members(path, archive, _LARGEST_UNZIPPED)
-            for member in members:
-                member.filename = member.filename.replace("\\", "/")  # as some programs write it
-                archive.extract(member, folder)
+            with reading_bar(str(path), len(members), "file") as bar:
+                for member in members:
+                    member.filename = member.filename.replace("\\", "/")  # as some programs write it
+                    archive.extract(member, folder)
+                    bar.update()
     except InputError:
         raise
     except Exception as error:  # zipfile and its decompressors raise whatever they meet
@@ -151,33 +161,58 @@ READERS: dict[str, Callable[[Path, str], Content]] = {
 """By the ending of a file's name, in lower case."""
 
 
-def _files(folder: Path, shown: str) -> list[Path]:
+def _files(folder: Path, base: Path, shown: str, bar: tqdm) -> list[Path]:
     """The recordings below a class folder, sorted by name."""
     found = []
-    for path in sorted(folder.rglob("*")):
+    for entry in _entries(folder, base, shown):
+        bar.update()
+        path = Path(entry.path)
         name = path.relative_to(folder).as_posix()
-        if path.is_dir() or any(part.startswith((".", "_background_noise_")) for part in path.parts[-2:]):
+        if any(part.startswith((".", "_background_noise_")) for part in (path.parent.name, entry.name)):
             continue
         ending = path.suffix[1:].lower()
-        if any(name.endswith(ignored) for ignored in _IGNORED):
+        if name.endswith(_IGNORED):
             continue
         if ending in ("pkl", "pickle"):
             raise InputError(f"{shown}: {path.name} is a pickle, which could run code; save it as .csv or .npy")
         if ending not in READERS:
             log.warning("data: %s is left out; files that are read end in %s", path, ", ".join(READERS))
             continue
-        if not path.is_file():
-            raise InputError(f"{shown}: {path.name} is a link that leads to no file")
+        if entry.is_symlink() or not entry.is_file():
+            check_file(path, base, shown)
         found.append(path)
     return found
 
 
+def _entries(folder: Path, base: Path, shown: str) -> Iterator[os.DirEntry[str]]:
+    """What lies below a folder besides folders, in order; links to folders are not followed."""
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            is_link = entry.is_symlink()
+            if not (Path(entry.path).is_dir() if is_link else entry.is_dir()):
+                yield entry
+            elif is_link:
+                check_inside(Path(entry.path), base, shown)
+            else:
+                yield from _entries(Path(entry.path), base, shown)
+
+
 def _recordings(root: Path, files: dict[str, list[Path]], shown: str) -> Iterator[Recording]:
     for label, paths in files.items():
-        for path in paths:
+        for path, (values, channels, rate) in zip(paths, _contents(root, paths, shown), strict=True):
             name = path.relative_to(root).as_posix()
-            try:
-                values, channels, rate = READERS[path.suffix[1:].lower()](path, f"{shown}: {name}")
-            except OSError as error:
-                raise InputError(f"{shown}: {name} cannot be read ({error.strerror or error})") from error
             yield Recording(name, values, label, sampling_rate=rate, channels=channels)
+
+
+def _contents(root: Path, paths: list[Path], shown: str) -> Iterator[Content]:
+    """The content of each file; small text files are read many at once."""
+    named = ((path, f"{shown}: {path.relative_to(root).as_posix()}") for path in paths)
+    for reader, some in itertools.groupby(named, lambda pair: READERS[pair[0].suffix[1:].lower()]):
+        if reader is _read_text:
+            yield from ((values, channels, None) for values, channels in read_many(some))
+            continue
+        for path, name in some:
+            try:
+                yield reader(path, name)
+            except OSError as error:
+                raise InputError(f"{name} cannot be read ({error.strerror or error})") from error

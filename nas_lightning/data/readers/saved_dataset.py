@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nas_lightning.data.links import check_file, check_inside
 from nas_lightning.data.readers.table import import_arrow
 from nas_lightning.data.readers.text import one_line
 from nas_lightning.data.recordings import Recording, Source
@@ -28,6 +29,11 @@ def read_saved_dataset(path: Path, label_column: str) -> Source:
     Raises:
         InputError: naming the folder and what is wrong.
     """
+    for found in sorted(path.rglob("*")):
+        if found.is_symlink() and found.is_dir():
+            check_inside(found, path, str(path))
+        elif found.suffix == ".json":
+            check_file(found, path, str(path))
     if not (path / "dataset_dict.json").is_file():
         return Source(str(path), _recordings(path, None, label_column), _class_names(path, label_column))
     splits = _read_json(path / "dataset_dict.json").get("splits")
@@ -68,6 +74,7 @@ def _recordings(folder: Path, split: str | None, label_column: str) -> Iterator[
     number = 0
     for file in _files(folder):
         try:
+            check_file(folder / file, folder, str(folder))
             with arrow.OSFile(str(folder / file)) as stream:
                 batches = arrow.ipc.open_stream(stream)
                 column = _value_column(folder, batches.schema, label_column)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nas_lightning.data.links import check_file
 from nas_lightning.data.readers.text import MISSING, find_layout, is_number, lines, one_line, split_line
 from nas_lightning.data.recordings import Recording, Source
 from nas_lightning.errors import InputError
@@ -25,7 +26,11 @@ def read_series(path: Path) -> Source:
     Raises:
         InputError: naming the file and the line, what was found and what is allowed.
     """
-    return Source(str(path), _recordings(find_pair(path) or {None: path}))
+    files = find_pair(path) or {None: path}
+    for other in files.values():
+        if other != path:  # which the user did not name
+            check_file(other, path.parent, str(path.parent))
+    return Source(str(path), _recordings(files))
 
 
 def find_pair(path: Path) -> dict[str | None, Path] | None:

@@ -2,12 +2,16 @@
 
 import codecs
 import csv
+import io
 import itertools
+import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -21,6 +25,9 @@ _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codec
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
 _LONGEST_LINE = 1 << 20
 _LOOKED_AT = 100
+_SMALL = 1 << 18
+_TOGETHER = 1 << 22
+_PLAIN_BYTES = bytes({*range(32, 127), *b"\t\n"} - {*b'"'})
 
 
 @dataclass(frozen=True)
@@ -57,15 +64,13 @@ def read_numbers(path: Path, shown: str) -> tuple[np.ndarray, tuple[str, ...] | 
     """
     before = _state(path)
     layout = find_layout(path, shown)
-    names = layout.header or ("",) * layout.num_columns
-    # A nameless column beside named ones is the index that pandas writes.
-    kept = [i for i, name in enumerate(names) if "time" not in name.lower() and (name or layout.header is None)]
+    kept = _kept(layout)
     if not kept:
         raise InputError(f"{shown}: has only columns of time; at least one variable is needed")
     values = np.empty((0, len(kept)))
     failure: Exception | None = None
     try:
-        values = _parse(path, layout, kept)
+        values = _parse(path, layout, kept, 0 if layout.header is None else _lines_to_header(path, layout))
     except Exception as error:  # pandas raises its own errors, its warnings and Python's
         failure = error
     if _state(path) != before:
@@ -77,6 +82,129 @@ def read_numbers(path: Path, shown: str) -> tuple[np.ndarray, tuple[str, ...] | 
     if not len(values):
         raise InputError(f"{shown}: has a header and no row of numbers")
     return values, None if layout.header is None else tuple(layout.header[i] for i in kept)
+
+
+def read_many(files: Iterable[tuple[Path, str]]) -> Iterator[tuple[np.ndarray, tuple[str, ...] | None]]:
+    """What ``read_numbers`` gives for each of many files, in order.
+
+    Small files of one layout in which nothing is unusual are parsed together: for a small one, looking and calling
+    take far longer than its numbers.
+
+    Args:
+        files: paths, and the names in messages.
+
+    Raises:
+        InputError: as ``read_numbers``, or for a file that cannot be read.
+    """
+    held: list[_Plain] = []
+    size = 0
+    for path, shown in files:
+        plain = _plain(path, shown)
+        if held and (plain is None or plain.layout != held[0].layout or size >= _TOGETHER):
+            yield from _parse_together(held)
+            held, size = [], 0
+        if plain is None:
+            yield _read_alone(path, shown)
+        else:
+            held.append(plain)
+            size += len(plain.body)
+    yield from _parse_together(held)
+
+
+@dataclass(frozen=True)
+class _Plain:
+    """A small text file in which nothing is unusual, as far as can be seen without a look at its cells.
+
+    Attributes:
+        path: the file.
+        shown: its name in messages.
+        layout: what ``find_layout`` finds.
+        body: its rows, each with an end of line.
+        num_rows: how many.
+    """
+
+    path: Path
+    shown: str
+    layout: Layout
+    body: bytes
+    num_rows: int
+
+
+def _plain(path: Path, shown: str) -> _Plain | None:
+    """The file if it is plain: ASCII without quotes, blank lines or indents, and one kind of delimiter."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            before = os.fstat(file.fileno())
+            content = file.read() if before.st_size <= _SMALL else b""
+            after = os.fstat(file.fileno())
+    except OSError:
+        return None  # said by who reads it alone
+    is_whole = len(content) == before.st_size == after.st_size and before.st_mtime_ns == after.st_mtime_ns
+    content = content.replace(b"\r\n", b"\n")
+    first, _, rest = content.partition(b"\n")
+    signs = [sign for sign in b"\t;," if sign in first]
+    if not is_whole or not first or len(signs) > 1 or content.translate(None, _PLAIN_BYTES):
+        return None
+    delimiter = bytes(signs)
+    others = {b",": b"\t", b"\t": b",", b";": b",\t", b"": b", \t"}[delimiter]
+    if any(sign in content for sign in others) or first[:1].isspace() or b"\n " in content or b"\n\n" in content:
+        return None  # decimal commas, or cells that need a closer look
+    layout = _layout_of_first(first.decode(), delimiter.decode() or None)
+    body = rest if layout.header is not None else content
+    body += b"" if body.endswith(b"\n") else b"\n"
+    return _Plain(path, shown, layout, body, body.count(b"\n")) if body.strip() and _kept(layout) else None
+
+
+@lru_cache(maxsize=64)
+def _layout_of_first(first: str, delimiter: str | None) -> Layout:
+    """The layout of a plain file, which its first line decides."""
+    return _layout("utf-8", delimiter, ".", split_line(first, delimiter))
+
+
+def _parse_together(files: list[_Plain]) -> Iterator[tuple[np.ndarray, tuple[str, ...] | None]]:
+    values = _values_together(files) if len(files) > 1 else None
+    if values is None:
+        yield from (_read_alone(file.path, file.shown) for file in files)
+        return
+    layout = files[0].layout
+    names = None if layout.header is None else tuple(layout.header[i] for i in _kept(layout))
+    start = 0
+    for file in files:
+        rows = values[start : start + file.num_rows]
+        start += file.num_rows
+        yield _read_alone(file.path, file.shown) if np.isnan(rows).any() else (rows, names)
+
+
+def _values_together(files: list[_Plain]) -> np.ndarray | None:
+    """The rows of all files; None if one of them is not what it seemed to be."""
+    layout = files[0].layout
+    content = b"".join(file.body for file in files)
+    signs = np.frombuffer(content, np.uint8)
+    ends = np.flatnonzero(signs == ord("\n"))
+    delimiters = np.flatnonzero(signs == ord(layout.delimiter)) if layout.delimiter else np.empty(0)
+    per_row = layout.num_columns - 1
+    if len(delimiters) != per_row * len(ends) or np.any(
+        np.searchsorted(delimiters, ends) != per_row * np.arange(1, len(ends) + 1)
+    ):
+        return None
+    try:
+        values = _parse(io.BytesIO(content), layout, _kept(layout), 0)
+    except Exception:  # pandas raises its own errors, its warnings and Python's
+        return None
+    return values if len(values) == len(ends) else None
+
+
+def _read_alone(path: Path, shown: str) -> tuple[np.ndarray, tuple[str, ...] | None]:
+    try:
+        return read_numbers(path, shown)
+    except OSError as error:
+        raise InputError(f"{shown} cannot be read ({error.strerror or error})") from error
+
+
+def _kept(layout: Layout) -> list[int]:
+    """The columns that are variables; a nameless one beside named ones is the index that pandas writes."""
+    names = layout.header or ("",) * layout.num_columns
+    return [i for i, name in enumerate(names) if "time" not in name.lower() and (name or layout.header is None)]
 
 
 def find_layout(path: Path, shown: str) -> Layout:
@@ -101,6 +229,11 @@ def find_layout(path: Path, shown: str) -> Layout:
     if delimiter is None and len(rows) > 1 and len(rows[1].split()) == 1:
         cells = [rows[0].strip()]  # one column, whose name has spaces
     decimal = _decimal([cell for row in rows for cell in split_line(row, delimiter)], delimiter)
+    return _layout(encoding, delimiter, decimal, cells)
+
+
+def _layout(encoding: str, delimiter: str | None, decimal: str, cells: list[str]) -> Layout:
+    """The layout, given the cells of the first row."""
     rest = [cell for cell in cells if "time" not in cell.lower()]
     is_header = len(rest) < len(cells) or not all(is_number(cell, decimal) for cell in rest)
     return Layout(encoding, delimiter, decimal, tuple(cells) if is_header else None, len(cells))
@@ -135,17 +268,17 @@ def one_line(error: BaseException) -> str:
     return brief(error) or type(error).__name__
 
 
-def _parse(path: Path, layout: Layout, kept: list[int]) -> np.ndarray:
+def _parse(file: Path | IO[bytes], layout: Layout, kept: list[int], skip: int) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # it says that cells were thrown away
         table = pd.read_csv(
-            path,
+            file,
             sep=layout.delimiter or r"\s+",
             decimal=layout.decimal,
             header=None,
             names=list(range(layout.num_columns)),
             index_col=False,
-            skiprows=0 if layout.header is None else _lines_to_header(path, layout),
+            skiprows=skip,
             dtype={i: np.float64 if i in kept else str for i in range(layout.num_columns)},
             keep_default_na=False,
             na_values=list(MISSING),

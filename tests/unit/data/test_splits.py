@@ -5,6 +5,7 @@ import torch
 from nas_lightning.data.annotations import read_lists, write_lists
 from nas_lightning.data.recordings import Recordings
 from nas_lightning.data.splits import check_splits, complete_factors, from_lists, make_splits, report, to_lists
+from nas_lightning.data.words import Words
 from nas_lightning.errors import InputError
 
 SHARES = (0.6, 0.2, 0.2)
@@ -22,9 +23,9 @@ def recordings_of(labels, length=20, groups=None, splits=None, values=None):
         tuple(f"r{i}" for i in range(count)),
         np.array(labels),
         tuple("abc"[: max(labels) + 1]),
-        None if groups is None else tuple(map(str, groups)),
-        splits,
-        (None,) * count,
+        None if groups is None else Words.of(list(map(str, groups))),
+        None if splits is None else Words.of(splits),
+        np.full(count, np.nan),
     )
 
 

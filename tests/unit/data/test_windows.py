@@ -103,22 +103,23 @@ def test_augmentation_comes_after_the_scale():
 
 
 def test_rates():
-    assert check_rate([None, 50.0], 100.0, 20.0) == [100.0, 100.0]
-    assert check_rate([50.0, 40.0], None, 20.0) == [50.0, 40.0]
-    assert check_rate([50.0, 50.0], None, None) == []
+    nan = float("nan")
+    assert check_rate(np.array([nan, 50.0]), 100.0, 20.0).tolist() == [100.0, 100.0]
+    assert check_rate(np.array([50.0, 40.0]), None, 20.0).tolist() == [50.0, 40.0]
+    np.testing.assert_equal(check_rate(np.array([50.0, nan]), None, None), [50.0, nan])
 
 
 @pytest.mark.parametrize(
     ("rates", "sampling_rate", "new_sr", "text"),
     [
         ([50.0, 100.0], None, None, "new_sr: is null, and the recordings have sampling rates from 50 to 100 Hz"),
-        ([None], None, 10.0, "sampling_rate: is null, and the recordings do not say it; new_sr needs it"),
+        ([float("nan")], None, 10.0, "sampling_rate: is null, and the recordings do not say it; new_sr needs it"),
         ([50.0], None, 60.0, "new_sr: found 60; allowed: more than 0, up to the rate of the recordings, 50"),
     ],
 )
 def test_wrong_rates(rates, sampling_rate, new_sr, text):
     with pytest.raises(InputError) as error:
-        check_rate(rates, sampling_rate, new_sr)
+        check_rate(np.array(rates), sampling_rate, new_sr)
     assert text in str(error.value)
 
 
@@ -131,3 +132,8 @@ def test_features_are_computed_once_and_equal_those_of_each_batch():
     front_end.register_forward_hook(lambda *_: calls.append(1))
     samples.__getitems__([1])
     assert calls == []
+
+
+def test_pieces_that_windows_cover_are_not_copied():
+    made = pieces(8, 12, 4)
+    assert pad(made, 4, 4) is made

@@ -5,7 +5,7 @@ import pytest
 from recording_files import csv_folder, make_recordings
 from scipy.io import wavfile
 
-from nas_lightning.data.readers import open_source
+from nas_lightning.data.readers import open_source, text
 from nas_lightning.data.readers.folder import read_wav
 from nas_lightning.data.recordings import collect
 from nas_lightning.errors import InputError
@@ -79,3 +79,38 @@ def test_an_index_without_a_name_is_no_variable(tmp_path):
         (tmp_path / "classes" / label / "x.csv").write_text(",u,v\n0,1,2\n1,3,4\n")
     found = collect(open_source(None, str(tmp_path)), variables=1)
     assert found.values[:, 0].tolist() == [1, 3, 1, 3]
+
+
+def test_links_within_the_folder_are_read(tmp_path):
+    csv_folder(tmp_path, MADE)
+    pool = tmp_path / "pool"
+    pool.mkdir()
+    (tmp_path / "classes" / "calm" / "r00.csv").rename(pool / "moved.csv")
+    (tmp_path / "classes" / "calm" / "r00.csv").symlink_to("../../pool/moved.csv")
+    (tmp_path / "classes" / "calm" / "day").symlink_to(pool, target_is_directory=True)
+    assert names(tmp_path) == names(csv_folder(tmp_path / "plain", MADE))
+
+
+def test_a_folder_that_is_a_link_itself_is_read(tmp_path):
+    csv_folder(tmp_path / "data", MADE)
+    (tmp_path / "link").symlink_to(tmp_path / "data", target_is_directory=True)
+    assert names(tmp_path / "link") == names(tmp_path / "data")
+
+
+def test_many_small_files_are_read_as_they_are_one_by_one(tmp_path, monkeypatch):
+    csv_folder(tmp_path, make_recordings((5,) * 40))
+    (tmp_path / "classes" / "calm" / "r01.csv").write_text("ch0,ch1\n1,NA\n2,3\n")
+    together = collect(open_source(None, str(tmp_path)), missing="interpolate")
+    monkeypatch.setattr(text, "_plain", lambda *_: None)
+    alone = collect(open_source(None, str(tmp_path)), missing="interpolate")
+    assert together.values.tolist() == alone.values.tolist()
+    assert (together.names, together.labels.tolist()) == (alone.names, alone.labels.tolist())
+
+
+def test_a_small_file_that_vanishes_is_named(tmp_path):
+    csv_folder(tmp_path, MADE)
+    gone = tmp_path / "classes" / "calm" / "r02.csv"
+    source = open_source(None, str(tmp_path))
+    gone.unlink()
+    with pytest.raises(InputError, match=r"calm/r02.csv cannot be read \(No such file or directory\)"):
+        collect(source)

@@ -40,7 +40,7 @@ def test_times_are_numbers_or_stamps(tmp_path, stamps):
     frame = long_table([(name, values[:2], label) for name, values, label in MADE])
     frame["time"] = stamps * 6
     rate = 50.0 if "T" in stamps[0] else 1 / 60
-    assert read(tmp_path, frame).sampling_rates == (pytest.approx(rate),) * 6
+    assert read(tmp_path, frame).sampling_rates.tolist() == pytest.approx([rate] * 6)
 
 
 def test_rows_are_ordered_by_time(tmp_path):
@@ -54,14 +54,14 @@ def test_other_names_for_columns(tmp_path):
     frame = long_table(MADE).rename(columns={"label": "activity", "recording": "file"}).assign(person="p")
     names = {"label": "activity", "recording": "file", "group": "person"}
     found = read(tmp_path, frame, names)
-    assert found.groups == ("p",) * 6
+    assert list(found.groups) == ["p"] * 6
     assert found.values.shape == (72, 2)
     with pytest.raises(InputError, match=r"has no column 'persn', which dataset.columns.group names; found file, time"):
         read(tmp_path, frame, names | {"group": "persn"})
 
 
 def test_groups_from_names(tmp_path):
-    assert read(tmp_path, long_table(MADE), group_pattern=r"r(\d)\d|s(\d)").groups == ("0",) * 6
+    assert read(tmp_path, long_table(MADE), group_pattern=r"r(\d)\d|s(\d)").groups[:].words == ("0",)
     with pytest.raises(
         InputError, match=r"dataset.group_pattern: 's\(\\\\d\)' finds nothing in the name of .*t.csv: r00"
     ):
@@ -76,3 +76,40 @@ def test_the_first_wrong_cell_is_shown(tmp_path):
         InputError, match=r"the column 'ch1' of the recording 'r02' has text such as 'oops'; allowed: num"
     ):
         read(tmp_path, frame)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("rows", [1, 7, 12, 25])
+def test_recordings_may_end_anywhere_in_a_piece(tmp_path, monkeypatch, ending, rows):
+    frame = long_table(make_recordings((12, 1, 30, 5, 12, 3))).assign(group=lambda t: t["recording"].str[-1])
+    save = {"csv": lambda path: frame.to_csv(path, index=False), "parquet": frame.to_parquet}[ending]
+    save(tmp_path / f"t.{ending}")
+    path = str(tmp_path / f"t.{ending}")
+    whole = collect(open_source(None, path))
+    monkeypatch.setattr(table, "_ROWS", rows)
+    pieces = collect(open_source(None, path))
+    assert pieces.values.tolist() == whole.values.tolist() == frame[["ch0", "ch1"]].to_numpy("float32").tolist()
+    assert pieces.lengths.tolist() == whole.lengths.tolist() == [12, 1, 30, 5, 12, 3]
+    assert (pieces.names, list(pieces.groups)) == (whole.names, list(whole.groups))
+    assert pieces.sampling_rates.tolist() == pytest.approx(whole.sampling_rates.tolist(), nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"row": 40, "label": "odd"}, "the recording 'r03' has 2 values of 'label', among them 'wild' and 'odd'"),
+        ({"row": 40, "split": "exam"}, "the recording 'r03' has 2 values of 'split', among them 'train' and 'exam'"),
+        ({"row": 40, "ch1": "oops"}, "the column 'ch1' of the recording 'r03' has text such as 'oops'"),
+        ({"row": 40, "time": None}, "the recording 'r03' has a row without a time"),
+        ({"row": 40, "recording": None}, "the column 'recording' has an empty cell"),
+        ({"row": 40, "recording": "r00"}, "the rows of the recording 'r00' do not stand together"),
+    ],
+)
+def test_the_recording_in_which_something_is_wrong_is_named(tmp_path, change, text):
+    frame = long_table(MADE).assign(split="train").astype(object)
+    row = change.pop("row")
+    for column, value in change.items():
+        frame.loc[row, column] = value
+    with pytest.raises(InputError) as error:
+        read(tmp_path, frame)
+    assert text in str(error.value)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nas_lightning.data.readers.text import find_layout, read_numbers
+from nas_lightning.data.readers.text import find_layout, read_many, read_numbers
 from nas_lightning.errors import InputError
 
 GOOD = {
@@ -83,3 +83,11 @@ def test_a_file_that_changes_while_it_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(text, "_parse", parse_and_append)
     with pytest.raises(InputError, match=r"x.csv: changed while it was read; read it when nothing writes into it"):
         read_numbers(path, "x.csv")
+
+
+def test_many_files_of_time_alone_are_refused(tmp_path):
+    files = [(tmp_path / f"{i}.csv", f"{i}.csv") for i in range(3)]
+    for path, _ in files:
+        path.write_text("time\n0\n1\n")
+    with pytest.raises(InputError, match=r"0.csv: has only columns of time; at least one variable is needed"):
+        list(read_many(files))
