@@ -207,7 +207,8 @@ def _run_hydra(arguments: list[str]) -> None:
     except KeyboardInterrupt:
         _end_interrupted(sweep.stopped() or folders[-1] if sweep.folder() or folders else None)
     except Exception as error:
-        if (place := sweep.stopped()) is not None and not isinstance(error, HydraException | OmegaConfBaseException):
+        is_said = isinstance(error, InputError | HydraException | OmegaConfBaseException)
+        if (place := sweep.stopped()) is not None and not is_said:
             text = f"{place}: the sweep ended at {type(error).__name__}; go on with: nas-lightning resume={place}"
             raise StoppedError(text) from error
         if not isinstance(error, OSError) or isinstance(error, HydraException) or folders:

@@ -14,6 +14,7 @@ from nas_lightning.config.keys import flatten
 from nas_lightning.config.records import Config
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.loaders import LoaderData
+from nas_lightning.data.recordings import give_back
 from nas_lightning.errors import InputError, UsedFolderError
 from nas_lightning.files import read_json, write_json, write_text
 
@@ -114,6 +115,7 @@ def digest(data: TimeSeriesData) -> str:
     recordings, found = data.recordings, hashlib.blake2b(digest_size=16)
     for rows in recordings.values.split(_CHUNK_ROWS):
         found.update(rows.numpy().tobytes())
+        give_back(recordings.values)
     found.update(recordings.starts.tobytes() + recordings.labels.tobytes() + repr(recordings.class_names).encode())
     for samples in data.splits.values():
         found.update(samples.windows.starts.numpy().tobytes())

@@ -210,7 +210,7 @@ def start(place, value, paths, folder):
     with mock.patch.object(datamodule, "open_source", open_and_tell):
         try:
             config = configured(place, value, paths)
-            run = Run(config, check_start(config, folder, None, False), folder)
+            run = Run(config, check_start(config, folder, None), folder)
             _check_fit(run)
         except (InputError, HydraException, OmegaConfBaseException) as error:
             kind, text = "refused", one_sentence(error)

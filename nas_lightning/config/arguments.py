@@ -133,8 +133,9 @@ def matches(value: Any, hint: Any) -> bool:
 def _check_call(key: str, record: dict[str, Any], sources: Mapping[str, str]) -> None:
     if not isinstance(record["_target_"], str):
         raise InputError(f"{key}._target_: found {shown(record['_target_'])}; allowed: the dotted name of a class")
-    if not isinstance(record.get("_partial_", False), bool):
-        raise InputError(f"{key}._partial_: found {shown(record['_partial_'])}; allowed: true or false")
+    for name in ("_partial_", "_recursive_"):
+        if not isinstance(record.get(name, False), bool):
+            raise InputError(f"{key}.{name}: found {shown(record[name])}; allowed: true or false")
     try:
         target = get_object(record["_target_"])
     except Exception:  # whatever the import of a module raises

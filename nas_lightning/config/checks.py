@@ -1,5 +1,6 @@
 """Checks of the configuration, before any data is read: one sentence for the first thing that is wrong."""
 
+import json
 import re
 from dataclasses import asdict
 from typing import Any, get_args
@@ -131,7 +132,8 @@ def _check_links(config: Config) -> None:
     content = asdict(config)
     for key, source in data_links().items():
         found, followed = _look_up(content, key), _look_up(content, source)
-        if found is not _MISSING and repr(found) != repr(followed):  # 1 is neither true nor 1.0, and NaN is NaN
+        # As text: 1 is neither true nor 1.0, and NaN is NaN.
+        if found is not _MISSING and json.dumps(found, sort_keys=True) != json.dumps(followed, sort_keys=True):
             raise InputError(f"{key}: found {shown(found)}; it follows {source}; set that instead")
 
 

@@ -191,8 +191,11 @@ def test_an_archive_with_other_code_ends_with_the_error(deployed, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["verify"], "verify: takes one deploy.zip, found []"),
-        (["verify", "a.zip", "b.zip"], "verify: takes one deploy.zip, found ['a.zip', 'b.zip']"),
+        (["verify"], "verify: takes one deploy.zip, and --trust to compile C files of others; found []"),
+        (
+            ["verify", "a.zip", "b.zip"],
+            "verify: takes one deploy.zip, and --trust to compile C files of others; found ['a.zip', 'b.zip']",
+        ),
         (["verify", "a.zip"], "a.zip: cannot be read as deploy.zip ([Errno 2] No such file or directory: 'a.zip')"),
         (["verify", "."], ".: cannot be read as deploy.zip ([Errno 21] Is a directory: '.')"),
     ],

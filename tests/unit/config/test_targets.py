@@ -10,7 +10,8 @@ from nas_lightning.config.compose import conf_dir
 from nas_lightning.config.targets import check_targets, trust_config_dir
 from nas_lightning.errors import InputError
 
-CONF = sorted(path for path in conf_dir().rglob("*.yaml") if "_target_" in path.read_text())
+OF_HYDRA = conf_dir() / "hydra"  # launchers, which Hydra makes
+CONF = sorted(p for p in conf_dir().rglob("*.yaml") if "_target_" in p.read_text() and OF_HYDRA not in p.parents)
 
 REFUSED = [
     "os.system", "subprocess.run", "sympy.sympify", "joblib.load", "pandas.read_pickle", "builtins.eval", "eval",
