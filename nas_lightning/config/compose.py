@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import ConfigTypeError, OmegaConfBaseException, ValidationError
 
 from nas_lightning.config.arguments import allowed
@@ -23,7 +23,6 @@ from nas_lightning.config.keys import (
     escaped,
     flatten,
     key_types,
-    known_keys,
 )
 from nas_lightning.config.records import Config, Device, FeatureExtraction
 from nas_lightning.config.targets import check_targets
@@ -163,10 +162,14 @@ def load_config(path: Path) -> Config:
     for key, _ in flatten(content):
         check_key(key, str(path))
     with damage(path):
-        missing = [key for key in known_keys() if _lacks(content, key.split("."))]
-        if missing:
+        given = {*content, *(key for key, _ in flatten(content))}
+        needed = [key for key, default in flatten(asdict(Config())) if default == MISSING]
+        if missing := [key for key in (*needed, *Config.__dataclass_fields__) if key not in given]:
             raise ValueError(f"it lacks {missing[0]}")
-        config = _to_record(content)
+        try:
+            config = _to_record(content)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
     for key, argument in _PATHS.items():
         config.data.setdefault(argument, getattr(config.dataset, key))
     return config
@@ -179,14 +182,6 @@ def config_yaml(config: Config) -> str:
         if content["data"].get(argument) == content["dataset"][key]:
             content["data"].pop(argument, None)
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-
-
-def _lacks(content: Any, parts: list[str]) -> bool:
-    for part in parts:
-        if not isinstance(content, dict) or part not in content:
-            return True
-        content = content[part]
-    return False
 
 
 def _to_record(content: dict[str, Any]) -> Config:

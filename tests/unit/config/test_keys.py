@@ -1,6 +1,8 @@
+from pathlib import Path
+
 import pytest
 
-from nas_lightning.config.compose import compose_config
+from nas_lightning.config.compose import compose_config, config_yaml, load_config
 from nas_lightning.config.keys import guide_overrides, known_keys, merge_overrides, to_overrides
 from nas_lightning.errors import InputError
 
@@ -64,3 +66,25 @@ def test_the_size_group_is_not_replaced_by_a_value():
     """A scalar for a group can silently replace its record; here the values must stay."""
     training = compose_config(["nas_model_size=m"]).training
     assert (training.nas_model_size, training.nas_layers) == ("m", 10)
+
+
+def test_a_changed_configuration_file_is_read_with_care(tmp_path):
+    """What the command line refuses is refused in the file of a run, too; what is cut off is missed."""
+    path, text = tmp_path / "config.yaml", config_yaml(compose_config(["dataset.input_data_path=there.npz"]))
+    path.write_text(text)
+    assert load_config(path).data["path"] == load_config(path).dataset.input_data_path
+    path.write_text(text.replace(str(Path("there.npz").absolute()), "/moved/here.npz"))  # one edit
+    assert load_config(path).data["path"] == "/moved/here.npz"
+    for old, new, found in (
+        ("\nseed: 0\n", "\nsed: 0\n", "config.yaml: unknown key 'sed'; the nearest known key is 'seed'"),
+        ("  nas_layers: 3\n", "  nas_layers: deep\n", "config.yaml: cannot be read; .*nas_layers"),
+        ("\n  nas_layers: 3\n", "\n", "config.yaml: cannot be read; .*it lacks training.nas_layers"),
+        ("\nseed: 0\n", "\nseed: ${oc.env:HOME}\n", "config.yaml: cannot be read"),
+    ):
+        assert old in "\n" + text
+        path.write_text(("\n" + text).replace(old, new))
+        with pytest.raises(InputError, match=found):
+            load_config(path)
+    path.write_text(text[: len(text) // 2])
+    with pytest.raises(InputError, match=r"config\.yaml: "):
+        load_config(path)
