@@ -45,6 +45,7 @@ from nas_lightning.runs import REPLACEABLE, run
 from nas_lightning.verify import verify
 
 _RUN_DIR = "hydra.run.dir="
+_GO_ON = "go on with: nas-lightning resume="
 _NAMED = ("hydra.run.dir", "common.run_name", "++common.run_name", "+common.run_name")
 
 
@@ -194,7 +195,8 @@ def _run_hydra(arguments: list[str]) -> None:
             _run_of_sweep(composed, folder)
             return
         try:
-            has_name = any(each.partition("=")[0] in _NAMED for each in _given())
+            given = [*HydraConfig.get().overrides.task, *HydraConfig.get().overrides.hydra]
+            has_name = any(override.partition("=")[0] in _NAMED for override in given)
             _run_in_free_folder(partial(_run, to_config(composed)), folder, has_name, folders)
         except (InputError, StoppedError) as error:
             errors.append(error)
@@ -207,21 +209,24 @@ def _run_hydra(arguments: list[str]) -> None:
     except KeyboardInterrupt:
         _end_interrupted(sweep.stopped() or folders[-1] if sweep.folder() or folders else None)
     except Exception as error:
-        is_said = isinstance(error, InputError | HydraException | OmegaConfBaseException)
-        if (place := sweep.stopped()) is not None and not is_said:
-            text = f"{place}: the sweep ended at {type(error).__name__}; go on with: nas-lightning resume={place}"
-            raise StoppedError(text) from error
-        if not isinstance(error, OSError) or isinstance(error, HydraException) or folders:
-            raise  # Hydra's "no such option" is an OSError, too
-        raise InputError(f"{error.filename}: cannot be written into ({error.strerror})") from error
+        if (sentence := _in_a_sentence(error, bool(folders))) is None:
+            raise
+        raise sentence from error
     if errors:
         raise errors[0]
     sweep.raise_failures()
 
 
-def _given() -> list[str]:
-    overrides = HydraConfig.get().overrides
-    return [*overrides.task, *overrides.hydra]
+def _in_a_sentence(error: Exception, has_begun: bool) -> Exception | None:
+    """What ended Hydra's work, for the user: a sweep with something to go on with, or a folder that cannot be made."""
+    place = sweep.stopped()
+    if isinstance(error, InputError | HydraException | OmegaConfBaseException):
+        return None  # Hydra's "no such option" is an OSError, too
+    if place is not None:
+        return StoppedError(f"{place}: the sweep ended at {type(error).__name__}; {_GO_ON}{place}")
+    if isinstance(error, OSError) and not has_begun:
+        return InputError(f"{error.filename}: cannot be written into ({error.strerror})")
+    return None
 
 
 def _run_in_free_folder(start: Any, folder: Path, has_name: bool, folders: list[Path]) -> None:
@@ -283,13 +288,13 @@ def _run(config: Config, folder: Path, resume: bool = False) -> None:
 
 def _how_to_go_on(folder: Path) -> str:
     is_begun = (folder / "config.yaml").is_file()
-    return f"go on with: nas-lightning resume={folder}" if is_begun else "nothing was done yet; start it again"
+    return f"{_GO_ON}{folder}" if is_begun else "nothing was done yet; start it again"
 
 
 def _end_interrupted(folder: Path | None) -> None:
     where = "nothing was done yet" if folder is None else _how_to_go_on(folder)
     if folder is not None and sweep.is_sweep(folder):
-        where = f"go on with: nas-lightning resume={folder}"
+        where = f"{_GO_ON}{folder}"
     print(f"\ninterrupted; {where}", file=sys.stderr)
     sys.exit(1)
 
