@@ -382,7 +382,7 @@ class _Collected:
         return (values[is_whole], lengths - num_gaps) if self._missing == "drop" else (values, lengths)
 
     def _check_channels(self, shown: str, count: int, channels: tuple[str, ...] | None) -> None:
-        assert self._store is not None
+        assert self._store is not None  # nosec B101 # tells the type checker
         if count != self._store.channels:
             raise InputError(
                 f"{shown} has {count} channels and {self._first} has {self._store.channels}; they must agree"

@@ -192,7 +192,7 @@ def _block(path: Path, rows: pd.DataFrame, begins: np.ndarray, columns: Mapping[
         name = names[0] if labels is None else names[int(np.argmin(labels.numbers))]
         raise InputError(f"{path}: the recording {brief(name)!r} has no label")
     for split in sorted(set() if splits is None else splits.present - {"train", "val", "test"}):
-        assert splits is not None
+        assert splits is not None  # nosec B101 # tells the type checker
         name = names[int(np.argmax(splits.are(split)))]
         raise InputError(
             f"{path}: the recording {brief(name)!r} has the split {brief(split)!r}; allowed: train, val, test"
