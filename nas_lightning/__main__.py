@@ -257,8 +257,8 @@ def _run_of_sweep(composed: DictConfig, folder: Path) -> None:
             if not (is_begun and has_ended(folder)):
                 config = load_config(folder / "config.yaml") if is_begun else to_config(composed)
                 _run(config, folder, resume=is_begun)
-    except InputError as error:
-        sweep.leave_failure(folder, str(error))
+    except (InputError, OmegaConfBaseException) as error:
+        sweep.leave_failure(folder, one_sentence(error))
     except Exception as error:  # one run must not end the others
         if not isinstance(error, StoppedError):
             traceback.print_exc()

@@ -1,6 +1,7 @@
 """A run folder belongs to one process, one configuration and one set of recordings, from its first file to its last."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -15,7 +16,7 @@ from nas_lightning.config.records import Config
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.loaders import LoaderData
 from nas_lightning.data.recordings import give_back
-from nas_lightning.errors import InputError, UsedFolderError
+from nas_lightning.errors import FolderError, InputError, UsedFolderError
 from nas_lightning.files import read_json, write_json, write_text
 
 LOCK = "run.lock"
@@ -36,7 +37,7 @@ def claimed(folder: Path) -> Iterator[None]:
 
     Raises:
         UsedFolderError: if another process works in it.
-        InputError: if it cannot be written into.
+        InputError: if it cannot be written into, or holds a link.
     """
     is_new, lock = not folder.exists(), FileLock(folder / LOCK)
     try:
@@ -47,6 +48,7 @@ def claimed(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"{folder}: cannot be written into ({error.strerror or error})") from error
     try:
+        _refuse_links(folder)
         yield
     finally:
         with suppress(OSError):  # the folder may have vanished
@@ -54,6 +56,13 @@ def claimed(folder: Path) -> Iterator[None]:
             if is_new and not any(folder.iterdir()):
                 folder.rmdir()
         lock.release()
+
+
+def _refuse_links(folder: Path) -> None:
+    """A folder may come from a stranger, and what is written into it must not lie elsewhere."""
+    for path in folder.rglob("*"):
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            raise FolderError(f"{path}: is a link or no regular file; allowed in a run folder: files and folders")
 
 
 def refuse_used(folder: Path, resume: bool) -> None:
@@ -104,10 +113,15 @@ def _compare(folder: Path, then: dict[str, Any], now: dict[str, Any], config: Co
     for key in sorted(keys, key=lambda key: key.startswith("data.")):  # which follows from the other sections
         was, found = (values.get(key, "nothing") for values in (before, now["config"]))
         if was != found:
-            raise InputError(f"{folder / 'config.yaml'}: {key} was {was} when the run began and is {found}; {again}")
+            said = f"{key} was {_shown(was)} when the run began and is {_shown(found)}"
+            raise FolderError(f"{folder / 'config.yaml'}: {said}; {again}")
     if then.get("data") != now["data"]:
         source = config.dataset.input_data_path or config.dataset.dataset_name
-        raise InputError(f"{source}: has other recordings, labels or splits than when the run began; {again}")
+        raise FolderError(f"{source}: has other recordings, labels or splits than when the run began; {again}")
+
+
+def _shown(value: Any) -> str:
+    return value if value == "nothing" else json.dumps(value)
 
 
 def digest(data: TimeSeriesData) -> str:

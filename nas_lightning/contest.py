@@ -40,7 +40,7 @@ FILE = "contest.json"
 
 def _rows(content: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows of the file, each with all that is read of it."""
-    return [
+    rows: list[dict[str, Any]] = [
         {
             "epochs": int(row["epochs"]),
             "network": dict(row["network"]),
@@ -49,6 +49,9 @@ def _rows(content: list[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         for row in content
     ]
+    if not all(0 <= row["val"][name] <= 1 for row in rows for name in METRICS):
+        raise ValueError("a figure is none from 0 to 1")
+    return rows
 
 
 class Contest:

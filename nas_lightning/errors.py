@@ -48,7 +48,11 @@ def _text(limits: Mapping[str, int]) -> str:
     return ", ".join(f"{measure} {limit:,}" for measure, limit in limits.items())
 
 
-class DamagedFileError(InputError):
+class FolderError(InputError):
+    """What a run folder holds stands in the way, and not what was asked for."""
+
+
+class DamagedFileError(FolderError):
     """A file is damaged, or of another kind than its name says.
 
     Attributes:
@@ -60,7 +64,7 @@ class DamagedFileError(InputError):
         self.path = path
 
 
-class UsedFolderError(InputError):
+class UsedFolderError(FolderError):
     """The folder holds a run already, or another process works in it."""
 
 

@@ -19,13 +19,15 @@ T = TypeVar("T")
 
 _MOST_YAML_BYTES = 1 << 20
 _MOST_YAML_VALUES = 100_000
+_MOST_BITS = 128
 
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write ``content``; a reader sees the old file or the new one, never a part, also after a power cut."""
     temporary = path.with_name(path.name + ".tmp")
     try:
-        with temporary.open("wb") as file:
+        temporary.unlink(missing_ok=True)  # of a process that was killed, or a link of somebody else
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -102,10 +104,14 @@ def read_json_list(path: Path) -> list[Any]:
 
 def _read_json(path: Path, kind: type) -> Any:
     with damage(path):
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
         if not isinstance(content, kind):
             raise TypeError(f"found {brief(content)}, allowed: a {kind.__name__}")
         return content
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"found {text}, which is no JSON")
 
 
 def read_as(path: Path, make: Callable[[Any], T], read: Callable[[Path], Any] = read_json) -> T:
@@ -138,7 +144,7 @@ def read_yaml(path: Path) -> dict[Any, Any]:
         raise InputError(f"{path}: has {len(content):,} bytes; allowed: {_MOST_YAML_BYTES:,}")
     try:
         sections = yaml.safe_load(content.decode())
-        _refuse_huge(sections)
+        _refuse_odd(sections)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: is not YAML ({brief(str(error))})") from error
     if not isinstance(sections, dict):
@@ -148,8 +154,8 @@ def read_yaml(path: Path) -> dict[Any, Any]:
     return sections
 
 
-def _refuse_huge(content: Any) -> None:
-    """Count what aliases unfold to, without unfolding it in memory."""
+def _refuse_odd(content: Any) -> None:
+    """Refuse values that no setting has; and count what aliases unfold to, without unfolding it in memory."""
     left, todo = _MOST_YAML_VALUES, [content]
     while todo:
         value = todo.pop()
@@ -160,6 +166,14 @@ def _refuse_huge(content: Any) -> None:
             todo += [*value.keys(), *value.values()]
         elif isinstance(value, list):
             todo += value
+        elif isinstance(value, str):
+            value.encode()  # fails for halves of characters
+            if "\0" in value:
+                raise ValueError("a text holds the sign 0")
+        elif isinstance(value, int) and value.bit_length() > _MOST_BITS:
+            raise ValueError(f"a number has {value.bit_length():,} bits")
+        elif isinstance(value, bytes | set | tuple):
+            raise ValueError(f"it holds a value of type {type(value).__name__}")
 
 
 def read_torch(path: Path) -> Any:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas_lightning.claim import begin, withdraw
+from nas_lightning.claim import begin, claimed, withdraw
 from nas_lightning.config.build import build_data
 from nas_lightning.config.checks import check_config
 from nas_lightning.config.compose import with_features
 from nas_lightning.config.records import Config
 from nas_lightning.cost.exact import MEASURES
-from nas_lightning.errors import InputError
+from nas_lightning.errors import FolderError, InputError
 from nas_lightning.files import has_ended, read_as, read_json, write_text
 from nas_lightning.pipeline import finish, judged_split, total_cost
 from nas_lightning.pipeline import run as run_once
@@ -53,6 +53,8 @@ def run(config: Config, folder: Path) -> None:
     for name in config.features_candidates:
         try:
             found.append(_run_candidate(config, folder, name))
+        except FolderError:
+            raise
         except InputError as error:
             refused[name] = error
     if not found:
@@ -83,7 +85,8 @@ def _run_candidate(config: Config, folder: Path, name: str) -> _Candidate:
     own.control.num_random, own.control.keep_better = 0, False
     place = folder / "front_ends" / name
     if not has_ended(place):
-        run_once(own, place)
+        with claimed(place):
+            run_once(own, place)
     split, metric = judged_split(config), config.testing.metric
     value = read_as(place / "metrics.json", lambda metrics: float(metrics[split][metric]))
     return _Candidate(name, own, place, value, read_as(place / "cost.json", total_cost))

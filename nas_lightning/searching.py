@@ -1,6 +1,7 @@
 """The searches of a run, one for each seed, and what they found."""
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -18,6 +19,7 @@ from nas_lightning.cost.exact import ADDITIVE
 from nas_lightning.cost.expected import ExpectedCost
 from nas_lightning.cost.projection import meets
 from nas_lightning.cost.tables import SpaceCost
+from nas_lightning.errors import DamagedFileError
 from nas_lightning.files import damage, read_as, read_json_list, read_torch, write_json
 from nas_lightning.search.module import SearchModule, search_loader
 from nas_lightning.space.genotype import Genotype
@@ -60,7 +62,11 @@ class Searched:
         """The inverse of ``to_dict``."""
         genotypes = tuple(genotype_from(cells) for cells in content["genotypes"])
         weights = {kind: torch.tensor(of_kind) for kind, of_kind in content["op_weights"].items()}
-        return cls(**content | {"genotypes": genotypes, "op_weights": weights})
+        counts = {name: int(content[name]) for name in ("seed", "epochs", "steps")}
+        seconds = float(content["seconds"])
+        if not genotypes or not (math.isfinite(seconds) and min(counts.values()) >= 0):
+            raise ValueError("it is not what a search finds")
+        return cls(**counts, seconds=seconds, genotypes=genotypes, op_weights=weights)
 
 
 def _searches(content: list[dict[str, Any]]) -> list[Searched]:
@@ -83,8 +89,10 @@ def search(run: Run, num_candidates: int, then: Callable[[list[Searched]], None]
     """
     log_space(run)  # and price it, which draws random numbers for modules that are not in a cache yet
     path = run.folder / FILE
-    done = read_as(path, _searches, read_json_list) if path.exists() else []
     num_seeds = run.config.search["num_seeds"]
+    done = read_as(path, _searches, read_json_list) if path.exists() else []
+    if [each.seed for each in done] != [run.config.seed + index for index in range(min(len(done), num_seeds))]:
+        raise DamagedFileError(path, "it holds searches of other seeds")
 
     def on_end(searched: Searched) -> None:
         done.append(searched)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas_lightning.claim import begin, withdraw
+from nas_lightning.claim import begin, claimed, withdraw
 from nas_lightning.config.build import build_limits, build_numbers, build_ops
 from nas_lightning.config.checks import MODES
 from nas_lightning.config.records import Config
@@ -58,6 +58,13 @@ def run(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None =
     copy_result(best.folder, folder)
     metrics = read_json(best.folder / "metrics.json")
     finish(config, data, folder, metrics)
+
+
+def _counts(cost: dict[str, Any]) -> dict[str, int]:
+    found = total_cost(cost)
+    if not all(type(count) is int and count >= 0 for count in found.values()):
+        raise ValueError("a cost is no count")
+    return found
 
 
 @dataclass(frozen=True)
@@ -114,12 +121,13 @@ class _Descent:
         if not has_ended(folder):
             warm_start = self.rounds[-1].folder / "checkpoints" if self.rounds else None
             try:
-                run_once(config, folder, self.data, warm_start=warm_start)
+                with claimed(folder):
+                    run_once(config, folder, self.data, warm_start=warm_start)
             except InputError:
                 if not (self.rounds or (folder / "config.yaml").is_file()):  # refused before anything was written
                     withdraw(self.folder)
                 raise
-        cost = read_as(folder / "cost.json", total_cost)
+        cost = read_as(folder / "cost.json", _counts)
         accuracy = read_as(folder / "metrics.json", lambda metrics: float(metrics[self.split]["accuracy"]))
         self.rounds.append(_Round(folder, limit, cost, accuracy))
         self._write_curve()

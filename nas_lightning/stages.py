@@ -40,6 +40,12 @@ from nas_lightning.training.module import TrainModule, class_weights, open_relus
 
 log = logging.getLogger("nas_lightning")
 
+_OF_CHECKPOINT = {
+    **{"state_dict": dict, "loops": dict, "callbacks": dict, "optimizer_states": list, "lr_schedulers": list},
+    **{"epoch": int, "global_step": int, "pytorch-lightning_version": str},
+}
+"""What Lightning reads of a checkpoint."""
+
 
 @dataclass
 class Run:
@@ -159,14 +165,18 @@ def read_checkpoint(path: Path, module: L.LightningModule) -> dict[str, Any] | N
     try:
         content = read_torch(path)
         with damage(path):
-            _refuse_other(content["state_dict"], module.state_dict())
+            _refuse_other(content, module.state_dict())
     except InputError as error:
         log.warning("%s; this fit begins again", error)
         return None
     return content
 
 
-def _refuse_other(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+def _refuse_other(content: dict[str, Any], expected: Mapping[str, Any]) -> None:
+    for name, kind in _OF_CHECKPOINT.items():
+        if not isinstance(content[name], kind):
+            raise TypeError(f"{name} is a {type(content[name]).__name__}")
+    found = content["state_dict"]
     if found.keys() != expected.keys() or any(found[name].shape != expected[name].shape for name in found):
         raise ValueError("it is the checkpoint of another network or stage")
 

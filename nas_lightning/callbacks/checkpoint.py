@@ -29,10 +29,10 @@ class _MovableCheckpoint(ModelCheckpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the state with all paths in the folder as it is now."""
-        folder = Path(self.dirpath or "")
+        own = str(Path(self.dirpath or "") / f"{self.filename}.ckpt")  # whatever else the file says: it gets removed
 
         def moved(path: str) -> str:
-            return str(folder / Path(path).name) if path else path
+            return own if path else path
 
         paths = {
             name: moved(state_dict[name]) for name in ("best_model_path", "kth_best_model_path", "last_model_path")

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import lightning as L
 import torch
@@ -32,17 +32,19 @@ from nas_lightning.space.size import Size, Task
 from nas_lightning.training.averaging import MovingAverage
 from nas_lightning.training.module import learning_rate
 
+T = TypeVar("T")
+
 _MIXED = {"16", "16-mixed", "bf16", "bf16-mixed"}
 
 
 def build_data(config: Config) -> TimeSeriesData:
     """The DataModule of the group ``data``."""
-    return _call("data", config.data)
+    return _made("data", _call("data", config.data), TimeSeriesData)
 
 
 def build_strategy(config: Config) -> Strategy:
     """The search strategy of the group ``search``."""
-    return _call("search", config.search)
+    return _made("search", _call("search", config.search), Strategy)
 
 
 def build_numbers(config: Config) -> Numbers:
@@ -145,12 +147,13 @@ def build_averaging(config: Config) -> list[L.Callback]:
 
 def build_trainer(config: Config, folder: Path, stage: str, epochs: int, callbacks: list[L.Callback]) -> L.Trainer:
     """The Trainer of one stage, with the configured callbacks behind ``callbacks``."""
-    configured = [_call(f"callbacks.{name}", record) for name, record in config.callbacks.items() if record]
-    for name, callback in zip((name for name, record in config.callbacks.items() if record), configured, strict=True):
-        if not isinstance(callback, L.Callback):
-            raise InputError(f"callbacks.{name}: found a {type(callback).__name__}; allowed: a callback of Lightning")
-    logger: Logger | bool = _call("logger", config.logger, save_dir=folder, version=stage) if config.logger else False
-    return _call(
+    given = {f"callbacks.{name}": record for name, record in config.callbacks.items() if record}
+    configured = [_made(key, _call(key, record), L.Callback) for key, record in given.items()]
+    logger: Logger | bool = False
+    if config.logger:
+        logger = _call("logger", config.logger, save_dir=folder, version=stage)
+        _made("logger", logger, Logger)  # type: ignore[type-abstract]
+    trainer = _call(
         "trainer",
         config.trainer,
         max_epochs=epochs,
@@ -161,6 +164,7 @@ def build_trainer(config: Config, folder: Path, stage: str, epochs: int, callbac
         # Without this Lightning adds a bar of its own, and its rich one cannot run inside another fit.
         enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in configured),
     )
+    return _made("trainer", trainer, L.Trainer)
 
 
 def build_short_trainer(config: Config, folder: Path, epochs: int) -> L.Trainer:
@@ -207,7 +211,15 @@ def _refuse_plateau(key: str, scheduler: Any) -> None:
         raise InputError(f"{key}: found ReduceLROnPlateau; allowed: schedules that follow the epoch alone")
 
 
+def _made(key: str, part: Any, kind: type[T]) -> T:
+    if not isinstance(part, kind):
+        raise InputError(f"{key}: found a {type(part).__name__}; allowed: what makes a {kind.__name__}")
+    return part
+
+
 def _call(key: str, record: dict[str, Any], **arguments: Any) -> Any:
+    if not isinstance(record, dict):
+        raise InputError(f"{key}: found {record!r}; allowed: a _target_ and its arguments")
     check_targets(key, record)  # whatever way the record came in: this is the only place that instantiates
     check_arguments(key, record | arguments, data_links())
     return _convert_errors(key, instantiate, escaped(record), **arguments, _convert_="all")

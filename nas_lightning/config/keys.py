@@ -168,10 +168,17 @@ def check_values(overrides: list[str]) -> None:
             _check_value(key, value, types.get(key), text)
 
 
+def text_of(value: Any) -> str:
+    """The text of a value of Hydra's grammar."""
+    return str(value.text if isinstance(value, QuotedString) else value)
+
+
 def _check_value(key: str, value: Any, hint: Any, text: str) -> None:
     is_group = key in _OWN_GROUPS or hint == dict[str, Any]
     if is_group and not (isinstance(value, str | QuotedString) or (key == "experiment" and value is None)):
         raise InputError(f"{key}: found {text}; allowed: the name of an option, see nas-lightning --help")
+    if is_group and not re.fullmatch(r"\w[\w.+-]*", text_of(value)):  # Hydra would take it for the path of a file
+        raise InputError(f"{key}: found {text}; allowed: the name of an option, without a path")
     if hint is bool and isinstance(value, int | float) and not isinstance(value, bool):
         raise InputError(f"{key}: found {text}; allowed: true or false")
 

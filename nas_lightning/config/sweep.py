@@ -9,7 +9,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from nas_lightning.errors import InputError, StoppedError
+from nas_lightning.errors import InputError, StoppedError, brief
 from nas_lightning.files import damage, read_yaml, write_text
 from nas_lightning.report.tables import ERROR, OVERRIDES, write_sweep_table
 
@@ -19,6 +19,7 @@ SWEEP = "multirun.yaml"
 UNEXPECTED = "unexpected "
 """How the text of an error begins that is not one of input."""
 
+_SUBDIR = "${hydra.job.num}"
 _SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 # Hydra makes the callback, and keeps what it raises to itself, so the command line looks here.
@@ -128,12 +129,24 @@ def overrides_of(place: Path) -> list[str]:
         asked = content["hydra"]
         sweeper, subdir = asked["sweeper"]["_target_"], str(asked["sweep"]["subdir"])
         tasks, began = [str(task) for task in asked["overrides"]["task"]], Path(asked["runtime"]["cwd"])
+    if link := next((child for child in place.iterdir() if child.is_symlink()), None):
+        raise InputError(f"{link}: is a link; allowed in the folder of a sweep: files and folders")
     if sweeper != _SWEEPER:
         raise InputError(f"resume: {place} was drawn by {sweeper}, which cannot draw the same again; start it anew")
     if began.is_dir() and not began.samefile(Path.cwd()):
         raise InputError(f"resume: the sweep was started in {began}, where its paths hold; call it from there")
-    if (other := [task for task in tasks if task.lstrip("+~").startswith("hydra") or "oc." in task]) or ".." in subdir:
-        raise InputError(f"{path}: sets {(other or [subdir])[0]}, which no sweep writes there; start it anew")
-    if not re.fullmatch(r"[\w\-.=,${}]+", subdir):
-        raise InputError(f"{path}: sets hydra.sweep.subdir to {subdir}; allowed: a name, without a path")
-    return [f"hydra.sweep.dir='{place.absolute()}'", f"hydra.sweep.subdir='{subdir}'", *tasks]
+    if other := [task for task in tasks if not _is_setting(task)]:
+        raise InputError(f"{path}: sets {brief(other[0])}; allowed: settings of runs, without interpolations")
+    if subdir != _SUBDIR:  # whatever else may lead out of the sweep's folder
+        raise InputError(f"{path}: sets hydra.sweep.subdir to {brief(subdir)}; allowed to go on: {_SUBDIR}")
+    return [f"hydra.sweep.dir='{place.absolute()}'", *tasks]
+
+
+def _is_setting(task: str) -> bool:
+    """Whether a word sets a key of a run, and nothing in it is an interpolation."""
+    is_key = re.fullmatch(r"(\+{0,2}[a-z_]\w*(\.\w+)*=.*|~[a-z_]\w*(\.\w+)*)", task, re.DOTALL) is not None
+    if not is_key or task.lstrip("+~").startswith("hydra"):
+        return False
+    value = task.partition("=")[2]
+    is_quoted = re.fullmatch(r"'[^']*'", value) is not None
+    return "${" not in value or (is_quoted and not re.search(r"(?<!\\)(\\\\)*\$\{", value))

@@ -120,7 +120,7 @@ def test_a_callback_must_be_a_callback(cli, tmp_path, monkeypatch):
     own_conf(tmp_path / "mine", "mine_other.NoCallback")
     status, _, err = cli("--config-dir", "mine", "experiment=quick", "callbacks=own", *QUICK[2:])
     assert status == 2
-    assert "callbacks.own: found a NoCallback; allowed: a callback of Lightning" in err
+    assert "callbacks.own: found a NoCallback; allowed: what makes a Callback" in err
 
 
 SECRET = "a secret of the receiver"
@@ -180,3 +180,114 @@ def test_hostile_yaml_ends_in_one_sentence(cli, tmp_path, canary, name, text):
     assert err.count("\n") == 1
     assert name in err or "unknown key" in err
     assert not canary.exists()
+
+
+GROUPS = (
+    "data_processing_feature_extraction.feature_extraction_name", "training.nas_model_size", "common.target_device",
+    "common.task_type", "data", "model", "optimizer", "scheduler", "trainer", "logger", "callbacks", "augmentation",
+    "search",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_an_option_of_a_group_is_no_path(cli, tmp_path, canary, group):
+    """Hydra would take it for a file, read the same file again as its own, and make what stands in it."""
+    content = {"augmentation": {"_target_": "sympy.sympify", "a": f"__import__('pathlib').Path('{canary}').touch()"}}
+    path = "../" * 20 + f"{tmp_path}/sent"
+    for part in reversed(group.split(".")):
+        path = {part: path}
+    if group == "augmentation":
+        content = {}
+    (tmp_path / "sent.yaml").write_text("# @package hydra.callbacks\n" + yaml.safe_dump(content | path))
+    for words in (["sent.yaml"], ["inspect", "sent.yaml"], ["sent.yaml", "-m", "seed=0,1"]):
+        status, _, err = cli(*words)
+        assert status == 2
+        assert "allowed: the name of an option, without a path" in err
+        assert not canary.exists()
+
+
+def sent_sweep(folder, tasks, subdir="${hydra.job.num}"):
+    folder.mkdir(exist_ok=True)
+    sweeper = {"_target_": "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"}
+    hydra = {"sweeper": sweeper, "sweep": {"subdir": subdir}, "runtime": {"cwd": "/nowhere"}}
+    (folder / "multirun.yaml").write_text(yaml.safe_dump({"hydra": hydra | {"overrides": {"task": tasks}}}))
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        "--config-dir=sent/conf", "--cfg", "--info=all", "-m", "job", "hydra.sweep.dir=/tmp", "+hydra.callbacks.x=1",
+        "callbacks@hydra.callbacks=none", "hydra/launcher=basic", "device.note=${oc.env:SECRET}",
+        "device.note='${${device.name}.env:SECRET}'", "device.note=\\\\${oc.env:SECRET}",
+        'device.note="${oc.env:SECRET}"',
+        "device.note='a' ${oc.env:SECRET} 'b'", "search=../../sent/x",
+    ],
+)  # fmt: skip
+def test_a_sent_sweep_sets_keys_of_runs_and_nothing_else(cli, tmp_path, task):
+    sent_sweep(tmp_path / "sent", [task, *QUICK])
+    status, _, err = cli("resume=sent")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "multirun.yaml: sets " in err or "without a path" in err
+    assert [path.name for path in (tmp_path / "sent").iterdir()] == ["multirun.yaml"]
+
+
+def test_a_sweep_writes_below_its_folder(cli, tmp_path):
+    sent_sweep(tmp_path / "sent", [f"device.note={tmp_path}/out", *QUICK], "${device.note}")
+    assert cli("resume=sent")[0] == 2
+    sent_sweep(tmp_path / "sent", list(QUICK))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "sent" / "0").symlink_to(tmp_path / "out")
+    status, _, err = cli("resume=sent")
+    assert (status, err) == (2, f"error: {'sent/0'}: is a link; allowed in the folder of a sweep: files and folders\n")
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize("name", ["config.yaml.tmp", "started.json", "run.log", "annotations", "checkpoints", "a/b/c"])
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_a_link_in_a_sent_run_folder_is_refused(cli, tmp_path, name, kind):
+    import os
+
+    folder, outside = tmp_path / "sent", tmp_path / "outside"
+    folder.mkdir()
+    outside.write_text("kept")
+    (folder / "config.yaml").write_text(config_yaml(compose_config(list(QUICK))))
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).symlink_to(outside) if kind == "link" else os.mkfifo(folder / name)
+    status, _, err = cli("resume=sent")
+    assert (status, err) == (
+        2, f"error: sent/{name}: is a link or no regular file; allowed in a run folder: files and folders\n",
+    )  # fmt: skip
+    assert outside.read_text() == "kept"
+
+
+def test_a_file_beside_the_target_is_never_followed(tmp_path):
+    from nas_lightning.files import write_text
+
+    (tmp_path / "outside").write_text("kept")
+    (tmp_path / "x.tmp").symlink_to(tmp_path / "outside")
+    write_text(tmp_path / "x", "new")
+    assert (tmp_path / "outside").read_text() == "kept"
+    assert (tmp_path / "x").read_text() == "new"
+    assert not (tmp_path / "x").is_symlink()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"search": {}}, {"data": {}}, {"search": {"_partial_": True}}, {"data": {"_partial_": True}},
+        {"search": {"_target_": "lightning.pytorch.callbacks.Timer"}},
+        {"logger": {"_target_": "lightning.pytorch.loggers.TensorBoardLogger", "name": "t", "_partial_": True}},
+        {"trainer": {}}, {"trainer": {"_partial_": True}}, {"callbacks": {"x": 5}}, {"search": {"name": b"hi"}},
+        {"seed": "huge"}, {"device": {"note": "\ud800"}}, {"device": {"note": "a\0b"}},
+    ],
+    ids=lambda change: str(change)[:60],
+)  # fmt: skip
+def test_a_configuration_of_odd_parts_is_named(cli, tmp_path, change):
+    (tmp_path / "sent").mkdir()
+    content = yaml.safe_load(config_yaml(compose_config([*QUICK, "logger=none"])))
+    for section, value in change.items():
+        content[section] = content[section] | value if isinstance(value, dict) and value else value
+    text = yaml.safe_dump(content).replace("seed: huge", "seed: 0x" + "f" * 6000)
+    (tmp_path / "sent" / "config.yaml").write_text(text)
+    status, _, err = cli("resume=sent")
+    assert (status, err.count("\n")) == (2, 1), err
