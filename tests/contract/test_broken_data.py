@@ -4,6 +4,7 @@ import io
 import json
 import os
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -393,3 +394,14 @@ def test_a_file_that_may_not_be_read(tmp_path):
     (tmp_path / "classes" / "calm" / "r00.csv").chmod(0)
     with pytest.raises(InputError, match=r"calm/r00.csv cannot be read \(Permission denied\)"):
         collect(open_source(None, str(tmp_path)))
+
+
+@pytest.mark.parametrize("place", [b"classes/\xff/1.csv", b"classes/a/\xff.csv"])
+def test_a_name_that_is_no_text_is_said(tmp_path, place):
+    """The lists of the splits hold names as UTF-8."""
+    for name in (b"classes/b/1.csv", place):
+        path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x\n1\n2\n")
+    with pytest.raises(InputError, match=r"the name .*\\udcff.* is no UTF-8; give it another one"):
+        open_source(None, str(tmp_path))

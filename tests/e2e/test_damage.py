@@ -194,3 +194,93 @@ def test_a_run_in_a_folder_of_any_name(cli, tmp_path, name):
     status, _, err = cli(*SMALL, "training.nas_enabled=false", "selection.candidates=1", f"hydra.run.dir='{name}'")
     assert status == 0, err
     assert (tmp_path / name / "metrics.json").is_file()
+
+
+ODD = [
+    ("searches.json", lambda rows: [rows[0] | {"seconds": "x"}]),
+    ("searches.json", lambda rows: [rows[0] | {"epochs": None}]),
+    ("searches.json", lambda rows: [rows[0] | {"genotypes": []}]),
+    ("searches.json", lambda rows: [rows[0] | {"seed": "q"}]),
+    ("searches.json", lambda rows: [rows[0] | {"seed": 7}]),
+    ("searches.json", lambda rows: rows * 3),
+    ("contest.json", lambda rows: [row | {"val": row["val"] | {"accuracy": 7.0}} for row in rows]),
+    ("contest.json", lambda rows: [row | {"val": {}} for row in rows]),
+    ("contest.json", lambda rows: [[]]),
+    ("started.json", lambda content: content | {"config": content["config"] | {"seed": "\ud800"}}),
+]
+
+
+@pytest.mark.parametrize(("name", "change"), ODD, ids=[f"{name}-{i}" for i, (name, _) in enumerate(ODD)])
+def test_what_no_run_writes_is_named(ended, cli, tmp_path, name, change):
+    folder = unfinished(ended, tmp_path / "run")
+    (folder / name).write_text(json.dumps(change(json.loads((folder / name).read_text()))))
+    status, _, err = cli("resume=run")
+    assert (status, err.count("\n")) == (2, 1), err
+    assert err.startswith(f"error: run/{'config.yaml' if name == 'started.json' else name}: ")
+
+
+@pytest.mark.parametrize("name", ["searches.json", "contest.json", "metrics.json", "started.json"])
+def test_json_has_no_nan(ended, cli, tmp_path, name):
+    folder = unfinished(ended, tmp_path / "run")
+    text = (folder / name).read_text()
+    start = text[0]
+    (folder / name).write_text('{"x": NaN,' + text[1:] if start == "{" else "[NaN," + text[1:])
+    status, _, err = cli("resume=run")
+    assert (status, err.count("\n")) == (2, 1), err
+    assert f"error: run/{name}: " in err
+    assert "found NaN, which is no JSON" in err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: {"state_dict": content["state_dict"]}, lambda content: content | {"loops": 5},
+        lambda content: content | {"callbacks": 5}, lambda content: content | {"optimizer_states": {"a": 1}},
+        lambda content: content | {"pytorch-lightning_version": 5}, lambda content: content | {"epoch": None},
+        lambda content: [content],
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("file", ["last.ckpt", "best.ckpt"])
+def test_a_checkpoint_of_odd_parts_begins_its_fit_again(ended, cli, tmp_path, change, file):
+    folder = unfinished(ended, tmp_path / "run")
+    path = folder / "checkpoints" / "training" / file
+    torch.save(change(torch.load(path, weights_only=True)), path)
+    status, _, err = cli("resume=run")
+    assert status == 0, err
+    assert f"training/{file}: cannot be read; it is damaged or another kind of file" in err
+    assert results(folder) == results(ended)
+
+
+@pytest.mark.slow
+def test_a_damaged_candidate_is_not_left_out(cli, tmp_path):
+    """Else another front end would be kept in silence."""
+    names = "features_candidates=[none,Generic_32Input_FFTBIN_4Feature_8Frame]"
+    fixed = ("search_features=true", names, "data_processing_feature_extraction.keep_short_tails=true")
+    status, _, err = cli(*SMALL, *fixed, "control.num_random=0", "hydra.run.dir=run")
+    assert status == 0, err
+    (tmp_path / "run" / "metrics.json").unlink()
+    candidate = tmp_path / "run" / "front_ends" / "none"
+    sections = json.loads((candidate / "metrics.json").read_text())
+    del sections["training"]
+    (candidate / "metrics.json").write_text(json.dumps(sections))
+    (candidate / "searches.json").write_text("[{")
+    status, _, err = cli("resume=run")
+    assert status == 2
+    assert "run/front_ends/none/searches.json: cannot be read" in err
+
+
+@pytest.mark.slow
+def test_the_folders_below_are_locked_too(cli, tmp_path, monkeypatch):
+    from nas_lightning import front_ends
+    from nas_lightning.claim import LOCK
+
+    held, real = [], front_ends.run_once
+
+    def look(config, folder, **options):
+        held.append((folder / LOCK).is_file())
+        real(config, folder, **options)
+
+    monkeypatch.setattr(front_ends, "run_once", look)
+    arguments = ("search_features=true", "features_candidates=[none]", "control.num_random=0", "hydra.run.dir=run")
+    assert cli(*SMALL, *arguments)[0] == 0
+    assert held == [True]

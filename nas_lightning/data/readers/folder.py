@@ -173,6 +173,10 @@ def _files(folder: Path, base: Path, shown: str, bar: tqdm) -> list[Path]:
         ending = path.suffix[1:].lower()
         if name.endswith(_IGNORED):
             continue
+        try:
+            entry.path.encode()
+        except UnicodeEncodeError as error:  # the lists of the splits hold names
+            raise InputError(f"{shown}: the name {entry.path!a} is no UTF-8; give it another one") from error
         if ending in ("pkl", "pickle"):
             raise InputError(f"{shown}: {path.name} is a pickle, which could run code; save it as .csv or .npy")
         if ending not in READERS:

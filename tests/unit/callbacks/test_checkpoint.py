@@ -112,3 +112,16 @@ def test_the_best_epoch_is_one_of_the_second_half_if_the_fit_gets_there(tmp_path
     )
     assert torch.load(tmp_path / "best.ckpt", weights_only=True)["epoch"] == expected
     assert {path.name for path in tmp_path.iterdir()} == {"best.ckpt", "last.ckpt"}
+
+
+def test_a_checkpoint_names_no_file_but_its_own(tmp_path):
+    """What Lightning takes for the old best one it removes, whatever it is."""
+    callback = BestCheckpoint(tmp_path, "loss", 4)
+    state = callback.state_dict() | {
+        "best_model_path": "x/Documents", "kth_best_model_path": "/home/Documents", "last_model_path": "y/..",
+        "best_k_models": {"x/Documents": torch.tensor(9.0)}, "dirpath": str(tmp_path),
+    }  # fmt: skip
+    callback.load_state_dict(state)
+    own = str(tmp_path / "best.ckpt")
+    assert [callback.best_model_path, callback.kth_best_model_path, callback.last_model_path] == [own] * 3
+    assert list(callback.best_k_models) == [own]
