@@ -1,9 +1,12 @@
 """Running other programs within limits: of time, memory and output, and with nothing of the environment but PATH."""
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,6 +15,8 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from types import FrameType
 
 from nas_lightning.errors import brief
+
+_NEARLY_FULL = 16 << 20  # bytes; a compiler needs a few
 
 
 class LimitError(RuntimeError):
@@ -83,6 +88,7 @@ def run_limited(
 
     Raises:
         LimitError: if it does not end in time.
+        OSError: if it fails, and the folder for temporary files is nearly full.
     """
     with TemporaryDirectory() as scratch, TemporaryFile() as stdin, TemporaryFile() as out, TemporaryFile() as errors:
         stdin.write(given)
@@ -103,6 +109,8 @@ def run_limited(
             raise LimitError(f"it did not end within {limits.seconds:g} seconds") from error
         finally:
             _end(process)
+        if status != 0 and shutil.disk_usage(scratch).free < _NEARLY_FULL:  # what it would say of that is cut off
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), tempfile.gettempdir())
         out.seek(0)
         errors.seek(0)
         return Finished(status, out.read(limits.file_bytes), errors.read(limits.file_bytes))
