@@ -287,6 +287,8 @@ def _run(config: Config, folder: Path, resume: bool = False) -> None:
 
 
 def _how_to_go_on(folder: Path) -> str:
+    if has_ended(folder):
+        return "the run had ended"
     is_begun = (folder / "config.yaml").is_file()
     return f"{_GO_ON}{folder}" if is_begun else "nothing was done yet; start it again"
 

@@ -306,7 +306,7 @@ def _groups(frame_size: int | None, groups: int | None, bandwidth: int, first: i
     if first < 0 or first + groups * width > half + 1:
         raise InputError(
             f"{_SECTION}.min_bin: {groups} groups of {width} bins do not fit from there into the {half + 1} bins of a "
-            f"frame of {frame_size}"
+            f"frame of {frame_size}; allowed: up to {half + 1 - groups * width}"
         )
     return groups, width
 

@@ -1,5 +1,6 @@
 """Sweeps on a Ray cluster and through submitit: the commands of the README, and workers that are killed."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -139,10 +140,9 @@ def test_a_run_that_is_lost_for_good_has_failed_and_the_others_end(cluster, prog
     os.kill(process_of(tmp_path / "sweep" / "1", sweep), signal.SIGKILL)
     status, _, err = ended(sweep)
     assert status == 2
-    assert "error: run 1 of the sweep: its process or machine was lost" in err
-    assert {"0", "2"} <= set(folders(tmp_path / "sweep"))
-    advice = re.search(r"(resume=\S+)", (tmp_path / "sweep" / "1" / "error.txt").read_text())[1]
-    status, _, err = ended(program(advice))
+    assert "error: 1 runs of the sweep have no result: run 1: its process or machine was lost" in err
+    assert folders(tmp_path / "sweep") == ["0", "1", "2"]
+    status, _, err = ended(program("resume=sweep"))
     assert status == 0, err
     assert (tmp_path / "sweep" / "1" / "model.onnx").read_bytes() == unbroken
 
@@ -152,10 +152,14 @@ def test_an_interrupted_sweep_says_how_its_runs_go_on(cluster, program, tmp_path
     ray = ["hydra/launcher=ray", f"hydra.launcher.address={cluster.address}", "hydra.sweep.dir=sweep"]
     sweep = program("-m", "seed=0,1", *ray, *LONGER, "training.training_epochs=2000")
     process_of(tmp_path / "sweep" / "1", sweep)
-    sweep.send_signal(signal.SIGINT)
+    for _ in range(5):  # Ray does not hand on one that comes while it calls back
+        sweep.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            sweep.wait(timeout=20)
+            break
     status, _, err = ended(sweep)
     assert status == 1
-    assert err.strip() == "interrupted; a run that had begun goes on with: nas-lightning resume=sweep/NUMBER"
+    assert err.strip() == f"interrupted; go on with: nas-lightning resume={tmp_path / 'sweep'}"
 
 
 @pytest.mark.slow
@@ -187,8 +191,8 @@ def test_a_sweep_goes_on_past_a_run_that_fails(program, tmp_path, launcher):
     sweep = ["-m", "training.batch_size=99,16", f"hydra/launcher={launcher}", "hydra.sweep.dir=sweep"]
     status, _, err = ended(program(*sweep, "training.nas_enabled=false", *QUICK))
     assert status == 2
-    assert "error: run 0 of the sweep: training.batch_size: 99 is larger than the train split" in err
-    assert "1" in folders(tmp_path / "sweep")
+    assert "have no result: run 0: training.batch_size: 99 is larger than the train split" in err
+    assert folders(tmp_path / "sweep") == ["0", "1"]
 
 
 MISTAKES = {
