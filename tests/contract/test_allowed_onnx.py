@@ -29,6 +29,7 @@ def test_networks(name, tmp_path):
         assert {node.op_type for node in without_notes(model).graph.node} == {node.op_type for node in model.graph.node}
 
 
+@pytest.mark.slow
 def test_front_ends(tmp_path):
     written = set()
     for name in NAMES:

@@ -63,6 +63,7 @@ def names_key(text, key):
     return bool(section) and text.startswith(f"{section}.") and bool(re.search(rf"\b{name}\b", text))
 
 
+@pytest.mark.slow
 def test_every_key_takes_or_refuses_null_and_nan(tmp_path):
     """What takes seconds of the tests below."""
     cases = [(place, value) for place in places() if not place.base for value in ("null", "nan")]

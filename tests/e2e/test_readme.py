@@ -19,7 +19,7 @@ TEXT = "\n".join(page.read_text() for page in PAGES).replace("\\\n", " ")
 PLACEHOLDERS = (
     "nas-lightning devices",
     "nas-lightning verify",
-    "resume=FOLDER",
+    "resume=",
     "my_config.yaml",
     "--config-dir my_conf",
     "--help",

@@ -222,6 +222,7 @@ class TestWithCompiler:
         (tmp_path / "tiny.cpp").write_text("int x;\n")
         assert "makes a library without mask_bytes, mixture_forward" in build.why_not_native()
 
+    @pytest.mark.slow
     def test_two_at_once_disturb_neither(self, tiny, tmp_path):
         code = "import sys; from pathlib import Path; from nas_lightning.kernels import build\n"
         code += "build.SOURCES = (Path(sys.argv[1]),); sys.exit(build.library().mask_bytes() != 7)"
