@@ -207,7 +207,7 @@ def _run_hydra(arguments: list[str]) -> None:
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
     except KeyboardInterrupt:
-        _end_interrupted(sweep.stopped() or folders[-1] if sweep.folder() or folders else None)
+        _end_interrupted(sweep.stopped() or (folders[-1] if folders else None))
     except Exception as error:
         if (sentence := _in_a_sentence(error, bool(folders))) is None:
             raise

@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from onnx import ModelProto, ValueInfoProto
 
 from nas_lightning.data.archive import checked_members
-from nas_lightning.errors import InputError, brief
+from nas_lightning.errors import InputError
 from nas_lightning.export import emulator, host, session
 from nas_lightning.export.allowed import read_model
 from nas_lightning.export.bundle import unpack_bundle
 from nas_lightning.export.firmware import FLOAT, INTEGER, SOURCES, Vectors, writers
-from nas_lightning.export.limits import LimitError, Limits, printable, run_limited
+from nas_lightning.export.limits import LimitError, Limits, run_limited, shown
 from nas_lightning.export.onnx import ParityError
 from nas_lightning.export.rebuild import copy_with_templates, difference, parse_sources, rebuild
 from nas_lightning.files import read_json
@@ -107,9 +107,7 @@ def _read(folder: Path) -> _Archive:
     report = _read_dict(folder, "metrics.json").get("firmware", {})
     tolerance = report.get("front_end_tolerance", host.TOLERANCE) if isinstance(report, dict) else None
     if not isinstance(tolerance, int | float) or not 0 < tolerance <= 1:
-        raise InputError(
-            f"metrics.json: firmware.front_end_tolerance is {_shown(tolerance)}; allowed: above 0, up to 1"
-        )
+        raise InputError(f"metrics.json: firmware.front_end_tolerance is {shown(tolerance)}; allowed: above 0, up to 1")
     has_front_end = vectors.rows is not None and (folder / "front_end.json").is_file()
     whole = vectors.rows if vectors.rows is not None and has_front_end else vectors.inputs
     return _Archive(folder, vectors, whole, networks, core, is_int8, tolerance)
@@ -124,10 +122,10 @@ def _read_vectors(path: Path) -> Vectors:
     except InputError:
         raise
     except Exception as error:  # whatever zipfile and NumPy raise for damaged files
-        raise InputError(f"{path.name}: cannot be read ({_shown(error)})") from error
+        raise InputError(f"{path.name}: cannot be read ({shown(error)})") from error
     ranks = {"inputs": 3, "logits_float": 2, "logits_int8": 2}
     if not ranks.keys() <= arrays.keys():
-        names = _shown(", ".join(arrays))
+        names = shown(", ".join(arrays))
         raise InputError(f"{path.name}: holds {names}; a bundle has inputs, logits_float and logits_int8")
     count = len(arrays["inputs"]) if arrays["inputs"].ndim else 0
     for name, rank in (ranks | ({"rows": 3} if "rows" in arrays else {})).items():
@@ -148,7 +146,7 @@ def _read_dict(folder: Path, name: str) -> dict[str, Any]:
     try:
         return read_json(folder / name)
     except InputError as error:
-        raise InputError(f"{name}: cannot be read as a JSON object ({_shown(error.__cause__)})") from error
+        raise InputError(f"{name}: cannot be read as a JSON object ({shown(error.__cause__)})") from error
 
 
 def _measured(cost: dict[str, Any]) -> tuple[str | None, bool]:
@@ -162,7 +160,7 @@ def _measured(cost: dict[str, Any]) -> tuple[str | None, bool]:
             if found == (core, numbers):
                 return core, numbers == "int8"
     cores = ", ".join(emulator.CORES)
-    raise InputError(f"cost.json: measured is {_shown(found)}; allowed: a core of {cores}, and int8 or float32")
+    raise InputError(f"cost.json: measured is {shown(found)}; allowed: a core of {cores}, and int8 or float32")
 
 
 def _tests(archive: _Archive, trust: bool) -> Iterator[str]:
@@ -224,15 +222,15 @@ def _firmware(archive: _Archive, trust: bool) -> tuple[Path | None, str]:
                 return rebuilt, "firmware: all files as they are written here for these networks"
             why = f"{changed} is not as it is written here for these networks"
             if not trust:
-                raise ParityError(f"firmware/{_shown(changed)}: is not as it is written here for these networks")
+                raise ParityError(f"firmware/{shown(changed)}: is not as it is written here for these networks")
     if trust:
         copy_with_templates(firmware, archive.folder / "trusted")
-        return archive.folder / "trusted", f"firmware: C files of the archive, by --trust; {_shown(why)}"
+        return archive.folder / "trusted", f"firmware: C files of the archive, by --trust; {shown(why)}"
     return None, f"firmware: not compiled, because {why}; verify with that version, or if you trust it with --trust"
 
 
 def _versions(packages: dict[str, str]) -> str:
-    return " and ".join(f"{_shown(name)} {version}" for name, version in packages.items())
+    return " and ".join(f"{shown(name)} {version}" for name, version in packages.items())
 
 
 def _check_size(archive: _Archive) -> None:
@@ -256,7 +254,7 @@ def _as_parity(what: str) -> Iterator[None]:
     except ParityError:
         raise
     except (RuntimeError, ValueError, KeyError, OSError, subprocess.SubprocessError) as error:
-        raise ParityError(f"{what}: cannot be compiled or run here ({_shown(error)})") from error
+        raise ParityError(f"{what}: cannot be compiled or run here ({shown(error)})") from error
 
 
 def _c_tests(archive: _Archive, firmware: Path) -> Iterator[str]:
@@ -301,7 +299,3 @@ def _missing(tools: tuple[str, ...]) -> str | None:
         return "what a program takes cannot be limited on Windows"
     missing = host.missing_tools(tools)
     return f"{' and '.join(missing)} is not installed" if missing else None
-
-
-def _shown(found: object) -> str:
-    return brief(printable(str(found))) or type(found).__name__

@@ -159,10 +159,11 @@ def load_config(path: Path) -> Config:
             f"resume: {path.parent} is not a run folder; it has no config.yaml: nothing was done yet, start it anew"
         )
     content = read_yaml(path)
-    for key, _ in flatten(content):
+    keys = [key for key, _ in flatten(content)]
+    for key in keys:
         check_key(key, str(path))
     with damage(path):
-        given = {*content, *(key for key, _ in flatten(content))}
+        given = {*content, *keys}
         needed = [key for key, default in flatten(asdict(Config())) if default == MISSING]
         if missing := [key for key in (*needed, *Config.__dataclass_fields__) if key not in given]:
             raise ValueError(f"it lacks {missing[0]}")

@@ -33,11 +33,6 @@ def begin() -> None:
     _failures.clear()
 
 
-def folder() -> Path | None:
-    """The folder of the sweep that runs."""
-    return _open[0] if _open else None
-
-
 def leave_failure(run_folder: Path, text: str) -> None:
     """Keep what ended a run in its folder, if it can be kept: with a parallel launcher the run is another process."""
     with suppress(OSError):
@@ -83,7 +78,7 @@ class SweepTable(Callback):
 
 def stopped() -> Path | None:
     """The folder of the sweep that was stopped before its end, with a table of what had ended; None without one."""
-    place = folder()
+    place = _open[0] if _open else None
     if place is not None and place.is_dir():
         with suppress(OSError):
             _end(place)

@@ -2,6 +2,7 @@
 
 import bisect
 import itertools
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import overload
 
@@ -88,7 +89,24 @@ class Numbered(Sequence[str]):
         return (f"{self.prefix}/{number}" for number in self.numbers)
 
 
-class _Packed(Sequence[str]):
+class _Names(Sequence[str]):
+    """A sequence that makes each of its names when it is asked for."""
+
+    @abstractmethod
+    def _at(self, place: int) -> str:
+        """The name at a place, 0 or above."""
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[str, ...]: ...
+    def __getitem__(self, index: int | slice) -> str | tuple[str, ...]:
+        if isinstance(index, slice):
+            return tuple(self[i] for i in range(*index.indices(len(self))))
+        return self._at(range(len(self))[index])
+
+
+class _Packed(_Names):
     """Names as one text; a million strings would take several times its memory."""
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -100,18 +118,11 @@ class _Packed(Sequence[str]):
     def __len__(self) -> int:
         return len(self.bounds) - 1
 
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[str, ...]: ...
-    def __getitem__(self, index: int | slice) -> str | tuple[str, ...]:
-        if isinstance(index, slice):
-            return tuple(self[i] for i in range(*index.indices(len(self))))
-        place = range(len(self))[index]
+    def _at(self, place: int) -> str:
         return self.text[self.bounds[place] : self.bounds[place + 1]].decode(errors="surrogatepass")
 
 
-class _Chain(Sequence[str]):
+class _Chain(_Names):
     """Sequences one behind the other."""
 
     def __init__(self, parts: Sequence[Sequence[str]]) -> None:
@@ -121,14 +132,7 @@ class _Chain(Sequence[str]):
     def __len__(self) -> int:
         return self.ends[-1]
 
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[str, ...]: ...
-    def __getitem__(self, index: int | slice) -> str | tuple[str, ...]:
-        if isinstance(index, slice):
-            return tuple(self[i] for i in range(*index.indices(len(self))))
-        place = range(len(self))[index]
+    def _at(self, place: int) -> str:
         part = bisect.bisect_right(self.ends, place)
         return self.parts[part][place - self.ends[part]]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 
-from nas_lightning.errors import InputError, brief
-from nas_lightning.export.limits import printable
+from nas_lightning.errors import InputError
+from nas_lightning.export.limits import shown
 
 NETWORK_OPERATORS = {
     *("Mul", "Add", "Conv", "Relu", "AveragePool", "MaxPool", "GlobalAveragePool", "Concat", "ReduceMean", "Gemm"),
@@ -52,9 +52,9 @@ def read_model(folder: Path, name: str, most_bytes: int) -> ModelProto:
         model = ModelProto.FromString((folder / name).read_bytes())
         found = next(_faults(model), None)
     except Exception as error:  # protobuf raises its own kinds, and gives bytes where a text is none
-        raise InputError(f"{name}: cannot be read as ONNX ({brief(printable(str(error)))})") from error
+        raise InputError(f"{name}: cannot be read as ONNX ({shown(error)})") from error
     if found is not None:
-        raise InputError(f"{name}: has {brief(printable(found))}, which nas_lightning never writes")
+        raise InputError(f"{name}: has {shown(found)}, which nas_lightning never writes")
     return model
 
 

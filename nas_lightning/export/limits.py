@@ -67,6 +67,11 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() or char in "\n\t" else "?" for char in text)
 
 
+def shown(found: object) -> str:
+    """What was found in a stranger's file, or what went wrong with it, as a part of a sentence on a terminal."""
+    return brief(printable(str(found))) or type(found).__name__
+
+
 def run_limited(
     command: Sequence[str | Path],
     folder: Path,

@@ -15,7 +15,7 @@ import numpy as np
 from onnx import ModelProto
 
 from nas_lightning.data.features import STEPS, FrontEnd
-from nas_lightning.errors import InputError, brief
+from nas_lightning.errors import InputError
 from nas_lightning.export.allowed import without_notes
 from nas_lightning.export.firmware import (
     BACKENDS,
@@ -27,7 +27,7 @@ from nas_lightning.export.firmware import (
     copy_templates,
     write_firmware,
 )
-from nas_lightning.export.limits import printable, time_limit
+from nas_lightning.export.limits import shown, time_limit
 from nas_lightning.export.ti import FOLDER as TI_FOLDER
 
 _VERSION = re.compile(r"[0-9A-Za-z.+!-]{1,60}")
@@ -75,7 +75,7 @@ def parse_sources(content: Any, vectors: Vectors) -> Sources:
         made = Description(description["version"], description["identity"], tuple(names))
         front_end = None if content["front_end"] is None else _front_end(content["front_end"], vectors)
     except Exception as error:  # what the content leads to if it is of another kind
-        raise InputError(f"firmware/{SOURCES}: is not what is written here ({_short(error)})") from error
+        raise InputError(f"firmware/{SOURCES}: is not what is written here ({shown(error)})") from error
     return Sources(dict(writers), backend, made, front_end)
 
 
@@ -104,7 +104,7 @@ def rebuild(sources: Sources, floats: ModelProto, integer: ModelProto, vectors: 
             networks = without_notes(floats), without_notes(integer)
             write_firmware(folder, *networks, sources.front_end, vectors, sources.description, sources.backend)
     except Exception as error:  # emx-onnx-cgen and ONNX Runtime raise their own kinds
-        raise InputError(f"firmware/{FLOAT} or {INTEGER}: no C can be written for it ({_short(error)})") from error
+        raise InputError(f"firmware/{FLOAT} or {INTEGER}: no C can be written for it ({shown(error)})") from error
 
 
 def difference(firmware: Path, rebuilt: Path) -> str | None:
@@ -134,7 +134,3 @@ def copy_with_templates(firmware: Path, folder: Path) -> None:
     for name in _MODEL_FILES:
         if (firmware / name).is_file():
             shutil.copy(firmware / name, folder / name)
-
-
-def _short(error: Exception) -> str:
-    return brief(printable(str(error))) or type(error).__name__

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from torture import without_times
 
 import nas_lightning
 from nas_lightning.errors import InputError
@@ -66,12 +67,6 @@ def results(folder):
     for name in ("metrics.json", "cost.json"):
         found[name] = without_times(json.loads(found[name]))
     return found
-
-
-def without_times(content):
-    if isinstance(content, dict):
-        return {name: without_times(value) for name, value in content.items() if name != "seconds"}
-    return [without_times(value) for value in content] if isinstance(content, list) else content
 
 
 def unfinished(ended, folder):
