@@ -1,6 +1,7 @@
 """A run folder belongs to one process, one configuration and one set of recordings, from its first file to its last."""
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -29,6 +30,7 @@ _NAMES = ("common.run_name", "dataset.input_data_path", "dataset.annotations", "
 """Keys that say where something lies, and change no result."""
 
 _CHUNK_ROWS = 1 << 20
+_MOST_ATTEMPTS = 100
 
 
 @contextmanager
@@ -41,8 +43,7 @@ def claimed(folder: Path) -> Iterator[None]:
     """
     is_new, lock = not folder.exists(), FileLock(folder / LOCK)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
+        _lock(folder, lock)
     except Timeout:
         raise UsedFolderError(f"{folder}: another process works in it; choose another folder") from None
     except OSError as error:
@@ -56,6 +57,18 @@ def claimed(folder: Path) -> Iterator[None]:
             if is_new and not any(folder.iterdir()):
                 folder.rmdir()
         lock.release()
+
+
+def _lock(folder: Path, lock: FileLock) -> None:
+    """Make the folder and take its lock; whoever held it before may take the empty folder away in between."""
+    for attempt in itertools.count(1):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+            return
+        except (FileExistsError, FileNotFoundError):
+            if attempt == _MOST_ATTEMPTS or (folder.exists() and not folder.is_dir()):
+                raise
 
 
 def _refuse_links(folder: Path) -> None:

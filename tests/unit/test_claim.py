@@ -4,9 +4,11 @@ import subprocess
 import sys
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from nas_lightning.claim import LOCK, STARTED, begin, claimed, digest, refuse_used, withdraw
 from nas_lightning.config.build import build_data
@@ -73,6 +75,37 @@ def test_of_many_that_start_together_one_works_at_a_time(tmp_path):
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(attempt, range(400)))
     assert len(refused) < 400
+
+
+def test_a_folder_that_vanishes_while_it_is_claimed_is_made_again(tmp_path, monkeypatch):
+    """The holder of before takes the empty folder away: while it is looked for, or before the lock lies in it."""
+    calls = []
+
+    def mkdir(self, *args, **kwargs):
+        calls.append(self)
+        if len(calls) == 1:
+            raise FileExistsError(17, "File exists", str(self))
+        made(self, *args, **kwargs)
+        if len(calls) == 2:
+            self.rmdir()
+
+    def acquire(self, *args, **kwargs):
+        if not (tmp_path / "run").exists():
+            raise FileNotFoundError(2, "No such file or directory", self.lock_file)
+        return taken(self, *args, **kwargs)
+
+    made, taken = Path.mkdir, FileLock.acquire
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    monkeypatch.setattr(FileLock, "acquire", acquire)
+    with claimed(tmp_path / "run"):
+        assert (tmp_path / "run" / "run.lock").exists()
+    assert len(calls) >= 3
+
+
+def test_a_link_to_nowhere_in_the_place_of_a_folder_is_named(tmp_path):
+    (tmp_path / "run").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="run: cannot be written into"), claimed(tmp_path / "run"):
+        pass
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
