@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from nas_lightning.data.annotations import FOLDER, SPLITS, read_lists, write_lis
 from nas_lightning.data.augment import Augmentation
 from nas_lightning.data.features import FrontEnd, FrontEndCost
 from nas_lightning.data.readers import open_source
+from nas_lightning.data.reading import Reading
 from nas_lightning.data.recordings import Recordings, collect, give_back
 from nas_lightning.data.splits import (
     Segments,
@@ -39,8 +41,9 @@ class TimeSeriesData(L.LightningDataModule):
     """Splits, constants and loaders of one data set.
 
     After ``setup``: ``task_shape`` ``(channels, length, classes)`` of what the network sees, ``class_names``, ``mean``
-    and ``std`` [C] of the train split, the ``recordings`` and their ``segments`` by split, and ``notes``: what a user
-    should know about the data, one sentence each. Batches come from the front end; the network normalises.
+    and ``std`` [C] of the train split, the ``recordings`` and their ``segments`` by split, ``decisions``: how the
+    source was read where nothing was said, and ``notes``: what a user should know, one sentence each. Batches
+    come from the front end; the network normalises.
 
     Args:
         name: a UCR/UEA data set, read if ``path`` is None.
@@ -61,6 +64,7 @@ class TimeSeriesData(L.LightningDataModule):
         batch_size: samples per batch of training; the last batch of an epoch may be smaller. Where a network is only
             measured, batches have up to 256, because small ones cost nearly as much time each.
         seed: of the split, the order of batches and the augmentation.
+        reading: what is known of the way in which the source is written; ``columns`` and ``variables`` are those above.
 
     Raises:
         InputError: from ``setup``, for data that cannot be used.
@@ -85,6 +89,7 @@ class TimeSeriesData(L.LightningDataModule):
         keep_short_tails: bool = False,
         batch_size: int = 16,
         seed: int = 0,
+        reading: Reading | None = None,
     ) -> None:
         super().__init__()
         self.name, self.path, self.variables, self.missing = name, path, variables, missing
@@ -95,14 +100,18 @@ class TimeSeriesData(L.LightningDataModule):
         self.front_end = FrontEnd() if front_end is None else front_end
         self.augmentation = augmentation if augmentation is not None and augmentation.augmenters else None
         self.splits: dict[str, Samples] = {}
+        self.reading = reading or Reading()
+        self.decisions: list[str] = []
         self.notes: list[str] = []
 
     def setup(self, stage: str | None = None) -> None:
         """Read and split, once."""
         if self.splits:
             return
-        source = open_source(self.name, self.path, self.columns)
+        source = open_source(self.name, self.path, self._reading())
         self.recordings = collect(source, self.variables, self.missing, self.group_pattern)
+        self.decisions = source.findings.decisions
+        self.notes += source.findings.warnings
         self.segments = self._segments(self.recordings)
         self.notes += check_splits(self.recordings, self.segments)
         pieces = {split: self._at_new_rate(pieces_of(self.recordings, self.segments[split])) for split in SPLITS}
@@ -126,6 +135,9 @@ class TimeSeriesData(L.LightningDataModule):
         x, _ = splits["train"][0]
         self.task_shape = (x.shape[0], x.shape[1], len(self.class_names))
         self.splits = splits
+
+    def _reading(self) -> Reading:
+        return replace(self.reading, columns=self.columns or {}, variables=self.variables)
 
     def _check_whole_numbers(self) -> None:
         """Fixed-point steps round what they get: values between -1 and 1 would all become 0 or 1."""

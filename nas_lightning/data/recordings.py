@@ -5,8 +5,8 @@ import mmap
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import IO, Any, TypeGuard
+from dataclasses import dataclass, field, replace
+from typing import IO, Any
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from nas_lightning.data.progress import reading_bar
+from nas_lightning.data.reading import Findings, choose, is_named, no_rows
 from nas_lightning.data.words import Words, first_repeated, join_names
 from nas_lightning.errors import InputError, brief
 
@@ -28,7 +29,6 @@ _BLOCK_VALUES = 1 << 20
 """Recordings are looked at together up to about this many values."""
 
 _VARIABLES = "data_processing_feature_extraction.variables"
-
 
 Lists = dict[str, list[tuple[str, int, int | None]]]
 """By split: names of recordings, with the first of their rows and the row behind the last (None: all)."""
@@ -46,6 +46,7 @@ class Recording:
         split: ``train`` or ``test`` if the source decides it; ``train`` is still divided into train and val.
         sampling_rate: Hz, if the source says it.
         channels: names of the columns, if the source says them.
+        breaks: int64 ``[B]``, rows before which time does not go on as elsewhere; no window reaches over one.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Recording:
     split: str | None = None
     sampling_rate: float | None = None
     channels: tuple[str, ...] | None = None
+    breaks: np.ndarray = field(default_factory=no_rows)
 
     def __len__(self) -> int:
         return 1
@@ -73,6 +75,7 @@ class Block:
         splits: R splits; None if the source does not decide them.
         sampling_rates: float64 ``[R]``, Hz; NaN, or None for all, where the source does not say it.
         channels: names of the columns, if the source says them.
+        breaks: int64 ``[B]``, rows of ``values`` before which time does not go on as elsewhere, in rising order.
     """
 
     names: Sequence[str]
@@ -83,6 +86,7 @@ class Block:
     splits: Words | None = None
     sampling_rates: np.ndarray | None = None
     channels: tuple[str, ...] | None = None
+    breaks: np.ndarray = field(default_factory=no_rows)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -97,15 +101,18 @@ class Block:
                 parts = [recording.values for recording in recordings]
                 values = np.concatenate(parts, dtype=np.float32, casting="unsafe")
         rates = [np.nan if recording.sampling_rate is None else recording.sampling_rate for recording in recordings]
+        lengths = np.array([len(recording.values) for recording in recordings])
+        starts = np.cumsum(lengths) - lengths
         return cls(
             names=tuple(recording.name for recording in recordings),
             values=values,
-            lengths=np.array([len(recording.values) for recording in recordings]),
+            lengths=lengths,
             labels=Words.of([recording.label for recording in recordings]),
             groups=Words.of([recording.group for recording in recordings]),
             splits=Words.of([recording.split for recording in recordings]),
             sampling_rates=np.array(rates, dtype=np.float64),
             channels=recordings[0].channels,
+            breaks=np.concatenate([start + one.breaks for start, one in zip(starts, recordings, strict=True)]),
         )
 
     def singles(self) -> "Iterator[Block]":
@@ -122,6 +129,7 @@ class Block:
                 groups=None if self.groups is None else self.groups[own],
                 splits=None if self.splits is None else self.splits[own],
                 sampling_rates=None if self.sampling_rates is None else self.sampling_rates[own],
+                breaks=self.breaks[(self.breaks > start) & (self.breaks < stop)] - start,
             )
 
 
@@ -136,6 +144,8 @@ class Source:
         lists: the lists of its splits, if it comes with them; see ``annotations.read_lists``.
         total: how many recordings (or rows) there are, if that is known before they are read.
         unit: what ``total`` counts, ``recording`` or ``row``.
+        is_chosen: whether the recordings hold the chosen variables only.
+        findings: what the reader decides; complete when all recordings are read.
     """
 
     name: str
@@ -144,6 +154,8 @@ class Source:
     lists: Lists | None = None
     total: int | None = None
     unit: str = "recording"
+    is_chosen: bool = False
+    findings: Findings = field(default_factory=Findings)
 
 
 @dataclass(frozen=True)
@@ -318,7 +330,9 @@ class _Collected:
 
     def _add(self, block: Block) -> None:
         shown = self._shown(block.names[0])
-        values = _select(shown, block.values, block.channels, self._variables)
+        values = block.values
+        if not self._source.is_chosen:
+            values = _chosen(shown, block, self._variables)
         values, lengths = self._finite(block.names, values, block.lengths)
         if self._store is None:
             self._store, self._first = RowStore(values.shape[1]), block.names[0]
@@ -388,7 +402,7 @@ class _Collected:
                 f"{shown} has {count} channels and {self._first} has {self._store.channels}; they must agree"
             )
         self._channels = self._channels or channels
-        if not _is_named(self._variables) and channels not in (None, self._channels):
+        if not is_named(self._variables) and channels not in (None, self._channels):
             raise InputError(
                 f"{shown} names its channels {brief(', '.join(channels or ()))} and {self._first} names them "
                 f"{brief(', '.join(self._channels or ()))}; name the ones to take by {_VARIABLES}"
@@ -411,34 +425,10 @@ def _group(shown: str, name: str, pattern: str) -> str:
     return found
 
 
-def _select(shown: str, values: np.ndarray, channels: tuple[str, ...] | None, variables: Any) -> np.ndarray:
-    """The chosen columns."""
-    num_channels = values.shape[1]
-    if variables is None:
-        return values
-    chosen = list(range(min(variables, num_channels + 1))) if type(variables) is int else variables
-    if _is_named(chosen):
-        return values[:, _by_name(shown, channels, chosen)]
-    is_list = isinstance(chosen, list) and all(type(channel) is int for channel in chosen)
-    if not is_list or not chosen or min(chosen) < 0 or max(chosen) >= num_channels:
-        raise InputError(
-            f"{_VARIABLES}: found {variables}; {shown} has {num_channels} channels: allowed are 1 to "
-            f"{num_channels}, a list of numbers from 0 to {num_channels - 1}, or a list of names"
-        )
-    return values[:, chosen]
-
-
-def _is_named(variables: Any) -> TypeGuard[list[str]]:
-    return isinstance(variables, list) and bool(variables) and all(isinstance(name, str) for name in variables)
-
-
-def _by_name(shown: str, channels: tuple[str, ...] | None, chosen: list[str]) -> list[int]:
-    if channels is None:
-        raise InputError(f"{_VARIABLES}: found {chosen}; {shown} does not name its channels: use numbers")
-    unknown = [name for name in chosen if name not in channels]
-    if unknown:
-        raise InputError(f"{_VARIABLES}: found {unknown}; {shown} has the channels {brief(', '.join(channels))}")
-    return [channels.index(name) for name in chosen]
+def _chosen(shown: str, block: Block, variables: Any) -> np.ndarray:
+    """The chosen columns; the values themselves where that is all of them."""
+    chosen = choose(shown, block.values.shape[1], block.channels, variables)
+    return block.values if variables is None else block.values[:, chosen]
 
 
 def _finite(shown: str, values: np.ndarray, missing: str) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Readers: one module a kind of source; ``open_source`` chooses by what the path holds."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from nas_lightning.data.links import check_file, kind_of
@@ -8,7 +7,8 @@ from nas_lightning.data.readers import series
 from nas_lightning.data.readers.arrays import read_archive, read_npz
 from nas_lightning.data.readers.folder import read_folder, read_zip
 from nas_lightning.data.readers.saved_dataset import is_saved_dataset, read_saved_dataset
-from nas_lightning.data.readers.table import ROLES, read_table
+from nas_lightning.data.readers.table import read_table
+from nas_lightning.data.reading import Reading
 from nas_lightning.data.recordings import Source
 from nas_lightning.errors import InputError
 
@@ -21,37 +21,37 @@ ALLOWED = (
 def open_source(
     name: str | None,
     path: str | None,
-    columns: Mapping[str, str] | None = None,
+    reading: Reading | None = None,
 ) -> Source:
     """Find the reader for ``path`` if given, else for the UCR/UEA set ``name``.
 
     Args:
         name: a UCR/UEA data set, for example ``BasicMotions``.
         path: a file or a folder.
-        columns: for tables, see ``table.read_table``.
+        reading: what is known of the way in which it is written.
 
     Raises:
         InputError: if there is nothing to read, or it is not what a reader expects.
     """
     if not path:
         return read_archive(name)
-    columns = {role: role for role in ROLES} | dict(columns or {})
+    reading = reading or Reading()
     place = Path(path)
     try:
         if place.is_dir():
-            return _open_folder(place, columns)
+            return _open_folder(place, reading)
         if not place.exists():
             raise InputError(f"dataset.input_data_path: there is no {place}; allowed: {ALLOWED}")
         if (kind := kind_of(place)) is not None:
             raise InputError(f"dataset.input_data_path: {place} is no regular file but {kind}; allowed: {ALLOWED}")
-        return _open_file(place, columns)
+        return _open_file(place, reading)
     except OSError as error:
         raise InputError(f"dataset.input_data_path: {place} cannot be read ({error.strerror or error})") from error
 
 
-def _open_folder(path: Path, columns: Mapping[str, str]) -> Source:
+def _open_folder(path: Path, reading: Reading) -> Source:
     if is_saved_dataset(path):
-        return read_saved_dataset(path, columns["label"])
+        return read_saved_dataset(path, reading)
     trains = [child for child in sorted(path.iterdir()) if child.suffix[1:].lower() in series.READERS]
     if trains and not (path / "classes").is_dir():
         pairs = [child for child in trains if series.find_pair(child)]
@@ -61,18 +61,18 @@ def _open_folder(path: Path, columns: Mapping[str, str]) -> Source:
                 "else give the path of a file"
             )
         check_file(pairs[0], path, str(path))
-        return series.read_series(pairs[0])
-    return read_folder(path)
+        return series.read_series(pairs[0], reading)
+    return read_folder(path, reading)
 
 
-def _open_file(path: Path, columns: Mapping[str, str]) -> Source:
+def _open_file(path: Path, reading: Reading) -> Source:
     ending = path.suffix[1:].lower()
     if ending == "npz":
-        return read_npz(path)
+        return read_npz(path, reading)
     if ending == "zip":
-        return read_zip(path)
+        return read_zip(path, reading)
     if ending in series.READERS:
-        return series.read_series(path)
+        return series.read_series(path, reading)
     if ending in ("csv", "parquet"):
-        return read_table(path, columns)
+        return read_table(path, reading)
     raise InputError(f"dataset.input_data_path: {path} is of no known kind; allowed: {ALLOWED}")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nas_lightning.data.reading import Reading
 from nas_lightning.data.recordings import Block, Recording, Source
 from nas_lightning.data.words import Numbered, Words
 from nas_lightning.errors import InputError, brief
@@ -68,7 +69,7 @@ Series = np.ndarray | StoredArray
 """``[N, C, L]``."""
 
 
-def read_npz(path: Path) -> Source:
+def read_npz(path: Path, reading: Reading) -> Source:
     """Read ``X_train`` [N, C, L], ``y_train`` [N], ``X_test``, ``y_test``; ``groups_train``, ``class_names`` if there.
 
     Pickled arrays are refused: a file from elsewhere must not run code here. The series are read in parts, while the

@@ -19,6 +19,7 @@ from nas_lightning.data.archive import checked_members
 from nas_lightning.data.links import check_file, check_inside
 from nas_lightning.data.progress import reading_bar
 from nas_lightning.data.readers.text import one_line, read_many, read_numbers
+from nas_lightning.data.reading import Content, Reading
 from nas_lightning.data.recordings import Block, Recording, Source
 from nas_lightning.errors import InputError
 
@@ -30,15 +31,13 @@ CLASSES = "classes"
 _IGNORED = ("_list.txt", ".md", "LICENSE", ".DS_Store")
 _LARGEST_UNZIPPED = 1 << 30
 
-Content = tuple[np.ndarray, tuple[str, ...] | None, float | None]
-"""Values ``[T, C]``, names of the columns, sampling rate in Hz."""
 
-
-def read_folder(path: Path, shown: str = "") -> Source:
+def read_folder(path: Path, reading: Reading, shown: str = "") -> Source:
     """Read ``classes/CLASS/*.csv|txt|npy|wav``; the folders below ``classes`` are the classes, in order of name.
 
     Args:
         path: the folder that holds ``classes``, or that folder itself.
+        reading: what is known of the way in which it is written.
         shown: the folder's name in messages.
 
     Raises:
@@ -61,7 +60,7 @@ def read_folder(path: Path, shown: str = "") -> Source:
     return Source(shown, _recordings(root, files, shown), names, lists, sum(map(len, files.values())))
 
 
-def read_zip(path: Path) -> Source:
+def read_zip(path: Path, reading: Reading) -> Source:
     """Read a zip file of such a folder; it lies unpacked in a temporary folder while it is read.
 
     Raises:
@@ -72,7 +71,7 @@ def read_zip(path: Path) -> Source:
         unpack(path, Path(folder.name))
         inside = [child for child in Path(folder.name).iterdir() if child.is_dir() and child.name != "__MACOSX"]
         is_nested = len(inside) == 1 and inside[0].name != CLASSES
-        source = read_folder(inside[0] if is_nested else Path(folder.name), str(path))
+        source = read_folder(inside[0] if is_nested else Path(folder.name), reading, str(path))
     except InputError:
         folder.cleanup()
         raise
@@ -125,7 +124,7 @@ def read_wav(path: Path, shown: str) -> Content:
         values = (values - 128) / 128
     elif kind.kind == "i":
         values = values / 2.0 ** (8 * kind.itemsize - 1)
-    return values, None, float(rate)
+    return Content(values, sampling_rate=float(rate))
 
 
 def read_npy(path: Path, shown: str) -> Content:
@@ -145,11 +144,11 @@ def read_npy(path: Path, shown: str) -> Content:
         )
     if values.ndim == 2 and values.shape[1] < 2:
         raise InputError(f"{shown}: has 1 column, which is the time; allowed: [time] or [time, 1 + variables]")
-    return (values[:, None] if values.ndim == 1 else values[:, 1:]), None, None
+    return Content(values[:, None] if values.ndim == 1 else values[:, 1:])
 
 
 def _read_text(path: Path, shown: str) -> Content:
-    return (*read_numbers(path, shown), None)
+    return read_numbers(path, shown)
 
 
 READERS: dict[str, Callable[[Path, str], Content]] = {
@@ -203,9 +202,16 @@ def _entries(folder: Path, base: Path, shown: str) -> Iterator[os.DirEntry[str]]
 
 def _recordings(root: Path, files: dict[str, list[Path]], shown: str) -> Iterator[Recording]:
     for label, paths in files.items():
-        for path, (values, channels, rate) in zip(paths, _contents(root, paths, shown), strict=True):
+        for path, content in zip(paths, _contents(root, paths, shown), strict=True):
             name = path.relative_to(root).as_posix()
-            yield Recording(name, values, label, sampling_rate=rate, channels=channels)
+            yield Recording(
+                name,
+                content.values,
+                label,
+                sampling_rate=content.sampling_rate,
+                channels=content.channels,
+                breaks=content.breaks,
+            )
 
 
 def _contents(root: Path, paths: list[Path], shown: str) -> Iterator[Content]:
@@ -213,7 +219,7 @@ def _contents(root: Path, paths: list[Path], shown: str) -> Iterator[Content]:
     named = ((path, f"{shown}: {path.relative_to(root).as_posix()}") for path in paths)
     for reader, some in itertools.groupby(named, lambda pair: READERS[pair[0].suffix[1:].lower()]):
         if reader is _read_text:
-            yield from ((values, channels, None) for values, channels in read_many(some))
+            yield from read_many(some)
             continue
         for path, name in some:
             try:

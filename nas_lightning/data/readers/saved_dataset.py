@@ -10,6 +10,7 @@ import numpy as np
 from nas_lightning.data.links import check_file, check_inside
 from nas_lightning.data.readers.table import import_arrow
 from nas_lightning.data.readers.text import one_line
+from nas_lightning.data.reading import Reading
 from nas_lightning.data.recordings import Recording, Source
 from nas_lightning.errors import InputError, brief
 
@@ -21,7 +22,7 @@ def is_saved_dataset(path: Path) -> bool:
     return (path / "dataset_dict.json").is_file() or (path / "state.json").is_file()
 
 
-def read_saved_dataset(path: Path, label_column: str) -> Source:
+def read_saved_dataset(path: Path, reading: Reading) -> Source:
     """Read a saved Dataset, or a DatasetDict whose splits are named train, validation (or val) and test.
 
     Each row is a recording: its label, and one column of numbers ``[time]`` or ``[time][variables]``.
@@ -29,6 +30,7 @@ def read_saved_dataset(path: Path, label_column: str) -> Source:
     Raises:
         InputError: naming the folder and what is wrong.
     """
+    label_column = reading.column("label")
     for found in sorted(path.rglob("*")):
         if found.is_symlink() and found.is_dir():
             check_inside(found, path, str(path))

@@ -8,6 +8,7 @@ import numpy as np
 
 from nas_lightning.data.links import check_file
 from nas_lightning.data.readers.text import MISSING, find_layout, is_number, lines, one_line, split_line
+from nas_lightning.data.reading import Reading
 from nas_lightning.data.recordings import Recording, Source
 from nas_lightning.errors import InputError
 
@@ -18,7 +19,7 @@ Series = tuple[np.ndarray, str]
 """Values ``[T, C]`` and the label."""
 
 
-def read_series(path: Path) -> Source:
+def read_series(path: Path, reading: Reading) -> Source:
     """Read a file of the archive; with ``_TRAIN`` or ``_TEST`` in its name, also the other one of the pair.
 
     A series may be shorter than the others: missing values at the end of all its channels are no part of it.

@@ -10,26 +10,25 @@ import numpy as np
 import pandas as pd
 
 from nas_lightning.data.readers.text import MISSING, find_layout, one_line
+from nas_lightning.data.reading import ROLES, Reading
 from nas_lightning.data.recordings import Block, Source
 from nas_lightning.data.words import Words
 from nas_lightning.errors import InputError, brief
 
-ROLES = ("recording", "time", "label", "group", "split")
-"""What a column can be besides a variable; ``recording`` and ``label`` are needed."""
-
 _ROWS = 1 << 18
 
 
-def read_table(path: Path, columns: Mapping[str, str]) -> Source:
+def read_table(path: Path, reading: Reading) -> Source:
     """Read a ``.csv`` or ``.parquet`` table in pieces; the rows of a recording stand together.
 
     Args:
         path: the file.
-        columns: the name of the column for each of ``ROLES``; every other column is a variable.
+        reading: what is known of the way in which it is written.
 
     Raises:
         InputError: naming the file, the column or the recording, what was found and what is allowed.
     """
+    columns = {role: reading.column(role) for role in ROLES}
     if path.suffix.lower() == ".parquet":
         pieces, total = _parquet_pieces(path, columns)
     else:

@@ -16,6 +16,7 @@ from typing import IO
 import numpy as np
 import pandas as pd
 
+from nas_lightning.data.reading import Content
 from nas_lightning.errors import InputError, brief
 
 MISSING = ("", "NaN", "nan", "NAN", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "None", "none", "?")
@@ -49,8 +50,8 @@ class Layout:
     num_columns: int
 
 
-def read_numbers(path: Path, shown: str) -> tuple[np.ndarray, tuple[str, ...] | None]:
-    """Values ``[T, C]`` float64 and the names of the columns, without those of the time.
+def read_numbers(path: Path, shown: str) -> Content:
+    """Values float64 and the names of the columns, without those of the time.
 
     A column is the time if its cell in the first row contains the word, in any case. The first row is a header if a
     cell that remains is neither a number nor a missing value.
@@ -81,10 +82,10 @@ def read_numbers(path: Path, shown: str) -> tuple[np.ndarray, tuple[str, ...] | 
         raise InputError(f"{shown}: cannot be read as numbers ({one_line(failure)})") from failure
     if not len(values):
         raise InputError(f"{shown}: has a header and no row of numbers")
-    return values, None if layout.header is None else tuple(layout.header[i] for i in kept)
+    return Content(values, None if layout.header is None else tuple(layout.header[i] for i in kept))
 
 
-def read_many(files: Iterable[tuple[Path, str]]) -> Iterator[tuple[np.ndarray, tuple[str, ...] | None]]:
+def read_many(files: Iterable[tuple[Path, str]]) -> Iterator[Content]:
     """What ``read_numbers`` gives for each of many files, in order.
 
     Small files of one layout in which nothing is unusual are parsed together: for a small one, looking and calling
@@ -161,7 +162,7 @@ def _layout_of_first(first: str, delimiter: str | None) -> Layout:
     return _layout("utf-8", delimiter, ".", split_line(first, delimiter))
 
 
-def _parse_together(files: list[_Plain]) -> Iterator[tuple[np.ndarray, tuple[str, ...] | None]]:
+def _parse_together(files: list[_Plain]) -> Iterator[Content]:
     values = _values_together(files) if len(files) > 1 else None
     if values is None:
         yield from (_read_alone(file.path, file.shown) for file in files)
@@ -172,7 +173,7 @@ def _parse_together(files: list[_Plain]) -> Iterator[tuple[np.ndarray, tuple[str
     for file in files:
         rows = values[start : start + file.num_rows]
         start += file.num_rows
-        yield _read_alone(file.path, file.shown) if np.isnan(rows).any() else (rows, names)
+        yield _read_alone(file.path, file.shown) if np.isnan(rows).any() else Content(rows, names)
 
 
 def _values_together(files: list[_Plain]) -> np.ndarray | None:
@@ -194,7 +195,7 @@ def _values_together(files: list[_Plain]) -> np.ndarray | None:
     return values if len(values) == len(ends) else None
 
 
-def _read_alone(path: Path, shown: str) -> tuple[np.ndarray, tuple[str, ...] | None]:
+def _read_alone(path: Path, shown: str) -> Content:
     try:
         return read_numbers(path, shown)
     except OSError as error:

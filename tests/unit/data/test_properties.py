@@ -38,7 +38,8 @@ def test_numbers_are_read_as_they_were_written(rows, signs, has_header, line_end
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.csv"
         path.write_bytes((line_end.join(lines) + line_end).encode(encoding))
-        values, channels = read_numbers(path, "x.csv")
+        content = read_numbers(path, "x.csv")
+        values, channels = content.values, content.channels
     np.testing.assert_allclose(values, rows, rtol=1e-12)
     assert (channels is not None) == has_header
 
@@ -88,7 +89,7 @@ def small_texts(draw):
 def outcome(read):
     """What a call gives, or the text of its error."""
     try:
-        return [(values.tolist(), values.dtype, names) for values, names in read()]
+        return [(one.values.tolist(), one.values.dtype, one.channels) for one in read()]
     except InputError as error:
         return str(error)
 

@@ -28,7 +28,8 @@ def names(path):
 )
 def test_whole_numbers_of_a_wav_file_are_scaled(tmp_path, kind, values, expected):
     wavfile.write(tmp_path / "x.wav", 8000, np.array(values, kind))
-    found, _, rate = read_wav(tmp_path / "x.wav", "x.wav")
+    content = read_wav(tmp_path / "x.wav", "x.wav")
+    found, rate = content.values, content.sampling_rate
     assert (found[:, 0].tolist(), rate) == (expected, 8000.0)
 
 

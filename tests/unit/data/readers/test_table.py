@@ -3,6 +3,7 @@ import pytest
 from recording_files import long_table, make_recordings
 
 from nas_lightning.data.readers import open_source, table
+from nas_lightning.data.reading import Reading
 from nas_lightning.data.recordings import collect
 from nas_lightning.errors import InputError
 
@@ -11,7 +12,7 @@ MADE = make_recordings((12,) * 6)
 
 def read(tmp_path, frame, columns=None, **options):
     frame.to_csv(tmp_path / "t.csv", index=options.pop("index", False))
-    return collect(open_source(None, str(tmp_path / "t.csv"), columns), **options)
+    return collect(open_source(None, str(tmp_path / "t.csv"), Reading(columns=columns or {})), **options)
 
 
 @pytest.mark.parametrize("rows", [5, 1 << 18])

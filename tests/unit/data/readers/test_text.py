@@ -27,7 +27,8 @@ GOOD = {
 def test_good_text_reads(tmp_path, name):
     text, header = GOOD[name]
     (tmp_path / "x.csv").write_bytes(text.encode())
-    values, channels = read_numbers(tmp_path / "x.csv", "x.csv")
+    content = read_numbers(tmp_path / "x.csv", "x.csv")
+    values, channels = content.values, content.channels
     assert values.tolist() == [[1, 2], [3, 4]]
     assert channels == header
 
@@ -42,7 +43,8 @@ def test_good_text_reads(tmp_path, name):
 )
 def test_layouts_that_the_first_row_alone_does_not_tell(tmp_path, text, expected, header):
     (tmp_path / "x.csv").write_text(text)
-    values, channels = read_numbers(tmp_path / "x.csv", "x.csv")
+    content = read_numbers(tmp_path / "x.csv", "x.csv")
+    values, channels = content.values, content.channels
     assert (values.tolist(), channels) == (expected, header)
 
 
@@ -50,14 +52,15 @@ def test_layouts_that_the_first_row_alone_does_not_tell(tmp_path, text, expected
 def test_encodings(tmp_path, encoding):
     mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
     (tmp_path / "x.csv").write_bytes(mark + "Zeit time;Stärke\n0;1,5\n1;-2,5\n".encode(encoding))
-    values, channels = read_numbers(tmp_path / "x.csv", "x.csv")
+    content = read_numbers(tmp_path / "x.csv", "x.csv")
+    values, channels = content.values, content.channels
     assert values.tolist() == [[1.5], [-2.5]]
     assert channels == ("Stärke",)
 
 
 def test_missing_values_are_nan(tmp_path):
     (tmp_path / "x.csv").write_text("a,b,c\n1,,3\n4,5,\nNA,8,nan\n")
-    values, _ = read_numbers(tmp_path / "x.csv", "x.csv")
+    values = read_numbers(tmp_path / "x.csv", "x.csv").values
     assert np.isnan(values).tolist() == [[False, True, False], [False, False, True], [True, False, True]]
 
 
