@@ -79,6 +79,7 @@ def inspect(config: Config, folder: Path) -> None:
         "channels": [vars(channel) for channel in channels],
         "samples": {split: len(data.splits[split]) for split in SPLITS},
         "sample_shape": list(data.task_shape[:2]),
+        "decisions": data.decisions,
         "warnings": warnings,
     }
     write_json(folder / "inspection.json", content)
@@ -109,12 +110,13 @@ def find_warnings(data: TimeSeriesData, channels: list[Channel]) -> list[str]:
             "and give more of the rare class if you can"
         )
     for number, channel in enumerate(channels):
+        name = data.recordings.channel(number)
         if channel.low == channel.high:
-            found.append(f"channel {number} is {channel.low:g} everywhere; leave it out by variables")
+            found.append(f"{name} is {channel.low:g} everywhere; leave it out by variables")
         elif channel.clipped_share > _CLIPPED_SHARE:
             found.append(
-                f"channel {number} stays at its smallest or largest value in {channel.clipped_share:.0%} of the rows; "
-                "the recordings may be clipped"
+                f"{name} stays at its smallest or largest value in {channel.clipped_share:.0%} of the rows; the "
+                "recordings may be clipped"
             )
     return found
 
@@ -129,15 +131,18 @@ def _print(data: TimeSeriesData, channels: list[Channel], warnings: list[str]) -
         highlight=False,
         markup=False,
     )
+    for decision in data.decisions:
+        console.print(f"read: {decision}", soft_wrap=True, highlight=False, markup=False)
     classes = Table("class", "recordings", *(f"{split} samples" for split in SPLITS))
     for number, name in enumerate(data.class_names):
         samples = [str(int((data.splits[split].labels == number).sum())) for split in SPLITS]
         classes.add_row(escape(name), str(int((recordings.labels == number).sum())), *samples)
     console.print(classes)
-    ranges = Table("channel", "least", "most", "mean", "deviation")
+    ranges = Table("channel", "name", "least", "most", "mean", "deviation")
+    names = recordings.channels or [""] * len(channels)
     for number, channel in enumerate(channels):
         figures = (channel.low, channel.high, channel.mean, channel.std)
-        ranges.add_row(str(number), *(f"{figure:.4g}" for figure in figures))
+        ranges.add_row(str(number), escape(names[number]), *(f"{figure:.4g}" for figure in figures))
     console.print(ranges)
     for warning in warnings:
         console.print(f"warning: {warning}", soft_wrap=True, highlight=False, markup=False)
@@ -148,12 +153,10 @@ def _draw(data: TimeSeriesData, folder: Path) -> None:
     by_class = [torch.nonzero(train.labels == number).flatten() for number in range(len(data.class_names))]
     most = max(3, min(500, _MOST_ROWS // train.windows.rows))
     raw = [train.windows.gather(own[:: max(1, len(own) // most)]).numpy() for own in by_class]
-    known = data.recordings.sampling_rates[~np.isnan(data.recordings.sampling_rates)]
-    rate = data.new_sr or data.sampling_rate or (float(known[0]) if len(known) else None)
     points, labels = _project(train)
     pictures = {
         "windows": windows_picture(raw, data.class_names),
-        "spectra": spectrum_picture(raw, data.class_names, rate),
+        "spectra": spectrum_picture(raw, data.class_names, data.rate),
         "projection": projection_picture(points, labels, data.class_names),
     }
     with SummaryWriter(str(folder / "tensorboard" / "inspect")) as writer:

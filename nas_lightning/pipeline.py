@@ -300,6 +300,9 @@ def _export(run: Run, network: nn.Module, split: str, loader: Iterable[tuple[Ten
 
 def _write_data(run: Run) -> None:
     """The lists of the splits, and what a user should know about the data."""
+    if isinstance(run.data, TimeSeriesData):
+        for decision in run.data.decisions:
+            log.info("data: %s", decision)
     for note in run.data.notes:
         log.warning("data: %s", note)
     if not isinstance(run.data, TimeSeriesData):

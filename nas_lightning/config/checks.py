@@ -1,6 +1,7 @@
 """Checks of the configuration, before any data is read: one sentence for the first thing that is wrong."""
 
 import json
+import math
 import re
 from dataclasses import asdict
 from typing import Any, get_args
@@ -10,11 +11,22 @@ from nas_lightning.config.build import build_candidates, build_limits, build_num
 from nas_lightning.config.compose import conf_dir, data_links, device_cards
 from nas_lightning.config.keys import key_types
 from nas_lightning.config.ranges import check_ranges, range_of
-from nas_lightning.config.records import Config
+from nas_lightning.config.records import Config, Dataset
 from nas_lightning.cost.code import core_named
 from nas_lightning.cost.npu import PROFILES
-from nas_lightning.data.recordings import MISSING_POLICIES
+from nas_lightning.data.reading import (
+    AXES,
+    CLOCK_POLICIES,
+    DECIMALS,
+    DELIMITERS,
+    ENDS,
+    GAP_POLICIES,
+    LEVELS,
+    SIMILAR_POLICIES,
+    TIME_UNITS,
+)
 from nas_lightning.data.splits import SPLIT_TYPES
+from nas_lightning.data.values import MISSING_POLICIES
 from nas_lightning.errors import InputError
 from nas_lightning.export.firmware import BACKENDS
 from nas_lightning.export.host import TOOLS, missing_tools
@@ -82,6 +94,18 @@ _MOST_WEIGHTS = 100_000_000
 _OP_WEIGHTS = 15
 """Of an edge, for each pair of channels: kernels of 3, 5 and 7."""
 
+_READING = {
+    "similar_labels": SIMILAR_POLICIES,
+    "recording_ends": ENDS,
+    "delimiter": DELIMITERS,
+    "decimal": DECIMALS,
+    "time_unit": TIME_UNITS,
+    "clock": CLOCK_POLICIES,
+    "gaps": GAP_POLICIES,
+    "axes": AXES,
+}
+"""Keys of ``dataset`` that take one of a few words, or null."""
+
 _MISSING = object()
 _LIMITS = tuple(f"budget.{name}" for name in ("params", "macs", "flash_bytes", "ram_bytes", "latency_ms"))
 
@@ -97,7 +121,7 @@ def check_config(config: Config) -> None:
     _check_choice("testing.metric", config.testing.metric, METRICS)
     _check_choice("dataset.missing", config.dataset.missing, MISSING_POLICIES)
     _check_choice("dataset.split_type", config.dataset.split_type, SPLIT_TYPES)
-    _check_pattern(config.dataset.group_pattern)
+    _check_reading(config.dataset)
     _check_variables(config.data_processing_feature_extraction.variables)
     _check_training(config)
     _check_space(config)
@@ -146,11 +170,21 @@ def _check_trainer(trainer: dict[str, Any]) -> None:
     _check_choice("trainer.accelerator", trainer.get("accelerator", "auto"), _ACCELERATORS)
 
 
-def _check_pattern(pattern: str | None) -> None:
-    try:
-        re.compile(pattern or "")
-    except re.error as error:
-        raise InputError(f"dataset.group_pattern: {pattern!r} is no regular expression ({error})") from error
+def _check_reading(dataset: Dataset) -> None:
+    for name, choices in _READING.items():
+        if (found := getattr(dataset, name)) is not None:
+            _check_choice(f"dataset.{name}", found, choices)
+    for level in dataset.levels or ():
+        _check_choice("dataset.levels", level, LEVELS)
+    for name in ("group_pattern", "label_pattern"):
+        try:
+            re.compile(pattern := getattr(dataset, name) or "")
+        except re.error as error:
+            raise InputError(f"dataset.{name}: {pattern!r} is no regular expression ({error})") from error
+    offsets = dataset.offset if isinstance(dataset.offset, list) else [dataset.offset]
+    is_number = all(isinstance(each, int | float) and not isinstance(each, bool) for each in offsets)
+    if dataset.offset is not None and not (offsets and is_number and all(map(math.isfinite, offsets))):
+        raise InputError(f"dataset.offset: found {shown(dataset.offset)}; allowed: a number, one a channel, or null")
 
 
 def _check_variables(variables: Any) -> None:

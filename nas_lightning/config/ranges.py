@@ -76,6 +76,7 @@ RANGES: dict[str, Range] = {
     "seed": Range(0, 2**32 - 1),  # what NumPy takes
     "target_accuracy": _SHARE,
     "target_rounds": Range(1, 100),  # of a bisection, which ends by itself after some twenty
+    "dataset.skip_rows": Range(0, 1_000_000),
     "device.clock_mhz": _POSITIVE,
     "device.flash_bytes": Range(1),
     "device.ram_bytes": Range(1),

@@ -41,6 +41,23 @@ class Dataset:
     split_type: str = MISSING
     split_factor: Any = MISSING
     annotations: str | None = None
+    levels: list[str] | None = None
+    label_pattern: str | None = None
+    labels: str | None = None
+    similar_labels: str | None = None
+    recording_ends: str | None = None
+    series_per_line: bool | None = None
+    header: bool | None = None
+    skip_rows: int | None = None
+    delimiter: str | None = None
+    decimal: str | None = None
+    time_unit: str | None = None
+    day_first: bool | None = None
+    clock: str | None = None
+    gaps: str = "cut"
+    axes: str | None = None
+    npy_time: bool | None = None
+    offset: Any = None
 
 
 @dataclass

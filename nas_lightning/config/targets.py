@@ -22,6 +22,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from nas_lightning.data.augment import build_augmentation
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.features import FrontEnd
+from nas_lightning.data.reading import Reading
 from nas_lightning.errors import InputError, brief
 from nas_lightning.files import read_yaml
 from nas_lightning.space.blueprint import ReferenceBlueprint
@@ -29,7 +30,7 @@ from nas_lightning.space.blueprint import ReferenceBlueprint
 ENTRY_POINTS = "nas_lightning.targets"
 """The group of entry points whose values (``module:name``) may be named as well."""
 
-_PARTS = (TimeSeriesData, FrontEnd, build_augmentation, ReferenceBlueprint, Trainer)
+_PARTS = (TimeSeriesData, FrontEnd, Reading, build_augmentation, ReferenceBlueprint, Trainer)
 _PART_NAMES = {f"{part.__module__}.{part.__qualname__}" for part in _PARTS} | {"lightning.pytorch.Trainer"}
 _SEARCH_ROOMS = tuple(
     f"nas_lightning.search.{room}" for room in ("strategy", "relaxation", "arch_step", "penalties", "derivation")

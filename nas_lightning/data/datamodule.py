@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, DistributedSampler, Sampler
 
 from nas_lightning.data.annotations import FOLDER, SPLITS, read_lists, write_lists
 from nas_lightning.data.augment import Augmentation
+from nas_lightning.data.doubts import rising_channels
 from nas_lightning.data.features import FrontEnd, FrontEndCost
 from nas_lightning.data.readers import open_source
 from nas_lightning.data.reading import Reading
@@ -34,6 +35,7 @@ from nas_lightning.files import write_json
 _SECTION = "data_processing_feature_extraction"
 _CHUNK_VALUES = 1 << 22
 _MOST_MOVED = 1e-3
+_SAME_LENGTH = 1.01  # lengths of one nominal length, by clocks that nearly agree
 _MEASURED = 256  # samples per batch where nothing is trained
 
 
@@ -51,7 +53,7 @@ class TimeSeriesData(L.LightningDataModule):
         front_end: from raw rows to the network's input; by default the recordings as they are.
         augmentation: of the train split; by default none.
         variables: the channels to keep; None for all.
-        missing: what is done about missing values, one of ``recordings.MISSING_POLICIES``.
+        missing: what is done about missing values, one of ``values.MISSING_POLICIES``.
         group_pattern: finds the group in a recording's name.
         columns: the names of the columns of a table, by role.
         split_type: one of ``splits.SPLIT_TYPES``.
@@ -109,12 +111,16 @@ class TimeSeriesData(L.LightningDataModule):
         if self.splits:
             return
         source = open_source(self.name, self.path, self._reading())
-        self.recordings = collect(source, self.variables, self.missing, self.group_pattern)
+        self.recordings = collect(source, self.variables, self.missing, self.group_pattern, self.reading)
         self.decisions = source.findings.decisions
-        self.notes += source.findings.warnings
+        self.notes += source.findings.warnings + rising_channels(self.recordings)
+        if len(self.recordings.breaks) and not self.front_end.rows:
+            self.notes.append(
+                f"a sample is a whole recording, pauses included; {_SECTION}.frame_size ends windows there"
+            )
         self.segments = self._segments(self.recordings)
         self.notes += check_splits(self.recordings, self.segments)
-        pieces = {split: self._at_new_rate(pieces_of(self.recordings, self.segments[split])) for split in SPLITS}
+        pieces = {split: self._pieces(split) for split in SPLITS}
         rows = self.front_end.rows or self._common_length(pieces)
         if self.augmentation is not None and (length := self.augmentation.new_length(rows)) != rows:
             raise InputError(f"augmentation: makes {length} rows of a sample of {rows}; allowed: the same number")
@@ -153,6 +159,14 @@ class TimeSeriesData(L.LightningDataModule):
                 )
 
     @property
+    def rate(self) -> float | None:
+        """Hz of the samples, if it is known and one."""
+        if self.new_sr is not None or self.sampling_rate is not None:
+            return self.new_sr or self.sampling_rate
+        rates = self.recordings.sampling_rates
+        return None if np.isnan(rates).any() else float(np.median(rates))
+
+    @property
     def class_counts(self) -> Tensor:
         """Samples of each class in ``train``, ``[K]``."""
         return self.splits["train"].labels.bincount(minlength=len(self.class_names))
@@ -182,18 +196,25 @@ class TimeSeriesData(L.LightningDataModule):
             rows = math.ceil(rows * float(rates.max()) / self.new_sr)
         return make_splits(recordings, self.split_type, self.split_factor, self.seed, rows)
 
-    def _at_new_rate(self, pieces: Pieces) -> Pieces:
+    def _pieces(self, split: str) -> Pieces:
+        """The rows of a split at the new rate; those of a recording end where time does not go on, if it is cut."""
+        pieces = pieces_of(self.recordings, self.segments[split], ends_at_breaks=bool(self.front_end.rows))
         rates = check_rate(self.recordings.sampling_rates[pieces.recordings], self.sampling_rate, self.new_sr)
         return pieces if self.new_sr is None else resample(pieces, rates, self.new_sr, self.anti_alias)
 
     def _common_length(self, pieces: Mapping[str, Pieces]) -> int:
         lengths = np.concatenate([piece.stops - piece.starts for piece in pieces.values()])
-        if lengths.min() != lengths.max():
+        least, most = int(lengths.min()), int(lengths.max())
+        if least < most and self.new_sr is not None and most <= _SAME_LENGTH * least + 1:
+            self.notes.append(
+                f"the recordings have {least} to {most} rows at {self.new_sr:g} Hz; the first {least} count"
+            )
+        elif least < most:
             raise InputError(
-                f"{self.recordings.source}: the recordings have from {lengths.min()} to {lengths.max()} rows; "
+                f"{self.recordings.source}: the recordings have from {least} to {most} rows; "
                 f"{_SECTION}.frame_size=N cuts them into samples of N rows"
             )
-        return int(lengths[0])
+        return least
 
     def _samples(self, split: str, pieces: Pieces, rows: int) -> Samples:
         hop = self.front_end.hop or rows

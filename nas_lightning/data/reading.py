@@ -26,6 +26,15 @@ CLOCK_POLICIES = ("rows", "sort")
 ENDS = ("column", "label", "gap")
 """What ends a recording of a long table: another name, another label, or a pause in the times."""
 
+SIMILAR_POLICIES = ("merge", "keep")
+"""Labels that differ by case, spaces or the form of a number only: they are one class, or several."""
+
+DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "space": " ", "pipe": "|"}
+"""What can stand between the cells of a text file."""
+
+DECIMALS = {"point": ".", "comma": ","}
+"""What can stand before the decimals of a number."""
+
 AXES = ("time_first", "channels_first")
 """The order of the two axes of one recording in an array."""
 
@@ -46,20 +55,22 @@ class Reading:
         recording_ends: one of ``ENDS``.
         header: whether the first line of a text file names the columns.
         skip_rows: lines before the first that counts.
-        delimiter: between cells.
-        decimal: the sign before decimals.
+        delimiter: between cells, one of ``DELIMITERS``.
+        decimal: the sign before decimals, one of ``DECIMALS``.
         time_unit: one of ``TIME_UNITS``, of times that are numbers.
         day_first: whether 01.02.2024 is in February.
         clock: one of ``CLOCK_POLICIES``.
         gaps: one of ``GAP_POLICIES``.
         axes: one of ``AXES``.
         npy_time: whether the first column of a 2-D ``.npy`` array is the time.
-        similar_labels: ``merge`` or ``keep`` labels that differ by case, spaces or form of a number only.
+        similar_labels: one of ``SIMILAR_POLICIES``.
+        offset: what is subtracted from the channels before they become float32, a number or one a channel; None: a
+            constant where float32 would lose the signal.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     variables: Any = None
-    levels: Sequence[str] | None = None
+    levels: list[str] | None = None
     label_pattern: str | None = None
     labels: str | None = None
     series_per_line: bool | None = None
@@ -75,6 +86,7 @@ class Reading:
     axes: str | None = None
     npy_time: bool | None = None
     similar_labels: str | None = None
+    offset: float | list[float] | None = None
 
     def column(self, role: str) -> str:
         """The name of the column of a role."""
@@ -142,12 +154,14 @@ class Content:
         sampling_rate: Hz, if the file says it.
         breaks: int64 ``[B]``, rows before which time does not go on as elsewhere, in rising order; no window reaches
             over one.
+        unit: what a value is, if the reader made it from what the file holds, for example ``samples / 32768``.
     """
 
     values: np.ndarray
     channels: tuple[str, ...] | None = None
     sampling_rate: float | None = None
     breaks: np.ndarray = field(default_factory=no_rows)
+    unit: str | None = None
 
 
 def choose(shown: str, num_channels: int, channels: Sequence[str] | None, variables: Any) -> list[int]:

@@ -15,12 +15,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from nas_lightning.data.progress import reading_bar
-from nas_lightning.data.reading import Findings, choose, is_named, no_rows
+from nas_lightning.data.reading import Findings, Reading, choose, is_named, no_rows
+from nas_lightning.data.values import Float32, Rows
 from nas_lightning.data.words import Words, first_repeated, join_names
 from nas_lightning.errors import InputError, brief
-
-MISSING_POLICIES = ("error", "interpolate", "drop")
-"""What can be done about missing values: refuse them, fill them on a straight line, or leave their rows out."""
 
 _IN_MEMORY_VALUES = 1 << 24
 """Recordings above this many values (64 MiB) lie in a temporary file that is mapped into memory."""
@@ -47,6 +45,7 @@ class Recording:
         sampling_rate: Hz, if the source says it.
         channels: names of the columns, if the source says them.
         breaks: int64 ``[B]``, rows before which time does not go on as elsewhere; no window reaches over one.
+        unit: what a value is, if the reader made it from what the file holds.
     """
 
     name: str
@@ -57,6 +56,7 @@ class Recording:
     sampling_rate: float | None = None
     channels: tuple[str, ...] | None = None
     breaks: np.ndarray = field(default_factory=no_rows)
+    unit: str | None = None
 
     def __len__(self) -> int:
         return 1
@@ -76,6 +76,7 @@ class Block:
         sampling_rates: float64 ``[R]``, Hz; NaN, or None for all, where the source does not say it.
         channels: names of the columns, if the source says them.
         breaks: int64 ``[B]``, rows of ``values`` before which time does not go on as elsewhere, in rising order.
+        unit: what a value is, if the reader made it from what the file holds.
     """
 
     names: Sequence[str]
@@ -87,6 +88,7 @@ class Block:
     sampling_rates: np.ndarray | None = None
     channels: tuple[str, ...] | None = None
     breaks: np.ndarray = field(default_factory=no_rows)
+    unit: str | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -97,9 +99,7 @@ class Block:
         if len(recordings) == 1:
             values = recordings[0].values
         else:
-            with np.errstate(over="ignore"):  # what float32 cannot hold is named where it is looked at
-                parts = [recording.values for recording in recordings]
-                values = np.concatenate(parts, dtype=np.float32, casting="unsafe")
+            values = np.concatenate([recording.values for recording in recordings])
         rates = [np.nan if recording.sampling_rate is None else recording.sampling_rate for recording in recordings]
         lengths = np.array([len(recording.values) for recording in recordings])
         starts = np.cumsum(lengths) - lengths
@@ -113,6 +113,7 @@ class Block:
             sampling_rates=np.array(rates, dtype=np.float64),
             channels=recordings[0].channels,
             breaks=np.concatenate([start + one.breaks for start, one in zip(starts, recordings, strict=True)]),
+            unit=recordings[0].unit,
         )
 
     def singles(self) -> "Iterator[Block]":
@@ -173,6 +174,10 @@ class Recordings:
         splits: R times ``train``, ``val`` or ``test``, or None if the source does not say.
         sampling_rates: float64 ``[R]``, Hz; NaN where the source does not say.
         lists: the splits that the source comes with, or None.
+        channels: names of the C channels, or None.
+        breaks: int64 ``[B]``, rows before which time does not go on as elsewhere, in rising order.
+        offsets: float64 ``[C]``, what was subtracted before the values became float32; None for nothing.
+        unit: what a value is, if the reader made it from what a file holds.
     """
 
     source: str
@@ -185,6 +190,10 @@ class Recordings:
     splits: Words | None
     sampling_rates: np.ndarray
     lists: Lists | None = None
+    channels: tuple[str, ...] | None = None
+    breaks: np.ndarray = field(default_factory=no_rows)
+    offsets: np.ndarray | None = None
+    unit: str | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -193,6 +202,10 @@ class Recordings:
     def lengths(self) -> np.ndarray:
         """Time steps of each recording, int64 ``[R]``."""
         return np.diff(self.starts)
+
+    def channel(self, number: int) -> str:
+        """A channel in messages: its number, and its name if it has one."""
+        return f"channel {number}" + (f" ({brief(self.channels[number])})" if self.channels else "")
 
 
 class RowStore:
@@ -247,7 +260,11 @@ def give_back(values: Tensor) -> None:
 
 
 def collect(
-    source: Source, variables: Any = None, missing: str = "error", group_pattern: str | None = None
+    source: Source,
+    variables: Any = None,
+    missing: str = "error",
+    group_pattern: str | None = None,
+    reading: Reading | None = None,
 ) -> Recordings:
     """Read all recordings of a source, check them, and keep the chosen channels.
 
@@ -257,11 +274,12 @@ def collect(
         missing: one of ``MISSING_POLICIES``.
         group_pattern: a regular expression whose first group (or whole match) in a recording's name is its group;
             without it the groups of the source hold.
+        reading: of it, ``offset`` and ``similar_labels``.
 
     Raises:
         InputError: naming the source or the recording, what was found and what is allowed.
     """
-    collected = _Collected(source, variables, missing, group_pattern)
+    collected = _Collected(source, variables, missing, group_pattern, reading or Reading())
     with reading_bar(source.name, source.total, source.unit) as bar:
         for block in _in_blocks(_counted(source, bar)):
             collected.add(block)
@@ -300,14 +318,17 @@ def _in_blocks(items: Iterable[Recording | Block]) -> Iterator[Block]:
 
 
 def _are_alike(one: Recording, other: Recording | Block) -> bool:
-    return one.values.shape[1] == other.values.shape[1] and one.channels == other.channels
+    return (one.values.shape[1], one.channels, one.unit) == (other.values.shape[1], other.channels, other.unit)
 
 
 class _Collected:
     """What was read so far, and the checks of what is added; see ``collect`` for the arguments."""
 
-    def __init__(self, source: Source, variables: Any, missing: str, group_pattern: str | None) -> None:
-        self._source, self._variables, self._missing, self._pattern = source, variables, missing, group_pattern
+    def __init__(
+        self, source: Source, variables: Any, missing: str, group_pattern: str | None, reading: Reading
+    ) -> None:
+        self._source, self._variables, self._pattern, self._reading = source, variables, group_pattern, reading
+        self._to_float32 = Float32(missing, reading.offset, self._shown, source.findings)
         self._store: RowStore | None = None
         self._first = ""
         self._channels: tuple[str, ...] | None = None
@@ -317,6 +338,8 @@ class _Collected:
         self._labels: list[Words] = []
         self._groups: list[Words | None] = []
         self._splits: list[Words | None] = []
+        self._breaks: list[np.ndarray] = []
+        self._unit: str | None = None
 
     def add(self, block: Block) -> None:
         """Check and keep recordings; if something is wrong, what is wrong with the first of them is said."""
@@ -333,14 +356,17 @@ class _Collected:
         values = block.values
         if not self._source.is_chosen:
             values = _chosen(shown, block, self._variables)
-        values, lengths = self._finite(block.names, values, block.lengths)
+        channels = self._channels_of(block)
         if self._store is None:
-            self._store, self._first = RowStore(values.shape[1]), block.names[0]
-        self._check_channels(shown, values.shape[1], block.channels)
+            self._store, self._first, self._unit = RowStore(values.shape[1]), block.names[0], block.unit
+        self._check_channels(shown, values.shape[1], channels)
+        rows = self._to_float32(block.names, Rows(values, block.lengths, block.breaks), channels)
         self._groups.append(self._groups_of(block))
-        self._store.add(values)
+        self._breaks.append(self._store.num_rows + rows.breaks)
+        self._store.add(rows.values)
+        self._unit = self._unit if self._unit == block.unit else None
         self._names.append(block.names)
-        self._lengths.append(lengths)
+        self._lengths.append(rows.lengths)
         self._labels.append(block.labels)
         self._splits.append(block.splits)
         unknown = np.full(len(block), np.nan)
@@ -354,9 +380,8 @@ class _Collected:
         names = join_names(self._names)
         if (repeated := first_repeated(names)) is not None:
             raise InputError(f"{self._shown(repeated)}: there are two recordings of this name; allowed: each once")
-        labels = Words.join(self._labels)
+        labels, class_names = _distinct(source, Words.join(self._labels), self._reading.similar_labels)
         splits = _all_or_none(source.name, "split", self._splits, len(names))
-        class_names = tuple(source.class_names or _in_order(labels.present))
         _check_classes(source.name, labels, splits, class_names)
         numbers = {name: number for number, name in enumerate(class_names)}
         return Recordings(
@@ -370,30 +395,14 @@ class _Collected:
             splits=splits,
             sampling_rates=np.concatenate(self._rates),
             lists=source.lists,
+            channels=self._channels,
+            breaks=np.concatenate(self._breaks),
+            offsets=self._to_float32.offsets,
+            unit=self._unit,
         )
 
     def _shown(self, name: str) -> str:
         return f"{self._source.name}: {brief(name)}"
-
-    def _finite(self, names: Sequence[str], values: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The values as float32 and the lengths, with the policy for missing values applied."""
-        if len(names) == 1:
-            values = _finite(self._shown(names[0]), values, self._missing)
-            return values, np.array([len(values)])
-        with np.errstate(over="ignore"):  # what float32 cannot hold is named below
-            values = values.astype(np.float32, copy=False)
-        finite = np.isfinite(values)
-        if values.size and lengths.all() and finite.all():
-            return values, lengths
-        values, is_whole = values.copy(), finite.all(1)
-        bounds = np.concatenate([[0], np.cumsum(lengths)])
-        num_gaps = np.diff(np.concatenate([[0], np.cumsum(~is_whole)])[bounds])
-        for number in np.flatnonzero((num_gaps > 0) | (lengths == 0) | (values.shape[1] == 0)):
-            rows = slice(bounds[number], bounds[number + 1])
-            filled = _finite(self._shown(names[number]), values[rows], self._missing)
-            if self._missing == "interpolate":
-                values[rows] = filled
-        return (values[is_whole], lengths - num_gaps) if self._missing == "drop" else (values, lengths)
 
     def _check_channels(self, shown: str, count: int, channels: tuple[str, ...] | None) -> None:
         assert self._store is not None  # nosec B101 # tells the type checker
@@ -407,6 +416,13 @@ class _Collected:
                 f"{shown} names its channels {brief(', '.join(channels or ()))} and {self._first} names them "
                 f"{brief(', '.join(self._channels or ()))}; name the ones to take by {_VARIABLES}"
             )
+
+    def _channels_of(self, block: Block) -> tuple[str, ...] | None:
+        """Names of the chosen channels."""
+        if block.channels is None or self._source.is_chosen:
+            return block.channels
+        chosen = choose(self._shown(block.names[0]), len(block.channels), block.channels, self._variables)
+        return tuple(block.channels[number] for number in chosen)
 
     def _groups_of(self, block: Block) -> Words | None:
         if self._pattern is None:
@@ -431,38 +447,40 @@ def _chosen(shown: str, block: Block, variables: Any) -> np.ndarray:
     return block.values if variables is None else block.values[:, chosen]
 
 
-def _finite(shown: str, values: np.ndarray, missing: str) -> np.ndarray:
-    """The values as float32, with the policy for missing ones applied."""
-    if values.size == 0:
-        raise InputError(f"{shown} has {len(values)} rows of {values.shape[1]} channels; at least 1 is needed")
-    with np.errstate(over="ignore"):  # what float32 cannot hold is named below
-        values = values.astype(np.float32)
-    infinite = np.isinf(values)
-    if infinite.any():
-        row, column = np.argwhere(infinite)[0]
+def _distinct(source: Source, labels: Words, policy: str | None) -> tuple[Words, tuple[str, ...]]:
+    """The labels and the classes, with what stands for the same class settled.
+
+    Raises:
+        InputError: if labels differ by case, spaces or the form of a number only, and nothing says what that means.
+    """
+    class_names = tuple(source.class_names or _in_order(labels.present))
+    alike: dict[str, list[str]] = {}
+    for name in class_names:
+        alike.setdefault(_plain(name), []).append(name)
+    several = [names for names in alike.values() if len(set(names)) > 1]
+    if not several or policy == "keep":
+        return labels, class_names
+    if policy is None:
         raise InputError(
-            f"{shown}: row {row} of channel {column} is infinite or too large; allowed: what float32 holds"
+            f"{source.name}: has the labels {brief(several[0])}, which differ by case, spaces or the form of a number "
+            "only; dataset.similar_labels=merge makes them one class, keep leaves them apart"
         )
-    absent = np.isnan(values)
-    if not absent.any():
-        return values
-    if missing == "error":
-        row, column = np.argwhere(absent)[0]
-        raise InputError(
-            f"{shown}: row {row} of channel {column} is missing, the first of {int(absent.sum())} values that are; "
-            "dataset.missing=interpolate fills them, dataset.missing=drop leaves their rows out"
-        )
-    if missing == "drop":
-        values = values[~absent.any(1)]
-        if not len(values):
-            raise InputError(f"{shown} has a missing value in every row; dataset.missing=drop would leave nothing")
-        return values
-    for channel in range(values.shape[1]):
-        gaps = absent[:, channel]
-        if gaps.all():
-            raise InputError(f"{shown}: channel {channel} has no value at all; it cannot be interpolated")
-        values[gaps, channel] = np.interp(np.flatnonzero(gaps), np.flatnonzero(~gaps), values[~gaps, channel])
-    return values
+    first = {name: names[0] for names in alike.values() for name in names}
+    for names in several:
+        source.findings.decide(f"the labels {brief(names)} are one class, {names[0]}", key="dataset.similar_labels")
+    words = [first.get(word, word) for word in labels.words]
+    places = {word: place for place, word in enumerate(dict.fromkeys(words))}
+    numbers = np.array([*(places[word] for word in words), -1])[labels.numbers]
+    return Words(numbers, list(places)), tuple(dict.fromkeys(first[name] for name in class_names))
+
+
+def _plain(label: str) -> str:
+    """A label without what a hand that types it may do now and again otherwise."""
+    text = " ".join(label.split()).casefold()
+    try:
+        return str(float(text))
+    except ValueError:
+        return text
 
 
 def _check_classes(source: str, labels: Words, splits: Words | None, class_names: tuple[str, ...]) -> None:

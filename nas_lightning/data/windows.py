@@ -15,6 +15,7 @@ from torch.utils.data import Dataset, DistributedSampler
 
 from nas_lightning.data.augment import Augmentation
 from nas_lightning.data.features import FrontEnd
+from nas_lightning.data.reading import no_rows
 from nas_lightning.data.recordings import Recordings, RowStore
 from nas_lightning.errors import InputError
 
@@ -23,6 +24,8 @@ _BATCH = 256
 _LARGEST_RATIO = 100_000
 _TOGETHER = 1 << 20
 _MOST_CACHED = 2
+_NEARLY = 1.01
+"""Two rates within this ratio are one: the clocks of cheap boards are that far apart."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,33 @@ class Pieces:
     recordings: np.ndarray
 
 
-def pieces_of(recordings: Recordings, segments: np.ndarray) -> Pieces:
-    """The rows of ``segments``, int64 ``[P, 3]`` of recording, first row, row behind the last; nothing is copied."""
+def pieces_of(recordings: Recordings, segments: np.ndarray, ends_at_breaks: bool) -> Pieces:
+    """The rows of ``segments``; nothing is copied.
+
+    Args:
+        recordings: R recordings.
+        segments: int64 ``[S, 3]`` of recording, first row, row behind the last.
+        ends_at_breaks: whether a piece ends where time does not go on, or is a whole segment.
+    """
     numbers, first, last = segments.T
-    begins = recordings.starts[numbers]
-    return Pieces(recordings.values, begins + first, begins + last, recordings.labels[numbers], numbers)
+    begins, ends = recordings.starts[numbers] + first, recordings.starts[numbers] + last
+    breaks = recordings.breaks if ends_at_breaks else no_rows()
+    low, high = np.searchsorted(breaks, begins, side="right"), np.searchsorted(breaks, ends, side="left")
+    counts = np.maximum(0, high - low) + 1  # two segments of a recording may be apart
+    numbers = np.repeat(numbers, counts)
+    is_first = np.zeros(len(numbers), dtype=bool)
+    is_first[np.cumsum(counts) - counts] = True
+    within = np.arange(len(numbers)) - np.repeat(np.cumsum(counts) - counts, counts)
+    starts = np.where(is_first, np.repeat(begins, counts), _at(breaks, np.repeat(low, counts) + within - 1))
+    stops = np.append(starts[1:], 0)
+    is_last = np.append(is_first[1:], True)
+    stops[is_last] = ends
+    return Pieces(recordings.values, starts, stops, recordings.labels[numbers], numbers)
+
+
+def _at(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The rows at places that are there, 0 for others."""
+    return rows[np.clip(places, 0, len(rows) - 1)] if len(rows) else np.zeros(len(places), dtype=np.int64)
 
 
 def resample(pieces: Pieces, rates: np.ndarray, new_rate: float, anti_alias: bool) -> Pieces:
@@ -138,7 +163,7 @@ def cut(pieces: Pieces, rows: int, hop: int) -> Windows:
     numbers = np.repeat(np.arange(len(counts)), counts)
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     starts = pieces.starts[numbers] + within * hop
-    short = tuple(pieces.recordings[counts == 0].tolist())
+    short = tuple(np.setdiff1d(pieces.recordings, pieces.recordings[counts > 0]).tolist())
     return Windows(pieces.values, torch.from_numpy(starts), torch.from_numpy(pieces.labels[numbers]), rows, short)
 
 
@@ -216,20 +241,23 @@ def check_rate(rates: np.ndarray, sampling_rate: float | None, new_rate: float |
     known = np.full(len(rates), float(sampling_rate)) if sampling_rate else np.asarray(rates, dtype=np.float64)
     said = known[~np.isnan(known)]
     if new_rate is None:
-        if len(said) and said.max() > 1.01 * said.min():
+        if len(said) and said.max() > _NEARLY * said.min():
             raise InputError(
                 f"{_SECTION}.new_sr: is null, and the recordings have sampling rates from {said.min():g} to "
-                f"{said.max():g} Hz; give the rate to bring them to"
+                f"{said.max():g} Hz; new_sr=RATE brings them to one, sampling_rate={float(np.median(said)):.3g} takes "
+                "them as of one"
             )
         return known
     if len(said) < len(known):
-        raise InputError(f"{_SECTION}.sampling_rate: is null, and the recordings do not say it; new_sr needs it")
+        who = f"{len(known) - len(said):,} of {len(known):,}" if len(said) else "the"
+        raise InputError(f"{_SECTION}.sampling_rate: is null, and {who} recordings do not say it; new_sr needs it")
     if not 0 < said.max() < math.inf:
         raise InputError(f"{_SECTION}.sampling_rate: found {sampling_rate}; allowed: more than 0, and finite")
     slowest = float(said.min())
-    if not slowest / _LARGEST_RATIO < new_rate <= slowest:
+    if not slowest / _LARGEST_RATIO < new_rate <= _NEARLY * slowest:
+        unit = "" if slowest >= 1 else "; if their times are milliseconds, dataset.time_unit=ms says so"
         raise InputError(
             f"{_SECTION}.new_sr: found {new_rate:g}; allowed: more than 0, up to the rate of the recordings, "
-            f"{slowest:g}"
+            f"{slowest:g} Hz, and {_NEARLY - 1:.0%} above it{unit}"
         )
     return known

@@ -303,8 +303,8 @@ def test_inspect_prints_draws_and_warns(cli, tmp_path):
     assert sum(content["samples"].values()) == 23
     text = " ".join(content["warnings"])
     assert "the train split has 12 samples of calm and 1 of wild; look at macro F1" in text
-    assert "channel 1 is 2 everywhere; leave it out by variables" in text
-    assert "channel 0 stays at its smallest or largest value in" in text
+    assert "channel 1 (ch1) is 2 everywhere; leave it out by variables" in text
+    assert "channel 0 (ch0) stays at its smallest or largest value in" in text
     for name in ("windows.png", "spectra.png", "projection.png"):
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
     assert list((folder / "tensorboard").rglob("events*"))

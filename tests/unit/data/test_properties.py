@@ -241,15 +241,17 @@ def test_the_notes_are_those_of_plain_loops(lengths, channels, num_values, split
     st.booleans(),
     st.sampled_from(["amongst_files", "by_group", "within_files", "amongst_windows"]),
     st.integers(0, 5),
+    st.lists(st.integers(0, 200), max_size=5),
 )
-def test_no_window_leaves_its_part_of_a_recording(lengths, channels, rows, hop, keep_tails, split_type, seed):
-    """Values tell their row, so that each window shows where it is from."""
+def test_no_window_leaves_its_part_of_a_recording(lengths, channels, rows, hop, keep_tails, split_type, seed, breaks):
+    """Values tell their row, so that each window shows where it is from; none reaches over a break."""
     starts = np.cumsum([0, *lengths])
     values = torch.arange(1, int(starts[-1]) + 1, dtype=torch.float32)[:, None].repeat(1, channels)
     count = len(lengths)
     made = Recordings(
         "made", values, starts, tuple(f"r{i}" for i in range(count)), np.arange(count) % 2, ("a", "b"),
         Words.of([f"g{i // 2}" for i in range(count)]), None, np.full(count, np.nan),
+        breaks=np.unique(breaks).astype(np.int64),
     )  # fmt: skip
     try:
         segments = make_splits(made, split_type, (0.6, 0.2, 0.2), seed, rows)
@@ -258,7 +260,7 @@ def test_no_window_leaves_its_part_of_a_recording(lengths, channels, rows, hop, 
         return  # too few recordings or rows of a class: refused, not divided wrongly
     seen = [{}, {}, {}]
     for found, split in zip(seen, ("train", "val", "test"), strict=True):
-        pieces = pieces_of(made, segments[split])
+        pieces = pieces_of(made, segments[split], ends_at_breaks=True)
         windows = cut(pad(pieces, rows, hop) if keep_tails else pieces, rows, hop)
         x = windows.gather(torch.arange(len(windows)))
         for window, label in zip(x[:, 0].tolist(), windows.labels.tolist(), strict=True):
@@ -267,6 +269,7 @@ def test_no_window_leaves_its_part_of_a_recording(lengths, channels, rows, hop, 
             owner = int(np.searchsorted(starts, real[0], side="right")) - 1
             assert real[-1] < starts[owner + 1]
             assert made.labels[owner] == label
+            assert not any(real[0] < row <= real[-1] for row in breaks)
             found.update(dict.fromkeys(real))
         covered = {starts[n] + row for n, first, last in segments[split].tolist() for row in range(first, last)}
         assert set(found) <= covered
