@@ -30,7 +30,7 @@ from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.features import FrontEndCost
 from nas_lightning.data.loaders import LoaderData
 from nas_lightning.deployment import check_fits, deploy
-from nas_lightning.errors import BudgetError, InputError
+from nas_lightning.errors import BudgetError, InputError, brief
 from nas_lightning.export.bundle import write_bundle
 from nas_lightning.export.onnx import check_parity, export_onnx, relative_difference
 from nas_lightning.files import read_json, write_json, write_torch
@@ -41,7 +41,7 @@ from nas_lightning.searching import Searched, search
 from nas_lightning.space.blueprint import Blueprint, SearchedBlueprint
 from nas_lightning.space.fold import fold
 from nas_lightning.stages import Run, fit, read_checkpoint, train_module
-from nas_lightning.training.evaluate import confusion, figures, predict
+from nas_lightning.training.evaluate import confusion, figures, never_predicted, predict
 
 log = logging.getLogger("nas_lightning")
 
@@ -223,6 +223,12 @@ def _finish(run: Run, trained: _Trained, sections: dict[str, Any]) -> None:
     split, loader = ("test", run.data.test_dataloader()) if tested else ("val", run.data.val_dataloader())
     logits, y = predict(network, loader)
     results = {"val": trained.val, split: figures(logits, y)}
+    if missed := [run.data.class_names[label] for label in never_predicted(logits, y)]:
+        log.warning(
+            "%s: the network takes no sample for %s, although there are some; accuracy does not show it, balanced "
+            "accuracy and macro F1 do; training.class_weights=balanced makes rare classes count",
+            *(split, brief(", ".join(missed))),
+        )
     description, cost = _describe(run, trained.blueprint)
     write_torch(folder / "model.pt", network.state_dict())
     difference = _export(run, network, split, loader)

@@ -35,6 +35,16 @@ def figures(logits: Tensor, y: Tensor) -> dict[str, float]:
     }
 
 
+def never_predicted(logits: Tensor, y: Tensor) -> list[int]:
+    """Classes that occur in ``y`` and that no sample is taken for.
+
+    >>> never_predicted(torch.tensor([[2.0, 0.0, 1.0], [3.0, 0.0, 1.0]]), torch.tensor([0, 1]))
+    [1]
+    """
+    counts = confusion(logits, y)
+    return np.flatnonzero((counts.sum(1) > 0) & (counts.sum(0) == 0)).tolist()
+
+
 def confusion(logits: Tensor, y: Tensor) -> np.ndarray:
     """Counts ``[K, K]``: rows the true class, columns the predicted one."""
     return confusion_matrix(y.numpy(), logits.argmax(1).numpy(), labels=range(logits.shape[1]))

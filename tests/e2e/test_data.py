@@ -310,3 +310,16 @@ def test_inspect_prints_draws_and_warns(cli, tmp_path):
     assert list((folder / "tensorboard").rglob("events*"))
     assert "calm" in out
     assert all(f"warning: {warning}" in out for warning in content["warnings"])
+
+
+def test_a_class_that_is_never_predicted_is_named(cli, tmp_path):
+    """Noise alone, 26 of one class and 6 of the other: the network says the common one."""
+    random = np.random.default_rng(0)
+    made = [(f"r{i:02d}", random.standard_normal((32, 2)).round(3), "rare" if i < 6 else "common") for i in range(32)]
+    path = csv_folder(tmp_path / "noise", made)
+    settings = ("training.nas_enabled=false", "training.training_epochs=1", "optimizer.lr=1e-6", "training.batch_size=4")
+    status, _, err = cli(f"dataset.input_data_path={path}", "hydra.run.dir=run", *SHORT, *settings)
+    assert status == 0, err
+    log = (tmp_path / "run" / "run.log").read_text()
+    (line,) = [line for line in log.splitlines() if "takes no sample for" in line]
+    assert "training.class_weights=balanced makes rare classes count" in line
