@@ -23,7 +23,7 @@ __all__ = [
 
 _TOGETHER = 1 << 22
 _MOST_LOOKS = 4
-_SKIP, _TIME = "dataset.skip_rows", "dataset.columns.time"
+_SKIP, _RATE = "dataset.skip_rows", "data_processing_feature_extraction.sampling_rate"
 
 
 def read_numbers(
@@ -54,7 +54,7 @@ def read_numbers(
     columns.say(shown, findings)
     plan, table = _parsed(path, shown, Plan(layout, columns, _has_text_times(layout, columns)), reading, before)
     if plan.num_empty:
-        findings.decide("rows of empty cells at the end are left out", shown, _SKIP)
+        findings.decide("rows of empty cells at the end are left out", shown)
         table = table.iloc[: -plan.num_empty]
     if plan.has_comments and not layout.has_comments:
         findings.decide("comments are skipped", shown, _SKIP)
@@ -111,7 +111,7 @@ def _with_clock(
     except InputError as error:
         if _is_asked_for(reading):
             raise
-        findings.warn(f"the times in {name!r} cannot be read, and say no sampling rate", str(error), _TIME)
+        findings.warn(f"the times in {name!r} cannot be read, and say no sampling rate", str(error), _RATE)
         return content
     findings.take(found)
     clocks = clock.look(source or shown, [own], name, seconds, begins, reading, findings)
@@ -148,7 +148,7 @@ def read_many(
     plains, held, size = Plains(reading), list[Plain](), 0
     for path, shown in files:
         plain = plains.look_at(path, shown)
-        if held and (plain is None or plain.layout != held[0].layout or size >= _TOGETHER):
+        if held and (plain is None or plain.layout is not held[0].layout or size >= _TOGETHER):
             yield from _read_group(held, reading, findings)
             held, size = [], 0
         if plain is None:

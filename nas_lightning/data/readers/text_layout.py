@@ -161,7 +161,7 @@ def _read_top(path: Path, shown: str, encoding: str, reading: Reading, findings:
     texts = [row.text for row in rows]
     found, start = _find_table(texts, reading) if delimiter is None else _behind_preamble(texts, _sign(delimiter))
     if start:
-        example = f"{shown}: lines {rows[0].number} to {rows[start - 1].number}, {brief(texts[0])[:40]!r}"
+        example = f"{shown}: {start} from line {rows[0].number} on, {brief(texts[0])[:40]!r}"
         findings.decide("lines before the table are skipped", example, _SKIP)
     rows = rows[start:]
     if (comment := next((row.comment for row in rows if row.comment), None)) is not None:
@@ -336,7 +336,7 @@ def _names_in_comment(top: _Top, shown: str, reading: Reading, findings: Finding
     if comment is None or reading.header is not None:
         return None
     names = split_line(comment[1].lstrip(' \t"#%/;'), top.delimiter)
-    if len(names) != len(top.cells[0]) or len(names) < 2 or any(is_number(name, top.decimal) for name in names):
+    if len(names) != len(top.cells[0]) or len(names) < 2 or any(is_number(name, top.decimal) for name in names[1:]):
         return None
     findings.decide("the names of the columns are taken from a comment", f"{shown}: line {comment[0]}", _HEADER)
     return tuple(names)
