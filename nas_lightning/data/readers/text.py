@@ -105,19 +105,29 @@ def _with_clock(
     source, _, own = shown.rpartition(": ")
     assert plan.columns.time is not None  # nosec B101 # tells the type checker
     name, begins = plan.layout.with_unit(plan.columns.time), np.zeros(1, np.int64)
-    found = Findings()
+    about, found = (source or shown, [own], name), Findings()
     try:
-        seconds = clock.seconds_of(source or shown, [own], name, times, begins, reading, found)
+        seconds = _seconds(about, times, begins, reading, found)
     except InputError as error:
         if _is_asked_for(reading):
             raise
         findings.warn(f"the times in {name!r} cannot be read, and say no sampling rate", str(error), _RATE)
         return content
     findings.take(found)
-    clocks = clock.look(source or shown, [own], name, seconds, begins, reading, findings)
+    clocks = clock.look(*about, seconds, begins, reading, findings)
     rate = float(clocks.rates[0])
     values = content.values if clocks.order is None else content.values[clocks.order]
     return Content(values, content.channels, None if np.isnan(rate) else rate, clocks.breaks)
+
+
+def _seconds(
+    about: tuple[str, list[str], str], times: pd.Series, begins: np.ndarray, reading: Reading, findings: Findings
+) -> np.ndarray:
+    with np.errstate(invalid="ignore", over="ignore"):
+        seconds = clock.seconds_of(*about, times, begins, reading, findings)
+    if not np.isfinite(seconds).all():
+        raise InputError(f"{about[0]}: the recording {about[1][0]!r} has a time that is infinite")
+    return seconds
 
 
 def _is_asked_for(reading: Reading) -> bool:

@@ -102,7 +102,7 @@ def course_of_sample(layout: Layout, number: int) -> str:
         cells = {row[number] for row in rows if number < len(row)}
         return "text" if len(cells) > 1 else "constant"
     cells = [row[number].replace(layout.decimal, ".") if number < len(row) else "" for row in rows]
-    if not all(is_number(cell) and cell not in MISSING for cell in cells):
+    if not cells or not all(is_number(cell) and cell not in MISSING for cell in cells):
         return ""
     return courses(np.array([float(cell) for cell in cells]), np.zeros(1, np.int64))[0]
 
@@ -120,7 +120,8 @@ def courses(values: np.ndarray, begins: np.ndarray) -> list[str]:
     """
     lengths = np.diff(begins, append=len(values))
     rows = np.arange(len(values)) - np.repeat(begins, lengths)
-    steps = np.diff(values, prepend=values[:1])
+    with np.errstate(invalid="ignore"):  # of infinite ones
+        steps = np.diff(values, prepend=values[:1])
     is_step = (rows > 0) & (rows < LOOKED_AT)
     least = np.minimum.reduceat(np.where(is_step, steps, np.inf), begins)
     most = np.maximum.reduceat(np.where(is_step, steps, -np.inf), begins)

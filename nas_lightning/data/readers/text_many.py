@@ -214,7 +214,10 @@ def _with_clocks(
             return None
         names = [file.shown.rpartition(": ") for file in files]
         about = names[0][0] or names[0][2], [own for _, _, own in names], files[0].layout.with_unit(columns.time or 0)
-        seconds = clock.seconds_of(*about, times, begins, reading, findings)
+        with np.errstate(invalid="ignore", over="ignore"):
+            seconds = clock.seconds_of(*about, times, begins, reading, findings)
+        if not np.isfinite(seconds).all():
+            return None
         clocks = clock.look(*about, seconds, begins, reading, findings)
     if clocks.order is not None:
         values = values[clocks.order]
