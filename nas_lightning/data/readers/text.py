@@ -53,13 +53,8 @@ def read_numbers(
     refuse_text(shown, layout, columns, reading)
     columns.say(shown, findings)
     plan, table = _parsed(path, shown, Plan(layout, columns, _has_text_times(layout, columns)), reading, before)
-    if plan.num_empty:
-        findings.decide("rows of empty cells at the end are left out", shown)
-        table = table.iloc[: -plan.num_empty]
-    if plan.has_comments and not layout.has_comments:
-        findings.decide("comments are skipped", shown, _SKIP)
-    if plan.layout.decimal != layout.decimal:
-        findings.decide("decimals stand behind a comma", shown, "dataset.decimal")
+    _say_of_rows(shown, layout, plan, findings)
+    table = table.iloc[: len(table) - plan.num_empty]
     if not len(table):
         raise InputError(f"{shown}: has a header and no row of numbers")
     values = table[list(columns.kept)].to_numpy(np.float64)
@@ -67,6 +62,16 @@ def read_numbers(
     return (
         content if columns.time is None else _with_clock(shown, content, plan, table[columns.time], reading, findings)
     )
+
+
+def _say_of_rows(shown: str, layout: Layout, plan: Plan, findings: Findings) -> None:
+    """Tell what only the rows behind the first ones show."""
+    if plan.num_empty:
+        findings.decide("rows of empty cells at the end are left out", shown)
+    if plan.has_comments and not layout.has_comments:
+        findings.decide("comments are skipped", shown, _SKIP)
+    if plan.layout.decimal != layout.decimal:
+        findings.decide("decimals stand behind a comma", shown, "dataset.decimal")
 
 
 def _parsed(path: Path, shown: str, plan: Plan, reading: Reading, before: tuple[int, int]) -> tuple[Plan, pd.DataFrame]:

@@ -99,8 +99,7 @@ def course_of_sample(layout: Layout, number: int) -> str:
     """How a column goes on in the first rows, as they are written."""
     rows = layout.sample[:LOOKED_AT]
     if is_text(rows, number, layout.decimal):
-        cells = {row[number] for row in rows if number < len(row)}
-        return "text" if len(cells) > 1 else "constant"
+        return "text" if len({row[number] for row in rows if number < len(row)}) > 1 else "constant"
     cells = [row[number].replace(layout.decimal, ".") if number < len(row) else "" for row in rows]
     if not cells or not all(is_number(cell) and cell not in MISSING for cell in cells):
         return ""

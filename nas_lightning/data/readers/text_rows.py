@@ -67,7 +67,7 @@ def parse(path: Path, plan: Plan) -> pd.DataFrame:
     if len(types) < layout.num_columns and not _have_equal_rows(path, layout):
         types = dict.fromkeys(range(layout.num_columns), str) | types
     with open_rows(path, layout) as file:
-        rows = Uncommented(file, layout.delimiter) if plan.has_comments else file
+        rows: Any = Uncommented(file, layout.delimiter) if plan.has_comments else file
         return parse_rows(rows, layout, types)
 
 

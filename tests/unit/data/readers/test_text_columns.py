@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from nas_lightning.data.readers import text
 from nas_lightning.data.readers.text import read_many, read_numbers
 from nas_lightning.data.reading import Findings, Reading
 from nas_lightning.errors import InputError
@@ -19,9 +20,9 @@ def text_of(columns, sign=","):
 def both(folder, texts, reading=None):
     """Files alone and together, which must be the same, and the findings of those alone."""
     reading, files = reading or Reading(), []
-    for number, text in enumerate(texts):
+    for number, content in enumerate(texts):
         files.append((folder / f"{number}.csv", f"made: {number}.csv"))
-        files[-1][0].write_text(text)
+        files[-1][0].write_text(content)
     findings, together = Findings(), Findings()
     alone = [read_numbers(*file, reading, findings) for file in files]
     for one, other in zip(alone, read_many(files, reading, together), strict=True):
@@ -128,6 +129,22 @@ def test_a_clock_whose_first_rows_do_not_tell_is_asked_of_each_file(tmp_path):
     texts = [text_of({"t": SECONDS, "x": X}), text_of({"t": Y, "x": X}), text_of({"t": [1, 2, 3] * 4, "x": X})]
     contents, _ = both(tmp_path, texts)
     assert [content.channels for content in contents] == [("x",), ("t", "x"), ("t", "x")]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"x": X, "y": Y}, {"time": SECONDS, "x": X}, {"": range(N), "x": X}, {"t": SECONDS, "index": range(N), "x": X},
+        {"timestamp": [f"2024-03-01T12:00:{i:02d}" for i in range(N)], "x": X}, {"i": X, "t": Y, "x": X},
+        {"time": SECONDS, "timestamp": [20 * i for i in range(N)], "x": X},
+    ],
+)  # fmt: skip
+def test_small_ordinary_files_are_not_read_one_by_one(tmp_path, monkeypatch, columns):
+    files = [(tmp_path / f"{number}.csv", f"{number}.csv") for number in range(3)]
+    for path, _ in files:
+        path.write_text(text_of(columns))
+    monkeypatch.setattr(text, "read_numbers", None)
+    assert [len(content.values) for content in read_many(files)] == [N] * 3
 
 
 WITH_TEXT = {
