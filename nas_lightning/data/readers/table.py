@@ -10,18 +10,20 @@ import numpy as np
 import pandas as pd
 
 from nas_lightning.data.readers.clock import look, seconds_of
-from nas_lightning.data.readers.columns import Columns, find_columns
-from nas_lightning.data.readers.cutting import Cutter, Marks, marks_of, refuse_names
-from nas_lightning.data.readers.frames import CsvFrames, DataFrames, Frames, ParquetFrames
 from nas_lightning.data.readers.stamps import find_day_first, is_open_date
-from nas_lightning.data.readers.text import MISSING, find_layout
-from nas_lightning.data.readers.wide import find_wide, read_wide
+from nas_lightning.data.readers.table_columns import Columns, find_columns
+from nas_lightning.data.readers.table_cuts import Cutter, Marks, marks_of, refuse_names
+from nas_lightning.data.readers.table_rows import CsvFrames, DataFrames, Frames, ParquetFrames
+from nas_lightning.data.readers.table_wide import find_wide, read_wide
+from nas_lightning.data.readers.text_layout import find_layout
+from nas_lightning.data.readers.text_lines import MISSING
 from nas_lightning.data.reading import Findings, Reading
 from nas_lightning.data.recordings import Block, Source
 from nas_lightning.data.words import Words
 from nas_lightning.errors import InputError, brief
 
 _ROWS = 1 << 18
+_VARIABLES = "data_processing_feature_extraction.variables"
 _SPLITS = ("train", "val", "test")
 
 
@@ -40,7 +42,9 @@ def read_table(path: Path, reading: Reading) -> Source:
     findings = Findings()
     if path.suffix.lower() == ".parquet":
         return _source(str(path), ParquetFrames(path), reading, findings)
-    layout = find_layout(path, str(path))
+    layout = find_layout(path, str(path), reading, findings)
+    if layout.doubt is not None:
+        raise InputError(layout.doubt)
     wide = find_wide(path, layout, reading, findings)
     if wide is not None:
         return Source(str(path), read_wide(path, layout, wide), findings=findings, is_chosen=True)
@@ -150,7 +154,8 @@ class _Table:
         for name in names:
             if name in self.ended:
                 raise InputError(
-                    f"{self.shown}: the rows of the recording {brief(name)!r} do not stand together; sort the table by it"
+                    f"{self.shown}: the rows of the recording {brief(name)!r} do not stand together; sort the table by "
+                    "it"
                 )
             self.ended.add(name)
 
@@ -170,7 +175,7 @@ class _Table:
         lengths = np.diff(begins, append=len(rows))
         block = Block(tuple(names), np.empty(0), lengths, labels, groups, splits, channels=self.columns.variables)
         if self.columns.time is not None:
-            place = self.shown, names, self.columns.time
+            place = self.shown, names, self.frames.with_unit(self.columns.time)
             seconds = seconds_of(*place, rows[self.columns.time], begins, self.reading, self.findings)
             clocks = look(*place, seconds, begins, self.reading, self.findings)
             rows = rows if clocks.order is None else rows.iloc[clocks.order]
@@ -227,7 +232,7 @@ class _Table:
                 example = str(variables[column].iloc[row])[:40]
                 raise InputError(
                     f"{self.shown}: the column {brief(column)!r} of the recording {brief(name)!r} has text such as "
-                    f"{example!r}; allowed: numbers; data_processing_feature_extraction.variables names the columns to take"
+                    f"{example!r}; allowed: numbers; {_VARIABLES} names the columns to take"
                 )
             variables = variables.assign(**{column: numbers})
         is_single = all(dtype == np.float32 for dtype in variables.dtypes)

@@ -67,7 +67,7 @@ def parse(path: Path, plan: Plan) -> pd.DataFrame:
         width += 1
     with open_rows(path, plan.layout) as file:
         return parse_rows(
-            _Uncommented(file, plan.layout.delimiter) if plan.has_comments else file, plan.layout, types, width
+            Uncommented(file, plan.layout.delimiter) if plan.has_comments else file, plan.layout, types, width
         )
 
 
@@ -92,7 +92,7 @@ def parse_rows(file: IO[Any], layout: Layout, types: dict[int, Any], width: int)
         )
 
 
-class _Uncommented(io.TextIOBase):
+class Uncommented(io.TextIOBase):
     """Rows without the comments between them."""
 
     def __init__(self, file: IO[str], delimiter: str | None) -> None:

@@ -1,13 +1,16 @@
 """Rows of a table in pieces, from a file of text, a Parquet file or a data frame."""
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pandas as pd
 
-from nas_lightning.data.readers.text import MISSING, Layout, lines, one_line, split_line
+from nas_lightning.data.readers.text_layout import Layout, open_rows
+from nas_lightning.data.readers.text_lines import MISSING, is_comment, lines, one_line, split_line
+from nas_lightning.data.readers.text_rows import Uncommented
 from nas_lightning.errors import InputError
 
 _LOOKED_AT = 1000
@@ -37,6 +40,10 @@ class Frames(ABC):
             InputError: if the table cannot be read.
         """
 
+    def with_unit(self, name: str) -> str:
+        """The name of a column, and what else is said of its unit."""
+        return name
+
     def look(self) -> pd.DataFrame:
         """The first rows."""
         rows = next(iter(self.pieces(self.names, (), _LOOKED_AT)), None)
@@ -55,47 +62,77 @@ class CsvFrames(Frames):
         self.path, self.layout = path, layout
         self.names = tuple(name.strip() for name in layout.header or ())
 
+    def with_unit(self, name: str) -> str:
+        """See ``Frames``; a row below the names may say the unit."""
+        return self.layout.with_unit(self.names.index(name))
+
     def pieces(self, columns: Sequence[str], words: Sequence[str], rows: int) -> Iterator[pd.DataFrame]:
         """See ``Frames``; words are as they are written, since their type would be guessed anew in each piece."""
         numbers = [self.names.index(name) for name in columns]
+        is_all = len(numbers) == len(self.names)
+        if any(len(cells) > len(self.names) for cells in self.layout.sample) or not (is_all or self._is_regular()):
+            self._refuse_long_lines()  # of which the parser says nothing where it leaves columns out
+        try:
+            with self._open() as file, pd.read_csv(file, chunksize=rows, **self._how(numbers, words)) as reader:
+                for piece in reader:
+                    yield piece[numbers].set_axis(columns, axis=1)
+        except (pd.errors.EmptyDataError, StopIteration):  # names and no row
+            return
+        except Exception as error:  # pandas raises its own errors and Python's
+            self._refuse_long_lines()
+            raise InputError(f"{self.path}: cannot be read as a table ({one_line(error)})") from error
+
+    def _how(self, numbers: list[int], words: Sequence[str]) -> dict[str, Any]:
+        """Arguments of the parser."""
         are_words = {number for number in numbers if self.names[number] in words}
-        how: dict[str, Any] = {
+        return {
             "sep": self.layout.delimiter or r"\s+",
             "decimal": self.layout.decimal,
-            "encoding": self.layout.encoding,
-            "skiprows": _rows_above(self.path, self.layout),
             "header": None,
             "names": range(len(self.names)),
-            "usecols": sorted(numbers),
+            "usecols": None if len(numbers) == len(self.names) else sorted(numbers),
             "index_col": False,
             "skipinitialspace": True,
             "keep_default_na": False,
             "na_values": {number: list(MISSING) for number in numbers if number not in are_words},
             "dtype": dict.fromkeys(are_words, "category"),
+            "engine": "c",
         }
-        try:
-            with pd.read_csv(self.path, chunksize=rows, **how) as reader:
-                for piece in reader:
-                    yield piece[numbers].set_axis(columns, axis=1)
-        except pd.errors.EmptyDataError:  # names and no row
-            return
-        except Exception as error:  # pandas raises its own errors and Python's
-            raise self._unreadable(error) from error
 
-    def _unreadable(self, error: Exception) -> InputError:
-        if isinstance(error, InputError):
-            return error
+    def _is_regular(self) -> bool:
+        """Whether the signs between cells are as many as rows of equal length have; quick."""
+        rows = signs = 0
+        if self.layout.delimiter is None:
+            return False
+        with open_rows(self.path, self.layout) as file:
+            text = "\n"
+            while more := file.read(1 << 20):
+                text = more
+                rows += text.count("\n")
+                signs += text.count(self.layout.delimiter)
+        return signs == (rows + (not text.endswith("\n"))) * (len(self.names) - 1)
+
+    def _refuse_long_lines(self) -> None:
         width = len(self.names)
         for number, line in lines(self.path, str(self.path), self.layout.encoding):
-            count = len(split_line(line, self.layout.delimiter))
-            if count > width:
-                return InputError(f"{self.path}: line {number} has {count} cells and there are {width} columns")
-        return InputError(f"{self.path}: cannot be read as a table ({one_line(error)})")
+            count = len(split_line(line, self.layout.delimiter)) if number > self.layout.skip else 0
+            if count > width and not is_comment(line, self.layout.delimiter):
+                raise InputError(
+                    f"{self.path}: line {number} has {count} cells and the line of names has {width}; they must agree"
+                )
 
+    def _open(self) -> IO[str]:
+        file = open_rows(self.path, self.layout)
+        if not self.layout.has_comments or self._begin_as_comments():
+            return file
+        return Uncommented(file, self.layout.delimiter)  # type: ignore[return-value]
 
-def _rows_above(path: Path, layout: Layout) -> int:
-    """Lines above the first row of values."""
-    return next(number for number, line in lines(path, "", layout.encoding) if line.strip())
+    def _begin_as_comments(self) -> bool:
+        """Whether rows only look like comments, since names of recordings begin so."""
+        delimiter = self.layout.delimiter
+        first = itertools.islice(lines(self.path, str(self.path), self.layout.encoding), _LOOKED_AT)
+        comments = (line for _, line in first if is_comment(line, delimiter))
+        return any(len(split_line(line, delimiter)) == len(self.names) for line in comments)
 
 
 class ParquetFrames(Frames):

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from nas_lightning.data.readers.clock import seconds_of
-from nas_lightning.data.readers.columns import Columns
-from nas_lightning.data.readers.text import MISSING
+from nas_lightning.data.readers.table_columns import Columns
+from nas_lightning.data.readers.text_lines import MISSING
 from nas_lightning.data.reading import Findings, Reading
 from nas_lightning.errors import InputError, brief
 
@@ -149,8 +149,8 @@ class Cutter:
         if self.is_numbered:
             names, number = self._numbered(begins, is_other, marks, goes_on)
         else:
-            assert marks is not None and recording is not None  # nosec B101 # tells the type checker
-            names, number = [recording[code] for code in marks.codes[begins]], 0
+            assert marks is not None  # nosec B101 # ``find_columns`` sees to it
+            names, number = [marks.words[code] for code in marks.codes[begins]], 0
         end = None if marks is None or recording is None else recording[marks.codes[-1]]
         self._last = _Last(end, label, names[-1], piece.iloc[-1:], number)
         return Runs(piece, begins, names, goes_on)
@@ -185,8 +185,8 @@ class Cutter:
         is_end = (steps > longest) | (steps < 0)
         if not longest or is_end.sum() > max(1, _COMMON * len(steps)):
             raise InputError(
-                f"{self.shown}: the times in the column {column!r} pause or fall back in {int(is_end.sum())} of the first "
-                f"{len(steps) + 1} rows; dataset.recording_ends=gap needs times that mostly run on"
+                f"{self.shown}: the times in the column {column!r} pause or fall back in {int(is_end.sum())} of the "
+                f"first {len(steps) + 1} rows; dataset.recording_ends=gap needs times that mostly run on"
             )
         self.findings.decide(
             f"a recording ends where {column!r} pauses for more than {longest:.3g} s, or falls back",
@@ -213,6 +213,6 @@ def refuse_names(shown: str, names: Sequence[str]) -> None:
         return
     name = next(name for name in names if "\t" in name or len(name.splitlines()) > 1)
     raise InputError(
-        f"{shown}: the name of the recording {brief(name)!r} has a tab or an end of line in it, which the lists of splits "
-        "cannot hold; give it another name"
+        f"{shown}: the name of the recording {brief(name)!r} has a tab or an end of line in it, which the lists of "
+        "splits cannot hold; give it another name"
     )

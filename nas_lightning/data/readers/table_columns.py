@@ -106,8 +106,8 @@ def _role(shown: str, role: str, names: Sequence[str], reading: Reading, finding
         others = ""
         if role == "recording" and other is None:
             others = (
-                "dataset.recording_ends=label ends a recording where the label changes, dataset.recording_ends=gap where "
-                "the times pause, and dataset.series_per_line=true takes each line as one; "
+                "dataset.recording_ends=label ends a recording where the label changes, dataset.recording_ends=gap "
+                "where the times pause, and dataset.series_per_line=true takes each line as one; "
             )
         raise InputError(f"{shown}: has no column {name!r}, which dataset.columns.{role} names; {others}found {found}")
     if other is not None and role != "time":

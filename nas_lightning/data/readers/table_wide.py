@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from nas_lightning.data.readers.clock import is_time
-from nas_lightning.data.readers.cutting import NO_LABEL, refuse_names
-from nas_lightning.data.readers.text import MISSING, Layout, is_number, lines, split_line
+from nas_lightning.data.readers.table_cuts import NO_LABEL, refuse_names
+from nas_lightning.data.readers.text_layout import Layout
+from nas_lightning.data.readers.text_lines import MISSING, is_comment, is_number, lines, split_line
 from nas_lightning.data.reading import ROLES, Findings, Reading, choose
 from nas_lightning.data.recordings import Recording
 from nas_lightning.errors import InputError, brief
@@ -126,10 +127,12 @@ def _texts(cells: Sequence[str], layout: Layout) -> list[int]:
 
 def _rows(path: Path, layout: Layout, most: int | None = None) -> Iterator[tuple[int, list[str]]]:
     """Numbers and cells of the lines with values."""
-    filled = ((number, line) for number, line in lines(path, str(path), layout.encoding, _LONGEST_LINE) if line.strip())
-    behind = itertools.islice(filled, 0 if layout.header is None else 1, None)
-    for number, line in itertools.islice(behind, most):
-        yield number, split_line(line, layout.delimiter)
+    filled = (
+        (number, split_line(line, layout.delimiter))
+        for number, line in lines(path, str(path), layout.encoding, _LONGEST_LINE)
+        if number > layout.skip and line.strip() and not is_comment(line, layout.delimiter)
+    )
+    yield from itertools.islice(((number, cells) for number, cells in filled if any(cells)), most)
 
 
 def read_wide(path: Path, layout: Layout, wide: Wide) -> Iterator[Recording]:
