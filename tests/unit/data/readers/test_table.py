@@ -593,6 +593,22 @@ def test_data_frames_of_others_and_what_is_none():
         table.read_frame(pd.concat({"a": frame}, axis=1), Reading())
 
 
+@pytest.mark.parametrize("times", ["numbers", "stamps", "stamps with a zone", "durations"])
+def test_data_frames_with_types_of_arrow(times):
+    ticks = pd.timedelta_range(0, periods=T, freq="20ms")
+    clock = {
+        "numbers": np.arange(T) / 50,
+        "stamps": pd.Timestamp("2024-01-01") + ticks,
+        "stamps with a zone": pd.Timestamp("2024-01-01", tz="Europe/Berlin") + ticks,
+        "durations": ticks,
+    }[times]
+    frame = sensors(lambda i: clock)
+    for saved in (frame, frame.convert_dtypes(dtype_backend="pyarrow"), frame.convert_dtypes()):
+        read_, _, _ = found(saved)
+        assert read_.sampling_rates.tolist() == pytest.approx([50] * 6)
+        assert read_.values.numpy().tolist() == frame[["x", "y"]].to_numpy("float32").tolist()
+
+
 @pytest.mark.parametrize("form", ["parquet", "frame"])
 def test_types_of_columns(tmp_path, form):
     frame = sensors(lambda i: pd.to_timedelta(np.arange(T) * 20, unit="ms"), num=6)
