@@ -249,7 +249,11 @@ BROKEN = {
     "only a time column": (file_of("x.csv", "time\n1\n2\n"), f"{CSV}: has only columns of time"),
     "text in numbers": (file_of("x.csv", "a,b\n1,2\n3,x\n"), f"{CSV}: line 3, column 2 is 'x'; allowed: numbers"),
     "a second header": (file_of("x.csv", "a,b\n1,2\na,b\n3,4\n"), f"{CSV}: line 3, column 1 is 'a'; allowed: numbers"),
-    "a label in a column": (file_of("x.csv", "a,b\n1,calm\n2,calm\n"), f"{CSV}: line 2, column 2 is 'calm'"),
+    "a label in a column": (file_of("x.csv", "a,b\n1,calm\n2,calm\n"), f"{CSV}: column 'b' has text such as 'calm'; name the columns to take by data_processing_feature_extraction.variables"),
+    "both decimal signs": (file_of("x.csv", "a;b\n0;0\n0,5;1\n0.5;1\n"), f"{CSV}: line 4, column 1 is '0.5'; allowed: numbers with a decimal comma"),
+    "names or numbers": (file_of("x.csv", "0,1\n5,6\n7,8\n"), f"{CSV}: line 1 is 0, 1, names or values; dataset.header=true or false says which"),
+    "lines before the table": (file_of("x.csv", "Device,X\nRate,50\na,b\n1,2\n3,4\n"), f"{CSV}: line 2, column 1 is 'Rate'; allowed: numbers; dataset.skip_rows=2 skips"),
+    "only comments": (file_of("x.csv", "# a\n% b\n"), f"{CSV}: is empty; rows of numbers are needed"),
     "a longer row": (file_of("x.csv", "1,2\n3,4\n5,6,7\n"), f"{CSV}: line 3 has 3 cells and the first has 2"),
     "a shorter row": (file_of("x.csv", "1,2\n3\n5,6\n"), f"{CSV}: line 2 has 1 cells and the first has 2"),
     "truncated": (file_of("x.csv", "a,b\n1,2\n3,4\n5"), f"{CSV}: line 4 has 1 cells and the first has 2"),
@@ -346,7 +350,7 @@ BROKEN = {
     "table: a missing time": (table(lambda t: spoil(t, 3, "time", None)), "the recording 'r00' has a row without a time"),
     "table: a bad time": (table(lambda t: spoil(t, 3, "time", "noon")), "the recording 'r00' has times that cannot be read"),
     "table: no name": (table(lambda t: spoil(t, 3, "recording", None)), "the column 'recording' has an empty cell"),
-    "table: ragged": (alone("t.csv", "recording,label,a\nr,c,1\nr,c,1,2,3\n"), "t.csv: cannot be read as a table"),
+    "table: ragged": (alone("t.csv", "recording,label,a\nr,c,1\nr,c,1,2,3\n"), "t.csv: line 3 has 5 cells and the line of names has 3"),
     "parquet: no parquet": (alone("t.parquet", b"PAR1" + bytes(30)), "t.parquet: cannot be read as Parquet"),
     # saved datasets
     "dataset: no arrow": (
