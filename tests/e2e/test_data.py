@@ -317,7 +317,12 @@ def test_a_class_that_is_never_predicted_is_named(cli, tmp_path):
     random = np.random.default_rng(0)
     made = [(f"r{i:02d}", random.standard_normal((32, 2)).round(3), "rare" if i < 6 else "common") for i in range(32)]
     path = csv_folder(tmp_path / "noise", made)
-    settings = ("training.nas_enabled=false", "training.training_epochs=1", "optimizer.lr=1e-6", "training.batch_size=4")
+    settings = (
+        "training.nas_enabled=false",
+        "training.training_epochs=1",
+        "optimizer.lr=1e-6",
+        "training.batch_size=4",
+    )
     status, _, err = cli(f"dataset.input_data_path={path}", "hydra.run.dir=run", *SHORT, *settings)
     assert status == 0, err
     log = (tmp_path / "run" / "run.log").read_text()

@@ -15,7 +15,7 @@ from nas_lightning.data.readers.text_lines import (
     split_line,
 )
 from nas_lightning.data.readers.text_names import count_by_one, has_names, has_units, is_text, unit_of
-from nas_lightning.data.reading import Findings, Reading
+from nas_lightning.data.reading import DECIMALS, DELIMITERS, Findings, Reading
 from nas_lightning.errors import InputError, brief
 
 UNSAID = Reading()
@@ -24,7 +24,6 @@ UNSAID = Reading()
 _LOOKED_AT = 100
 _CELLS = 200_000
 _SIGNS = "\t;,|"
-_SPELLED = {"tab": "\t", "\\t": "\t", "space": " ", "spaces": " ", "comma": ",", "semicolon": ";"}
 _SAID = {"\t": "tabs", ";": "semicolons", ",": "commas", "|": "bars", None: "spaces"}
 _SKIP, _HEADER, _DELIMITER = "dataset.skip_rows", "dataset.header", "dataset.delimiter"
 
@@ -207,13 +206,11 @@ def _checked_skip(reading: Reading) -> int:
 
 
 def _checked_delimiter(reading: Reading) -> str | None:
-    given = reading.delimiter
-    if given is None:
+    if reading.delimiter is None:
         return None
-    sign = _SPELLED.get(given, given)
-    if not isinstance(sign, str) or len(sign) != 1 or sign.isalnum() or sign in "\"'+-.\r\n":
-        raise InputError(f"{_DELIMITER}: found {given!r}; allowed: null, tab, space, or one sign such as ;")
-    return sign
+    if reading.delimiter not in DELIMITERS:
+        raise InputError(f"{_DELIMITER}: found {reading.delimiter!r}; allowed: null, {', '.join(DELIMITERS)}")
+    return DELIMITERS[reading.delimiter]
 
 
 def _sign(delimiter: str) -> str | None:
@@ -221,13 +218,15 @@ def _sign(delimiter: str) -> str | None:
 
 
 def _checked_decimal(reading: Reading, delimiter: str | None) -> str | None:
-    if reading.decimal not in (None, ".", ","):
-        raise InputError(f"dataset.decimal: found {reading.decimal!r}; allowed: null, . or ,")
-    if reading.decimal is not None and reading.decimal == delimiter:
+    if reading.decimal is None:
+        return None
+    if reading.decimal not in DECIMALS:
+        raise InputError(f"dataset.decimal: found {reading.decimal!r}; allowed: null, {', '.join(DECIMALS)}")
+    if DECIMALS[reading.decimal] == delimiter:
         raise InputError(
-            f"dataset.decimal: found {delimiter!r}, which is between the cells; {_DELIMITER} can be another"
+            f"dataset.decimal: found {reading.decimal}, which is between the cells; {_DELIMITER} can be another"
         )
-    return reading.decimal
+    return DECIMALS[reading.decimal]
 
 
 def _sign_of(line: str) -> str | None:
@@ -258,7 +257,7 @@ class _Lines:
 def _find_table(rows: _Lines, reading: Reading) -> tuple[str | None, int]:
     """The delimiter, and the number of the row in which the table begins."""
     last = rows.texts[-1]
-    signs = [sign for sign in _SIGNS if not (sign == "," and (reading.decimal == "," or _are_decimals(last)))]
+    signs = [sign for sign in _SIGNS if not (sign == "," and (reading.decimal == "comma" or _are_decimals(last)))]
     usual = _behind_preamble(rows, _delimiter(rows.texts, signs))
     if not _fits(rows, *usual):
         for sign in ";\t|" if has_decimal_comma(last.strip()) else signs:

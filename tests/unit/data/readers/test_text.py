@@ -248,9 +248,9 @@ def test_decimal_commas_that_begin_late(tmp_path, sign, header):
 
 
 def test_what_the_user_says_of_signs_holds(tmp_path):
-    content, _ = both(tmp_path, "a b;c d\n1;2\n", Reading(delimiter=";"))
+    content, _ = both(tmp_path, "a b;c d\n1;2\n", Reading(delimiter="semicolon"))
     assert (content.values.tolist(), content.channels) == ([[1, 2]], ("a b", "c d"))
-    content, _ = both(tmp_path, "1,5 2,5\n", Reading(delimiter="space", decimal=","))
+    content, _ = both(tmp_path, "1,5 2,5\n", Reading(delimiter="space", decimal="comma"))
     assert content.values.tolist() == [[1.5, 2.5]]
     content, _ = both(tmp_path, "1,234;2,500\n", Reading())
     assert content.values.tolist() == [[1.234, 2.5]]

@@ -264,14 +264,14 @@ REFUSED = {
     "a word between cells": (
         "a,b\n1,2\n",
         Reading(delimiter="ab"),
-        "dataset.delimiter: found 'ab'; allowed: null, tab, space, or one sign such as ;",
+        "dataset.delimiter: found 'ab'; allowed: null, comma, semicolon, tab, space, pipe",
     ),
     "one sign for both": (
         "a,b\n1,2\n",
-        Reading(delimiter=",", decimal=","),
-        "dataset.decimal: found ',', which is between the cells",
+        Reading(delimiter="comma", decimal="comma"),
+        "dataset.decimal: found comma, which is between the cells",
     ),
-    "no sign": ("a,b\n1,2\n", Reading(decimal="_"), "dataset.decimal: found '_'; allowed: null, . or ,"),
+    "no sign": ("a,b\n1,2\n", Reading(decimal="_"), "dataset.decimal: found '_'; allowed: null, point, comma"),
     "only comments": ("# a\n# b\n", Reading(), "made: 0.csv: is empty; rows of numbers are needed"),
 }
 
