@@ -54,6 +54,7 @@ class Reading:
         gaps: one of ``GAP_POLICIES``.
         axes: one of ``AXES``.
         npy_time: whether the first column of a 2-D ``.npy`` array is the time.
+        array: the name of the array in ``.mat`` and HDF5 files that hold several.
         similar_labels: ``merge`` or ``keep`` labels that differ by case, spaces or form of a number only.
     """
 
@@ -74,6 +75,7 @@ class Reading:
     gaps: str = "cut"
     axes: str | None = None
     npy_time: bool | None = None
+    array: str | None = None
     similar_labels: str | None = None
 
     def column(self, role: str) -> str:

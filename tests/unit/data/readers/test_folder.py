@@ -6,7 +6,8 @@ from recording_files import csv_folder, make_recordings
 from scipy.io import wavfile
 
 from nas_lightning.data.readers import open_source, text
-from nas_lightning.data.readers.folder import read_wav
+from nas_lightning.data.readers.wav import read_wav
+from nas_lightning.data.reading import Findings
 from nas_lightning.data.recordings import collect
 from nas_lightning.errors import InputError
 
@@ -28,7 +29,7 @@ def names(path):
 )
 def test_whole_numbers_of_a_wav_file_are_scaled(tmp_path, kind, values, expected):
     wavfile.write(tmp_path / "x.wav", 8000, np.array(values, kind))
-    content = read_wav(tmp_path / "x.wav", "x.wav")
+    content = read_wav(tmp_path / "x.wav", "x.wav", Findings())
     found, rate = content.values, content.sampling_rate
     assert (found[:, 0].tolist(), rate) == (expected, 8000.0)
 
@@ -38,7 +39,7 @@ def test_a_wav_file_that_was_cut_off_is_refused(tmp_path):
     content = (tmp_path / "x.wav").read_bytes()
     (tmp_path / "x.wav").write_bytes(content[: len(content) // 2])
     with pytest.raises(InputError, match=r"x.wav: cannot be read as WAV"):
-        read_wav(tmp_path / "x.wav", "x.wav")
+        read_wav(tmp_path / "x.wav", "x.wav", Findings())
 
 
 def test_folders_below_a_class_and_other_files(tmp_path, caplog):

@@ -1,0 +1,202 @@
+"""Arrays of single recordings: which axis is the time, and whether the first column is its clock."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from nas_lightning.data.readers.clock import look, seconds_of
+from nas_lightning.data.readers.text import one_line
+from nas_lightning.data.reading import Content, Findings, Reading, choose, no_rows
+from nas_lightning.errors import InputError, brief
+
+_AXES_KEY = "dataset.axes"
+_TIME_KEY = "dataset.npy_time"
+_COLUMN = "first column"
+_TOGETHER = 1 << 20
+_MOST_FALLS = 0.01
+_FEWEST_RISES = 0.1
+
+Named = tuple[str, np.ndarray]
+"""The name of a recording, and its array as it is stored."""
+
+
+def load_npy(path: Path, shown: str) -> np.ndarray:
+    """A NumPy array, mapped into memory.
+
+    Raises:
+        InputError: if it is damaged, or holds Python objects.
+    """
+    try:
+        return np.lib.format.open_memmap(path, mode="r")
+    except OSError:
+        raise
+    except Exception as error:  # NumPy raises whatever its look at the header meets
+        raise InputError(f"{shown}: cannot be read as .npy without pickled objects ({one_line(error)})") from error
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A recording that waits for the look at its clock: its name, its variables ``[T, C]`` and its times."""
+
+    name: str
+    values: np.ndarray
+    times: np.ndarray | None
+
+
+class Arrays:
+    """Brings the arrays of a source to ``[T, C]``, in one and the same way.
+
+    Args:
+        source: for messages.
+        reading: what is known of them.
+        findings: keeps what is decided here.
+    """
+
+    def __init__(self, source: str, reading: Reading, findings: Findings) -> None:
+        self._source, self._reading, self._findings = source, reading, findings
+        self._has_time = reading.npy_time
+        self._first = ""
+
+    def check_axes(self, shapes: Iterable[tuple[str, tuple[int, ...]]]) -> None:
+        """Ask if no array has more rows than columns; the shapes are looked at up to the first that has.
+
+        Raises:
+            InputError: naming the first array.
+        """
+        if self._reading.axes is not None:
+            return
+        first = None
+        for name, shape in shapes:
+            if len(shape) != 2 or shape[0] < 1 or max(shape) == 1 or shape[0] == 1:
+                continue
+            if shape[0] > shape[1]:
+                self._findings.decide("rows of an array are time steps, and columns are variables", name, _AXES_KEY)
+                return
+            first = first or (name, shape)
+        if first is not None:
+            name, (rows, columns) = first
+            raise InputError(
+                f"{self._source}: {brief(name)} has shape {[rows, columns]}, which would be {columns} channels of "
+                f"{rows} time steps, and no array has more time steps than channels; are the axes exchanged? allowed: "
+                f"{_AXES_KEY}=channels_first exchanges them, {_AXES_KEY}=time_first keeps them"
+            )
+
+    def contents(self, arrays: Iterable[Named]) -> Iterator[Content]:
+        """What each array holds.
+
+        Raises:
+            InputError: naming the recording, what was found and what is allowed.
+        """
+        held: list[_Held] = []
+        size = 0
+        for name, values in arrays:
+            rows = self._turned(name, values)
+            times = None
+            if values.ndim == 2 and self._is_timed(name, rows):
+                times, rows = rows[:, 0], rows[:, 1:]
+            rows = self._chosen(name, rows)
+            held.append(_Held(name, rows, times))
+            size += rows.size
+            if size >= _TOGETHER:
+                yield from self._timed(held)
+                held, size = [], 0
+        yield from self._timed(held)
+
+    def _turned(self, name: str, values: np.ndarray) -> np.ndarray:
+        """Rows are time steps, columns are variables."""
+        if values.ndim not in (1, 2) or values.dtype.kind not in "fiub":
+            raise InputError(
+                f"{self._source}: {brief(name)}: has shape {list(values.shape)} and type {values.dtype}; allowed: "
+                "numbers of shape [time] or [time, 1 + variables]"
+            )
+        if values.ndim == 1:
+            return values[:, None]
+        if self._reading.axes == "channels_first":
+            return values.T
+        if self._reading.axes is None and values.shape[0] == 1 < values.shape[1]:
+            self._findings.decide("an array of one row is one channel", name, f"{_AXES_KEY}=time_first")
+            return values.T
+        if values.shape[1] > values.shape[0] > 0 and self._reading.axes is None:
+            self._findings.warn("an array has more channels than time steps, unlike others", name, _AXES_KEY)
+        return values
+
+    def _is_timed(self, name: str, rows: np.ndarray) -> bool:
+        """Whether the first column is the time, for all arrays alike."""
+        shown = f"{self._source}: {brief(name)}"
+        found = self._has_time if self._reading.npy_time is not None else self._looks_timed(shown, rows)
+        if found and rows.shape[1] < 2:
+            raise InputError(
+                f"{shown}: has 1 column, which is the time; allowed: [time] or [time, 1 + variables], or "
+                f"{_TIME_KEY}=false"
+            )
+        if found is None:
+            found = self._has_time is not False  # too short to say, as all before: what is documented
+        elif self._reading.npy_time is None and self._has_time not in (None, found):
+            raise InputError(
+                f"{shown}: its first column {_says(found)}, and that of {self._first} {_says(not found)}; "
+                f"{_TIME_KEY}=true takes it as the time in all, {_TIME_KEY}=false as a variable"
+            )
+        elif self._has_time is None:
+            self._has_time, self._first = found, brief(name)
+        if self._reading.npy_time is None:
+            text = "is the time" if found else "does not rise, and is a variable"
+            self._findings.decide(f"the first column of an array {text}", name, f"{_TIME_KEY}={str(not found).lower()}")
+        return found
+
+    def _looks_timed(self, shown: str, rows: np.ndarray) -> bool | None:
+        """Whether the first column rises in every row; None if there are too few of them."""
+        column = np.asarray(rows[:, 0])
+        steps = len(column) - 1
+        if steps < 2:
+            return None
+        rises = int((column[1:] > column[:-1]).sum())
+        falls = int((column[1:] < column[:-1]).sum())
+        if rises == steps:
+            return True
+        if (
+            rows.shape[1] > 1
+            and rises >= _FEWEST_RISES * steps
+            and falls <= max(1, _MOST_FALLS * steps)
+            and steps >= 10
+        ):
+            raise InputError(
+                f"{shown}: its first column rises in {rises} rows and falls in {falls}, as a time does that starts "
+                f"again or stands still; {_TIME_KEY}=true takes it as the time, {_TIME_KEY}=false as a variable"
+            )
+        return False
+
+    def _chosen(self, name: str, rows: np.ndarray) -> np.ndarray:
+        if self._reading.variables is None:
+            return rows
+        return rows[:, choose(f"{self._source}: {name}", rows.shape[1], None, self._reading.variables)]
+
+    def _timed(self, held: list[_Held]) -> Iterator[Content]:
+        """The contents, with what their clocks say."""
+        timed = [one for one in held if one.times is not None and len(one.times)]
+        clocks = iter(self._by_clock(timed) if timed else [])
+        for one in held:
+            yield next(clocks) if one.times is not None and len(one.times) else Content(one.values)
+
+    def _by_clock(self, held: list[_Held]) -> Iterator[Content]:
+        names = [one.name for one in held]
+        begins = np.cumsum([0, *(len(one.values) for one in held)])
+        times = pd.Series(np.concatenate([np.asarray(one.times) for one in held]))
+        seconds = seconds_of(self._source, names, _COLUMN, times, begins[:-1], self._reading, self._findings)
+        clocks = look(self._source, names, _COLUMN, seconds, begins[:-1], self._reading, self._findings)
+        for i, one in enumerate(held):
+            start, stop = begins[i], begins[i + 1]
+            values = one.values if clocks.order is None else one.values[clocks.order[start:stop] - start]
+            breaks = (
+                clocks.breaks[(clocks.breaks > start) & (clocks.breaks < stop)] - start
+                if len(clocks.breaks)
+                else no_rows()
+            )
+            rate = float(clocks.rates[i])
+            yield Content(values, sampling_rate=None if np.isnan(rate) else rate, breaks=breaks)
+
+
+def _says(rises: bool) -> str:
+    return "rises in every row, as a time does" if rises else "does not"
