@@ -297,7 +297,8 @@ BROKEN = {
     "npy: only time": (file_of("x.npy", npy(np.zeros((9, 1)))), "x.npy: has 1 column, which is the time"),
     "npy: no rows": (file_of("x.npy", npy(np.zeros((0, 3)))), "x.npy has 0 rows of 2 channels; at least 1 is needed"),
     "npy: complex": (file_of("x.npy", npy(np.zeros(4, complex))), "x.npy: has shape [4] and type complex128"),
-    "npz: arrays missing": (alone("d.npz", npz(x=np.zeros(3))), "d.npz: lacks X_train, y_train, X_test, y_test; found ['x']"),
+    "npz: arrays missing": (alone("d.npz", npz(a=np.zeros(3))), "d.npz: lacks X_train, y_train, X_test, y_test; found ['a']"),
+    "npz: no labels": (alone("d.npz", npz(x=np.zeros(3))), "d.npz: lacks y; found ['x'], needed ['X_train', 'y_train', 'X_test', 'y_test'], or X and y"),
     "npz: truncated": (alone("d.npz", npz(X_train=np.zeros(999))[:200]), "d.npz cannot be read as .npz"),
     "npz: a flipped bit": (damaged_npz, "d.npz cannot be read as .npz without pickled objects (Bad CRC-32"),
     "npz: a class twice": (

@@ -8,16 +8,8 @@ import numpy as np
 import pandas as pd
 
 from nas_lightning.data.readers.falls import Falls, medians
-from nas_lightning.data.readers.stamps import (
-    from_first,
-    instants,
-    name_of,
-    numbers_of_text,
-    refuse_time,
-    since_first,
-)
+from nas_lightning.data.readers.stamps import Column, from_first, numbers_of_text, seconds_of_text, since_first
 from nas_lightning.data.reading import TIME_UNITS, Findings, Reading, no_rows
-from nas_lightning.errors import InputError
 
 _UNITS = {
     "s": "s sec secs second seconds sek sekunde sekunden",
@@ -41,6 +33,7 @@ _MAYBE_COUNTER = frozenset(
     re.findall(r"\w+", "index idx sample samples n i row rows frame frames no nr seq counter timestep step")
 )
 
+_UNIT_KEY = "dataset.time_unit"
 _UNIX = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _UNIX_RANGE = (946_684_800, 2_208_988_800)  # 2000 to 2040
 _GAP = 5.0
@@ -134,91 +127,73 @@ def seconds_of(
 
     Raises:
         InputError: naming the recording and what cannot be read, or the key that settles what is open.
-    """  # fmt: skip
+    """
+    return _seconds(Column(shown, names, column, begins, reading, findings), times)
+
+
+def _seconds(column: Column, times: pd.Series) -> np.ndarray:
     if times.isna().any():
-        raise _without_a_time(shown, names, begins, int(np.argmax(times.isna())))
-    kind = times.dtype.kind if isinstance(times.dtype, np.dtype) else ""
-    if kind == "b":
-        raise refuse_time(shown, names, begins, 0, times.iloc[0])
-    if kind == "m":
+        raise column.without_a_time(times.isna())
+    if pd.api.types.is_bool_dtype(times):
+        raise column.unreadable(0, times.iloc[0])
+    if pd.api.types.is_timedelta64_dtype(times):
         return times.dt.total_seconds().to_numpy(np.float64)
     if pd.api.types.is_datetime64_any_dtype(times):
-        return since_first(
-            times.astype("datetime64[ns, UTC]") if kind != "M" and not _has_zone(times) else times, begins
-        )
+        return since_first(times, column.begins)
     if pd.api.types.is_numeric_dtype(times):
-        return _of_numbers(column, _plain(times), names, begins, reading, findings)
-    times = times.astype(str)
-    if (times.str.strip() == "").any():
-        raise _without_a_time(shown, names, begins, int(np.argmax(times.str.strip() == "")))
-    numbers = numbers_of_text(times)
+        return _of_numbers(column, _plain(times))
+    texts = times.astype(str)
+    if (is_empty := texts.str.strip() == "").any():
+        raise column.without_a_time(is_empty)
+    numbers = numbers_of_text(texts)
     if numbers is None:
-        return instants(shown, names, column, times, begins, reading, findings)
+        return seconds_of_text(column, texts)
     if numbers.isna().any():
         row = int(np.argmax(numbers.isna()))
-        raise refuse_time(shown, names, begins, row, times.iloc[row])
-    return _of_numbers(column, _plain(numbers), names, begins, reading, findings)
-
-
-def _has_zone(times: pd.Series) -> bool:
-    return isinstance(times.dtype, pd.DatetimeTZDtype)
-
-
-def _without_a_time(shown: str, names: Sequence[str], begins: np.ndarray, row: int) -> InputError:
-    return InputError(f"{shown}: the recording {name_of(names, begins, row)} has a row without a time")
+        raise column.unreadable(row, texts.iloc[row])
+    return _of_numbers(column, _plain(numbers))
 
 
 def _plain(times: pd.Series) -> np.ndarray:
     """As int64 or float64; a counter without a sign keeps its differences."""
-    is_whole = pd.api.types.is_integer_dtype(times)
-    values = (
-        times.to_numpy() if isinstance(times.dtype, np.dtype) else times.to_numpy(np.int64 if is_whole else np.float64)
-    )
-    return values.astype(np.int64) if is_whole else values.astype(np.float64)
+    if not pd.api.types.is_integer_dtype(times):
+        return times.to_numpy(np.float64)
+    return times.to_numpy(np.uint64 if pd.api.types.is_unsigned_integer_dtype(times) else np.int64).view(np.int64)
 
 
-def _of_numbers(
-    column: str, ticks: np.ndarray, names: Sequence[str], begins: np.ndarray, reading: Reading, findings: Findings
-) -> np.ndarray:
-    unit, is_guess = _unit(column, ticks, names, begins, reading, findings)
-    values = from_first(ticks, begins) if ticks.dtype.kind == "i" else ticks
-    per_second = _UNIX.get(unit)
-    seconds = values / per_second if per_second else values * _SECONDS[unit]
+def _of_numbers(column: Column, ticks: np.ndarray) -> np.ndarray:
+    unit, is_guess = _unit(column, ticks)
+    values = from_first(ticks, column.begins) if ticks.dtype.kind == "i" else ticks
+    seconds = values / _UNIX[unit] if unit in _UNIX else values * _SECONDS[unit]
     if is_guess:
-        _ask_if_slow(column, seconds, names, begins, unit, findings)
+        _ask_if_slow(column, seconds, unit)
     return seconds
 
 
-def _unit(
-    column: str, ticks: np.ndarray, names: Sequence[str], begins: np.ndarray, reading: Reading, findings: Findings
-) -> tuple[str, bool]:
+def _unit(column: Column, ticks: np.ndarray) -> tuple[str, bool]:
     """The unit of numbers, and whether it is a guess."""
-    if reading.time_unit is not None:
-        return reading.time_unit, False
-    key, count = "dataset.time_unit", len(begins)
-    if (unit := unit_in(column)) is not None:
-        findings.decide(f"the times in {column!r} are in {unit}, as the name says", names[0], key, count)
-        return unit, False
+    if column.reading.time_unit is not None:
+        return column.reading.time_unit, False
+    said = unit_in(column.name)
     low, high = float(ticks.min()), float(ticks.max())
-    for unit, scale in _UNIX.items():
-        if _UNIX_RANGE[0] * scale <= low and high < _UNIX_RANGE[1] * scale:
-            findings.decide(f"the times in {column!r} are Unix times in {unit}, by their size", names[0], key, count)
-            return unit, True
-    findings.decide(f"the times in {column!r} are taken as seconds", names[0], key, count)
-    return "s", True
+    by_size = [unit for unit, n in _UNIX.items() if _UNIX_RANGE[0] * n <= low and high < _UNIX_RANGE[1] * n]
+    unit = said or next(iter(by_size), "s")
+    how = (
+        f"in {unit}, as the name says" if said else f"Unix times in {unit}, by their size" if by_size else "taken as s"
+    )
+    column.findings.decide(f"the times in {column.name!r} are {how}", column.names[0], _UNIT_KEY, len(column.names))
+    return unit, said is None
 
 
-def _ask_if_slow(
-    column: str, seconds: np.ndarray, names: Sequence[str], begins: np.ndarray, unit: str, findings: Findings
-) -> None:
-    steps = _inner_steps(seconds, begins)
+def _ask_if_slow(column: Column, seconds: np.ndarray, unit: str) -> None:
+    steps = _inner_steps(seconds, column.begins)
     step = float(np.median(np.abs(steps))) if len(steps) else 0.0
     if step > 1:
-        smaller = {"s": "milliseconds", "ms": "microseconds", "us": "nanoseconds"}.get(unit, "of another unit")
-        findings.warn(
-            f"the times in {column!r}, read in {unit}, say less than 1 Hz; are they {smaller}?",
-            f"{names[0]}: {1 / step:.3g} Hz",
-            "dataset.time_unit",
+        smaller = {"s": "ms", "ms": "us", "us": "ns"}.get(unit, "of another unit")
+        column.findings.warn(
+            f"the times in {column.name!r}, read in {unit}, say less than 1 Hz; are they {smaller}?",
+            f"{column.names[0]}: {1 / step:.3g} Hz",
+            _UNIT_KEY,
         )
 
 
@@ -259,57 +234,53 @@ def look(
 
     Raises:
         InputError: where times fall back in a way that does not say which order is right.
-    """  # fmt: skip
+    """
+    return _look(Column(shown, names, column, begins, reading, findings), seconds)
+
+
+def _look(column: Column, seconds: np.ndarray) -> Clocks:
     steps = np.diff(seconds, prepend=seconds[:1])
-    steps[begins] = np.nan
+    steps[column.begins] = np.nan
     order, ends = None, no_rows()
     if (steps < 0).any():
-        unit = reading.time_unit or unit_in(column) or "s"
-        falls = Falls(shown, names, column, _SECONDS[unit], reading, findings)
-        order, ends = falls.settle(seconds, steps, begins)
-    lengths = np.diff(begins, append=len(seconds))
-    middle = medians(steps, begins, lengths)
+        unit = column.reading.time_unit or unit_in(column.name) or "s"
+        order, ends = Falls(column, _SECONDS[unit]).settle(seconds, steps)
+    lengths = np.diff(column.begins, append=len(seconds))
+    middle = medians(steps, column.begins, lengths)
     with np.errstate(divide="ignore", over="ignore"):
         rates = np.where(middle > 0, 1 / middle, np.nan)
-    pauses = _pauses(names, column, steps, middle, rates, begins, lengths, reading, findings)
-    return Clocks(order, rates, np.union1d(ends, pauses))
-
-
-def _pauses(
-    names: Sequence[str],
-    column: str,
-    steps: np.ndarray,
-    middle: np.ndarray,
-    rates: np.ndarray,
-    begins: np.ndarray,
-    lengths: np.ndarray,
-    reading: Reading,
-    findings: Findings,
-) -> np.ndarray:
-    """Rows behind a pause, unless steps are uneven anyway; the rates of such recordings become NaN."""  # fmt: skip
-    limits = np.repeat(np.where(middle > 0, middle, np.inf), lengths)
-    rows = np.flatnonzero(steps > _UNEVEN * limits)
+    rows = np.flatnonzero(steps > _UNEVEN * np.repeat(np.where(middle > 0, middle, np.inf), lengths))
     if not len(rows):
-        return no_rows()
-    owners = np.searchsorted(begins, rows, side="right") - 1
-    is_uneven = np.bincount(owners, minlength=len(begins)) > np.maximum(1, _COMMON * (lengths - 1))
+        return Clocks(order, rates, ends)
+    owners = np.searchsorted(column.begins, rows, side="right") - 1
+    is_uneven = np.bincount(owners, minlength=len(lengths)) > np.maximum(1, _COMMON * (lengths - 1))
     if is_uneven.any():
-        number = int(np.argmax(is_uneven))
-        findings.warn(
-            f"the times in {column!r} come in bursts or unevenly, and say no rate; "
-            "data_processing_feature_extraction.sampling_rate gives one",
-            names[number],
-            count=int(is_uneven.sum()),
-        )
+        _warn_of_uneven(column, is_uneven)
         rates[is_uneven] = np.nan
-    rows = rows[(steps[rows] > _GAP * limits[rows]) & ~is_uneven[owners]]
+    rows = rows[(steps[rows] > _GAP * middle[owners]) & ~is_uneven[owners]]
+    return Clocks(order, rates, np.union1d(ends, _pauses(column, steps, rows)))
+
+
+def _warn_of_uneven(column: Column, is_uneven: np.ndarray) -> None:
+    column.findings.warn(
+        f"the times in {column.name!r} come in bursts or unevenly, and say no rate; "
+        "data_processing_feature_extraction.sampling_rate gives one",
+        column.names[int(np.argmax(is_uneven))],
+        count=int(is_uneven.sum()),
+    )
+
+
+def _pauses(column: Column, steps: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The rows behind pauses at which windows end."""
     if not len(rows):
         return no_rows()
     longest = int(rows[np.argmax(steps[rows])])
-    example = f"{name_of(names, begins, longest)[1:-1]}: {steps[longest]:.3g} s"
-    count = len(np.unique(np.searchsorted(begins, rows, side="right")))
-    if reading.gaps == "keep":
-        findings.decide(f"windows reach over pauses in {column!r}", example, "dataset.gaps=cut", count)
+    example = f"{column.owner(longest)}: {steps[longest]:.3g} s"
+    count = len(np.unique(np.searchsorted(column.begins, rows, side="right")))
+    if column.reading.gaps == "keep":
+        column.findings.decide(f"windows reach over pauses in {column.name!r}", example, "dataset.gaps=cut", count)
         return no_rows()
-    findings.warn(f"there are pauses in {column!r}, at which windows end", example, "dataset.gaps=keep", count)
+    column.findings.warn(
+        f"there are pauses in {column.name!r}, at which windows end", example, "dataset.gaps=keep", count
+    )
     return rows

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -21,57 +22,78 @@ _CLOCK = re.compile(
 _MINUTES = re.compile(r"(?P<minute>\d+):(?P<second>[0-5]\d)[.,](?P<part>\d+)")
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _ALLOWED = "numbers, 2024-01-31 23:59:59.5, 31.01.2024 23:59:59.5, or 23:59:59.5"
+_NO_DAY = np.iinfo(np.int64).min
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of times of R recordings, one behind the other.
+
+    Attributes:
+        shown: the source, for messages.
+        names: of the R recordings.
+        name: of the column.
+        begins: int64 ``[R]``, the first row of each recording.
+        reading: what the user says.
+        findings: keeps what is decided.
+    """
+
+    shown: str
+    names: Sequence[str]
+    name: str
+    begins: np.ndarray
+    reading: Reading
+    findings: Findings
+
+    def owner(self, row: int) -> str:
+        """The name of the recording that has a row."""
+        return self.names[int(np.searchsorted(self.begins, row, side="right")) - 1]
+
+    def without_a_time(self, missing: pd.Series) -> InputError:
+        """What is said of a row without a time."""
+        name = brief(self.owner(int(np.argmax(missing))))
+        return InputError(f"{self.shown}: the recording {name!r} has a row without a time")
+
+    def unreadable(self, row: int, found: object) -> InputError:
+        """What is said of a time that cannot be read."""
+        return InputError(
+            f"{self.shown}: the recording {brief(self.owner(row))!r} has times that cannot be read (found "
+            f"{brief(found)[:40]!r}; allowed: {_ALLOWED})"
+        )
 
 
 def numbers_of_text(texts: pd.Series) -> pd.Series | None:
     """Numbers, if the first is one; a decimal comma may stand in them, and what is no number is missing."""
     if not re.fullmatch(_NUMBER, str(texts.iloc[0]).strip()):
         return None
-    return pd.to_numeric(texts.astype(str).str.strip().str.replace(",", ".", regex=False), errors="coerce")
+    return pd.to_numeric(texts.str.strip().str.replace(",", ".", regex=False), errors="coerce")
 
 
-def instants(
-    shown: str,
-    names: Sequence[str],
-    column: str,
-    times: pd.Series,
-    begins: np.ndarray,
-    reading: Reading,
-    findings: Findings,
-) -> np.ndarray:
-    """Seconds of times that are text, those of each recording from a point of its own, float64 ``[T]``.
-
-    Args:
-        shown: the source, for messages.
-        names: of the R recordings.
-        column: the name of the column.
-        times: T texts, none of them missing.
-        begins: int64 ``[R]``, the first row of each recording.
-        reading: what the user says.
-        findings: keeps what is decided here.
+def seconds_of_text(column: Column, times: pd.Series) -> np.ndarray:
+    """Seconds of times that are text, none of them missing, those of each recording from a point of its own.
 
     Raises:
         InputError: naming a recording, a time that cannot be read, and what is allowed.
-    """  # fmt: skip
-    first = str(times.iloc[0])
-    if re.match(r"\d{4}-\d\d-\d\d", first):
-        try:
-            stamps = pd.to_datetime(times, format="ISO8601")
-        except (ValueError, OverflowError):
-            stamps = times  # looked at one by one below
-        if (
-            isinstance(stamps.dtype, np.dtype | pd.DatetimeTZDtype)
-            and stamps.dtype.kind == "M"
-            and stamps.notna().all()
-        ):
-            return since_first(stamps, begins)
-    texts = times.astype(str).str.strip()
-    if re.match(_DATE, first.strip()):
-        return _dated(shown, names, column, texts, begins, reading, findings)
+    """
+    first = str(times.iloc[0]).strip()
+    if re.match(r"\d{4}-\d\d-\d\d", first) and (stamps := _quickly(times)) is not None:
+        return since_first(stamps, column.begins)
+    texts = times.str.strip()
+    if re.match(_DATE, first):
+        return _dated(column, texts)
     seconds, zones = _of_day(texts)
-    _refuse(shown, names, texts, begins, np.isnan(seconds))
-    _refuse_mixed(shown, names, texts, begins, zones)
-    return _over_midnight(column, seconds, names, begins, findings)
+    _refuse(column, texts, np.isnan(seconds))
+    _refuse_mixed(column, texts, zones)
+    return _over_midnight(column, seconds)
+
+
+def _quickly(times: pd.Series) -> pd.Series | None:
+    """Dates of one form and with one offset or none; all else is looked at more closely."""
+    try:
+        stamps = pd.to_datetime(times, format="ISO8601")
+    except (ValueError, OverflowError):
+        return None
+    return stamps if pd.api.types.is_datetime64_any_dtype(stamps) and stamps.notna().all() else None
 
 
 def since_first(stamps: pd.Series, begins: np.ndarray) -> np.ndarray:
@@ -80,8 +102,7 @@ def since_first(stamps: pd.Series, begins: np.ndarray) -> np.ndarray:
         stamps = stamps.dt.tz_convert("UTC").dt.tz_localize(None)
     ticks = stamps.to_numpy()
     unit = np.timedelta64(1, np.datetime_data(ticks.dtype)[0])
-    per_second = float(np.timedelta64(1, "s") / unit)
-    return from_first(ticks.astype(np.int64), begins) / per_second
+    return from_first(ticks.astype(np.int64), begins) / float(np.timedelta64(1, "s") / unit)
 
 
 def from_first(ticks: np.ndarray, begins: np.ndarray) -> np.ndarray:
@@ -90,79 +111,53 @@ def from_first(ticks: np.ndarray, begins: np.ndarray) -> np.ndarray:
     return (ticks - firsts).astype(np.float64)
 
 
-def name_of(names: Sequence[str], begins: np.ndarray, row: int) -> str:
-    """The recording that has a row, as a part of a sentence."""
-    return f"{brief(names[int(np.searchsorted(begins, row, side='right')) - 1])!r}"
-
-
-def refuse_time(shown: str, names: Sequence[str], begins: np.ndarray, row: int, found: object) -> InputError:
-    """What is said of a time that cannot be read."""
-    return InputError(
-        f"{shown}: the recording {name_of(names, begins, row)} has times that cannot be read (found "
-        f"{brief(found)[:40]!r}; allowed: {_ALLOWED})"
-    )
-
-
-def _refuse(shown: str, names: Sequence[str], texts: pd.Series, begins: np.ndarray, wrong: np.ndarray) -> None:
+def _refuse(column: Column, texts: pd.Series, wrong: np.ndarray) -> None:
     if wrong.any():
         row = int(np.argmax(wrong))
-        raise refuse_time(shown, names, begins, row, texts.iloc[row])
+        raise column.unreadable(row, texts.iloc[row])
 
 
-def _refuse_mixed(shown: str, names: Sequence[str], texts: pd.Series, begins: np.ndarray, zones: np.ndarray) -> None:
+def _refuse_mixed(column: Column, texts: pd.Series, zones: np.ndarray) -> None:
     without = np.isnan(zones)
     if without.any() and not without.all():
         row = int(np.argmax(without != without[0]))
         raise InputError(
-            f"{shown}: the recording {name_of(names, begins, row)} has times with and without an offset from UTC "
+            f"{column.shown}: the recording {brief(column.owner(row))!r} has times with and without an offset from UTC "
             f"(found {texts.iloc[0][:40]!r} and {texts.iloc[row][:40]!r}); allowed: all or none"
         )
 
 
-def _dated(
-    shown: str, names: Sequence[str], column: str, texts: pd.Series, begins: np.ndarray, reading: Reading,
-    findings: Findings,
-) -> np.ndarray:  # fmt: skip
+def _dated(column: Column, texts: pd.Series) -> np.ndarray:
     parts = texts.str.extract(rf"^{_SPLIT.pattern}$")
     codes, dates = pd.factorize(parts["date"])
-    _refuse(shown, names, texts, begins, codes < 0)
-    is_open = _changes(codes, begins)
-    days = _days(shown, column, [str(date) for date in dates], is_open, reading, findings)
-    _refuse(shown, names, texts, begins, days[codes] == _NO_DAY)
+    _refuse(column, texts, codes < 0)
+    days = _days(column, [str(date) for date in dates], _changes(codes, column.begins))
+    _refuse(column, texts, days[codes] == _NO_DAY)
     seconds, zones = _of_day(parts["clock"].fillna("00:00"))
-    _refuse(shown, names, texts, begins, np.isnan(seconds))
-    _refuse_mixed(shown, names, texts, begins, zones)
-    return from_first(days[codes], begins) * _DAY + seconds - np.nan_to_num(zones)
+    _refuse(column, texts, np.isnan(seconds))
+    _refuse_mixed(column, texts, zones)
+    return from_first(days[codes], column.begins) * _DAY + seconds - np.nan_to_num(zones)
 
 
 def _changes(codes: np.ndarray, begins: np.ndarray) -> bool:
     """Whether a recording has several dates."""
-    changes = np.flatnonzero(np.diff(codes)) + 1
-    return not np.isin(changes, begins).all()
+    return not np.isin(np.flatnonzero(np.diff(codes)) + 1, begins).all()
 
 
-_NO_DAY = np.iinfo(np.int64).min
-
-
-def _days(shown: str, column: str, dates: list[str], matters: bool, reading: Reading, findings: Findings) -> np.ndarray:
+def _days(column: Column, dates: list[str], matters: bool) -> np.ndarray:
     """Days since 1970 of different dates; ``_NO_DAY`` for one that there is not."""
     fields = [re.split(r"[./ -]", date) for date in dates]
-    day_first = reading.day_first
+    day_first = column.reading.day_first
     if any(_is_open(parts) for parts in fields):
-        found = _day_first(shown, column, dates, fields)
+        found = _day_first(column, dates, fields)
         if day_first is None and found is None and matters:
             raise InputError(
-                f"{shown}: the dates in the column {column!r} can be read with the day or with the month first (found "
-                f"{dates[0]!r}); say dataset.day_first=true or dataset.day_first=false"
-            )
-        if day_first is not None and found not in (None, day_first) and "." not in dates[0]:
-            raise InputError(
-                f"{shown}: the dates in the column {column!r} have the {'day' if found else 'month'} first; "
-                f"allowed: dataset.day_first={str(found).lower()} or null"
+                f"{column.shown}: the dates in the column {column.name!r} can be read with the day or with the month "
+                f"first (found {dates[0]!r}); say dataset.day_first=true or dataset.day_first=false"
             )
         if day_first is None and found is not None:
             which = "day" if found else "month"
-            findings.decide(f"dates in {column!r} have the {which} first", dates[0], "dataset.day_first")
+            column.findings.decide(f"dates in {column.name!r} have the {which} first", dates[0], "dataset.day_first")
         day_first = found if day_first is None else day_first
     return np.array([_day(parts, day_first is not False) for parts in fields], dtype=np.int64)
 
@@ -172,15 +167,15 @@ def _is_open(parts: list[str]) -> bool:
     return len(parts[0]) < 4 and parts[1].isdigit()
 
 
-def _day_first(shown: str, column: str, dates: list[str], fields: list[list[str]]) -> bool | None:
+def _day_first(column: Column, dates: list[str], fields: list[list[str]]) -> bool | None:
     """What all dates say together; dots say it where the numbers do not."""
     pairs = [(int(parts[0]), int(parts[1]), date) for parts, date in zip(fields, dates, strict=True) if _is_open(parts)]
-    first = next((date for one, _, date in pairs if one > 12), None)
-    second = next((date for _, two, date in pairs if two > 12), None)
+    first = next((date for one, two, date in pairs if two <= 12 < one), None)
+    second = next((date for one, two, date in pairs if one <= 12 < two), None)
     if first and second:
         raise InputError(
-            f"{shown}: the dates in the column {column!r} have day and month in different order (found {first!r} and "
-            f"{second!r}); allowed: one order"
+            f"{column.shown}: the dates in the column {column.name!r} have day and month in different order (found "
+            f"{first!r} and {second!r}); allowed: one order"
         )
     if first or second:
         return first is not None
@@ -243,17 +238,15 @@ def _offset(zone: str) -> float:
     return float(zone[0] + "1") * (int(digits[:2]) * 3600 + int(digits[2:] or 0) * 60)
 
 
-def _over_midnight(
-    column: str, seconds: np.ndarray, names: Sequence[str], begins: np.ndarray, findings: Findings
-) -> np.ndarray:
+def _over_midnight(column: Column, seconds: np.ndarray) -> np.ndarray:
     """Times of day that go on after midnight, which is a fall by more than half a day."""
     steps = np.diff(seconds, prepend=seconds[:1])
-    steps[begins] = 0
+    steps[column.begins] = 0
     falls = (steps < -_DAY / 2) & (seconds < _DAY)
     if not falls.any():
         return seconds
-    example = name_of(names, begins, int(np.argmax(falls)))
-    findings.decide(f"times of day in {column!r} go on over midnight", example, "", int(falls.sum()))
+    example, count = column.owner(int(np.argmax(falls))), int(falls.sum())
+    column.findings.decide(f"times of day in {column.name!r} go on over midnight", example, count=count)
     days = np.cumsum(falls)
-    days -= np.repeat(days[begins], np.diff(begins, append=len(seconds)))
+    days -= np.repeat(days[column.begins], np.diff(column.begins, append=len(seconds)))
     return seconds + days * float(_DAY)
