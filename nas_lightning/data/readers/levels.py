@@ -23,6 +23,7 @@ SPLIT_NAMES = {
 KEY = "dataset.levels"
 
 _SHOWN = 6
+_DEEPEST = 32
 
 Parts = tuple[str, ...]
 """The names of the folders from the path down to a file."""
@@ -159,12 +160,13 @@ def _classes(
         findings.decide(f"the splits are the folders {names_of(second)} below the classes", "", KEY)
         _say_deeper([parts for parts in deeper if len(parts) > 2], "[class,split,group]", findings)
         return ["class", "split", "any"]
-    if len(first) == 1 and not with_files and not is_classes:
+    depth = max(map(len, folders))
+    if len(first) == 1 and not with_files and not is_classes and depth <= _DEEPEST:
         findings.decide(f"the one folder {brief(first[0])} is looked through", "", KEY)
         return ["any", *recognise(f"{shown}: {first[0]}", {parts[1:] for parts in deeper}, False, False, findings)]
     says_nothing = not with_files and len(second) == 1
     if not (is_classes or with_files == first or says_nothing):
-        raise _doubt(shown, first, with_files, second, max(len(parts) for parts in deeper))
+        raise _doubt(shown, first, with_files, second, depth)
     named = [name for name in first if split_of(name)]
     if named:
         findings.warn("a folder with the name of a split is taken as a class", named[0], KEY, len(named))
@@ -187,7 +189,7 @@ def _some_splits(shown: str, first: list[str], splits: list[str]) -> InputError:
 
 
 def _doubt(shown: str, first: list[str], with_files: list[str], second: list[str], depth: int) -> InputError:
-    rest = ",any" * (depth - 2)
+    rest = ",any" if depth > 2 else ""
     if with_files:
         others = [name for name in first if name not in with_files]
         found = f"{names_of(with_files)} hold files, and {names_of(others)} hold folders only"

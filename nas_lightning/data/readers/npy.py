@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nas_lightning.data.readers.clock import look, seconds_of
+from nas_lightning.data.readers.axes import KEY as AXES_KEY
+from nas_lightning.data.readers.axes import ask
+from nas_lightning.data.readers.clock import counts, look, seconds_of
 from nas_lightning.data.readers.text import one_line
 from nas_lightning.data.reading import Content, Findings, Reading, choose, no_rows
 from nas_lightning.errors import InputError, brief
 
-_AXES_KEY = "dataset.axes"
 _TIME_KEY = "dataset.npy_time"
 _COLUMN = "first column"
+_ONE = np.zeros(1, dtype=np.int64)
 _TOGETHER = 1 << 20
 _MOST_FALLS = 0.01
 _FEWEST_RISES = 0.1
@@ -73,16 +75,12 @@ class Arrays:
             if len(shape) != 2 or shape[0] < 1 or max(shape) == 1 or shape[0] == 1:
                 continue
             if shape[0] > shape[1]:
-                self._findings.decide("rows of an array are time steps, and columns are variables", name, _AXES_KEY)
+                self._findings.decide("rows of an array are time steps, and columns are variables", name, AXES_KEY)
                 return
             first = first or (name, shape)
         if first is not None:
-            name, (rows, columns) = first
-            raise InputError(
-                f"{self._source}: {brief(name)} has shape {[rows, columns]}, which would be {columns} channels of "
-                f"{rows} time steps, and no array has more time steps than channels; are the axes exchanged? allowed: "
-                f"{_AXES_KEY}=channels_first exchanges them, {_AXES_KEY}=time_first keeps them"
-            )
+            name, shape = first
+            raise ask(f"{self._source}: {brief(name)}", shape, "time_first")
 
     def contents(self, arrays: Iterable[Named]) -> Iterator[Content]:
         """What each array holds.
@@ -117,10 +115,10 @@ class Arrays:
         if self._reading.axes == "channels_first":
             return values.T
         if self._reading.axes is None and values.shape[0] == 1 < values.shape[1]:
-            self._findings.decide("an array of one row is one channel", name, f"{_AXES_KEY}=time_first")
+            self._findings.decide("an array of one row is one channel", name, f"{AXES_KEY}=time_first")
             return values.T
         if values.shape[1] > values.shape[0] > 0 and self._reading.axes is None:
-            self._findings.warn("an array has more channels than time steps, unlike others", name, _AXES_KEY)
+            self._findings.warn("an array has more channels than time steps, unlike others", name, AXES_KEY)
         return values
 
     def _is_timed(self, name: str, rows: np.ndarray) -> bool:
@@ -175,10 +173,20 @@ class Arrays:
 
     def _timed(self, held: list[_Held]) -> Iterator[Content]:
         """The contents, with what their clocks say."""
-        timed = [one for one in held if one.times is not None and len(one.times)]
+        is_timed = [self._has_clock(one) for one in held]
+        timed = [one for one, has_clock in zip(held, is_timed, strict=True) if has_clock]
         clocks = iter(self._by_clock(timed) if timed else [])
-        for one in held:
-            yield next(clocks) if one.times is not None and len(one.times) else Content(one.values)
+        for one, has_clock in zip(held, is_timed, strict=True):
+            yield next(clocks) if has_clock else Content(one.values)
+
+    def _has_clock(self, one: _Held) -> bool:
+        """Whether the first column is more than a counter of rows."""
+        if one.times is None or not len(one.times):
+            return False
+        if counts(one.times, _ONE):
+            self._findings.decide("the first column of an array counts its rows, and says no rate", one.name)
+            return False
+        return True
 
     def _by_clock(self, held: list[_Held]) -> Iterator[Content]:
         names = [one.name for one in held]

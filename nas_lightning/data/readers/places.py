@@ -65,7 +65,9 @@ def place_files(given: Given) -> list[Placed]:
     files = _used(given, levels, tables)
     tree.check(given.base, shown, with_root=not levels or levels[0] == "any")
     examples = {folder: f"{folder}/{name}" for folder, name in reversed(files)}
-    by_folder = {folder: place(shown, levels, folders[folder], examples[folder]) for folder in examples}
+    by_folder = {
+        folder: place(shown, levels, parts, examples[folder]) for folder, parts in folders.items() if folder in examples
+    }
     placed = [(f"{folder}/{name}" if folder else name, by_folder[folder]) for folder, name in files]
     if has_labels:
         placed = _labelled(given, placed, tables)

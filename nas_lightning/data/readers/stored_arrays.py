@@ -10,7 +10,10 @@ import numpy as np
 from nas_lightning.data.readers.levels import names_of
 from nas_lightning.errors import InputError, brief
 
-NAMED_ARRAYS = ("X_train", "y_train", "X_test", "y_test", "groups_train", "class_names")
+NAMED_ARRAYS = (
+    *(f"{name}{split}" for split in ("_train", "_val", "_test", "") for name in ("X", "y", "groups")),
+    "class_names",
+)
 """The arrays that one file holds in place of recordings; see ``arrays.read_npz``."""
 
 _ALWAYS_ALLOWED = 1 << 30

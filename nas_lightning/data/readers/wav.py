@@ -16,6 +16,7 @@ _CODINGS = {2: "ADPCM", 6: "A-law", 7: "mu-law", 17: "IMA ADPCM", 49: "GSM", 80:
 _UNKNOWN_SIZE = 0xFFFFFFFF
 _MOST_CHUNKS = 10_000
 _LONGEST_FORMAT = 1 << 12
+_USUAL = (b"data", b"fmt ", b"LIST", b"fact", b"bext", b"cue ", b"JUNK", b"junk", b"id3 ", b"smpl")
 _NAME = re.compile(rb"[A-Za-z0-9_ ]{3}[A-Za-z0-9_ .\0]")
 
 
@@ -112,7 +113,7 @@ def _chunks(file: IO[bytes], end: int, order: str) -> list[tuple[bytes, int, int
     found, place = [], 12
     while place + 8 <= end and len(found) < _MOST_CHUNKS:
         head = _bytes_at(file, place, 9)
-        if found and found[-1][2] % 2 and not _NAME.fullmatch(head[:4]):
+        if found and found[-1][2] % 2 and head[:4] not in _USUAL:
             shifted = _bytes_at(file, place - 1, 8)  # a chunk of odd size without the byte that fills it up
             if _NAME.fullmatch(shifted[:4]):
                 place, head = place - 1, shifted
