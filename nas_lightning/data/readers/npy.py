@@ -18,6 +18,7 @@ _TIME_KEY = "dataset.npy_time"
 _COLUMN = "first column"
 _ONE = np.zeros(1, dtype=np.int64)
 _TOGETHER = 1 << 20
+_SMALL = 1 << 18
 _MOST_FALLS = 0.01
 _FEWEST_RISES = 0.1
 
@@ -26,13 +27,14 @@ Named = tuple[str, np.ndarray]
 
 
 def load_npy(path: Path, shown: str) -> np.ndarray:
-    """A NumPy array, mapped into memory.
+    """A NumPy array; a large one is mapped into memory.
 
     Raises:
         InputError: if it is damaged, or holds Python objects.
     """
     try:
-        return np.lib.format.open_memmap(path, mode="r")
+        mapped = np.lib.format.open_memmap(path, mode="r")
+        return mapped if mapped.size > _SMALL else np.array(mapped)
     except OSError:
         raise
     except Exception as error:  # NumPy raises whatever its look at the header meets
@@ -46,6 +48,15 @@ class _Held:
     name: str
     values: np.ndarray
     times: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """An array ``[T, C]``, before it is known what its first column is."""
+
+    name: str
+    rows: np.ndarray
+    may_have_time: bool
 
 
 class Arrays:
@@ -89,19 +100,22 @@ class Arrays:
             InputError: naming the recording, what was found and what is allowed.
         """
         held: list[_Held] = []
+        waiting: list[_Waiting] = []
         size = 0
         for name, values in arrays:
-            rows = self._turned(name, values)
-            times = None
-            if values.ndim == 2 and self._is_timed(name, rows):
-                times, rows = rows[:, 0], rows[:, 1:]
-            rows = self._chosen(name, rows)
-            held.append(_Held(name, rows, times))
-            size += rows.size
+            one = _Waiting(name, self._turned(name, values), values.ndim == 2)
+            if one.may_have_time:
+                self._look_at_time(one)
+            waiting.append(one)
+            size += one.rows.size
+            if self._has_time is None and size < _TOGETHER and any(one.may_have_time for one in waiting):
+                continue  # too few rows to say what the first column is; the next array may
+            held += [self._without_time(one) for one in waiting]
+            waiting = []
             if size >= _TOGETHER:
                 yield from self._timed(held)
                 held, size = [], 0
-        yield from self._timed(held)
+        yield from self._timed(held + [self._without_time(one) for one in waiting])
 
     def _turned(self, name: str, values: np.ndarray) -> np.ndarray:
         """Rows are time steps, columns are variables."""
@@ -121,28 +135,39 @@ class Arrays:
             self._findings.warn("an array has more channels than time steps, unlike others", name, AXES_KEY)
         return values
 
-    def _is_timed(self, name: str, rows: np.ndarray) -> bool:
-        """Whether the first column is the time, for all arrays alike."""
-        shown = f"{self._source}: {brief(name)}"
-        found = self._has_time if self._reading.npy_time is not None else self._looks_timed(shown, rows)
-        if found and rows.shape[1] < 2:
+    def _look_at_time(self, one: _Waiting) -> None:
+        """Decide whether the first column is the time, for all arrays alike."""
+        shown = f"{self._source}: {brief(one.name)}"
+        found = self._has_time if self._reading.npy_time is not None else self._looks_timed(shown, one.rows)
+        if found and one.rows.shape[1] < 2:
             raise InputError(
                 f"{shown}: has 1 column, which is the time; allowed: [time] or [time, 1 + variables], or "
                 f"{_TIME_KEY}=false"
             )
-        if found is None:
-            found = self._has_time is not False  # too short to say, as all before: what is documented
-        elif self._reading.npy_time is None and self._has_time not in (None, found):
+        if found is None or found == self._has_time:
+            return
+        if self._has_time is not None:
             raise InputError(
                 f"{shown}: its first column {_says(found)}, and that of {self._first} {_says(not found)}; "
                 f"{_TIME_KEY}=true takes it as the time in all, {_TIME_KEY}=false as a variable"
             )
-        elif self._has_time is None:
-            self._has_time, self._first = found, brief(name)
-        if self._reading.npy_time is None:
-            text = "is the time" if found else "does not rise, and is a variable"
-            self._findings.decide(f"the first column of an array {text}", name, f"{_TIME_KEY}={str(not found).lower()}")
-        return found
+        self._has_time, self._first = found, brief(one.name)
+
+    def _without_time(self, one: _Waiting) -> _Held:
+        """The variables of an array, and its times apart."""
+        rows, times = one.rows, None
+        if one.may_have_time:
+            found = self._has_time is not False and rows.shape[1] > 1  # if nothing says it: what is documented
+            if self._reading.npy_time is None:
+                text = "is the time" if found else "does not rise, and is a variable"
+                key = f"{_TIME_KEY}={str(not found).lower()}"
+                self._findings.decide(f"the first column of an array {text}", one.name, key)
+            if found:
+                times, rows = rows[:, 0], rows[:, 1:]
+        if self._reading.variables is not None:
+            shown = f"{self._source}: {one.name}"
+            rows = rows[:, choose(shown, rows.shape[1], None, self._reading.variables)]
+        return _Held(one.name, rows, times)
 
     def _looks_timed(self, shown: str, rows: np.ndarray) -> bool | None:
         """Whether the first column rises in every row; None if there are too few of them."""
@@ -165,11 +190,6 @@ class Arrays:
                 f"again or stands still; {_TIME_KEY}=true takes it as the time, {_TIME_KEY}=false as a variable"
             )
         return False
-
-    def _chosen(self, name: str, rows: np.ndarray) -> np.ndarray:
-        if self._reading.variables is None:
-            return rows
-        return rows[:, choose(f"{self._source}: {name}", rows.shape[1], None, self._reading.variables)]
 
     def _timed(self, held: list[_Held]) -> Iterator[Content]:
         """The contents, with what their clocks say."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nas_lightning.data.links import check_file
 from nas_lightning.data.readers.labels import by_pattern, by_table, find_table, proposal
 from nas_lightning.data.readers.levels import (
     CLASSES,
@@ -139,6 +140,8 @@ def _tables(given: Given, folders: Sequence[Parts]) -> list[Path]:
             f"{shown}: has the folders {names_of(names)} and the table {tree.tables[0]}; {KEY}=[class] takes the "
             f"classes from the folders, dataset.labels={tree.tables[0]} from the table"
         )
+    for path in found:
+        check_file(path, given.base, shown)
     return found
 
 

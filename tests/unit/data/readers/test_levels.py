@@ -1,6 +1,5 @@
 """Which level of folders the classes are: recognised, said, or asked."""
 
-import shutil
 import zipfile
 from pathlib import Path
 
@@ -277,16 +276,25 @@ def test_names_may_be_anything_that_a_system_allows(tmp_path):
     assert all("\n" not in line for line in findings.decisions + findings.warnings)
 
 
-def test_deep_folders_do_not_exhaust_the_stack(tmp_path):
-    write(tmp_path, "train/idle/r0.csv", "train/wave/r0.csv")
+@pytest.fixture
+def deep(tmp_path):
+    """A folder 1200 levels deep; taken away level by level, which shutil and pytest cannot do."""
     place = tmp_path / "train"
+    place.mkdir()
     for _ in range(1200):
         place = place / "d"
         place.mkdir()
     (place / "r0.csv").write_text("1,2\n")
-    found, _ = read(tmp_path, levels=["split", "class", "any"])
-    assert np.bincount(found.labels).tolist() == [1, 1, 1]
-    shutil.rmtree(tmp_path / "train" / "idle")
-    shutil.rmtree(tmp_path / "train" / "wave")
+    yield tmp_path
+    (place / "r0.csv").unlink()
+    while place != tmp_path / "train":
+        place.rmdir()
+        place = place.parent
+
+
+def test_deep_folders_do_not_exhaust_the_stack(deep):
     with pytest.raises(InputError, match="has the one class"):
-        read(tmp_path)
+        read(deep)
+    write(deep, "train/idle/r0.csv", "train/wave/r0.csv")
+    found, _ = read(deep, levels=["split", "class", "any"])
+    assert np.bincount(found.labels).tolist() == [1, 1, 1]
