@@ -104,6 +104,11 @@ class Findings:
         """Keep a decision that may well be wrong, or that the user should know of; arguments as in ``decide``."""
         self._keep(True, decision, example, key, count)
 
+    def take(self, others: "Findings") -> None:
+        """Keep what others hold, behind what is here."""
+        for (is_doubtful, decision, key), (count, example) in others._found.items():
+            self._keep(is_doubtful, decision, example, key, count)
+
     def _keep(self, is_doubtful: bool, decision: str, example: str, key: str, count: int) -> None:
         before, first = self._found.get((is_doubtful, decision, key), (0, example))
         self._found[is_doubtful, decision, key] = before + count, first

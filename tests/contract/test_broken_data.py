@@ -347,7 +347,7 @@ BROKEN = {
     "table: a missing time": (table(lambda t: spoil(t, 3, "time", None)), "the recording 'r00' has a row without a time"),
     "table: a bad time": (table(lambda t: spoil(t, 3, "time", "noon")), "the recording 'r00' has times that cannot be read"),
     "table: no name": (table(lambda t: spoil(t, 3, "recording", None)), "the column 'recording' has an empty cell"),
-    "table: ragged": (alone("t.csv", "recording,label,a\nr,c,1\nr,c,1,2,3\n"), "t.csv: cannot be read as a table"),
+    "table: ragged": (alone("t.csv", "recording,label,a\nr,c,1\nr,c,1,2,3\n"), "t.csv: line 3 has 5 cells and the line of names has 3"),
     "parquet: no parquet": (alone("t.parquet", b"PAR1" + bytes(30)), "t.parquet: cannot be read as Parquet"),
     # saved datasets
     "dataset: no arrow": (

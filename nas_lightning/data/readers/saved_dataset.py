@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nas_lightning.data.links import check_file, check_inside
-from nas_lightning.data.readers.table import import_arrow
+from nas_lightning.data.readers.table_rows import import_arrow
 from nas_lightning.data.readers.text import one_line
 from nas_lightning.data.reading import Reading
 from nas_lightning.data.recordings import Recording, Source

@@ -144,42 +144,59 @@ def _changes(codes: np.ndarray, begins: np.ndarray) -> bool:
     return not np.isin(np.flatnonzero(np.diff(codes)) + 1, begins).all()
 
 
+def is_open_date(cell: object) -> bool:
+    """Whether a time is text that begins with day and month as numbers."""
+    return re.match(r"\s*\d\d?[./-]\d\d?[./-]\d", str(cell)) is not None
+
+
+def find_day_first(name: str, times: pd.Series, findings: Findings) -> bool | None:
+    """What dates say of their order, day or month first; None if all their days can be months.
+
+    Args:
+        name: of the column.
+        times: its cells.
+        findings: keeps what they say.
+    """
+    dates = times.astype(str).str.strip().str.extract(r"^(\d\d?[./-]\d\d?[./-]\d+)")[0].dropna().unique()
+    found = [(date, _order(date)) for date in map(str, dates)]
+    example, order = next(((date, order) for date, order in found if order is not None), ("", None))
+    if order is not None:
+        _say_order(name, order, example, findings)
+    return order
+
+
+def _say_order(name: str, is_day_first: bool, example: str, findings: Findings) -> None:
+    which = "day" if is_day_first else "month"
+    findings.decide(f"dates in {name!r} have the {which} first", example, "dataset.day_first")
+
+
+def _order(date: str) -> bool | None:
+    """Whether the day is first; None if both numbers can be days and months, or none can."""
+    one, two = map(int, re.split(r"[./-]", date)[:2])
+    return None if (one > 12) == (two > 12) else one > 12
+
+
 def _days(column: Column, dates: list[str], matters: bool) -> np.ndarray:
     """Days since 1970 of different dates; ``_NO_DAY`` for one that there is not."""
-    fields = [re.split(r"[./ -]", date) for date in dates]
     day_first = column.reading.day_first
-    if any(_is_open(parts) for parts in fields):
-        found = _day_first(column, dates, fields)
-        if day_first is None and found is None and matters:
+    open_dates = [date for date in dates if is_open_date(date)]
+    if open_dates and day_first is None:
+        orders = {date: order for date in open_dates if (order := _order(date)) is not None}
+        if len({*orders.values()}) > 1:
+            examples = [next(date for date, order in orders.items() if order is first) for first in (True, False)]
+            raise InputError(
+                f"{column.shown}: the dates in the column {column.name!r} have day and month in different order (found "
+                f"{examples[0]!r} and {examples[1]!r}); allowed: one order"
+            )
+        day_first = next(iter(orders.values()), True if all("." in date for date in open_dates) else None)
+        if day_first is None and matters:
             raise InputError(
                 f"{column.shown}: the dates in the column {column.name!r} can be read with the day or with the month "
                 f"first (found {dates[0]!r}); say dataset.day_first=true or dataset.day_first=false"
             )
-        if day_first is None and found is not None:
-            which = "day" if found else "month"
-            column.findings.decide(f"dates in {column.name!r} have the {which} first", dates[0], "dataset.day_first")
-        day_first = found if day_first is None else day_first
-    return np.array([_day(parts, day_first is not False) for parts in fields], dtype=np.int64)
-
-
-def _is_open(parts: list[str]) -> bool:
-    """Whether a date has day and month as numbers, before the year."""
-    return len(parts[0]) < 4 and parts[1].isdigit()
-
-
-def _day_first(column: Column, dates: list[str], fields: list[list[str]]) -> bool | None:
-    """What all dates say together; dots say it where the numbers do not."""
-    pairs = [(int(parts[0]), int(parts[1]), date) for parts, date in zip(fields, dates, strict=True) if _is_open(parts)]
-    first = next((date for one, two, date in pairs if two <= 12 < one), None)
-    second = next((date for one, two, date in pairs if one <= 12 < two), None)
-    if first and second:
-        raise InputError(
-            f"{column.shown}: the dates in the column {column.name!r} have day and month in different order (found "
-            f"{first!r} and {second!r}); allowed: one order"
-        )
-    if first or second:
-        return first is not None
-    return True if all("." in date for _, _, date in pairs) else None
+        if day_first is not None:
+            _say_order(column.name, day_first, open_dates[0], column.findings)
+    return np.array([_day(re.split(r"[./ -]", date), day_first is not False) for date in dates], dtype=np.int64)
 
 
 def _day(parts: list[str], day_first: bool) -> int:

@@ -76,14 +76,14 @@ def test_a_file_that_changes_while_it_is_read(tmp_path, monkeypatch):
 
     path = tmp_path / "x.csv"
     path.write_text("1,2\n3,4\n")
-    parse = text._parse
+    parse = text.parse
 
     def parse_and_append(*arguments):
         with path.open("a") as file:
             file.write("5,6\n")
         return parse(*arguments)
 
-    monkeypatch.setattr(text, "_parse", parse_and_append)
+    monkeypatch.setattr(text, "parse", parse_and_append)
     with pytest.raises(InputError, match=r"x.csv: changed while it was read; read it when nothing writes into it"):
         read_numbers(path, "x.csv")
 

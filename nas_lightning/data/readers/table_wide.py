@@ -1,0 +1,168 @@
+"""Text with one series a line: its values and its label, as tools for small devices write and read it."""
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nas_lightning.data.readers.clock import is_time
+from nas_lightning.data.readers.table_cuts import NO_LABEL, refuse_names
+from nas_lightning.data.readers.text_layout import Layout
+from nas_lightning.data.readers.text_lines import MISSING, is_comment, is_number, lines, split_line
+from nas_lightning.data.reading import ROLES, Findings, Reading, choose
+from nas_lightning.data.recordings import Recording
+from nas_lightning.errors import InputError, brief
+
+_LONGEST_LINE = 1 << 28
+_LOOKED_AT = 20
+_FEWEST = 16
+_KEY = "dataset.series_per_line"
+
+
+@dataclass(frozen=True)
+class Wide:
+    """Where in a line something stands.
+
+    Attributes:
+        label: the place of the label; negative from the end.
+        values: the first place of the values and the one behind the last, or None for the end of the line.
+        has_names: whether the first line names the columns.
+    """
+
+    label: int
+    values: slice
+    recording: int | None = None
+    group: int | None = None
+    split: int | None = None
+
+
+def find_wide(path: Path, layout: Layout, reading: Reading, findings: Findings) -> Wide | None:
+    """Where the label and the values of a series stand in its line; None for a table of time steps.
+
+    Args:
+        path: the file.
+        layout: how it is written.
+        reading: what the user says.
+        findings: keeps what is decided.
+
+    Raises:
+        InputError: if lines are series and nothing says which cell is the label.
+    """
+    if reading.series_per_line is False or (reading.series_per_line is None and not _is_evident(path, layout, reading)):
+        return None
+    names = [name.strip() for name in layout.header] if layout.header else []
+    places = {role: _place(names, reading, role) for role in ("recording", "group", "split")}
+    label = _place(names, reading, "label")
+    if label is None:
+        label = _only_text(path, layout, [place for place in places.values() if place is not None])
+    choose(str(path), 1, None, reading.variables)
+    taken = sorted(place for place in (label, *places.values()) if place is not None)
+    first = next((i for i in range(layout.num_columns) if i not in taken), layout.num_columns)
+    behind = [place for place in taken if place > first]
+    if layout.num_columns - len(taken) < 1 or (behind and behind[0] != layout.num_columns - len(behind)):
+        raise InputError(
+            f"{path}: its values do not stand side by side; allowed: labels and names before or behind them"
+        )
+
+    def counted(place: int | None) -> int | None:
+        return place if place is None or place < first else place - layout.num_columns
+
+    what = names[label] if names else "first" if label == 0 else "last"
+    found = f"a line is a series of {layout.num_columns - len(taken)} values, and {what!r} its label"
+    if reading.series_per_line is None:
+        findings.decide(found, str(path), "dataset.series_per_line=false")
+    others = {role: counted(place) for role, place in places.items()}
+    place = counted(label)
+    assert place is not None  # nosec B101 # tells the type checker
+    return Wide(place, slice(first, -len(behind) or None), **others)
+
+
+def _is_evident(path: Path, layout: Layout, reading: Reading) -> bool:
+    """Whether lines can be nothing but series: many columns that are counted, or no names and a label at an end."""
+    if reading.recording_ends is not None:
+        return False
+    if layout.header is None:
+        rows = list(_rows(path, layout, _LOOKED_AT))
+        texts = [_texts(cells, layout) for _, cells in rows]
+        return layout.num_columns > 1 and any(
+            all(text == [place % len(cells)] for text, (_, cells) in zip(texts, rows, strict=True)) for place in (0, -1)
+        )
+    names = [name.strip() for name in layout.header]
+    if _place(names, reading, "label") is None or _place(names, reading, "recording") is not None:
+        return False
+    roles = [reading.column(role) for role in ROLES]
+    free = [name for name in names if name not in roles]
+    are_counted = all(name.isdecimal() for name in free) and not any(is_time(name) for name in names)
+    return are_counted and len(free) >= _FEWEST and list(map(int, free)) == list(range(int(free[0]), int(free[-1]) + 1))
+
+
+def _place(names: Sequence[str], reading: Reading, role: str) -> int | None:
+    """The number of the column of a role; a column without a name is said by its number, from the end if negative."""
+    name = str(reading.column(role)).strip()
+    if name in names:
+        return names.index(name)
+    if role not in reading.columns:
+        return None
+    if not names and re.fullmatch(r"-?\d+", name):
+        return int(name)
+    found = f"found {brief(', '.join(names))}" if names else "allowed: its number from 0, or -1 for the last"
+    raise InputError(f"dataset.columns.{role}: there is no column {name!r}; {found}")
+
+
+def _only_text(path: Path, layout: Layout, others: Sequence[int]) -> int:
+    texts = {place for _, cells in _rows(path, layout, _LOOKED_AT) for place in _texts(cells, layout)} - {*others}
+    if len(texts) == 1:
+        return texts.pop()
+    shown = "no column has" if not texts else f"{len(texts)} columns have"
+    ways = "its name" if layout.header else "0 for the first or -1 for the last"
+    raise InputError(f"{path}: {shown} text, so that nothing says which is the label; dataset.columns.label={ways}")
+
+
+def _texts(cells: Sequence[str], layout: Layout) -> list[int]:
+    return [i for i, cell in enumerate(cells) if not is_number(cell, layout.decimal)]
+
+
+def _rows(path: Path, layout: Layout, most: int | None = None) -> Iterator[tuple[int, list[str]]]:
+    """Numbers and cells of the lines with values."""
+    filled = (
+        (number, split_line(line, layout.delimiter))
+        for number, line in lines(path, str(path), layout.encoding, _LONGEST_LINE)
+        if number > layout.skip and line.strip() and not is_comment(line, layout.delimiter)
+    )
+    yield from itertools.islice(((number, cells) for number, cells in filled if any(cells)), most)
+
+
+def read_wide(path: Path, layout: Layout, wide: Wide) -> Iterator[Recording]:
+    """The series of a file, one channel each; missing values at the end of one are no part of it.
+
+    Raises:
+        InputError: naming the line, what was found and what is allowed.
+    """
+    for number, cells in _rows(path, layout):
+        if len(cells) < layout.num_columns - (wide.values.stop is None):
+            raise InputError(f"{path}: line {number} has {len(cells)} cells and the first has {layout.num_columns}")
+        label = cells[wide.label]
+        name = f"line {number}" if wide.recording is None else cells[wide.recording]
+        if label in NO_LABEL:
+            raise InputError(f"{path}: line {number} has no label")
+        values = _values(path, number, cells[wide.values], layout.decimal)
+        present = np.flatnonzero(~np.isnan(values))
+        if not len(present):
+            raise InputError(f"{path}: line {number} has no value")
+        refuse_names(str(path), [name])
+        split = None if wide.split is None else cells[wide.split]
+        if split not in (None, "train", "val", "test"):
+            raise InputError(f"{path}: line {number} has the split {brief(split)!r}; allowed: train, val, test")
+        group = None if wide.group is None else cells[wide.group]
+        yield Recording(name, values[: present[-1] + 1, None], label, group, split, channels=("value",))
+
+
+def _values(path: Path, number: int, cells: Sequence[str], decimal: str) -> np.ndarray:
+    cells = [cell.replace(decimal, ".") for cell in cells] if decimal != "." else cells
+    bad = next((cell for cell in cells if not is_number(cell)), None)
+    if bad is not None:
+        raise InputError(f"{path}: line {number} has {bad[:40]!r} among its values; allowed: numbers")
+    return np.array([np.nan if cell in MISSING else float(cell) for cell in cells])
