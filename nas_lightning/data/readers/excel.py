@@ -6,6 +6,7 @@ import tempfile
 import warnings
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,8 @@ def read_sheet(path: Path, shown: str, reading: Reading, findings: Findings) -> 
             csv.writer(file, lineterminator="\n").writerows(
                 [_text(cell) for cell in row] for row in _filled(_rows(path, shown, findings))
             )
-        return read_numbers(copy, shown)
+        as_written = replace(reading, delimiter=",", decimal=".")
+        return read_numbers(copy, shown, as_written, findings)
 
 
 def read_frame_of_sheet(path: Path, findings: Findings) -> pd.DataFrame:
@@ -74,13 +76,10 @@ def _rows(path: Path, shown: str, findings: Findings) -> Iterator[Row]:
     try:
         with zipfile.ZipFile(path) as archive:
             checked_members(path, archive, _LARGEST_UNZIPPED, shown)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), path.open("rb") as file:
             warnings.simplefilter("ignore")  # of styles and the like
-            book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
-            try:
-                yield from _rows_of(book, shown, findings)
-            finally:
-                book.close()
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+            yield from _rows_of(book, shown, findings)
     except (InputError, GeneratorExit):
         raise
     except Exception as error:  # zipfile, the parser of XML and openpyxl raise whatever they meet

@@ -9,6 +9,7 @@ from nas_lightning.data.readers.excel import read_frame_of_sheet
 from nas_lightning.data.readers.hdf5 import load_named_hdf5
 from nas_lightning.data.readers.matlab import load_named_mat
 from nas_lightning.data.readers.sets import ArraySet, Part, read_set
+from nas_lightning.data.readers.table import read_frame
 from nas_lightning.data.reading import Findings, Reading
 from nas_lightning.data.recordings import Source
 from nas_lightning.errors import InputError
@@ -57,7 +58,8 @@ def read_workbook(path: Path, reading: Reading) -> Source:
     Raises:
         InputError: naming the file and what is wrong.
     """
-    from nas_lightning.data.readers.table import read_frame
-
     findings = Findings()
-    return read_frame(read_frame_of_sheet(path, findings), reading, str(path))
+    source = read_frame(read_frame_of_sheet(path, findings), reading, str(path))
+    for warning in findings.warnings:
+        source.findings.warn(warning)
+    return source

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,33 +61,28 @@ class Files:
         for kind, pairs in itertools.groupby(zip(kinds, names, strict=True), lambda pair: pair[0]):
             some = (name for _, name in pairs)
             if kind == "text":
-                yield from self._texts(some)
+                named = ((self._root / name, f"{self._shown}: {name}") for name in some)
+                yield from read_many(named, self._reading, self._findings)
             elif kind == "array":
                 yield from self._arrays.contents(self._named(some))
             else:
                 yield from (self._single(kind, name) for name in some)
 
-    def _texts(self, names: Iterator[str]) -> Iterator[Content]:
-        for content in read_many((self._root / name, f"{self._shown}: {name}") for name in names):
-            yield self._chosen(content)
-
     def _single(self, kind: str, name: str) -> Content:
         path, shown = self._root / name, f"{self._shown}: {name}"
         try:
             if kind == "sheet":
-                return self._chosen(read_sheet(path, shown, self._reading, self._findings))
-            return self._chosen(read_wav(path, shown, self._findings))
+                return read_sheet(path, shown, self._reading, self._findings)
+            return self._chosen(shown, read_wav(path, shown, self._findings))
         except OSError as error:
             raise _unreadable(shown, error) from error
 
-    def _chosen(self, content: Content) -> Content:
+    def _chosen(self, shown: str, content: Content) -> Content:
         """The chosen variables alone."""
-        variables = self._reading.variables
-        if variables is None:
+        if self._reading.variables is None:
             return content
-        columns = choose(self._shown, content.values.shape[1], content.channels, variables)
-        channels = None if content.channels is None else tuple(content.channels[i] for i in columns)
-        return Content(content.values[:, columns], channels, content.sampling_rate, content.breaks)
+        columns = choose(shown, content.values.shape[1], content.channels, self._reading.variables)
+        return replace(content, values=content.values[:, columns])
 
     def _named(self, names: Iterator[str]) -> Iterator[Named]:
         return ((name, self._array(name)) for name in names)

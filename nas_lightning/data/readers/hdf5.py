@@ -97,7 +97,7 @@ def _datasets(h5py: Any, shown: str, file: Any) -> dict[str, Any]:
             elif isinstance(item, h5py.Group) and (address := h5py.h5o.get_info(item.id).addr) not in seen:
                 seen.add(address)
                 groups.append((f"{prefix}{name}/", item))
-    return found
+    return dict(sorted(found.items()))
 
 
 def _shapes(found: dict[str, Any]) -> dict[str, tuple[int, ...]]:
