@@ -7,7 +7,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from nas_lightning.data.links import check_file, kind_of
@@ -372,4 +372,5 @@ def _of_two(rows: Sequence[Sequence[str]], filled: list[int], known: dict[str, i
 
 def suffix_of(name: str) -> str:
     """The ending of a name, in lower case and without its dot."""
-    return PurePosixPath(name).suffix[1:].lower()
+    last = name.rpartition("/")[2]
+    return last.rpartition(".")[2].lower() if "." in last else ""

@@ -177,11 +177,11 @@ def _values(content: bytes, written: _Format) -> np.ndarray:
         return (np.frombuffer(content, np.uint8).astype(np.float32) - 128) / 128
     if width == 3:
         parts = np.frombuffer(content, np.uint8).reshape(-1, 3)
-        whole = np.zeros((len(parts), 4), dtype=np.uint8)
-        whole[:, 1:] = parts if order == "<" else parts[:, ::-1]
-        return whole.view("<i4")[:, 0].astype(np.float32) / np.float32(2.0**31)
-    kind = np.float32 if width == 2 else np.float64
-    return np.frombuffer(content, f"{order}i{width}").astype(kind) / kind(2.0 ** (8 * width - 1))
+        padded = np.zeros((len(parts), 4), dtype=np.uint8)
+        padded[:, 1:] = parts if order == "<" else parts[:, ::-1]
+        return padded.view("<i4")[:, 0].astype(np.float32) / 2.0**31
+    whole = np.frombuffer(content, f"{order}i{width}")
+    return whole.astype(np.float32 if width == 2 else np.float64) / 2.0 ** (8 * width - 1)
 
 
 def _unreadable(shown: str, found: str) -> InputError:

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from nas_lightning.data.readers import open_source
+from nas_lightning.data.readers import hdf5, open_source
 from nas_lightning.data.reading import Reading
 from nas_lightning.data.recordings import collect
 from nas_lightning.errors import InputError
@@ -141,7 +141,7 @@ def huge_chunks(file):
 
 
 def many(file):
-    for number in range(10_001):
+    for number in range(101):
         file.create_group(str(number))
 
 
@@ -150,7 +150,7 @@ def many(file):
     [
         (huge, "x unpacks to 8,796,093,022,208 bytes; allowed for the file's size: 1,073,741,824"),
         (huge_chunks, "x unpacks to 2,147,483,648 bytes"),
-        (many, "has more than 10,000 objects"),
+        (many, "has more than 100 objects"),
         (lambda file: None, "has no array of shape [time] or [time, variables]; found none"),
         (lambda file: file.create_dataset("x", data=np.zeros(3, [("a", "f4"), ("b", "f4")])), "has no array of shape"),
         (lambda file: file.create_dataset("x", data=VALUES * 1j), "has no array of shape"),
@@ -158,7 +158,8 @@ def many(file):
         (lambda file: file.create_dataset("x", data=np.zeros((2, 3, 4))), "found x [2, 3, 4]"),
     ],
 )
-def test_what_cannot_be_a_recording(tmp_path, write, text):
+def test_what_cannot_be_a_recording(tmp_path, monkeypatch, write, text):
+    monkeypatch.setattr(hdf5, "_MOST_OBJECTS", 100)
     with pytest.raises(InputError) as error:
         read(folder(tmp_path, write))
     assert text in str(error.value)
