@@ -3,6 +3,7 @@
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
@@ -70,7 +71,7 @@ class CsvFrames(Frames):
         """See ``Frames``; words are as they are written, since their type would be guessed anew in each piece."""
         numbers = [self.names.index(name) for name in columns]
         is_all = len(numbers) == len(self.names)
-        if any(len(cells) > len(self.names) for cells in self.layout.sample) or not (is_all or self._is_regular()):
+        if any(len(cells) > len(self.names) for cells in self.layout.sample) or not (is_all or self._is_regular):
             self._refuse_long_lines()  # of which the parser says nothing where it leaves columns out
         try:
             with self._open() as file, pd.read_csv(file, chunksize=rows, **self._how(numbers, words)) as reader:
@@ -99,6 +100,7 @@ class CsvFrames(Frames):
             "engine": "c",
         }
 
+    @cached_property
     def _is_regular(self) -> bool:
         """Whether the signs between cells are as many as rows of equal length have; quick."""
         rows = signs = 0

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,8 +55,10 @@ def find_wide(path: Path, layout: Layout, reading: Reading, findings: Findings) 
     if reading.series_per_line is False or (reading.series_per_line is None and not _is_evident(path, layout, reading)):
         return None
     names = [name.strip() for name in layout.header] if layout.header else []
-    places = {role: _place(names, reading, role) for role in ("recording", "group", "split")}
-    label = _place(names, reading, "label")
+    if reading.header is None and sum(map(_is_fraction, names)) * 2 > len(names):
+        raise InputError(f"{path}: its first line can be names or values; dataset.header=true or false says which")
+    places = {role: _place(names, layout, reading, role) for role in ("recording", "group", "split")}
+    label = _place(names, layout, reading, "label")
     if label is None:
         label = _only_text(path, layout, [place for place in places.values() if place is not None])
     choose(str(path), 1, None, reading.variables)
@@ -85,13 +88,9 @@ def _is_evident(path: Path, layout: Layout, reading: Reading) -> bool:
     if reading.recording_ends is not None:
         return False
     if layout.header is None:
-        rows = list(_rows(path, layout, _LOOKED_AT))
-        texts = [_texts(cells, layout) for _, cells in rows]
-        return layout.num_columns > 1 and any(
-            all(text == [place % len(cells)] for text, (_, cells) in zip(texts, rows, strict=True)) for place in (0, -1)
-        )
+        return layout.num_columns > 1 and _text_places(path, layout) in ([0], [layout.num_columns - 1])
     names = [name.strip() for name in layout.header]
-    if _place(names, reading, "label") is None or _place(names, reading, "recording") is not None:
+    if _place(names, layout, reading, "label") is None or _place(names, layout, reading, "recording") is not None:
         return False
     roles = [reading.column(role) for role in ROLES]
     free = [name for name in names if name not in roles]
@@ -99,40 +98,59 @@ def _is_evident(path: Path, layout: Layout, reading: Reading) -> bool:
     return are_counted and len(free) >= _FEWEST and list(map(int, free)) == list(range(int(free[0]), int(free[-1]) + 1))
 
 
-def _place(names: Sequence[str], reading: Reading, role: str) -> int | None:
+def _place(names: Sequence[str], layout: Layout, reading: Reading, role: str) -> int | None:
     """The number of the column of a role; a column without a name is said by its number, from the end if negative."""
     name = str(reading.column(role)).strip()
     if name in names:
         return names.index(name)
     if role not in reading.columns:
         return None
-    if not names and re.fullmatch(r"-?\d+", name):
-        return int(name)
+    if not names and re.fullmatch(r"-?\d+", name) and -layout.num_columns <= int(name) < layout.num_columns:
+        return int(name) % layout.num_columns
     found = f"found {brief(', '.join(names))}" if names else "allowed: its number from 0, or -1 for the last"
     raise InputError(f"dataset.columns.{role}: there is no column {name!r}; {found}")
 
 
 def _only_text(path: Path, layout: Layout, others: Sequence[int]) -> int:
-    texts = {place for _, cells in _rows(path, layout, _LOOKED_AT) for place in _texts(cells, layout)} - {*others}
+    texts = [place for place in _text_places(path, layout) if place not in others]
     if len(texts) == 1:
-        return texts.pop()
+        return texts[0]
     shown = "no column has" if not texts else f"{len(texts)} columns have"
     ways = "its name" if layout.header else "0 for the first or -1 for the last"
     raise InputError(f"{path}: {shown} text, so that nothing says which is the label; dataset.columns.label={ways}")
 
 
-def _texts(cells: Sequence[str], layout: Layout) -> list[int]:
-    return [i for i, cell in enumerate(cells) if not is_number(cell, layout.decimal)]
+def _is_fraction(name: str) -> bool:
+    return is_number(name) and bool(name) and not name.isdecimal()
+
+
+def _text_places(path: Path, layout: Layout) -> list[int]:
+    """The columns that have text in most of the first lines; the last cell of a short line is in the last column."""
+    rows = [cells for _, cells in _rows(path, layout, _LOOKED_AT)]
+    counts = Counter(
+        layout.num_columns - 1 if place == len(cells) - 1 else place
+        for cells in rows
+        for place, cell in enumerate(cells)
+        if not is_number(cell, layout.decimal)
+    )
+    return sorted(place for place, count in counts.items() if 2 * count > len(rows))
 
 
 def _rows(path: Path, layout: Layout, most: int | None = None) -> Iterator[tuple[int, list[str]]]:
     """Numbers and cells of the lines with values."""
     filled = (
-        (number, split_line(line, layout.delimiter))
+        (number, line)
         for number, line in lines(path, str(path), layout.encoding, _LONGEST_LINE)
         if number > layout.skip and line.strip() and not is_comment(line, layout.delimiter)
     )
-    yield from itertools.islice(((number, cells) for number, cells in filled if any(cells)), most)
+    sign, is_usual = layout.delimiter, None
+    for number, line in itertools.islice(filled, most):
+        cells, is_open = split_line(line, sign), sign is not None and line.rstrip(" \r\n").endswith(sign)
+        is_usual = is_open if is_usual is None else is_usual
+        if is_open and not is_usual:
+            cells.append("")  # the last cell is empty, and not only closed by a sign
+        if any(cells):
+            yield number, cells
 
 
 def read_wide(path: Path, layout: Layout, wide: Wide) -> Iterator[Recording]:
@@ -142,8 +160,8 @@ def read_wide(path: Path, layout: Layout, wide: Wide) -> Iterator[Recording]:
         InputError: naming the line, what was found and what is allowed.
     """
     for number, cells in _rows(path, layout):
-        if len(cells) < layout.num_columns - (wide.values.stop is None):
-            raise InputError(f"{path}: line {number} has {len(cells)} cells and the first has {layout.num_columns}")
+        if len(cells) <= wide.values.start - (wide.values.stop or 0):
+            raise InputError(f"{path}: line {number} has {len(cells)} cells, and a series needs more")
         label = cells[wide.label]
         name = f"line {number}" if wide.recording is None else cells[wide.recording]
         if label in NO_LABEL:

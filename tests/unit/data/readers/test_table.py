@@ -1,3 +1,7 @@
+import itertools
+from dataclasses import replace
+
+import numpy as np
 import pandas as pd
 import pytest
 from recording_files import long_table, make_recordings
@@ -114,3 +118,363 @@ def test_the_recording_in_which_something_is_wrong_is_named(tmp_path, change, te
     with pytest.raises(InputError) as error:
         read(tmp_path, frame)
     assert text in str(error.value)
+
+
+FORMS = ("csv", "parquet", "frame")
+T = 60
+
+
+def sensors(clock=None, num=6, rows=T, **columns):
+    """A long table of ``num`` recordings, with the times that ``clock(recording)`` gives."""
+    parts = []
+    for i in range(num):
+        values = np.sin(np.arange(rows)[:, None] * (0.3 + 0.7 * (i % 2)) + [i, i + 1]).round(4)
+        part = pd.DataFrame(
+            {"recording": f"r{i}", "label": ("idle", "wave")[i % 2], "x": values[:, 0], "y": values[:, 1]}
+        )
+        if clock is not None:
+            part.insert(2, "time", clock(i))
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True).assign(**columns)
+
+
+def save(tmp_path, frame, form):
+    """The table in a form, as what ``source_of`` takes."""
+    if form == "frame":
+        return frame
+    path = tmp_path / f"t.{form}"
+    frame.to_csv(path, index=False) if form == "csv" else frame.to_parquet(path)
+    return path
+
+
+def source_of(saved, **said):
+    reading = Reading(**said)
+    return (
+        table.read_frame(saved, reading) if isinstance(saved, pd.DataFrame) else open_source(None, str(saved), reading)
+    )
+
+
+def found(saved, **said):
+    """What is read, what was said of it, and the rows before which time does not go on, of all recordings."""
+    source = source_of(saved, **said)
+    blocks = list(source.recordings)
+    starts = np.cumsum([0, *(len(block.values) for block in blocks)])
+    breaks = [start + block.breaks for start, block in zip(starts, blocks, strict=False)]
+    source = replace(source, recordings=blocks)
+    return collect(source, Reading(**said).variables), source.findings, np.concatenate(breaks).tolist()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_columns_with_time_within_their_names_are_variables(tmp_path, form):
+    frame = sensors(lambda i: np.arange(T) / 50).rename(columns={"x": "altimeter", "y": "lifetime"})
+    frame["multimeter_V"] = frame["altimeter"] + 1
+    read_, findings, _ = found(save(tmp_path, frame, form))
+    expected = frame[["altimeter", "lifetime", "multimeter_V"]].to_numpy("float32")
+    assert read_.values.numpy().tolist() == expected.tolist()
+    assert any(line.startswith("the column 'time' is the time") for line in findings.decisions)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", ["seconds_elapsed", "t_s", "t", "ts", "Zeit", "epoch", "Timestamp", "TIME"])
+def test_a_clock_of_another_name_is_the_time(tmp_path, form, name):
+    saved = save(tmp_path, sensors(lambda i: np.arange(T) / 50).rename(columns={"time": name}), form)
+    read_, findings, _ = found(saved)
+    assert read_.values.shape == (6 * T, 2)
+    assert read_.sampling_rates.tolist() == pytest.approx([50] * 6)
+    assert any(f"the column {name!r} is the time" in line for line in findings.decisions)
+    named, _, _ = found(saved, variables=["x", name])
+    assert named.values[:T, 1].tolist() == pytest.approx((np.arange(T) / 50).tolist())
+    assert np.isnan(named.sampling_rates).all()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_only_may_be_a_clock_is_one_if_it_rises(tmp_path, form):
+    frame = sensors(t=lambda f: f["x"] * 3, n=lambda f: f["y"] + 1, index=np.tile(np.arange(T), 6))
+    frame["sample"] = frame["x"] * 2
+    read_, findings, _ = found(save(tmp_path, frame, form))
+    assert read_.values.numpy().tolist() == frame[["x", "y", "t", "n", "sample"]].to_numpy("float32").tolist()
+    assert any("the column 'index' counts the rows and is left out" in line for line in findings.decisions)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_of_several_clocks_one_is_the_time_and_a_sensor_stays(tmp_path, form):
+    frame = sensors(lambda i: np.arange(T) / 50)
+    frame["time_ms"] = frame["time"] * 1000
+    frame["response_time"] = frame["x"].abs()
+    frame["date"] = "2024-03-01"
+    read_, findings, _ = found(save(tmp_path, frame, form))
+    assert read_.values.numpy().tolist() == frame[["x", "y", "response_time"]].to_numpy("float32").tolist()
+    said = "\n".join(findings.decisions)
+    assert "the column 'time_ms' rises as a second time and is left out" in said
+    assert "the column 'date' is a second time and is left out" in said
+    assert "the column 'response_time' does not rise as a time does and is a variable" in said
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_date_and_time_of_day_in_two_columns(tmp_path, form):
+    frame = sensors(date="2024-03-01", Uhrzeit=[f"10:00:{row / 50:09.6f}" for row in range(T)] * 6)
+    read_, _, _ = found(save(tmp_path, frame, form))
+    assert read_.values.shape == (6 * T, 2)
+    assert read_.sampling_rates.tolist() == pytest.approx([50] * 6)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_named_column_is_the_time_whatever_it_looks_like(tmp_path, form):
+    frame = sensors(pressure=np.tile(np.arange(T) * 20, 6), t=np.tile(np.arange(T) / 10, 6))
+    read_, _, _ = found(save(tmp_path, frame, form), columns={"time": "pressure"}, time_unit="ms")
+    assert read_.sampling_rates.tolist() == pytest.approx([50] * 6)
+    assert read_.values.shape == (6 * T, 2)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("variables", [["y", "x"], [1, 0], 2])
+def test_columns_of_text_are_not_read_if_others_are_chosen(tmp_path, form, variables):
+    """Nor are dates, remarks and columns of another kind."""
+    frame = sensors(lambda i: np.arange(T) / 50, activity="sitting", remark=[None, "a, b"] * (3 * T))
+    frame["day"] = "Tuesday"
+    read_, _, _ = found(save(tmp_path, frame, form), variables=variables)
+    expected = frame[["x", "y"] if variables == 2 else ["y", "x"]].to_numpy("float32")
+    assert read_.values.numpy().tolist() == expected.tolist()
+    with pytest.raises(
+        InputError, match=r"the column 'activity' .*'r0' has text such as 'sitting'; .*variables names the"
+    ):
+        found(save(tmp_path, frame, form))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_spaces_around_names_and_labels_are_none(tmp_path, form):
+    frame = sensors(lambda i: np.arange(T) / 50, split="train ", group="\tanna")
+    expected, _, _ = found(save(tmp_path, sensors(lambda i: np.arange(T) / 50), form))
+    frame["label"] = [f" {label} " if i % 2 else f"{label}\t" for i, label in enumerate(frame["label"])]
+    frame["recording"] = [f"{name} " if i % 3 else name for i, name in enumerate(frame["recording"])]
+    frame.columns = [f" {name} " for name in frame.columns]
+    read_, _, _ = found(save(tmp_path, frame, form))
+    assert read_.class_names == ("idle", "wave")
+    assert list(read_.names) == [f"r{i}" for i in range(6)]
+    assert read_.values.tolist() == expected.values.tolist()
+    assert (list(read_.groups), list(read_.splits)) == (["anna"] * 6, ["train"] * 6)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", ["a\tb", "a\nb", "a\r\nb", "a\u2028b", "a\x0bb"])
+def test_a_name_that_no_list_can_hold_is_refused(tmp_path, form, name):
+    frame = sensors().replace({"recording": {"r2": name}})
+    with pytest.raises(
+        InputError, match=r"'a b' has a tab or an end of line in it, which the lists of splits"
+    ) as error:
+        found(save(tmp_path, frame, form))
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("label", ["", " ", "NaN", "nan", "None", "NULL", "N/A", None, float("nan")])
+def test_a_missing_label_is_none(tmp_path, form, label):
+    frame = sensors()
+    frame["label"] = frame["label"].astype(object)
+    frame.loc[frame["recording"] == "r2", "label"] = label
+    with pytest.raises(InputError, match=r"the recording 'r2' has no label"):
+        found(save(tmp_path, frame, form))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_none_is_a_class_and_a_label_in_one_row_is_that_of_its_recording(tmp_path, form):
+    frame = sensors().replace({"label": {"idle": "none"}})
+    frame["label"] = [label if i % T == 0 else "" for i, label in enumerate(frame["label"])]
+    read_, findings, _ = found(save(tmp_path, frame, form))
+    assert read_.class_names == ("none", "wave")
+    assert any("rows without a label take that of their recording" in line for line in findings.warnings)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_another_case_of_a_name_is_said(tmp_path, form):
+    frame = sensors()
+    with pytest.raises(InputError, match=r"no column 'label'.*; found 'Label'; set dataset.columns.label=Label"):
+        found(save(tmp_path, frame.rename(columns={"label": "Label"}), form))
+    with pytest.raises(
+        InputError, match=r"no column 'recording'.*; found 'Recording'; set dataset.columns.recording=Rec"
+    ):
+        found(save(tmp_path, frame.rename(columns={"recording": "Recording"}), form))
+    read_, findings, _ = found(save(tmp_path, frame.assign(Group=1.0), form))
+    assert read_.values.shape == (6 * T, 3)
+    assert findings.warnings[0].startswith("the column 'Group' is a variable and not the group")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("where", ["end", "between"])
+def test_empty_rows_are_left_out(tmp_path, form, where):
+    frame = sensors(lambda i: np.arange(T) / 50)
+    expected, _, _ = found(save(tmp_path, frame, form))
+    empty = pd.DataFrame({name: [None] * 5 for name in frame.columns})
+    at = len(frame) if where == "end" else 2 * T
+    frame = pd.concat([frame.iloc[:at].astype(object), empty, frame.iloc[at:].astype(object)], ignore_index=True)
+    frame[["x", "y", "time"]] = frame[["x", "y", "time"]].astype(float)
+    read_, findings, _ = found(save(tmp_path, frame, form))
+    assert read_.values.tolist() == expected.values.tolist()
+    assert any("empty rows are left out (5 times" in line for line in findings.decisions)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("rows", [7, 40, 1 << 18])
+@pytest.mark.parametrize(
+    "clock",
+    [
+        lambda i: ((1 << 32) - (T // 2 - i) * 20_000 + np.arange(T) * 20_000) % (1 << 32),
+        lambda i: (((1 << 32) - (T // 2 - i) * 20_000 + np.arange(T) * 20_000) % (1 << 32)).astype(np.uint32),
+    ],
+    ids=["int", "uint32"],
+)
+def test_a_counter_that_wraps_does_not_roll_a_recording(tmp_path, monkeypatch, form, rows, clock):
+    monkeypatch.setattr(table, "_ROWS", rows)
+    frame = sensors(clock).rename(columns={"time": "time_us"})
+    read_, findings, breaks = found(save(tmp_path, frame, form))
+    assert read_.values.numpy().tolist() == frame[["x", "y"]].to_numpy("float32").tolist()
+    assert read_.sampling_rates.tolist() == pytest.approx([50] * 6)
+    assert breaks == []
+    assert any("falls back as a counter does that begins anew" in line for line in findings.warnings)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("rows", [7, 1 << 18])
+def test_a_board_that_starts_again_and_a_pause_end_windows(tmp_path, monkeypatch, form, rows):
+    monkeypatch.setattr(table, "_ROWS", rows)
+
+    def clock(i):
+        times = np.arange(T) / 50
+        return times - 0.6 * (i == 1) * (np.arange(T) >= 40) + 10.0 * (i == 3) * (np.arange(T) >= 30)
+
+    frame = sensors(clock)
+    read_, findings, breaks = found(save(tmp_path, frame, form))
+    assert read_.values.numpy().tolist() == frame[["x", "y"]].to_numpy("float32").tolist()
+    assert breaks == [T + 40, 3 * T + 30]
+    assert any("(in r3: 10 s); dataset.gaps=keep" in line for line in findings.warnings)
+    assert found(save(tmp_path, frame, form), gaps="keep")[2] == [T + 40]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_rows_out_of_order_are_sorted_in_their_recording_only(tmp_path, form):
+    frame = sensors(lambda i: np.arange(T) / 50)
+    order = np.concatenate([np.random.default_rng(i).permutation(T) + i * T for i in range(6)])
+    read_, findings, _ = found(save(tmp_path, frame.iloc[order], form))
+    assert read_.values.numpy().tolist() == frame[["x", "y"]].to_numpy("float32").tolist()
+    assert any("rows are put in the order of 'time' (6 times, first in r0)" in line for line in findings.decisions)
+    read_, _, _ = found(save(tmp_path, frame.iloc[order], form), clock="rows")
+    assert read_.values.numpy().tolist() == frame.iloc[order][["x", "y"]].to_numpy("float32").tolist()
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("scale", [1_000, 1_000_000, 1_000_000_000])
+@pytest.mark.parametrize("start", [0, 1_700_000_000])
+def test_units_of_times(tmp_path, form, scale, start):
+    frame = sensors(lambda i: start * scale + np.arange(T) * (scale // 50))
+    unit = {1_000: "ms", 1_000_000: "us", 1_000_000_000: "ns"}[scale]
+    assert found(save(tmp_path, frame, form), time_unit=unit)[0].sampling_rates.tolist() == pytest.approx([50] * 6)
+    renamed = frame.rename(columns={"time": f"time [{unit}]"})
+    assert found(save(tmp_path, renamed, form))[0].sampling_rates.tolist() == pytest.approx([50] * 6)
+    read_, findings, _ = found(save(tmp_path, frame, form))
+    assert read_.sampling_rates.tolist() == pytest.approx([50 if start else 50 / scale] * 6)
+    assert any("say less than 1 Hz; are they" in line for line in findings.warnings) == (not start)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_stamps_with_offsets_over_the_change_to_summer_time(tmp_path, form):
+    stamps = pd.date_range("2024-03-31T01:59:59.5", periods=T, freq="20ms", tz="Europe/Berlin")
+    frame = sensors(lambda i: [stamp.isoformat() for stamp in stamps])
+    read_, _, breaks = found(save(tmp_path, frame, form))
+    assert read_.sampling_rates.tolist() == pytest.approx([50] * 6)
+    assert breaks == []
+    if form != "csv":  # which holds no types
+        read_, _, breaks = found(save(tmp_path, sensors(lambda i: stamps), form))
+        assert read_.sampling_rates.tolist() == pytest.approx([50] * 6)
+        assert breaks == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("written", ["%d/%m/%Y %H:%M:%S.%f", "%m/%d/%Y %H:%M:%S.%f"])
+@pytest.mark.parametrize("rows", [7, 1 << 18])
+def test_the_order_of_day_and_month_is_that_of_the_whole_table(tmp_path, monkeypatch, form, written, rows):
+    """The night of the first recording can be read in two ways; the day of the last tells which is right."""
+    monkeypatch.setattr(table, "_ROWS", rows)
+    days = ["2024-02-01T23:59:59.5", "2024-02-03", "2024-02-04", "2024-02-05", "2024-02-06", "2024-02-14"]
+    frame = sensors(lambda i: pd.date_range(days[i], periods=T, freq="20ms").strftime(written))
+    read_, findings, breaks = found(save(tmp_path, frame, form))
+    assert read_.sampling_rates.tolist() == pytest.approx([50] * 6)
+    assert breaks == []
+    first = "day" if written.startswith("%d") else "month"
+    assert any(f"dates in 'time' have the {first} first" in line for line in findings.decisions)
+    with pytest.raises(InputError, match=r"say dataset.day_first=true or dataset.day_first=false"):
+        found(save(tmp_path, frame[frame["recording"] != "r5"], form))
+
+
+def cut_at(frame, begins):
+    """The values of the rows from each begin to the next."""
+    bounds = [*begins, len(frame)]
+    return [frame[["x", "y"]].to_numpy("float32")[a:b].tolist() for a, b in itertools.pairwise(bounds)]
+
+
+def parts_of(read_):
+    return [read_.values[a:b].tolist() for a, b in itertools.pairwise(read_.starts.tolist())]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("rows", [7, 25, T, 1 << 18])
+def test_a_run_of_a_label_is_a_recording(tmp_path, monkeypatch, form, rows):
+    monkeypatch.setattr(table, "_ROWS", rows)
+    frame = sensors(lambda i: np.arange(T) / 50 + i * T / 50).drop(columns="recording")
+    frame.loc[100:109, "label"] = "idle"
+    with pytest.raises(InputError, match=r"dataset.recording_ends=label ends .*=gap.*dataset.series_per_line=true"):
+        found(save(tmp_path, frame, form))
+    read_, _, breaks = found(save(tmp_path, frame, form), recording_ends="label")
+    begins = [0, 60, 100, 110, 120, 180, 240, 300]
+    assert parts_of(read_) == cut_at(frame, begins)
+    assert list(read_.names) == [str(i) for i in range(8)]
+    assert [read_.class_names[i] for i in read_.labels] == frame["label"].iloc[begins].tolist()
+    assert breaks == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("rows", [7, 25, T, 1 << 18])
+def test_recordings_are_cut_where_the_label_changes(tmp_path, monkeypatch, form, rows):
+    monkeypatch.setattr(table, "_ROWS", rows)
+    frame = sensors()
+    frame.loc[100:109, "label"] = "idle"
+    with pytest.raises(
+        InputError, match=r"'r1' has 2 values of 'label'.*; dataset.recording_ends=label ends a recording"
+    ):
+        found(save(tmp_path, frame, form))
+    read_, _, _ = found(save(tmp_path, frame, form), recording_ends="label")
+    assert list(read_.names) == ["r0/0", "r1/0", "r1/1", "r1/2", "r2/0", "r3/0", "r4/0", "r5/0"]
+    assert list(read_.groups) == ["r0", "r1", "r1", "r1", "r2", "r3", "r4", "r5"]
+    assert parts_of(read_) == cut_at(frame, [0, 60, 100, 110, 120, 180, 240, 300])
+    people = frame.assign(group=frame["recording"].str[-1].astype(int) // 2)
+    read_, _, _ = found(save(tmp_path, people, form), recording_ends="label")
+    assert list(read_.groups) == ["0", "0", "0", "0", "1", "1", "2", "2"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("rows", [25, T, 1 << 18])
+@pytest.mark.parametrize("clock", ["pauses", "starts again", "stamps"])
+def test_a_pause_ends_a_recording(tmp_path, monkeypatch, form, rows, clock):
+    monkeypatch.setattr(table, "_ROWS", rows)
+    start = {"pauses": 100, "starts again": -1000, "stamps": 100}[clock]
+    frame = sensors(lambda i: np.arange(T) / 50 + i * (start + 2)).drop(columns="recording")
+    if clock == "stamps":
+        frame["time"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(frame["time"].round(2), unit="s")
+    read_, findings, breaks = found(save(tmp_path, frame, form), recording_ends="gap")
+    assert parts_of(read_) == cut_at(frame, range(0, 6 * T, T))
+    assert list(read_.names) == [str(i) for i in range(6)]
+    assert read_.sampling_rates.tolist() == pytest.approx([50] * 6)
+    assert breaks == []
+    assert any("a recording ends where 'time' pauses for more than 0.1 s" in line for line in findings.decisions)
+
+
+def test_pauses_need_times(tmp_path):
+    with pytest.raises(
+        InputError, match=r"dataset.recording_ends=gap needs a column of times; dataset.columns.time names"
+    ):
+        found(sensors(), recording_ends="gap")
+    with pytest.raises(
+        InputError, match=r"'time' pause or fall back in .*; dataset.recording_ends=gap needs times that m"
+    ):
+        found(sensors(lambda i: np.random.default_rng(i).normal(size=T)), recording_ends="gap")
+    with pytest.raises(InputError, match=r"dataset.recording_ends: found 'file'; allowed: null, column, label, gap"):
+        found(sensors(), recording_ends="file")

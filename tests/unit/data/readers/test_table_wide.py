@@ -1,0 +1,136 @@
+"""Files of text with one series a line, against the arrays that were written."""
+
+import numpy as np
+import pytest
+
+from nas_lightning.data.readers import open_source
+from nas_lightning.data.reading import Reading
+from nas_lightning.data.recordings import collect
+from nas_lightning.errors import InputError
+
+LABELS = ["idle", "wave", "shake"] * 3
+X = np.random.default_rng(0).normal(size=(9, 40)).round(4)
+
+
+def written(path, rows, header=None, sign=","):
+    lines = [] if header is None else [sign.join(map(str, header))]
+    path.write_text("\n".join([*lines, *(sign.join(map(str, row)) for row in rows)]) + "\n")
+    return path
+
+
+def read(path, **said):
+    source = open_source(None, str(path), Reading(**said))
+    return collect(source, Reading(**said).variables), source.findings
+
+
+def series_of(found):
+    return [found.values[a:b, 0].tolist() for a, b in zip(found.starts[:-1], found.starts[1:], strict=True)]
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+@pytest.mark.parametrize("header", ["counted", "counted from 1", "none"])
+@pytest.mark.parametrize("sign", [",", ";", "\t", " "])
+def test_a_line_is_a_series_where_that_is_evident(tmp_path, place, header, sign):
+    rows = [[label, *x] if place == "first" else [*x, label] for x, label in zip(X, LABELS, strict=True)]
+    start = 1 if header == "counted from 1" else 0
+    names = list(range(start, start + X.shape[1]))
+    names = ["label", *names] if place == "first" else [*names, "label"]
+    path = written(tmp_path / "x.csv", rows, None if header == "none" else names, sign)
+    found, findings = read(path)
+    assert series_of(found) == X.astype("float32").tolist()
+    assert [found.class_names[i] for i in found.labels] == LABELS
+    assert found.names[0] == ("line 1" if header == "none" else "line 2")
+    assert any(
+        "a line is a series of 40 values" in line and "series_per_line=false" in line for line in findings.decisions
+    )
+
+
+def test_a_line_is_a_series_where_it_is_said(tmp_path):
+    """Few columns, names that are no numbers, or numbers as labels could be a table of channels."""
+    names = [*(f"v{i}" for i in range(40)), "label"]
+    rows = [[*x, label] for x, label in zip(X, LABELS, strict=True)]
+    path = written(tmp_path / "x.csv", rows, names)
+    with pytest.raises(
+        InputError, match=r"has no column 'recording'.*dataset.series_per_line=true takes each line as one"
+    ):
+        read(path)
+    assert series_of(read(path, series_per_line=True)[0]) == X.astype("float32").tolist()
+    few = written(tmp_path / "few.csv", [row[37:] for row in rows], ["0", "1", "2", "label"])
+    with pytest.raises(InputError, match="has no column 'recording'"):
+        read(few)
+    assert series_of(read(few, series_per_line=True)[0]) == X[:, 37:].astype("float32").tolist()
+    with pytest.raises(InputError, match="has no column 'recording'"):
+        read(written(tmp_path / "y.csv", rows, [*range(40), "label"]), series_per_line=False)
+
+
+def test_the_label_of_a_series_is_named_or_the_only_text(tmp_path):
+    rows = [[*x, label] for x, label in zip(X, LABELS, strict=True)]
+    activity = written(tmp_path / "a.csv", rows, [*range(40), "activity"])
+    assert read(activity, series_per_line=True)[0].class_names == ("idle", "shake", "wave")
+    assert read(activity, columns={"label": "activity"})[0].class_names == ("idle", "shake", "wave")
+    numbers = [[*x, i % 3] for i, x in enumerate(X)]
+    path = written(tmp_path / "n.csv", numbers)
+    with pytest.raises(
+        InputError, match=r"no column has text.*dataset.columns.label=0 for the first or -1 for the last"
+    ):
+        read(path, series_per_line=True, header=False)
+    found, _ = read(path, series_per_line=True, header=False, columns={"label": "-1"})
+    assert series_of(found) == X.astype("float32").tolist()
+    assert found.labels.tolist() == [0, 1, 2] * 3
+    people = written(tmp_path / "p.csv", [[*row, "anna"] for row in rows], [*range(40), "activity", "person"])
+    with pytest.raises(InputError, match=r"2 columns have text.*dataset.columns.label=its name"):
+        read(people, series_per_line=True)
+    found, _ = read(people, series_per_line=True, columns={"label": "activity", "group": "person"})
+    assert list(found.groups) == ["anna"] * 9
+    assert series_of(found) == X.astype("float32").tolist()
+    with pytest.raises(InputError, match=r"dataset.columns.label: there is no column 'class'; found 0, 1, 2"):
+        read(people, series_per_line=True, columns={"label": "class"})
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+@pytest.mark.parametrize("filled", [True, False])
+def test_series_of_different_length(tmp_path, place, filled):
+    lengths = [40, 30, 39, 1, 25, 40, 12, 33, 38]
+    rows = []
+    for x, label, length in zip(X, LABELS, lengths, strict=True):
+        cells = [*x[:length], *([""] * (40 - length) if filled else [])]
+        rows.append([label, *cells] if place == "first" else [*cells, label])
+    found, _ = read(written(tmp_path / "x.csv", rows))
+    assert series_of(found) == [x[:length].astype("float32").tolist() for x, length in zip(X, lengths, strict=True)]
+    assert [found.class_names[i] for i in found.labels] == LABELS
+
+
+def test_a_short_first_line_is_not_taken_for_names_in_silence(tmp_path):
+    rows = [[*x[: 30 + i], label] for i, (x, label) in enumerate(zip(X, LABELS, strict=True))]
+    path = written(tmp_path / "x.csv", rows)
+    with pytest.raises(InputError):
+        read(path)
+    with pytest.raises(
+        InputError, match=r"its first line can be names or values; dataset.header=true or false says which"
+    ):
+        read(path, series_per_line=True)
+    found, _ = read(path, series_per_line=True, header=False)
+    assert series_of(found) == [x[: 30 + i].astype("float32").tolist() for i, x in enumerate(X)]
+
+
+def test_decimal_commas_in_series(tmp_path):
+    rows = [[label, *(f"{value:.4f}".replace(".", ",") for value in x)] for x, label in zip(X, LABELS, strict=True)]
+    assert series_of(read(written(tmp_path / "x.csv", rows, sign=";"))[0]) == X.astype("float32").tolist()
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({4: [*X[4][:39], "loud", "wave"]}, "line 5 has 'loud' among its values; allowed: numbers"),
+        ({4: [*X[4], ""]}, "line 5 has no label"),
+        ({4: [*X[4], "NaN"]}, "line 5 has no label"),
+        ({4: [*[""] * 40, "wave"]}, "line 5 has no value"),
+        ({4: ["wave"]}, "line 5 has 1 cells, and a series needs more"),
+        ({4: [*X[4][:9], 1e60, *X[4][10:], "wave"]}, "line 5: row 9 of channel 0 is infinite or too large"),
+    ],
+)
+def test_the_line_in_which_something_is_wrong_is_named(tmp_path, change, text):
+    rows = [change.get(i, [*x, label]) for i, (x, label) in enumerate(zip(X, LABELS, strict=True))]
+    with pytest.raises(InputError) as error:
+        read(written(tmp_path / "x.csv", rows))
+    assert text in str(error.value)
