@@ -8,6 +8,7 @@ import pytest
 from scipy.io import savemat
 
 from nas_lightning.data.readers import open_source
+from nas_lightning.data.readers.matlab import load_mat, load_named_mat, shape_of_mat
 from nas_lightning.data.reading import Reading
 from nas_lightning.data.recordings import collect
 from nas_lightning.errors import InputError
@@ -219,7 +220,7 @@ def test_a_struct_beside_the_array_is_not_unpacked(tmp_path):
     ("variables", "text"),
     [
         ({"x": {"a": NOISE[0]}}, "has no array of shape [time] or [time, variables]; found none"),
-        ({"x": NOISE[0] * 1j}, "and type complex"),
+        ({"x": NOISE[0] * 1j}, "has no array of shape [time] or [time, variables]; found none"),
         ({"x": np.zeros((3, 4, 5))}, "has no array of shape [time] or [time, variables]; found x [3, 4, 5]"),
         ({"x": 3.0}, "has no array of shape"),
         ({"x": np.array(["ab", "cd"])}, "has no array of shape"),
@@ -233,6 +234,35 @@ def test_mat_files_without_an_array_of_a_recording(tmp_path, variables, text):
     with pytest.raises(InputError) as error:
         read(tmp_path)
     assert text in str(error.value)
+
+
+TYPES = ["f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "bool"]
+
+
+@pytest.mark.parametrize("is_compressed", [False, True])
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("shape", [(5, 2), (1, 9), (9, 1), (2, 3, 4), (2, 1), (300_000, 2)])
+def test_numbers_as_scipy_writes_them(tmp_path, is_compressed, dtype, shape):
+    values = (1000 * np.random.default_rng(3).standard_normal(shape)).astype(dtype)
+    savemat(tmp_path / "x.mat", {"before": {"a": [1, 2]}, "x": values, "behind": "text"}, do_compression=is_compressed)
+    np.testing.assert_array_equal(load_mat(tmp_path / "x.mat", "x.mat", "x"), values)
+    assert shape_of_mat(tmp_path / "x.mat", "x.mat", "x") == shape
+
+
+@pytest.mark.parametrize("texts", [["a"], ["idle", "wave"], ["ä", "longer "], ["a b", ""]])
+def test_text_as_scipy_writes_it(tmp_path, texts):
+    savemat(tmp_path / "x.mat", {"X": np.zeros((2, 1, 1)), "y": np.array(texts)})
+    assert load_named_mat(tmp_path / "x.mat")["y"].tolist() == [text.rstrip() for text in texts]
+
+
+def test_the_other_order_of_bytes(tmp_path):
+    big = bytearray(mat_bytes(GOOD))
+    body = np.frombuffer(bytes(big[128:]), "<u4").astype(">u4").tobytes()
+    values = np.frombuffer(GOOD[-64:], "<f8").astype(">f8").tobytes()
+    name = body.rindex(b"\0\0\0x")
+    body = body[:name] + b"x\0\0\0" + body[name + 4 : -64] + values
+    (tmp_path / "x.mat").write_bytes(bytes(big[:124]) + b"\1\0MI" + body)
+    np.testing.assert_array_equal(load_mat(tmp_path / "x.mat", "x.mat", None), np.arange(8.0).reshape(2, 4).T)
 
 
 def element(kind, content):
