@@ -117,7 +117,7 @@ def _picked(path: Path, shown: str, array: str | None, order: str) -> _Variable:
 
 def _variables(path: Path, shown: str, order: str) -> list[_Variable]:
     """All variables, from a look at their heads."""
-    found = []
+    found: list[_Variable] = []
     try:
         with path.open("rb") as file:
             place, end = 128, os.fstat(file.fileno()).st_size

@@ -110,7 +110,8 @@ def _find_samples(file: IO[bytes], shown: str, findings: Findings) -> _Samples:
 
 def _chunks(file: IO[bytes], end: int, order: str) -> list[tuple[bytes, int, int]]:
     """Name, first byte and size of each chunk up to the one of the samples."""
-    found, place = [], 12
+    found: list[tuple[bytes, int, int]] = []
+    place = 12
     while place + 8 <= end and len(found) < _MOST_CHUNKS:
         head = _bytes_at(file, place, 9)
         if found and found[-1][2] % 2 and head[:4] not in _USUAL:
@@ -180,7 +181,7 @@ def _values(content: bytes, written: _Format) -> np.ndarray:
         padded = np.zeros((len(parts), 4), dtype=np.uint8)
         padded[:, 1:] = parts if order == "<" else parts[:, ::-1]
         return padded.view("<i4")[:, 0].astype(np.float32) / 2.0**31
-    whole = np.frombuffer(content, f"{order}i{width}")
+    whole: np.ndarray = np.frombuffer(content, f"{order}i{width}")
     return whole.astype(np.float32 if width == 2 else np.float64) / 2.0 ** (8 * width - 1)
 
 
