@@ -162,6 +162,9 @@ def _plain(times: pd.Series) -> np.ndarray:
 
 
 def _of_numbers(column: Column, ticks: np.ndarray) -> np.ndarray:
+    if (is_wrong := ~np.isfinite(ticks)).any():
+        row = int(np.argmax(is_wrong))
+        raise column.unreadable(row, ticks[row])
     unit, is_guess = _unit(column, ticks)
     values = from_first(ticks, column.begins) if ticks.dtype.kind == "i" else ticks
     seconds = values / _UNIX[unit] if unit in _UNIX else values * _SECONDS[unit]
@@ -235,7 +238,8 @@ def look(
     Raises:
         InputError: where times fall back in a way that does not say which order is right.
     """
-    return _look(Column(shown, names, column, begins, reading, findings), seconds)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # of times at the ends of float64
+        return _look(Column(shown, names, column, begins, reading, findings), seconds)
 
 
 def _look(column: Column, seconds: np.ndarray) -> Clocks:
@@ -247,8 +251,7 @@ def _look(column: Column, seconds: np.ndarray) -> Clocks:
         order, ends = Falls(column, _SECONDS[unit]).settle(seconds, steps)
     lengths = np.diff(column.begins, append=len(seconds))
     middle = medians(steps, column.begins, lengths)
-    with np.errstate(divide="ignore", over="ignore"):
-        rates = np.where(middle > 0, 1 / middle, np.nan)
+    rates = np.where(middle > 0, 1 / middle, np.nan)
     rows = np.flatnonzero(steps > _UNEVEN * np.repeat(np.where(middle > 0, middle, np.inf), lengths))
     if not len(rows):
         return Clocks(order, rates, ends)

@@ -11,6 +11,9 @@ from nas_lightning.data.reading import Findings, Reading
 from nas_lightning.errors import InputError, brief
 
 _DAY = 86400
+_PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
+"""Ticks of the dates that pandas has."""
+
 _NUMBER = r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?"
 _DATE = r"(?:\d{4}[./-]\d\d?[./-]\d\d?|\d\d?[./-]\d\d?[./-](?:\d{4}|\d\d)|\d\d?[ -][A-Za-z]{3}[a-z]*[ -]\d{4})"
 _SPLIT = re.compile(rf"(?P<date>{_DATE})(?:(?:[T ]|, ?)\s*(?P<clock>\S.*))?")
@@ -98,11 +101,13 @@ def _quickly(times: pd.Series) -> pd.Series | None:
 
 def since_first(stamps: pd.Series, begins: np.ndarray) -> np.ndarray:
     """Seconds of dates, each recording from its first."""
-    if isinstance(stamps.dtype, pd.DatetimeTZDtype):
+    if stamps.dt.tz is not None:
         stamps = stamps.dt.tz_convert("UTC").dt.tz_localize(None)
+    if not isinstance(stamps.dtype, np.dtype):
+        stamps = stamps.astype("datetime64[ns]")  # of another library
     ticks = stamps.to_numpy()
-    unit = np.timedelta64(1, np.datetime_data(ticks.dtype)[0])
-    return from_first(ticks.astype(np.int64), begins) / float(np.timedelta64(1, "s") / unit)
+    unit, count = np.datetime_data(ticks.dtype)
+    return from_first(ticks.astype(np.int64), begins) / (_PER_SECOND[unit] / count)
 
 
 def from_first(ticks: np.ndarray, begins: np.ndarray) -> np.ndarray:
@@ -264,6 +269,6 @@ def _over_midnight(column: Column, seconds: np.ndarray) -> np.ndarray:
         return seconds
     example, count = column.owner(int(np.argmax(falls))), int(falls.sum())
     column.findings.decide(f"times of day in {column.name!r} go on over midnight", example, count=count)
-    days = np.cumsum(falls)
+    days = np.cumsum(falls, dtype=np.int64)
     days -= np.repeat(days[column.begins], np.diff(column.begins, append=len(seconds)))
     return seconds + days * float(_DAY)

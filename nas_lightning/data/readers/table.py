@@ -41,13 +41,17 @@ def read_table(path: Path, reading: Reading) -> Source:
     """
     findings = Findings()
     if path.suffix.lower() == ".parquet":
+        if reading.series_per_line:
+            raise InputError(f"dataset.series_per_line: found true; {path} has no lines: allowed for .csv files")
         return _source(str(path), ParquetFrames(path), reading, findings)
     layout = find_layout(path, str(path), reading, findings)
     if layout.doubt is not None:
         raise InputError(layout.doubt)
     wide = find_wide(path, layout, reading, findings)
     if wide is not None:
-        return Source(str(path), read_wide(path, layout, wide), findings=findings, is_chosen=True)
+        return Source(
+            str(path), read_wide(path, layout, wide), findings=findings, is_chosen=reading.variables is not None
+        )
     if layout.header is None:
         raise InputError(
             f"{path}: has no names of columns in its first line; a long table needs them, and "
@@ -74,7 +78,14 @@ def _source(shown: str, frames: Frames, reading: Reading, findings: Findings) ->
     columns = find_columns(shown, frames.names, frames.look, reading, findings)
     reading = _with_day_first(frames, columns, reading, findings)
     table = _Table(shown, frames, columns, reading, findings)
-    return Source(shown, table.blocks(), total=frames.total, unit="row", findings=findings, is_chosen=True)
+    return Source(
+        shown,
+        table.blocks(),
+        total=frames.total,
+        unit="row",
+        findings=findings,
+        is_chosen=reading.variables is not None,
+    )
 
 
 def _with_day_first(frames: Frames, columns: Columns, reading: Reading, findings: Findings) -> Reading:
@@ -224,7 +235,7 @@ class _Table:
     def _values(self, rows: pd.DataFrame, begins: np.ndarray, names: Sequence[str]) -> np.ndarray:
         """The variables ``[T, C]``."""
         variables = rows[list(self.columns.variables)]
-        for column in [column for column in variables if not pd.api.types.is_numeric_dtype(variables[column])]:
+        for column in [column for column in variables if not _is_real(variables[column])]:
             numbers, wrong = _numbers(variables[column])
             if wrong.any():
                 row = int(np.argmax(wrong))
@@ -237,6 +248,10 @@ class _Table:
             variables = variables.assign(**{column: numbers})
         is_single = all(dtype == np.float32 for dtype in variables.dtypes)
         return variables.to_numpy(np.float32 if is_single else np.float64, na_value=np.nan)
+
+
+def _is_real(cells: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(cells) and not pd.api.types.is_complex_dtype(cells)
 
 
 def _joined(held: list[pd.DataFrame]) -> pd.DataFrame:

@@ -96,7 +96,7 @@ def _roles(shown: str, names: Sequence[str], wanted: Sequence[str], reading: Rea
 
 
 def _role(shown: str, role: str, names: Sequence[str], reading: Reading, findings: Findings) -> str | None:
-    name = reading.column(role).strip()
+    name = str(reading.column(role)).strip()
     if name in names:
         return name
     other = next((other for other in names if other.lower() == name.lower()), None)

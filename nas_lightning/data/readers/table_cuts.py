@@ -42,7 +42,10 @@ def marks_of(cells: pd.Series, is_label: bool = False) -> Marks:
     if isinstance(cells.dtype, pd.CategoricalDtype):
         codes, found = cells.cat.codes.to_numpy(), cells.cat.categories
     else:
-        codes, found = pd.factorize(cells)
+        try:
+            codes, found = pd.factorize(cells)
+        except TypeError:  # lists and the like
+            codes, found = pd.factorize(cells.astype(str))
     texts = [str(text).strip() for text in found]
     words = sorted({*texts} - (NO_LABEL if is_label else _NO_WORD))
     places = {word: place for place, word in enumerate(words)}

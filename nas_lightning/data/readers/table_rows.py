@@ -74,8 +74,8 @@ class CsvFrames(Frames):
         if any(len(cells) > len(self.names) for cells in self.layout.sample) or not (is_all or self._is_regular):
             self._refuse_long_lines()  # of which the parser says nothing where it leaves columns out
         try:
-            with self._open() as file, pd.read_csv(file, chunksize=rows, **self._how(numbers, words)) as reader:
-                for piece in reader:
+            with open_rows(self.path, self.layout) as file:
+                for piece in pd.read_csv(self._rows_of(file), chunksize=rows, **self._how(numbers, words)):
                     yield piece[numbers].set_axis(columns, axis=1)
         except (pd.errors.EmptyDataError, StopIteration):  # names and no row
             return
@@ -123,8 +123,7 @@ class CsvFrames(Frames):
                     f"{self.path}: line {number} has {count} cells and the line of names has {width}; they must agree"
                 )
 
-    def _open(self) -> IO[str]:
-        file = open_rows(self.path, self.layout)
+    def _rows_of(self, file: IO[str]) -> IO[str]:
         if not self.layout.has_comments or self._begin_as_comments():
             return file
         return Uncommented(file, self.layout.delimiter)  # type: ignore[return-value]

@@ -478,3 +478,145 @@ def test_pauses_need_times(tmp_path):
         found(sensors(lambda i: np.random.default_rng(i).normal(size=T)), recording_ends="gap")
     with pytest.raises(InputError, match=r"dataset.recording_ends: found 'file'; allowed: null, column, label, gap"):
         found(sensors(), recording_ends="file")
+
+
+def text_of(frame, sign=",", decimal="."):
+    return frame.to_csv(index=False, sep=sign, decimal=decimal)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: "sep=;\n" + text,
+        lambda text: "\ufeffsep=;\r\n" + text.replace("\n", "\r\n"),
+        lambda text: "# made by a logger\n# serial 12\n" + text,
+        lambda text: "Logger 3000\nFirmware;1.2\n\n" + text,
+        lambda text: text.replace("\n", "\n# resumed\n", 2),
+        lambda text: text.replace("x;y\n", "x;y\n;;ms;g;g\n"),
+        lambda text: text.replace("\n", ";\n"),
+        lambda text: text.replace(";", " ; "),
+        lambda text: text.replace("recording", '"recording"').replace("idle", '"idle"'),
+        lambda text: text + ";;;;\n" * 4,
+        lambda text: text + "\n\n  \n",
+    ],
+    ids=["sep", "mark", "comments", "preamble", "below", "units", "closed", "spaces", "quotes", "empty", "blank"],
+)  # fmt: skip
+@pytest.mark.parametrize("decimal", [".", ","])
+def test_a_table_of_text_however_it_is_written(tmp_path, change, decimal):
+    frame = sensors(lambda i: np.arange(T) * 20).rename(columns={"time": "time_ms"})
+    (tmp_path / "t.csv").write_text(change(text_of(frame, ";", decimal)))
+    read_, _, breaks = found(tmp_path / "t.csv")
+    assert read_.values.numpy().tolist() == frame[["x", "y"]].to_numpy("float32").tolist()
+    assert read_.sampling_rates.tolist() == pytest.approx([50] * 6)
+    assert read_.class_names == ("idle", "wave")
+    assert breaks == []
+    chosen, _, _ = found(tmp_path / "t.csv", variables=["y"])
+    assert chosen.values.numpy().tolist() == frame[["y"]].to_numpy("float32").tolist()
+
+
+def test_a_row_of_units_says_that_of_the_time(tmp_path):
+    frame = sensors(lambda i: np.arange(T) * 20_000)
+    (tmp_path / "t.csv").write_text(text_of(frame).replace("x,y\n", "x,y\n,,us,g,g\n"))
+    assert found(tmp_path / "t.csv")[0].sampling_rates.tolist() == pytest.approx([50] * 6)
+
+
+def test_names_that_begin_as_comments_do(tmp_path):
+    frame = sensors()
+    frame["recording"] = "#" + frame["recording"]
+    read_, _, _ = found(save(tmp_path, frame, "csv"))
+    assert list(read_.names) == [f"#r{i}" for i in range(6)]
+    assert read_.values.shape == (6 * T, 2)
+
+
+@pytest.mark.parametrize("variables", [None, ["x"], ["y"]])
+@pytest.mark.parametrize("row", ["r5,wave,1,2,3", "r5,wave,a remark, with a comma,1,2", "r5,wave,1,2,,,3"])
+def test_a_row_that_is_too_long_is_named_whatever_is_read(tmp_path, variables, row):
+    text = text_of(sensors()) + row + "\n"
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(
+        InputError, match=rf"line {6 * T + 2} has \d cells and the line of names has 4; they must agree"
+    ):
+        found(tmp_path / "t.csv", variables=variables)
+
+
+def test_commas_within_quotes_make_no_row_too_long(tmp_path):
+    frame = sensors(remark="a, b")
+    read_, _, _ = found(save(tmp_path, frame, "csv"), variables=["x", "y"])
+    assert read_.values.shape == (6 * T, 2)
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    (tmp_path / "t.csv").write_text("recording,label,x, x\nr,a,1,2\n")
+    with pytest.raises(InputError, match=r"has two columns 'x'; allowed: each name once"):
+        found(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("index", ["time", "recording", None])
+def test_an_index_of_a_data_frame_is_a_column(tmp_path, index):
+    """Of several levels, too; and one without a name is left out, unless it is of times."""
+    frame = sensors(lambda i: np.arange(T) / 50)
+    frame = frame.set_index(index) if index else frame.set_index(["recording", "time"])
+    for saved in (frame, tmp_path / "t.parquet"):
+        frame.to_parquet(tmp_path / "t.parquet")
+        read_, _, _ = found(saved)
+        assert read_.values.shape == (6 * T, 2)
+        assert read_.sampling_rates.tolist() == pytest.approx([50] * 6)
+    stamps = sensors().set_index(pd.DatetimeIndex(pd.date_range("2024-01-01", periods=6 * T, freq="20ms")))
+    assert found(stamps)[0].sampling_rates.tolist() == pytest.approx([50] * 6)
+    odd = sensors().set_index(pd.Index(np.arange(6 * T) ** 2))
+    odd.to_parquet(tmp_path / "o.parquet")
+    read_, findings, _ = found(tmp_path / "o.parquet")
+    assert read_.values.shape == (6 * T, 2)
+    assert any("the column without a name is left out" in line for line in findings.decisions)
+
+
+class Polars:
+    """What a data frame of another library offers."""
+
+    def __init__(self, frame):
+        self.frame = frame
+
+    def to_pandas(self):
+        return self.frame
+
+
+def test_data_frames_of_others_and_what_is_none():
+    frame = sensors(lambda i: np.arange(T) / 50)
+    before = frame.copy()
+    source = table.read_frame(Polars(frame), Reading(variables=["x"]))
+    assert collect(source).values.shape == (6 * T, 1)
+    assert source.is_chosen
+    pd.testing.assert_frame_equal(frame, before)
+    with pytest.raises(InputError, match="the data frame: is ndarray; allowed: a data frame of pandas or polars"):
+        table.read_frame(frame.to_numpy(), Reading())
+    with pytest.raises(InputError, match="has names of columns of 2 levels; allowed: one"):
+        table.read_frame(pd.concat({"a": frame}, axis=1), Reading())
+
+
+@pytest.mark.parametrize("times", ["numbers", "stamps", "stamps with a zone", "durations"])
+def test_data_frames_with_types_of_arrow(times):
+    ticks = pd.timedelta_range(0, periods=T, freq="20ms")
+    clock = {
+        "numbers": np.arange(T) / 50,
+        "stamps": pd.Timestamp("2024-01-01") + ticks,
+        "stamps with a zone": pd.Timestamp("2024-01-01", tz="Europe/Berlin") + ticks,
+        "durations": ticks,
+    }[times]
+    frame = sensors(lambda i: clock)
+    for saved in (frame, frame.convert_dtypes(dtype_backend="pyarrow"), frame.convert_dtypes()):
+        read_, _, _ = found(saved)
+        assert read_.sampling_rates.tolist() == pytest.approx([50] * 6)
+        assert read_.values.numpy().tolist() == frame[["x", "y"]].to_numpy("float32").tolist()
+
+
+@pytest.mark.parametrize("form", ["parquet", "frame"])
+def test_types_of_columns(tmp_path, form):
+    frame = sensors(lambda i: pd.to_timedelta(np.arange(T) * 20, unit="ms"), num=6)
+    frame["recording"] = frame["recording"].str[1:].astype(int)
+    frame["label"] = frame["label"].astype("category")
+    frame["x"] = frame["x"].round().astype("Int16")
+    frame["flag"] = frame["y"] > 0
+    read_, _, _ = found(save(tmp_path, frame, form))
+    assert list(read_.names) == list("012345")
+    assert read_.sampling_rates.tolist() == pytest.approx([50] * 6)
+    assert read_.values.numpy().tolist() == frame[["x", "y", "flag"]].to_numpy("float32").tolist()
