@@ -51,9 +51,9 @@ class Falls:
         order = self._sorted(seconds, steps, lengths, is_sorted)
         if self._policy is None:
             self._check_sorted(steps, lengths, is_sorted, num_falls)
-            found = f"rows are put in the order of {self._column.name!r}"
+            said = f"rows are put in the order of {self._column.name!r}"
             example, count = self._column.names[int(np.argmax(is_sorted))], int(is_sorted.sum())
-            self._column.findings.decide(found, example, f"{_KEY}=rows", count)
+            self._column.findings.decide(said, example, f"{_KEY}=rows", count)
         return order, np.concatenate(ends)
 
     def _sorted(self, seconds: np.ndarray, steps: np.ndarray, lengths: np.ndarray, is_sorted: np.ndarray) -> np.ndarray:
