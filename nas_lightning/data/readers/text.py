@@ -23,7 +23,7 @@ __all__ = [
 
 _TOGETHER = 1 << 22
 _MOST_LOOKS = 4
-_SKIP, _TIME = "dataset.skip_rows", "dataset.columns.time"
+_SKIP, _RATE = "dataset.skip_rows", "data_processing_feature_extraction.sampling_rate"
 
 
 def read_numbers(
@@ -53,13 +53,8 @@ def read_numbers(
     refuse_text(shown, layout, columns, reading)
     columns.say(shown, findings)
     plan, table = _parsed(path, shown, Plan(layout, columns, _has_text_times(layout, columns)), reading, before)
-    if plan.num_empty:
-        findings.decide("rows of empty cells at the end are left out", shown, _SKIP)
-        table = table.iloc[: -plan.num_empty]
-    if plan.has_comments and not layout.has_comments:
-        findings.decide("comments are skipped", shown, _SKIP)
-    if plan.layout.decimal != layout.decimal:
-        findings.decide("decimals stand behind a comma", shown, "dataset.decimal")
+    _say_of_rows(shown, layout, plan, findings)
+    table = table.iloc[: len(table) - plan.num_empty]
     if not len(table):
         raise InputError(f"{shown}: has a header and no row of numbers")
     values = table[list(columns.kept)].to_numpy(np.float64)
@@ -67,6 +62,16 @@ def read_numbers(
     return (
         content if columns.time is None else _with_clock(shown, content, plan, table[columns.time], reading, findings)
     )
+
+
+def _say_of_rows(shown: str, layout: Layout, plan: Plan, findings: Findings) -> None:
+    """Tell what only the rows behind the first ones show."""
+    if plan.num_empty:
+        findings.decide("rows of empty cells at the end are left out", shown)
+    if plan.has_comments and not layout.has_comments:
+        findings.decide("comments are skipped", shown, _SKIP)
+    if plan.layout.decimal != layout.decimal:
+        findings.decide("decimals stand behind a comma", shown, "dataset.decimal")
 
 
 def _parsed(path: Path, shown: str, plan: Plan, reading: Reading, before: tuple[int, int]) -> tuple[Plan, pd.DataFrame]:
@@ -105,19 +110,29 @@ def _with_clock(
     source, _, own = shown.rpartition(": ")
     assert plan.columns.time is not None  # nosec B101 # tells the type checker
     name, begins = plan.layout.with_unit(plan.columns.time), np.zeros(1, np.int64)
-    found = Findings()
+    about, found = (source or shown, [own], name), Findings()
     try:
-        seconds = clock.seconds_of(source or shown, [own], name, times, begins, reading, found)
+        seconds = _seconds(about, times, begins, reading, found)
     except InputError as error:
         if _is_asked_for(reading):
             raise
-        findings.warn(f"the times in {name!r} cannot be read, and say no sampling rate", str(error), _TIME)
+        findings.warn(f"the times in {name!r} cannot be read, and say no sampling rate", str(error), _RATE)
         return content
     findings.take(found)
-    clocks = clock.look(source or shown, [own], name, seconds, begins, reading, findings)
+    clocks = clock.look(*about, seconds, begins, reading, findings)
     rate = float(clocks.rates[0])
     values = content.values if clocks.order is None else content.values[clocks.order]
     return Content(values, content.channels, None if np.isnan(rate) else rate, clocks.breaks)
+
+
+def _seconds(
+    about: tuple[str, list[str], str], times: pd.Series, begins: np.ndarray, reading: Reading, findings: Findings
+) -> np.ndarray:
+    with np.errstate(invalid="ignore", over="ignore"):
+        seconds = clock.seconds_of(*about, times, begins, reading, findings)
+    if not np.isfinite(seconds).all():
+        raise InputError(f"{about[0]}: the recording {about[1][0]!r} has a time that is infinite")
+    return seconds
 
 
 def _is_asked_for(reading: Reading) -> bool:
@@ -148,7 +163,7 @@ def read_many(
     plains, held, size = Plains(reading), list[Plain](), 0
     for path, shown in files:
         plain = plains.look_at(path, shown)
-        if held and (plain is None or plain.layout != held[0].layout or size >= _TOGETHER):
+        if held and (plain is None or plain.layout is not held[0].layout or size >= _TOGETHER):
             yield from _read_group(held, reading, findings)
             held, size = [], 0
         if plain is None:

@@ -16,7 +16,9 @@ LOOKED_AT = 50
 """Rows that decide what a column is."""
 
 _VARIABLES, _TIME = "data_processing_feature_extraction.variables", "dataset.columns.time"
-_CLIMBING = ("climbs", "rises", "counts", "text")
+_CLIMBING = ("climbs", "rises", "counts", "returns", "text")
+_CLOCKLIKE = ("rises", "counts", "returns", "text")
+_RARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ def find_columns(shown: str, layout: Layout, reading: Reading, courses: Mapping[
             decisions.append((said, courses.get(i) != "counts" and not name, _VARIABLES))
     free = [i for i in range(layout.num_columns) if i not in left and i != time]
     if named:
+        _refuse_twice(shown, layout.header, named)
         kept = choose(shown, len(layout.header), layout.header, reading.variables)
     elif not free:
         raise InputError(f"{shown}: has only columns of time; at least one variable is needed")
@@ -96,10 +99,9 @@ def course_of_sample(layout: Layout, number: int) -> str:
     """How a column goes on in the first rows, as they are written."""
     rows = layout.sample[:LOOKED_AT]
     if is_text(rows, number, layout.decimal):
-        cells = {row[number] for row in rows if number < len(row)}
-        return "text" if len(cells) > 1 else "constant"
+        return "text" if len({row[number] for row in rows if number < len(row)}) > 1 else "constant"
     cells = [row[number].replace(layout.decimal, ".") if number < len(row) else "" for row in rows]
-    if not all(is_number(cell) and cell not in MISSING for cell in cells):
+    if not cells or not all(is_number(cell) and cell not in MISSING for cell in cells):
         return ""
     return courses(np.array([float(cell) for cell in cells]), np.zeros(1, np.int64))[0]
 
@@ -112,16 +114,28 @@ def courses(values: np.ndarray, begins: np.ndarray) -> list[str]:
         begins: int64 ``[R]``, the first row of each recording.
 
     Returns:
-        R words: ``counts``, ``rises``, ``climbs``, ``constant`` or ``falls``; an empty one where rows are too few.
+        R words: ``counts``, ``rises``, ``returns`` (rises, and seldom falls), ``climbs``, ``constant`` or ``falls``; an
+        empty one where rows are too few.
     """
     lengths = np.diff(begins, append=len(values))
     rows = np.arange(len(values)) - np.repeat(begins, lengths)
-    steps = np.diff(values, prepend=values[:1])
+    with np.errstate(invalid="ignore"):  # of infinite ones
+        steps = np.diff(values, prepend=values[:1])
     is_step = (rows > 0) & (rows < LOOKED_AT)
     least = np.minimum.reduceat(np.where(is_step, steps, np.inf), begins)
     most = np.maximum.reduceat(np.where(is_step, steps, -np.inf), begins)
-    conditions = [lengths < 3, (least == 1) & (most == 1), least > 0, least < 0, most == 0, least == 0]
-    return np.select(conditions, ["", "counts", "rises", "falls", "constant", "climbs"], "").tolist()
+    num_not_up = np.add.reduceat((is_step & (steps <= 0)).astype(np.int64), begins)
+    is_rare = num_not_up <= _RARE * (np.minimum(lengths, LOOKED_AT) - 1)
+    words = {
+        "": lengths < 3,
+        "counts": (least == 1) & (most == 1),
+        "rises": least > 0,
+        "returns": (least < 0) & is_rare,
+        "falls": least < 0,
+        "constant": most == 0,
+        "climbs": least == 0,
+    }
+    return np.select(list(words.values()), list(words), "").tolist()
 
 
 def refuse_text(shown: str, layout: Layout, columns: Columns, reading: Reading) -> None:
@@ -141,6 +155,12 @@ def refuse_text(shown: str, layout: Layout, columns: Columns, reading: Reading) 
                 f"{shown}: column {name_of(layout, i)} has text such as {cells[0][:40]!r}; name the columns to take by "
                 f"{_VARIABLES}"
             )
+
+
+def _refuse_twice(shown: str, names: Sequence[str], chosen: set[str]) -> None:
+    twice = next((name for name in names if name in chosen and names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"{shown}: has two columns {twice!r}; give the numbers of the columns to take in {_VARIABLES}")
 
 
 def name_of(layout: Layout, number: int) -> str:
@@ -187,7 +207,7 @@ def _time(shown: str, names: Sequence[str], reading: Reading, courses: Mapping[i
     if found is not None:
         return found
     maybe = (i for i, name in enumerate(names) if may_be_time(name))
-    return next((i for i in maybe if courses.get(i) in ("rises", "counts", "text")), None)
+    return next((i for i in maybe if courses.get(i) in _CLOCKLIKE), None)
 
 
 def _why_left_out(name: str, course: str, has_time: bool) -> str:
@@ -200,7 +220,7 @@ def _why_left_out(name: str, course: str, has_time: bool) -> str:
         )
     if is_time(name) and course != "falls":
         return f"the column {name!r} is a time beside another one, and is left out"
-    if has_time and may_be_time(name) and course in ("rises", "counts", "text"):
+    if has_time and may_be_time(name) and course in _CLOCKLIKE:
         return f"the column {name!r} is a time beside another one, and is left out"
     if may_be_counter(name) and course == "counts":
         return f"the column {name!r} counts rows, and is left out"

@@ -22,7 +22,7 @@ UNSAID = Reading()
 """Nothing is known of the way in which a file is written."""
 
 _LOOKED_AT = 100
-_SAMPLE_CELLS = 20_000
+_CELLS = 200_000
 _SIGNS = "\t;,|"
 _SPELLED = {"tab": "\t", "\\t": "\t", "space": " ", "spaces": " ", "comma": ",", "semicolon": ";"}
 _SAID = {"\t": "tabs", ";": "semicolons", ",": "commas", "|": "bars", None: "spaces"}
@@ -64,12 +64,7 @@ class Layout:
         return f"{name} [{unit}]" if unit not in ("", "-") else name
 
 
-def find_layout(
-    path: Path,
-    shown: str,
-    reading: Reading = UNSAID,
-    findings: Findings | None = None,
-) -> Layout:
+def find_layout(path: Path, shown: str, reading: Reading = UNSAID, findings: Findings | None = None) -> Layout:
     """Look at the first rows of a text file.
 
     Args:
@@ -117,8 +112,12 @@ def say_header(layout: Layout, shown: str, findings: Findings, count: int = 1) -
 def open_rows(path: Path, layout: Layout) -> IO[str]:
     """A file, open at its first row of values."""
     file = path.open(encoding=layout.encoding, newline="")
-    for _ in range(layout.skip):
-        file.readline()
+    try:
+        for _ in range(layout.skip):
+            file.readline()
+    except UnicodeError:
+        file.close()
+        raise
     return file
 
 
@@ -158,15 +157,15 @@ def _read_top(path: Path, shown: str, encoding: str, reading: Reading, findings:
     if not rows:
         what = f"{_SKIP}: found {skip}; {shown} has no row behind them" if skip else f"{shown}: is empty"
         raise InputError(f"{what}; rows of numbers are needed")
-    texts = [row.text for row in rows]
+    texts = _Lines([row.text for row in rows])
     found, start = _find_table(texts, reading) if delimiter is None else _behind_preamble(texts, _sign(delimiter))
     if start:
-        example = f"{shown}: lines {rows[0].number} to {rows[start - 1].number}, {brief(texts[0])[:40]!r}"
+        example = f"{shown}: {start} from line {rows[0].number} on, {brief(rows[0].text)[:40]!r}"
         findings.decide("lines before the table are skipped", example, _SKIP)
     rows = rows[start:]
     if (comment := next((row.comment for row in rows if row.comment), None)) is not None:
         findings.decide("comments are skipped", f"{shown}: line {comment[0]}, {brief(comment[1])[:40]!r}", _SKIP)
-    cells = _cells(rows, found)
+    cells = _sample(texts.cells(found)[start:], rows[0].text, found)
     decimal = _checked_decimal(reading, found) or _decimal(cells, found)
     return _Top(rows, cells, found, decimal)
 
@@ -191,18 +190,13 @@ def _first_lines(path: Path, shown: str, encoding: str, skip: int) -> list[_Line
     return [replace(row, comment=row.comment or semicolons.get(row.number)) for row in others]
 
 
-def _cells(rows: Sequence[_Line], delimiter: str | None) -> list[list[str]]:
-    """The cells of rows, until there are many."""
-    cells: list[list[str]] = []
-    count = 0
-    for row in rows:
-        if count > _SAMPLE_CELLS and len(cells) > 3:
-            break
-        cells.append(split_line(row.text, delimiter))
-        count += len(cells[-1])
-    if delimiter is None and len(cells) > 1 and len(cells[1]) == 1:
-        cells[0] = [rows[0].text.strip()]  # one column, whose name has spaces
-    return cells
+def _sample(cells: Sequence[list[str]], first: str, delimiter: str | None) -> list[list[str]]:
+    """The cells of the rows, until they are many."""
+    totals = itertools.accumulate(len(row) for row in cells)
+    found = [row for number, (row, total) in enumerate(zip(cells, totals, strict=True)) if total < _CELLS or number < 4]
+    if delimiter is None and len(found) > 1 and len(found[1]) == 1:
+        found[0] = [first.strip()]  # one column, whose name has spaces
+    return found
 
 
 def _checked_skip(reading: Reading) -> int:
@@ -243,14 +237,33 @@ def _sign_of(line: str) -> str | None:
     return sign if len(sign) == 1 else "\t" if sign == "\\t" else None
 
 
-def _find_table(texts: Sequence[str], reading: Reading) -> tuple[str | None, int]:
+class _Lines:
+    """Lines that are divided by one sign or another, each once.
+
+    Args:
+        texts: the lines.
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.texts = texts
+        self._cells: dict[str | None, list[list[str]]] = {}
+
+    def cells(self, delimiter: str | None) -> list[list[str]]:
+        """The cells of each line."""
+        if delimiter not in self._cells:
+            self._cells[delimiter] = [split_line(text, delimiter) for text in self.texts]
+        return self._cells[delimiter]
+
+
+def _find_table(rows: _Lines, reading: Reading) -> tuple[str | None, int]:
     """The delimiter, and the number of the row in which the table begins."""
-    signs = [sign for sign in _SIGNS if not (sign == "," and (reading.decimal == "," or _are_decimals(texts[-1])))]
-    usual = _behind_preamble(texts, _delimiter(texts, signs))
-    if not _fits(texts, *usual):
-        for sign in signs if reading.decimal == "," or not has_decimal_comma(texts[-1].strip()) else ";\t|":
-            other = _behind_preamble(texts, sign)
-            if other[1] and _fits(texts, *other):
+    last = rows.texts[-1]
+    signs = [sign for sign in _SIGNS if not (sign == "," and (reading.decimal == "," or _are_decimals(last)))]
+    usual = _behind_preamble(rows, _delimiter(rows.texts, signs))
+    if not _fits(rows, *usual):
+        for sign in ";\t|" if has_decimal_comma(last.strip()) else signs:
+            other = _behind_preamble(rows, sign)
+            if other[1] and _fits(rows, *other):
                 return other
     return usual
 
@@ -268,14 +281,14 @@ def _delimiter(texts: Sequence[str], signs: Sequence[str]) -> str | None:
     return next(iter([*agree, *there]), None)
 
 
-def _fits(texts: Sequence[str], delimiter: str | None, start: int) -> bool:
+def _fits(rows: _Lines, delimiter: str | None, start: int) -> bool:
     """Whether all rows of a table have as many cells."""
-    return len({len(split_line(text, delimiter)) for text in texts[start:]}) == 1
+    return len({len(cells) for cells in rows.cells(delimiter)[start:]}) == 1
 
 
-def _behind_preamble(texts: Sequence[str], delimiter: str | None) -> tuple[str | None, int]:
+def _behind_preamble(rows: _Lines, delimiter: str | None) -> tuple[str | None, int]:
     """The delimiter and the first row with a cell in each column, if those before it cannot be names or values."""
-    cells = [split_line(text, delimiter) for text in texts]
+    cells = rows.cells(delimiter)
     counts = [_num_filled(row) for row in cells]
     start = counts.index(max(counts))
     before = cells[:start]
@@ -296,22 +309,17 @@ def _decimal(cells: Sequence[Sequence[str]], delimiter: str | None) -> str:
 
 def _layout(top: _Top, shown: str, encoding: str, reading: Reading, findings: Findings) -> Layout:
     """The names, the units, and where the values begin."""
-    cells, doubt, num_above = top.cells, None, 1
+    cells, num_above = top.cells, 0
     names = reading.header
     if names is None:
         names = has_names([row.text for row in top.rows[: len(cells)]], cells, top.decimal)
-        if names is None:
-            found = brief(", ".join(cells[0]))[:60]
-            doubt = (
-                f"{shown}: line {top.rows[0].number} is {found}, names or values; {_HEADER}=true or false says which"
-            )
-    header = tuple(cells[0]) if names else None
-    if header is None:
-        header = _names_in_comment(top, shown, reading, findings)
-        num_above, doubt = 0, None if header else doubt
-    elif len(cells) > 1 and all(len(row) == len(header) + 1 for row in cells[1:]) and _has_row_names(cells[1:]):
-        findings.decide("the first column has numbers of rows and no name", shown, _HEADER)
-        header = ("", *header)
+    header = tuple(cells[0]) if names else _names_in_comment(top, shown, reading, findings)
+    doubt = _doubt(top, shown) if names is None and header is None else None
+    if header is not None and names:
+        num_above = 1
+        if all(len(row) == len(header) + 1 for row in cells[1:]) and len(cells) > 1 and _has_row_names(cells[1:]):
+            findings.decide("the first column has numbers of rows and no name", shown, _HEADER)
+            header = ("", *header)
     units = None
     if header is not None and has_units(header, cells[num_above:], top.decimal):
         units = tuple(cells[num_above])
@@ -322,8 +330,13 @@ def _layout(top: _Top, shown: str, encoding: str, reading: Reading, findings: Fi
     skip = top.rows[-1].number if is_end else top.rows[num_above].number - 1
     has_comments = any(row.comment for row in top.rows)
     sample = tuple(tuple(row) for row in cells[num_above:])
-    width = len(header) if header is not None else len(cells[0])
+    width = len(cells[0]) if header is None else len(header)
     return Layout(encoding, top.delimiter, top.decimal, header, width, skip, units, doubt, has_comments, sample)
+
+
+def _doubt(top: _Top, shown: str) -> str:
+    found = brief(", ".join(top.cells[0]))[:60]
+    return f"{shown}: line {top.rows[0].number} is {found}, names or values; {_HEADER}=true or false says which"
 
 
 def _has_row_names(rows: Sequence[Sequence[str]]) -> bool:
@@ -336,7 +349,7 @@ def _names_in_comment(top: _Top, shown: str, reading: Reading, findings: Finding
     if comment is None or reading.header is not None:
         return None
     names = split_line(comment[1].lstrip(' \t"#%/;'), top.delimiter)
-    if len(names) != len(top.cells[0]) or len(names) < 2 or any(is_number(name, top.decimal) for name in names):
+    if len(names) != len(top.cells[0]) or len(names) < 2 or any(is_number(name, top.decimal) for name in names[1:]):
         return None
     findings.decide("the names of the columns are taken from a comment", f"{shown}: line {comment[0]}", _HEADER)
     return tuple(names)

@@ -12,7 +12,7 @@ import pandas as pd
 from nas_lightning.data.readers import clock
 from nas_lightning.data.readers.text_columns import Columns, courses, find_columns, open_columns
 from nas_lightning.data.readers.text_layout import Layout, say_delimiter, say_header
-from nas_lightning.data.readers.text_lines import is_number, split_line
+from nas_lightning.data.readers.text_lines import have_equal_rows, is_number, split_line
 from nas_lightning.data.readers.text_names import may_count
 from nas_lightning.data.readers.text_rows import parse_rows
 from nas_lightning.data.reading import Content, Findings, Reading
@@ -131,25 +131,16 @@ class Group:
             findings: gets what was decided of the others.
         """
         try:
-            columns = self._columns() if self._has_rows() else []
+            sign, width = self._layout.delimiter, self._layout.num_columns
+            is_even = width == 1 or (sign is not None and have_equal_rows(io.BytesIO(self._content), sign, width))
+            columns = self._columns() if is_even else []
             return self._divided(columns, findings) if columns else None
         except Exception:  # pandas raises its own errors, its warnings and Python's; alone, a file says what is wrong
             return None
 
-    def _has_rows(self) -> bool:
-        """Whether each line has as many delimiters."""
-        signs = np.frombuffer(self._content, np.uint8)
-        ends = np.flatnonzero(signs == ord("\n"))
-        sign = self._layout.delimiter
-        delimiters = np.flatnonzero(signs == ord(sign)) if sign else np.empty(0)
-        per_row = self._layout.num_columns - 1
-        return len(delimiters) == per_row * len(ends) and np.array_equal(
-            np.searchsorted(delimiters, ends), per_row * np.arange(1, len(ends) + 1)
-        )
-
     def _parse(self, types: dict[int, type]) -> pd.DataFrame:
         """Columns of all files."""
-        table = parse_rows(io.BytesIO(self._content), self._layout, types, self._layout.num_columns)
+        table = parse_rows(io.BytesIO(self._content), self._layout, types)
         if len(table) != self._lengths.sum():
             raise ValueError("a line is no row")
         return table
@@ -223,7 +214,10 @@ def _with_clocks(
             return None
         names = [file.shown.rpartition(": ") for file in files]
         about = names[0][0] or names[0][2], [own for _, _, own in names], files[0].layout.with_unit(columns.time or 0)
-        seconds = clock.seconds_of(*about, times, begins, reading, findings)
+        with np.errstate(invalid="ignore", over="ignore"):
+            seconds = clock.seconds_of(*about, times, begins, reading, findings)
+        if not np.isfinite(seconds).all():
+            return None
         clocks = clock.look(*about, seconds, begins, reading, findings)
     if clocks.order is not None:
         values = values[clocks.order]

@@ -12,7 +12,7 @@ _LONGEST_UNIT = 24
 _UNITS = frozenset(
     re.findall(
         r"\S+",
-        "s sec secs second seconds min minutes h hr hours m g n pa bar v a w hz rad deg degree degrees grad c k f t j "
+        "s sec secs second seconds min minutes h hr hours m g n pa bar v a w hz rad deg degree degrees grad c k f j "
         "l lx lux cd mol db dba dbm rpm ppm psi dps lsb count counts raw gauss gs ohm bit bits bool adc ticks bpm "
         "mmhg inch in ft lb unit units unitless utc iso \u00b0 \u00b0c \u00b0f \u03c9 \u2126 %",
     )
@@ -121,7 +121,8 @@ def has_units(names: Sequence[str], rows: Rows, decimal: str) -> bool:
         return False
     units = [i for i, cell in enumerate(rows[0]) if cell not in _NO_UNIT]
     return (
-        any(_is_unit(rows[0][i]) for i in units)
+        not any(is_number(name, decimal) for name in names if name)
+        and any(_is_unit(rows[0][i]) for i in units)
         and not any(is_number(rows[0][i], decimal) or len(rows[0][i]) > _LONGEST_UNIT for i in units)
         and list(rows[0]) != list(names)
         and not any(is_text(rows[1:], i, decimal) for i in units if not _is_unit(rows[0][i]))

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from nas_lightning.data.readers.text_lines import (
     MISSING,
     has_comments,
     has_decimal_comma,
+    have_equal_rows,
     is_blank,
     is_comment,
     is_number,
@@ -53,25 +55,33 @@ class Plan:
     def types(self) -> dict[int, Any]:
         """What is parsed, by column; variables and numeric times as numbers."""
         time = self.columns.time
-        types: dict[int, Any] = dict.fromkeys(self.columns.empty, str)
+        types: dict[int, Any] = {} if self.layout.header else dict.fromkeys(self.columns.empty, str)
         if time is not None:
             types[time] = str if self.has_text_times else np.float64
         return types | dict.fromkeys(self.columns.kept, np.float64)
 
 
 def parse(path: Path, plan: Plan) -> pd.DataFrame:
-    """The columns that a plan names; of the others only as much as shows rows that are too short or too long."""
-    types, width = plan.types, plan.layout.num_columns
-    if len(types) < width:
-        types = {width - 1: str, width: str} | types
-        width += 1
-    with open_rows(path, plan.layout) as file:
-        return parse_rows(
-            Uncommented(file, plan.layout.delimiter) if plan.has_comments else file, plan.layout, types, width
-        )
+    """The columns that a plan names; the others too where rows may be too short or too long."""
+    types, layout = plan.types, plan.layout
+    if len(types) < layout.num_columns and not _have_equal_rows(path, layout):
+        types = dict.fromkeys(range(layout.num_columns), str) | types
+    with open_rows(path, layout) as file:
+        rows: Any = Uncommented(file, layout.delimiter) if plan.has_comments else file
+        return parse_rows(rows, layout, types)
 
 
-def parse_rows(file: IO[Any], layout: Layout, types: dict[int, Any], width: int) -> pd.DataFrame:
+def _have_equal_rows(path: Path, layout: Layout) -> bool:
+    if layout.delimiter is None or not layout.delimiter.isascii() or layout.encoding.startswith("utf-16"):
+        return False
+    with path.open("rb") as file:
+        for _ in range(layout.skip):
+            if b"\r" in file.readline().rstrip(b"\r\n"):
+                return False
+        return have_equal_rows(file, layout.delimiter, layout.num_columns)
+
+
+def parse_rows(file: IO[Any], layout: Layout, types: dict[int, Any]) -> pd.DataFrame:
     """Columns of rows, by number, with the type of each."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # it says that cells were thrown away
@@ -80,8 +90,8 @@ def parse_rows(file: IO[Any], layout: Layout, types: dict[int, Any], width: int)
             sep=layout.delimiter or r"\s+",
             decimal=layout.decimal,
             header=None,
-            names=list(range(width)),
-            usecols=None if len(types) == width else sorted(types),
+            names=list(range(layout.num_columns)),
+            usecols=None if len(types) == layout.num_columns else sorted(types),
             index_col=False,
             dtype=types,
             keep_default_na=False,
@@ -121,9 +131,9 @@ def is_odd(path: Path, plan: Plan, table: pd.DataFrame) -> bool:
     layout, width = plan.layout, plan.layout.num_columns
     if np.isnan(table[list(plan.columns.kept)].to_numpy()).any():
         return True
-    strays = [i for i in (*plan.columns.empty, width) if i in table]
+    is_stray = any(table[i].notna().any() for i in plan.columns.empty if i in plan.types)
     is_short = width - 1 in table and width - 1 not in plan.types and table[width - 1].isna().any()
-    if is_short or any(table[i].notna().any() for i in strays):
+    if is_stray or is_short:
         return True
     may_hide = plan.types.get(0) is not np.float64 and not plan.has_comments
     return may_hide and has_comments(path, layout.encoding, layout.delimiter, layout.skip)
@@ -151,10 +161,10 @@ def look_at_rows(path: Path, shown: str, plan: Plan, reading: Reading) -> Plan:
                 f"{shown}: line {number} has {len(cells)} cells and the first has {layout.num_columns}; they must agree"
                 + _offer(path, shown, layout, reading)
             )
-        for i in plan.columns.empty:
+        for i in () if layout.header else plan.columns.empty:
             if i < len(cells) and cells[i]:
                 what = f"{shown}: line {number}, column {i + 1} is {cells[i][:40]!r}"
-                raise InputError(f"{what}; allowed: nothing, as in the rows above and in the name of the column")
+                raise InputError(f"{what}; allowed: nothing, as in the rows above")
         wrong = next((i for i in plan.columns.kept if i < len(cells) and not is_number(cells[i], layout.decimal)), None)
         if wrong is None:
             continue
@@ -190,13 +200,16 @@ def _offer(path: Path, shown: str, layout: Layout, reading: Reading) -> str:
             rest = find_layout(path, shown, replace(reading, skip_rows=number))
         except InputError:
             break
-        if _is_table(rest) and not rest.doubt:
+        has_other_width = rest.num_columns != layout.num_columns
+        if _is_table(rest) and not rest.doubt and (rest.header or has_other_width):
             return f"; dataset.skip_rows={number} skips what stands before a table"
     return ""
 
 
 def _is_table(layout: Layout) -> bool:
-    rows = layout.sample
+    rows, names = layout.sample, layout.header or ()
+    if len({*names}) < len(names) or any(re.match(r"[-+.,(]*\d", name) for name in names):
+        return False
     return (
         len(rows) > 1
         and all(len(row) == layout.num_columns and any(is_number(cell, layout.decimal) for cell in row) for row in rows)

@@ -1,6 +1,7 @@
 """Properties of readers, splits and windows over random data."""
 
 import itertools
+import re
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from nas_lightning.data.features import FrontEnd
 from nas_lightning.data.readers.text import read_many, read_numbers
+from nas_lightning.data.reading import Findings, Reading
 from nas_lightning.data.recordings import Block, Recording, Recordings, Source, collect
 from nas_lightning.data.splits import check_splits, make_splits
 from nas_lightning.data.windows import Pieces, cut, pad, pieces_of, resample
@@ -45,63 +47,73 @@ def test_numbers_are_read_as_they_were_written(rows, signs, has_header, line_end
 
 
 CELLS = (
-    "0",
-    "1",
-    "-2.5",
-    "3e2",
-    "1e308",
-    "1e999",
-    ".5",
-    "7.",
-    "+4",
-    " 6",
-    "6 ",
-    "",
-    "nan",
-    "NA",
-    "inf",
-    "x",
-    '"8"',
-    "0x1",
+    *("0", "1", "2", "-2.5", "3e2", "1e308", "1e999", ".5", "7.", "+4", " 6", "6 ", "", "", "nan", "NA", "inf", "x"),
+    *('"8"', "0x1", "1,5", "0,25", "2024-01-01 10:00", "0.30000000000000004", "12345678901234567890", "#", "# 1", "//"),
 )
-CELL = st.sampled_from([*CELLS, "1,5", "2024-01-01 10:00", "0.30000000000000004", "12345678901234567890"])
+CELL = st.sampled_from(CELLS)
 PLAIN_CELL = st.floats(-1e30, 1e30, allow_nan=False).map(repr)
+HEADERS = (
+    *(None, None, "abcd", ("time", "b", "c", "d"), ("a", "Zeit time", "c", ""), ("x;y", "b", "c", "d")),
+    *(("t", "b", "t", "d"), ("", "b", "c", "d"), ("index", "time", "t_s", "d"), ("0", "1", "2", "3")),
+    *(("", "0", "1", "2"), ("0.0", "1.0", "2.0", "x"), ("a", "2", "c", "4"), ("date", "time", "n", "a")),
+    *(("# a", "b", "c", "d"), ("sep=", "", "", ""), ("b", "i", "a", "a")),
+)
+READINGS = [
+    *({}, {}, {}, {"variables": 1}, {"variables": [1, 0]}, {"variables": ["b"]}, {"variables": ["c", "b"]}),
+    *({"header": True}, {"header": False}, {"skip_rows": 1}, {"delimiter": ";"}, {"decimal": ","}),
+    *({"columns": {"time": "b"}}, {"clock": "rows"}),
+]
 
 
 @st.composite
 def small_texts(draw):
     """A few small files, most of which are plain, and some that are not."""
-    width, sign = draw(st.integers(1, 4)), draw(st.sampled_from([",", ",", ";", "\t", " "]))
-    header = draw(
-        st.sampled_from([None, "abcd", ("time", "b", "c", "d"), ("a", "Zeit time", "c", ""), ("x;y", "b", "c", "d")])
-    )
+    width, sign = draw(st.integers(1, 4)), draw(st.sampled_from([",", ",", ";", "\t", " ", "|"]))
+    header, counts = draw(st.sampled_from(HEADERS)), draw(st.sampled_from([False, False, True]))
     texts = []
     for _ in range(draw(st.integers(2, 6))):
         is_plain = draw(st.integers(0, 3)) > 0
         cells, widths = (PLAIN_CELL, st.just(width)) if is_plain else (CELL, st.integers(1, width + 1))
         rows = draw(st.lists(widths.flatmap(lambda n, c=cells: st.lists(c, min_size=n, max_size=n)), max_size=5))
+        if counts:
+            rows = [[str(number), *row[1:]] for number, row in enumerate(rows, draw(st.integers(0, 2)))]
         lines = ([] if header is None else [sign.join(header[:width])]) + [sign.join(row) for row in rows]
+        if not is_plain:
+            place = draw(st.integers(0, len(lines)))
+            lines[place:place] = draw(
+                st.sampled_from([[], [], [], ["# a"], ["ms" + sign + "g"], [sign * width], ["a: b"]])
+            )
         end = draw(st.sampled_from(["\n", "\n", "\r\n", "\n\n", "\r"])) if not is_plain else "\n"
         texts.append((end.join(lines) + draw(st.sampled_from(["", end]))).encode())
     return texts
 
 
 def outcome(read):
-    """What a call gives, or the text of its error."""
+    """What a call gives and what was decided, each in how many files; or the text of its error."""
+    findings = Findings()
     try:
-        return [(one.values.tolist(), one.values.dtype, one.channels) for one in read()]
+        found = [
+            (one.values.tolist(), one.values.dtype, one.channels, one.breaks.tolist(), one.sampling_rate)
+            for one in read(findings)
+        ]
     except InputError as error:
         return str(error)
+    return found, sorted(_FIRST.sub("(in ", line) for line in findings.decisions)
+
+
+_FIRST = re.compile(r"\(\d+ times, first in ")
 
 
 @settings(deadline=None)
-@given(small_texts())
-def test_many_small_files_read_as_each_alone(texts):
+@given(small_texts(), st.sampled_from(READINGS))
+def test_many_small_files_read_as_each_alone(texts, said):
+    reading = Reading(**said)
     with tempfile.TemporaryDirectory() as folder:
         files = [(Path(folder) / f"{number}.csv", f"{number}.csv") for number in range(len(texts))]
         for (path, _), text in zip(files, texts, strict=True):
             path.write_bytes(text)
-        together, alone = outcome(lambda: read_many(files)), outcome(lambda: [read_numbers(*file) for file in files])
+        together = outcome(lambda findings: read_many(files, reading, findings))
+        alone = outcome(lambda findings: [read_numbers(*file, reading, findings) for file in files])
     np.testing.assert_equal(together, alone)
 
 
