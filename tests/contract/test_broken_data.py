@@ -352,6 +352,23 @@ BROKEN = {
     "table: a bad time": (table(lambda t: spoil(t, 3, "time", "noon")), "the recording 'r00' has times that cannot be read"),
     "table: no name": (table(lambda t: spoil(t, 3, "recording", None)), "the column 'recording' has an empty cell"),
     "table: ragged": (alone("t.csv", "recording,label,a\nr,c,1\nr,c,1,2,3\n"), "t.csv: line 3 has 5 cells and the line of names has 3"),
+    "table: no name of a column": (alone("t.csv", "0.1,0.2,calm\n0.3,x,0.2\n0.3,y,z\n"), "dataset.series_per_line=true"),
+    "table: another case": (table(lambda t: t.rename(columns={"label": "Label"})), "found 'Label'; set dataset.columns.label=Label"),
+    "table: a column twice": (alone("t.csv", "recording,label,a, a\nr,c,1,2\n"), "t.csv: has two columns 'a'; allowed: each name once"),
+    "table: a label that is none": (table(lambda t: t.replace({"label": {"calm": "NaN"}})), "the recording 'r00' has no label (found 'NaN'"),
+    "table: a tab in a name": (table(lambda t: t.replace({"recording": {"r01": "r\t1"}})), "the name of the recording 'r 1' has a tab or an end of line"),
+    "table: a column of text": (table(lambda t: t.assign(note="sunny")), "the column 'note' of the recording 'r00' has text such as 'sunny'; allowed: numbers"),
+    "table: open dates": (
+        table(lambda t: t.assign(time=(["01/02/2024 23:59:59"] * 6 + ["02/02/2024 00:00:01"] * 6) * 6)),
+        "can be read with the day or with the month first (found '01/02/2024'); say dataset.day_first=true or",
+    ),
+    "table: offsets in some times": (
+        table(lambda t: t.assign(time=["2024-01-01T10:00:00", "2024-01-01T10:00:01Z"] * 36)),
+        "the recording 'r00' has times with and without an offset from UTC",
+    ),
+    "table: no clock": (table(lambda t: t.assign(time=t["ch0"])), "fall back in"),
+    "series a line: text": (alone("t.csv", "1,2,a\n1,x,b\n1,2,a\n"), "t.csv: line 2 has 'x' among its values; allowed: numbers"),
+    "series a line: no label": (alone("t.csv", "1,2,a\n1,2,b\n1,2,\n3,4,a\n"), "t.csv: line 3 has no label"),
     "parquet: no parquet": (alone("t.parquet", b"PAR1" + bytes(30)), "t.parquet: cannot be read as Parquet"),
     # saved datasets
     "dataset: no arrow": (
