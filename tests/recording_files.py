@@ -5,7 +5,8 @@ import zipfile
 
 import numpy as np
 import pandas as pd
-from scipy.io import wavfile
+import pytest
+from scipy.io import savemat, wavfile
 
 LABELS = ("calm", "wild")
 
@@ -49,6 +50,45 @@ def npy_folder(folder, recordings):
         np.save(path, np.column_stack([np.arange(len(values)), values]))
 
     return class_folders(folder, recordings, write, "npy")
+
+
+def mat_folder(folder, recordings):
+    def write(path, values):
+        savemat(path, {"signal": values, "device": "made", "rate": 50.0})
+
+    return class_folders(folder, recordings, write, "mat")
+
+
+def hdf5_folder(folder, recordings, ending="h5"):
+    h5py = pytest.importorskip("h5py")
+
+    def write(path, values):
+        with h5py.File(path, "w") as file:
+            file.create_dataset("measured/signal", data=values, compression="gzip")
+            file.attrs["device"] = "made"
+
+    return class_folders(folder, recordings, write, ending)
+
+
+def excel_folder(folder, recordings):
+    pytest.importorskip("openpyxl")
+
+    def write(path, values):
+        frame = pd.DataFrame(values, columns=[f"ch{c}" for c in range(values.shape[1])])
+        frame.insert(0, "time", np.arange(len(values)) / 50)
+        frame.to_excel(path, index=False)
+
+    return class_folders(folder, recordings, write, "xlsx")
+
+
+def flat_folder(folder, recordings):
+    """All files beside each other, and a table of their labels."""
+    lines = ["file,label"]
+    for name, values, label in recordings:
+        (folder / f"{name}.csv").write_text(csv_text(values))
+        lines.append(f"{name}.csv,{label}")
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n")
+    return folder
 
 
 def wav_folder(folder, recordings):
@@ -155,7 +195,13 @@ FORMATS = {
     "csv folder": csv_folder,
     "txt folder": lambda f, r: csv_folder(f, r, delimiter="\t", ending="txt"),
     "npy folder": npy_folder,
+    "tsv folder": lambda f, r: csv_folder(f, r, delimiter="\t", ending="tsv"),
     "wav folder": wav_folder,
+    "mat folder": mat_folder,
+    "h5 folder": hdf5_folder,
+    "hdf5 folder": lambda f, r: hdf5_folder(f, r, ending="hdf5"),
+    "xlsx folder": excel_folder,
+    "csv files and labels.csv": flat_folder,
     "zip of a folder": zip_of_folder,
     "npz": npz_file,
     "ts": ts_pair,

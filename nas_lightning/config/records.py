@@ -57,6 +57,7 @@ class Dataset:
     gaps: str = "cut"
     axes: str | None = None
     npy_time: bool | None = None
+    array: str | None = None
     offset: Any = None
 
 

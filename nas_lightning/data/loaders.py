@@ -10,7 +10,8 @@ from torch.utils.data import DataLoader
 
 from nas_lightning.data.datamodule import channel_constants
 from nas_lightning.data.features import FrontEnd, FrontEndCost
-from nas_lightning.data.readers.arrays import from_arrays
+from nas_lightning.data.readers.sets import ArraySet, Part, read_set
+from nas_lightning.data.reading import Findings, Reading
 from nas_lightning.data.recordings import collect
 from nas_lightning.errors import InputError
 
@@ -35,13 +36,17 @@ class PairLoader:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for batch in self.loader:
             x, y = self._pair(batch)
+            self._check_types(x, y)
             yield (x.squeeze(3) if x.dim() == 4 else x).float(), y.long()
 
     def _pair(self, batch: Any) -> tuple[Tensor, Tensor]:
         pair = batch[-2:] if isinstance(batch, (tuple, list)) else (batch,)
         if len(pair) != 2 or not all(isinstance(part, Tensor) for part in pair):
             found = ", ".join(type(part).__name__ for part in pair)
-            raise InputError(f"{self.name}: a batch holds {found}; allowed: tuples that end with two tensors, x and y")
+            raise InputError(
+                f"{self.name}: a batch holds {found}; allowed: tuples that end with two tensors, x and y; arrays and "
+                "tables without a DataLoader are taken by TimeSeriesData.from_arrays and from_frame"
+            )
         x, y = pair
         if x.dim() not in (3, 4) or y.shape != x.shape[:1]:
             raise InputError(
@@ -49,6 +54,13 @@ class PairLoader:
                 "allowed: x [B, C, L] or [B, C, L, 1] and y [B]"
             )
         return x, y
+
+    def _check_types(self, x: Tensor, y: Tensor) -> None:
+        if x.is_complex() or y.is_complex():
+            raise InputError(f"{self.name}: a batch has complex numbers; allowed: real ones")
+        if y.is_floating_point() and not torch.equal(y, y.round()):
+            label = y[y != y.round()][0].item()
+            raise InputError(f"{self.name}: a batch has the label {label:g}; allowed: whole numbers, 0 to K - 1")
 
 
 class LoaderData(L.LightningDataModule):
@@ -74,8 +86,20 @@ class LoaderData(L.LightningDataModule):
         if self.class_names:
             return
         (x_train, y_train), (x_val, y_val) = _whole(self.train_pairs), _whole(self.val_pairs)
-        arrays = {"X_train": x_train, "y_train": y_train, "X_test": x_val, "y_test": y_val}
-        collect(from_arrays("loaders (test: valid_loader)", {key: value.numpy() for key, value in arrays.items()}))
+        parts = [
+            Part(split, x.numpy(), y.numpy(), suffix=f" of {pairs.name}")
+            for split, x, y, pairs in (
+                ("train", x_train, y_train, self.train_pairs),
+                ("test", x_val, y_val, self.val_pairs),
+            )
+        ]
+        collect(read_set(ArraySet("loaders", parts), Reading(axes="channels_first"), Findings()))
+        _, channels, length = x_train.shape
+        if channels > length:
+            self.notes.append(
+                f"{self.train_pairs.name}: a sample has {channels} channels and {length} time steps; x is [B, C, L], "
+                "so exchange the axes if it should be the other way round"
+            )
         num_classes = int(y_train.max()) + 1
         if y_train.unique().tolist() != list(range(num_classes)):
             raise InputError(

@@ -63,6 +63,7 @@ class Reading:
         gaps: one of ``GAP_POLICIES``.
         axes: one of ``AXES``.
         npy_time: whether the first column of a 2-D ``.npy`` array is the time.
+        array: the name of the array in ``.mat`` and HDF5 files that hold several.
         similar_labels: one of ``SIMILAR_POLICIES``.
         offset: what is subtracted from the channels before they become float32, a number or one a channel; None: a
             constant where float32 would lose the signal.
@@ -85,6 +86,7 @@ class Reading:
     gaps: str = "cut"
     axes: str | None = None
     npy_time: bool | None = None
+    array: str | None = None
     similar_labels: str | None = None
     offset: float | list[float] | None = None
 

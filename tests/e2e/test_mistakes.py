@@ -211,7 +211,7 @@ DATA = [
     (lambda a: {"groups_train": np.arange(39)}, "groups_train has shape [39] and type int64; allowed: [40] whole numbers"),
     (lambda a: {"groups_train": np.zeros(40, int)}, "data.npz: 1 group cannot be divided; at least 2 are needed"),
     (lambda a: {"class_names": np.array(["a", "b"])}, "class_names has 2 names for 4 labels in y_train"),
-    (lambda a: {"X_train": a["X_train"][..., :4], "X_test": a["X_test"][..., :4]}, "data: the samples have 4 time steps; the reductions of this network need at least 5"),
+    (lambda a: {"X_train": a["X_train"][:, :3, :4], "X_test": a["X_test"][:, :3, :4]}, "data: the samples have 4 time steps; the reductions of this network need at least 5"),
 ]  # fmt: skip
 
 
@@ -223,7 +223,7 @@ def test_wrong_data(cli, arrays, write_npz, change, text):
 
 
 def test_series_too_short_for_a_hand_made_network(cli, arrays, write_npz):
-    path = write_npz(X_train=arrays["X_train"][..., :2], X_test=arrays["X_test"][..., :2])
+    path = write_npz(X_train=arrays["X_train"][:, :1, :2], X_test=arrays["X_test"][:, :1, :2])
     status, out, err = cli(f"dataset.input_data_path={path}", "training.nas_enabled=false", "hydra.run.dir=run")
     assert (status, out) == (2, "")
     assert err == "error: data: the samples have 2 time steps; the reductions of this network need at least 3\n"

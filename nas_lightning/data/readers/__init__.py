@@ -5,7 +5,9 @@ from pathlib import Path
 from nas_lightning.data.links import check_file, kind_of
 from nas_lightning.data.readers import series
 from nas_lightning.data.readers.arrays import read_archive, read_npz
+from nas_lightning.data.readers.extras import read_stored, read_workbook
 from nas_lightning.data.readers.folder import read_folder, read_zip
+from nas_lightning.data.readers.levels import CLASSES
 from nas_lightning.data.readers.saved_dataset import is_saved_dataset, read_saved_dataset
 from nas_lightning.data.readers.table import read_table
 from nas_lightning.data.reading import Reading
@@ -13,9 +15,13 @@ from nas_lightning.data.recordings import Source
 from nas_lightning.errors import InputError
 
 ALLOWED = (
-    "a folder with classes/CLASS/*.csv, a .zip of one, a .npz file, a .ts, .tsv or .arff file, "
-    "a .csv or .parquet table, or a saved dataset"
+    "a folder with classes/CLASS/*.csv, a .zip of one, a .npz, .mat, .h5 or .hdf5 file, a .ts, .tsv or .arff file, "
+    "a .csv, .parquet or .xlsx table, or a saved dataset"
 )
+
+
+_ALSO_TEXT = (".tsv",)
+"""Endings of files of series that are those of single recordings as well."""
 
 
 def open_source(
@@ -52,16 +58,18 @@ def open_source(
 def _open_folder(path: Path, reading: Reading) -> Source:
     if is_saved_dataset(path):
         return read_saved_dataset(path, reading)
+    if (path / CLASSES).is_dir():
+        return read_folder(path, reading)
     trains = [child for child in sorted(path.iterdir()) if child.suffix[1:].lower() in series.READERS]
-    if trains and not (path / "classes").is_dir():
-        pairs = [child for child in trains if series.find_pair(child)]
-        if len({child.stem.lower() for child in pairs}) != 2:
-            raise InputError(
-                f"{path}: has {len(trains)} files of series; allowed in a folder: one pair NAME_TRAIN and NAME_TEST, "
-                "else give the path of a file"
-            )
+    pairs = [child for child in trains if series.find_pair(child)]
+    if len({child.stem.lower() for child in pairs}) == 2:
         check_file(pairs[0], path, str(path))
         return series.read_series(pairs[0], reading)
+    if pairs or any(child.suffix.lower() not in _ALSO_TEXT for child in trains):
+        raise InputError(
+            f"{path}: has {len(trains)} files of series; allowed in a folder: one pair NAME_TRAIN and NAME_TEST, "
+            "else give the path of a file"
+        )
     return read_folder(path, reading)
 
 
@@ -73,6 +81,10 @@ def _open_file(path: Path, reading: Reading) -> Source:
         return read_zip(path, reading)
     if ending in series.READERS:
         return series.read_series(path, reading)
+    if ending in ("mat", "h5", "hdf5"):
+        return read_stored(path, reading)
+    if ending == "xlsx":
+        return read_workbook(path, reading)
     if ending in ("csv", "parquet"):
         return read_table(path, reading)
     raise InputError(f"dataset.input_data_path: {path} is of no known kind; allowed: {ALLOWED}")

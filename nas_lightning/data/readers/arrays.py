@@ -1,116 +1,139 @@
 """Sources that hold arrays ``[samples, channels, length]``: ``.npz`` files and the UCR/UEA archive through aeon."""
 
-import math
-import zipfile
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nas_lightning.data.reading import Reading
-from nas_lightning.data.recordings import Block, Recording, Source
-from nas_lightning.data.words import Numbered, Words
+from nas_lightning.data.readers.sets import ArraySet, Part, read_set
+from nas_lightning.data.readers.stored import StoredArray, load_whole, open_series, unreadable
+from nas_lightning.data.readers.targets import words_of
+from nas_lightning.data.reading import Findings, Reading
+from nas_lightning.data.recordings import Recording, Source
 from nas_lightning.errors import InputError, brief
 
 _SPLITS = ("train", "test")
 _REQUIRED = ("X_train", "y_train", "X_test", "y_test")
-_OPTIONAL = ("groups_train", "class_names")
-_PART_VALUES = 1 << 20
+_OF_PART = re.compile(r"(x|y|groups)(?:_(train|val|valid|validation|test))?", re.IGNORECASE)
+_OF_ALL = ("class_names", "channel_names", "sampling_rate")
+_NAMES_OF_VAL = ("valid", "validation")
 
 
-@dataclass(frozen=True)
-class StoredArray:
-    """An array of an ``.npz`` file that is read in parts.
+@dataclass
+class _Keys:
+    """The names of the arrays in a file by what they are.
 
     Attributes:
-        path: the file.
-        member: its name in it.
-        shape: as it says.
-        dtype: of its values.
+        parts: by split (None: not decided), the names for ``x``, ``y`` and ``groups``.
+        others: those of ``_OF_ALL``.
+        unread: all others.
     """
 
-    path: Path
-    member: str
-    shape: tuple[int, ...]
-    dtype: np.dtype
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return len(self.shape)
-
-    def parts(self, rows: int) -> Iterator[np.ndarray]:
-        """Up to ``rows`` entries of the first axis at a time.
-
-        Raises:
-            InputError: if the file is damaged.
-        """
-        bytes_of_one = math.prod(self.shape[1:]) * self.dtype.itemsize
-        try:
-            with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as stream:
-                if _read_header(stream) != (self.shape, False, self.dtype):
-                    raise ValueError("it changed while it was read")
-                for start in range(0, len(self), rows):
-                    count = min(rows, len(self) - start)
-                    content = stream.read(count * bytes_of_one)
-                    if len(content) < count * bytes_of_one:
-                        raise ValueError(f"{self.member} ends after {start + len(content) // bytes_of_one} samples")
-                    yield np.frombuffer(content, self.dtype).reshape(count, *self.shape[1:])
-        except Exception as error:  # as in read_npz
-            raise _unreadable(self.path, error) from error
-
-
-Series = np.ndarray | StoredArray
-"""``[N, C, L]``."""
+    parts: dict[str | None, dict[str, str]] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
 
 
 def read_npz(path: Path, reading: Reading) -> Source:
-    """Read ``X_train`` [N, C, L], ``y_train`` [N], ``X_test``, ``y_test``; ``groups_train``, ``class_names`` if there.
+    """Read ``X_train`` [N, C, L], ``y_train`` [N], ``X_test``, ``y_test``; or ``X`` and ``y``, and splits are made.
 
-    Pickled arrays are refused: a file from elsewhere must not run code here. The series are read in parts, while the
-    source is, and never lie in memory as a whole.
+    There may be ``X_val`` and ``y_val``, ``groups_train`` (``_val``, ``_test``) or ``groups``, ``class_names``,
+    ``channel_names`` and ``sampling_rate``. Pickled arrays are refused: a file from elsewhere must not run code here.
+    The series are read in parts, while the source is, and never lie in memory as a whole.
 
     Raises:
         InputError: naming the file and what is wrong.
     """
+    findings = Findings()
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-            found = sorted(content.files)
-            arrays = {key: _open_array(path, content, key) for key in (*_REQUIRED, *_OPTIONAL) if key in found}
+            keys = _keys(path, content.files, findings)
+            parts = [_part(path, content, split, keys.parts[split]) for split in keys.parts]
+            others = {key: load_whole(content, key) for key in keys.others}
+    except InputError:
+        raise
     except Exception as error:  # NumPy and zipfile raise whatever they meet in a damaged file
-        raise _unreadable(path, error) from error
-    missing = [key for key in _REQUIRED if key not in arrays]
-    if missing:
-        raise InputError(f"{path}: lacks {', '.join(missing)}; found {found}, needed {list(_REQUIRED)}")
-    names = arrays.pop("class_names", None)
-    return from_arrays(str(path), arrays, None if names is None else [str(name) for name in names.tolist()])
-
-
-def _unreadable(path: Path, error: Exception) -> InputError:
-    return InputError(
-        f"dataset.input_data_path: {path} cannot be read as .npz without pickled objects ({brief(error)})"
+        raise unreadable(path, error) from error
+    names = others.get("class_names")
+    arrays = ArraySet(
+        str(path),
+        parts,
+        channels=_names(path, "channel_names", others.get("channel_names")),
+        class_names=None if names is None else _names(path, "class_names", names).tolist(),
+        sampling_rate=_rate(path, others.get("sampling_rate")),
     )
+    return read_set(arrays, reading, findings)
 
 
-def _open_array(path: Path, content: Any, key: str) -> Any:
-    """An array of an open file; series as they can be read in parts, unless they are stored by columns."""
-    member = f"{key}.npy" if f"{key}.npy" in content.zip.namelist() else key
-    with content.zip.open(member) as stream:
-        shape, is_by_columns, dtype = _read_header(stream)
-    if key.startswith("X_") and len(shape) == 3 and not is_by_columns and not dtype.hasobject:
-        return StoredArray(path, member, shape, dtype)
-    return content[key]
+def _keys(path: Path, found: Sequence[str], findings: Findings) -> _Keys:
+    """What the arrays of a file are; parts in the order train, val, test.
+
+    Raises:
+        InputError: if one is missing, or there is one twice.
+    """
+    keys = _Keys()
+    for key in sorted(found):
+        match = _OF_PART.fullmatch(key)
+        if match is None:
+            (keys.others if key in _OF_ALL else keys.unread).append(key)
+            continue
+        split = match[2] and match[2].lower()
+        own = keys.parts.setdefault("val" if split in _NAMES_OF_VAL else split, {})
+        if (before := own.setdefault(match[1].lower(), key)) != key:
+            raise InputError(f"{path}: has {before} and {key}; allowed: one of them")
+    if len(keys.parts) > 1 and None in keys.parts:
+        keys.unread += keys.parts.pop(None).values()
+    _check_complete(path, keys, sorted(found))
+    keys.parts = {split: keys.parts[split] for split in (None, "train", "val", "test") if split in keys.parts}
+    if keys.unread:
+        findings.warn("arrays of other names are not read", ", ".join(keys.unread))
+    if "test" not in keys.parts:
+        findings.decide("there is no X_test; a test split is taken from the others", ", ".join(sorted(found)))
+    return keys
 
 
-def _read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, whether the array is stored by columns, and type; the stream is then at the first value."""
-    read = np.lib.format.read_array_header_1_0
-    return (read if np.lib.format.read_magic(stream) == (1, 0) else np.lib.format.read_array_header_2_0)(stream)
+def _check_complete(path: Path, keys: _Keys, found: Sequence[str]) -> None:
+    needed = {None: ("X", "y")} if None in keys.parts else dict.fromkeys(["train", *keys.parts], ("X", "y"))
+    missing = [
+        role if split is None else f"{role}_{split}"
+        for split, roles in needed.items()
+        for role in roles
+        if role.lower() not in keys.parts.get(split, {})
+    ]
+    if not keys.parts:
+        missing = list(_REQUIRED)
+    if missing:
+        allowed = f"{list(_REQUIRED)}, or X and y"
+        raise InputError(f"{path}: lacks {', '.join(missing)}; found {brief(found)}, needed {allowed}")
+
+
+def _part(path: Path, content: Any, split: str | None, keys: Mapping[str, str]) -> Part:
+    groups = load_whole(content, keys["groups"]) if "groups" in keys else None
+    x: np.ndarray | StoredArray = open_series(path, content, keys["x"])
+    return Part(split, x, load_whole(content, keys["y"]), groups, keys["x"][1:])
+
+
+def _names(path: Path, key: str, found: np.ndarray | None) -> Any:
+    """An array of names; whole numbers are names, too."""
+    if found is None:
+        return None
+    if found.ndim != 1 or found.dtype.kind not in "USiu":
+        raise InputError(
+            f"{path}: {key} has shape {list(found.shape)} and type {found.dtype}; allowed: a list of names"
+        )
+    return words_of(str(path), key, found if found.dtype.kind in "US" else found.astype(str))
+
+
+def _rate(path: Path, found: np.ndarray | None) -> float | None:
+    if found is None:
+        return None
+    rate = float(found.reshape(-1)[0]) if found.size == 1 and found.dtype.kind in "iuf" else 0.0
+    if not 0 < rate < float("inf"):
+        raise InputError(f"{path}: sampling_rate is {brief(found.tolist())}; allowed: one number of Hz above 0")
+    return rate
 
 
 def read_archive(name: str | None) -> Source:
@@ -136,95 +159,4 @@ def read_archive(name: str | None) -> Source:
 def _series(x: Sequence[np.ndarray], labels: Sequence[object], split: str | None) -> Iterator[Recording]:
     """Recordings of N series ``[C, L]``, named by the split and a number."""
     for i, (values, label) in enumerate(zip(x, labels, strict=True)):
-        yield Recording(f"{split or 'all'}/{i}", values.T, str(label), split=split)
-
-
-def from_arrays(source: str, arrays: Mapping[str, Any], class_names: list[str] | None = None) -> Source:
-    """Check arrays named as in the npz format.
-
-    Args:
-        source: the file, for messages.
-        arrays: ``X_train``, ``y_train``, ``X_test``, ``y_test`` and optionally ``groups_train``; series may be stored.
-        class_names: names of the labels in increasing order; the labels themselves if None.
-
-    Raises:
-        InputError: naming the source, the array, what was found and what is allowed.
-    """
-    x = {split: _check_series(source, f"X_{split}", arrays[f"X_{split}"]) for split in _SPLITS}
-    if x["train"].shape[1:] != x["test"].shape[1:]:
-        raise InputError(
-            f"{source}: X_train has [channels, length] {list(x['train'].shape[1:])} and X_test "
-            f"{list(x['test'].shape[1:])}; they must agree"
-        )
-    for split in _SPLITS:
-        shape = arrays[f"y_{split}"].shape
-        if shape != (len(x[split]),):
-            raise InputError(f"{source}: y_{split} has shape {list(shape)}; X_{split} asks for [{len(x[split])}]")
-    y = {split: _check_labels(source, f"y_{split}", arrays[f"y_{split}"]) for split in _SPLITS}
-    labels = np.unique(y["train"])
-    unseen = sorted(set(np.unique(y["test"]).tolist()) - set(labels.tolist()))
-    if unseen:
-        raise InputError(f"{source}: y_test has labels that y_train lacks: {unseen}; allowed: {labels.tolist()}")
-    if class_names is not None and len(class_names) != len(labels):
-        raise InputError(f"{source}: class_names has {len(class_names)} names for {len(labels)} labels in y_train")
-    names = [str(name) for name in (class_names or labels)]
-    words = {split: Words(np.searchsorted(labels, y[split]), names) for split in _SPLITS}
-    groups = _groups(source, arrays.get("groups_train"), len(x["train"]), len(x["test"]))
-    return Source(source, _blocks(x, words, groups), names, total=len(x["train"]) + len(x["test"]))
-
-
-def _blocks(
-    x: Mapping[str, Series], labels: Mapping[str, Words], groups: Mapping[str, Words] | None
-) -> Iterator[Block]:
-    for split in _SPLITS:
-        start = 0
-        for part in _parts(x[split]):
-            count, channels, length = part.shape
-            here = slice(start, start + count)
-            yield Block(
-                names=Numbered(split, range(start, start + count)),
-                values=part.transpose(0, 2, 1).reshape(-1, channels),
-                lengths=np.full(count, length),
-                labels=labels[split][here],
-                groups=None if groups is None else groups[split][here],
-                splits=Words(np.zeros(count, dtype=np.int64), [split]),
-            )
-            start += count
-
-
-def _parts(x: Series) -> Iterator[np.ndarray]:
-    rows = max(1, _PART_VALUES // math.prod(x.shape[1:]))
-    return x.parts(rows) if isinstance(x, StoredArray) else (x[i : i + rows] for i in range(0, len(x), rows))
-
-
-def _check_series(source: str, name: str, x: Series) -> Series:
-    if x.ndim != 3 or 0 in x.shape:
-        raise InputError(
-            f"{source}: {name} has shape {list(x.shape)}; allowed: [samples, channels, length], none of them 0"
-        )
-    if not (np.issubdtype(x.dtype, np.floating) or np.issubdtype(x.dtype, np.integer)):
-        raise InputError(f"{source}: {name} has type {x.dtype}; allowed: numbers")
-    return x
-
-
-def _check_labels(source: str, name: str, y: np.ndarray) -> np.ndarray:
-    """Strings as they are; whole numbers of any type, and booleans, as int64."""
-    if y.dtype.kind in "US":
-        return y
-    if y.dtype.kind not in "iubf" or not np.array_equal(y.astype(np.float64) % 1, np.zeros(len(y))):
-        raise InputError(f"{source}: {name} has type {y.dtype} and other values than allowed: whole numbers or strings")
-    return y.astype(np.int64)
-
-
-def _groups(source: str, groups: np.ndarray | None, num_train: int, num_test: int) -> dict[str, Words] | None:
-    """The groups by split; the test split is one of its own."""
-    if groups is None:
-        return None
-    if groups.shape != (num_train,) or not np.issubdtype(groups.dtype, np.integer):
-        raise InputError(
-            f"{source}: groups_train has shape {list(groups.shape)} and type {groups.dtype}; "
-            f"allowed: [{num_train}] whole numbers"
-        )
-    found, numbers = np.unique(groups, return_inverse=True)
-    test = Words(np.zeros(num_test, dtype=np.int64), ["test"])
-    return {"train": Words(numbers, [str(group) for group in found]), "test": test}
+        yield Recording(f"{split or 'all'}/{i}", values.T, str(label).strip(), split=split)

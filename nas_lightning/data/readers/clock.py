@@ -84,6 +84,11 @@ def unit_in(name: str) -> str | None:
     return next((_UNIT_OF[word] for word in reversed(_words(name)) if word in _UNIT_OF), None)
 
 
+def is_real(cells: pd.Series) -> bool:
+    """Whether a column has numbers by its type, and no complex ones."""
+    return pd.api.types.is_numeric_dtype(cells) and not pd.api.types.is_complex_dtype(cells)
+
+
 def rises(values: np.ndarray, begins: np.ndarray) -> bool:
     """Whether a column rises in every row of every recording, as a clock does.
 
@@ -140,7 +145,7 @@ def _seconds(column: Column, times: pd.Series) -> np.ndarray:
         return times.dt.total_seconds().to_numpy(np.float64)
     if pd.api.types.is_datetime64_any_dtype(times):
         return since_first(times, column.begins)
-    if pd.api.types.is_numeric_dtype(times):
+    if is_real(times):
         return _of_numbers(column, _plain(times))
     texts = times.astype(str)
     if (is_empty := texts.str.strip() == "").any():

@@ -51,9 +51,9 @@ class Falls:
         order = self._sorted(seconds, steps, lengths, is_sorted)
         if self._policy is None:
             self._check_sorted(steps, lengths, is_sorted, num_falls)
-            found = f"rows are put in the order of {self._column.name!r}"
+            said = f"rows are put in the order of {self._column.name!r}"
             example, count = self._column.names[int(np.argmax(is_sorted))], int(is_sorted.sum())
-            self._column.findings.decide(found, example, f"{_KEY}=rows", count)
+            self._column.findings.decide(said, example, f"{_KEY}=rows", count)
         return order, np.concatenate(ends)
 
     def _sorted(self, seconds: np.ndarray, steps: np.ndarray, lengths: np.ndarray, is_sorted: np.ndarray) -> np.ndarray:
@@ -136,7 +136,9 @@ def medians(steps: np.ndarray, begins: np.ndarray, lengths: np.ndarray) -> np.nd
     middle = np.full(len(begins), np.nan)
     for length in np.unique(lengths[lengths > 1]):
         own = np.flatnonzero(lengths == length)
-        table = steps[begins[own, None] + np.arange(1, length)]
+        first = begins[own[0]]
+        alone = len(own) == 1  # which may be long, and is not copied
+        table = steps[None, first + 1 : first + length] if alone else steps[begins[own, None] + np.arange(1, length)]
         has_falls = np.isnan(table).any(axis=1)
         middle[own[~has_falls]] = np.median(table[~has_falls], axis=1)
         for number, row in zip(own[has_falls], table[has_falls], strict=True):

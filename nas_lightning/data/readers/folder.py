@@ -1,63 +1,91 @@
-"""Folders with one folder a class, and zip files of them: the layout of the user guide's data sets."""
+"""Folders of recordings, one file each, and zip files of them; folders, names or a table say the class."""
 
-import itertools
-import logging
 import os
 import tempfile
-import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from scipy.io import wavfile
-from tqdm import tqdm
-
 from nas_lightning.data.annotations import read_lists
 from nas_lightning.data.archive import checked_members
-from nas_lightning.data.links import check_file, check_inside
+from nas_lightning.data.links import check_inside
 from nas_lightning.data.progress import reading_bar
-from nas_lightning.data.readers.text import one_line, read_many, read_numbers
-from nas_lightning.data.reading import Content, Reading
+from nas_lightning.data.readers.files import READERS, Files
+from nas_lightning.data.readers.labels import is_table, suffix_of
+from nas_lightning.data.readers.levels import CLASSES, split_of
+from nas_lightning.data.readers.places import Given, Placed, place_files
+from nas_lightning.data.readers.text import one_line
+from nas_lightning.data.readers.tree import is_hidden, is_noted, scan
+from nas_lightning.data.reading import Findings, Reading
 from nas_lightning.data.recordings import Block, Recording, Source
 from nas_lightning.errors import InputError
 
-log = logging.getLogger("nas_lightning")
+__all__ = ["READERS", "read_folder", "read_zip", "unpack"]
 
-CLASSES = "classes"
-"""The folder of the class folders, if the path is not that folder itself."""
-
-_IGNORED = ("_list.txt", ".md", "LICENSE", ".DS_Store")
 _LARGEST_UNZIPPED = 1 << 30
+_MOST_WRAPPERS = 16
 
 
 def read_folder(path: Path, reading: Reading, shown: str = "") -> Source:
-    """Read ``classes/CLASS/*.csv|txt|npy|wav``; the folders below ``classes`` are the classes, in order of name.
+    """Read the files of a folder: ``classes/CLASS/*.csv`` and the like, or what ``levels`` and ``labels`` know of.
 
     Args:
-        path: the folder that holds ``classes``, or that folder itself.
+        path: the folder.
         reading: what is known of the way in which it is written.
         shown: the folder's name in messages.
 
     Raises:
         InputError: naming the folder or the file and what is wrong.
     """
-    shown = shown or str(path)
-    root = path / CLASSES if (path / CLASSES).is_dir() else path
-    folders = sorted(child for child in root.iterdir() if child.is_dir() and not child.name.startswith((".", "_")))
-    names = [folder.name for folder in folders if folder.name != "annotations"]
-    for place in (root, *(root / name for name in names)):
-        check_inside(place, path, shown)
+    shown, findings = shown or str(path), Findings()
+    inner = _unwrapped(path, shown, findings)
+    root = inner / CLASSES if (inner / CLASSES).is_dir() else inner
     with reading_bar(shown, None, "file") as bar:
-        files = {name: _files(root / name, path, shown, bar) for name in names}
-    empty = [name for name, found in files.items() if not found]
-    if not names or len(empty) == len(names):
-        raise InputError(f"{shown}: has no files in class folders; allowed: classes/CLASS/*.{{{','.join(READERS)}}}")
-    if empty:
-        raise InputError(f"{shown}: the class folders {empty} hold no recording; allowed: {', '.join(READERS)} files")
-    lists = read_lists(root.parent if root.name == CLASSES else root, shown)
-    return Source(shown, _recordings(root, files, shown), names, lists, sum(map(len, files.values())))
+        tree = scan(root, path, shown, tuple(READERS), findings, bar)
+    if root != inner and (tables := sorted(child.name for child in inner.iterdir() if is_table(child.name))):
+        findings.decide(f"a table of labels beside the folder {CLASSES} is not looked at", tables[0], "dataset.labels")
+    placed = place_files(Given(tree, path, shown, reading, findings))
+    lists = read_lists(inner, shown)
+    if lists is not None and any(where.split for _, where in placed):
+        findings.warn("the lists that lie beside the data decide the splits, and the folders of splits do not", shown)
+    return Source(
+        shown,
+        _recordings(root, placed, shown, reading, findings),
+        lists=lists,
+        total=len(placed),
+        is_chosen=reading.variables is not None,
+        findings=findings,
+    )
+
+
+def _unwrapped(path: Path, shown: str, findings: Findings) -> Path:
+    """The folder itself, or the one below it that stands around everything."""
+    inner = path
+    for _ in range(_MOST_WRAPPERS):
+        one = _only_folder(inner)
+        if one is None or CLASSES in (inner.name, one.name) or split_of(one.name):
+            break
+        check_inside(one, path, shown)
+        inner = one
+        findings.decide("the one folder around everything is looked through", inner.relative_to(path).as_posix())
+    return inner
+
+
+def _only_folder(path: Path) -> Path | None:
+    """The folder in a folder that holds no other, and no recording."""
+    found = None
+    with os.scandir(path) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                if is_hidden(entry.name, True):
+                    continue
+                if found is not None:
+                    return None
+                found = Path(entry.path)
+            elif not is_noted(entry.name) and (is_table(entry.name) or suffix_of(entry.name) in READERS):
+                return None
+    return found
 
 
 def read_zip(path: Path, reading: Reading) -> Source:
@@ -69,9 +97,7 @@ def read_zip(path: Path, reading: Reading) -> Source:
     folder = tempfile.TemporaryDirectory()
     try:
         unpack(path, Path(folder.name))
-        inside = [child for child in Path(folder.name).iterdir() if child.is_dir() and child.name != "__MACOSX"]
-        is_nested = len(inside) == 1 and inside[0].name != CLASSES
-        source = read_folder(inside[0] if is_nested else Path(folder.name), reading, str(path))
+        source = read_folder(Path(folder.name), reading, str(path))
     except InputError:
         folder.cleanup()
         raise
@@ -103,126 +129,18 @@ def unpack(path: Path, folder: Path) -> None:
         raise InputError(f"{path}: is no zip file that can be unpacked ({one_line(error)})") from error
 
 
-def read_wav(path: Path, shown: str) -> Content:
-    """A WAV file: whole numbers are scaled to -1 to 1, columns are its channels.
-
-    Raises:
-        InputError: if it is damaged.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", wavfile.WavFileWarning)  # of chunks that hold no samples
-            warnings.filterwarnings("error", ".*EOF", wavfile.WavFileWarning)
-            rate, values = wavfile.read(path)
-    except Exception as error:  # scipy raises whatever its unpacking meets
-        raise InputError(f"{shown}: cannot be read as WAV ({one_line(error)})") from error
-    kind = values.dtype
-    if not values.size:
-        raise InputError(f"{shown}: has no samples; at least 1 is needed")
-    values = values.reshape(len(values), -1).astype(np.float64)
-    if kind == np.uint8:
-        values = (values - 128) / 128
-    elif kind.kind == "i":
-        values = values / 2.0 ** (8 * kind.itemsize - 1)
-    return Content(values, sampling_rate=float(rate))
-
-
-def read_npy(path: Path, shown: str) -> Content:
-    """A NumPy array: 1-D ``[T]``, or 2-D ``[T, 1 + C]`` whose first column is the time and is dropped.
-
-    Raises:
-        InputError: if it is damaged, of another shape or not of numbers.
-    """
-    try:
-        values = np.lib.format.open_memmap(path, mode="r")
-    except Exception as error:  # NumPy raises whatever its look at the header meets
-        raise InputError(f"{shown}: cannot be read as .npy without pickled objects ({one_line(error)})") from error
-    if values.ndim not in (1, 2) or values.dtype.kind not in "fiub":
-        raise InputError(
-            f"{shown}: has shape {list(values.shape)} and type {values.dtype}; allowed: numbers of shape [time] or "
-            "[time, 1 + variables]"
+def _recordings(
+    root: Path, placed: Sequence[Placed], shown: str, reading: Reading, findings: Findings
+) -> Iterator[Recording]:
+    contents = Files(root, shown, reading, findings).contents([name for name, _ in placed])
+    for (name, where), content in zip(placed, contents, strict=True):
+        yield Recording(
+            name,
+            content.values,
+            str(where.label),
+            where.group,
+            where.split,
+            content.sampling_rate,
+            content.channels,
+            content.breaks,
         )
-    if values.ndim == 2 and values.shape[1] < 2:
-        raise InputError(f"{shown}: has 1 column, which is the time; allowed: [time] or [time, 1 + variables]")
-    return Content(values[:, None] if values.ndim == 1 else values[:, 1:])
-
-
-def _read_text(path: Path, shown: str) -> Content:
-    return read_numbers(path, shown)
-
-
-READERS: dict[str, Callable[[Path, str], Content]] = {
-    "csv": _read_text,
-    "txt": _read_text,
-    "npy": read_npy,
-    "wav": read_wav,
-}
-"""By the ending of a file's name, in lower case."""
-
-
-def _files(folder: Path, base: Path, shown: str, bar: tqdm) -> list[Path]:
-    """The recordings below a class folder, sorted by name."""
-    found = []
-    for entry in _entries(folder, base, shown):
-        bar.update()
-        path = Path(entry.path)
-        name = path.relative_to(folder).as_posix()
-        if any(part.startswith((".", "_background_noise_")) for part in (path.parent.name, entry.name)):
-            continue
-        ending = path.suffix[1:].lower()
-        if name.endswith(_IGNORED):
-            continue
-        try:
-            entry.path.encode()
-        except UnicodeEncodeError as error:  # the lists of the splits hold names
-            raise InputError(f"{shown}: the name {entry.path!a} is no UTF-8; give it another one") from error
-        if ending in ("pkl", "pickle"):
-            raise InputError(f"{shown}: {path.name} is a pickle, which could run code; save it as .csv or .npy")
-        if ending not in READERS:
-            log.warning("data: %s is left out; files that are read end in %s", path, ", ".join(READERS))
-            continue
-        if entry.is_symlink() or not entry.is_file():
-            check_file(path, base, shown)
-        found.append(path)
-    return found
-
-
-def _entries(folder: Path, base: Path, shown: str) -> Iterator[os.DirEntry[str]]:
-    """What lies below a folder besides folders, in order; links to folders are not followed."""
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            is_link = entry.is_symlink()
-            if not (Path(entry.path).is_dir() if is_link else entry.is_dir()):
-                yield entry
-            elif is_link:
-                check_inside(Path(entry.path), base, shown)
-            else:
-                yield from _entries(Path(entry.path), base, shown)
-
-
-def _recordings(root: Path, files: dict[str, list[Path]], shown: str) -> Iterator[Recording]:
-    for label, paths in files.items():
-        for path, content in zip(paths, _contents(root, paths, shown), strict=True):
-            name = path.relative_to(root).as_posix()
-            yield Recording(
-                name,
-                content.values,
-                label,
-                sampling_rate=content.sampling_rate,
-                channels=content.channels,
-                breaks=content.breaks,
-            )
-
-
-def _contents(root: Path, paths: list[Path], shown: str) -> Iterator[Content]:
-    """The content of each file; small text files are read many at once."""
-    named = ((path, f"{shown}: {path.relative_to(root).as_posix()}") for path in paths)
-    for reader, some in itertools.groupby(named, lambda pair: READERS[pair[0].suffix[1:].lower()]):
-        if reader is _read_text:
-            yield from read_many(some)
-            continue
-        for path, name in some:
-            try:
-                yield reader(path, name)
-            except OSError as error:
-                raise InputError(f"{name} cannot be read ({error.strerror or error})") from error

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nas_lightning.data.readers.clock import look, seconds_of
+from nas_lightning.data.readers.clock import is_real, look, seconds_of
 from nas_lightning.data.readers.stamps import find_day_first, is_open_date
 from nas_lightning.data.readers.table_columns import Columns, find_columns
 from nas_lightning.data.readers.table_cuts import Cutter, Marks, marks_of, refuse_names
@@ -54,8 +54,9 @@ def read_table(path: Path, reading: Reading) -> Source:
         )
     if layout.header is None:
         raise InputError(
-            f"{path}: has no names of columns in its first line; a long table needs them, and "
-            "dataset.series_per_line=true takes each line as one recording and its label"
+            f"{path}: has no names of columns in its first line; a long table needs them "
+            "(dataset.header=true says that they are there), and dataset.series_per_line=true takes each line as one "
+            "recording and its label"
         )
     return _source(str(path), CsvFrames(path, layout), reading, findings)
 
@@ -75,7 +76,7 @@ def read_frame(frame: Any, reading: Reading, shown: str = "the data frame") -> S
 
 
 def _source(shown: str, frames: Frames, reading: Reading, findings: Findings) -> Source:
-    columns = find_columns(shown, frames.names, frames.look, reading, findings)
+    columns = find_columns(shown, frames.names, lambda: frames.first, reading, findings)
     reading = _with_day_first(frames, columns, reading, findings)
     table = _Table(shown, frames, columns, reading, findings)
     return Source(
@@ -92,8 +93,8 @@ def _with_day_first(frames: Frames, columns: Columns, reading: Reading, findings
     """What the dates of the whole table say of their form, since those of a recording may leave it open."""
     if columns.time is None or reading.day_first is not None:
         return reading
-    first = next(frames.pieces([columns.time], [], 1), None)
-    if first is None or not is_open_date(first[columns.time].iloc[0]):
+    first = frames.first[columns.time]
+    if first.empty or not is_open_date(first.iloc[0]):
         return reading
     for piece in frames.pieces([columns.time], [], _ROWS):
         found = find_day_first(columns.time, piece[columns.time], findings)
@@ -235,7 +236,7 @@ class _Table:
     def _values(self, rows: pd.DataFrame, begins: np.ndarray, names: Sequence[str]) -> np.ndarray:
         """The variables ``[T, C]``."""
         variables = rows[list(self.columns.variables)]
-        for column in [column for column in variables if not _is_real(variables[column])]:
+        for column in [column for column in variables if not is_real(variables[column])]:
             numbers, wrong = _numbers(variables[column])
             if wrong.any():
                 row = int(np.argmax(wrong))
@@ -248,10 +249,6 @@ class _Table:
             variables = variables.assign(**{column: numbers})
         is_single = all(dtype == np.float32 for dtype in variables.dtypes)
         return variables.to_numpy(np.float32 if is_single else np.float64, na_value=np.nan)
-
-
-def _is_real(cells: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(cells) and not pd.api.types.is_complex_dtype(cells)
 
 
 def _joined(held: list[pd.DataFrame]) -> pd.DataFrame:

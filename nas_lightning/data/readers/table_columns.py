@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from nas_lightning.data.readers.clock import counts, is_time, may_be_counter, may_be_time, rises
+from nas_lightning.data.readers.clock import counts, is_real, is_time, may_be_counter, may_be_time, rises
 from nas_lightning.data.reading import ENDS, ROLES, Findings, Reading, choose, is_named
 from nas_lightning.errors import InputError, brief
 
@@ -159,7 +159,7 @@ def _begins(cells: pd.Series) -> np.ndarray:
 
 def _course(cells: pd.Series, begins: np.ndarray) -> str:
     """How a column goes on in the first rows: ``text``, ``counts``, ``rises``, or else."""
-    if not pd.api.types.is_numeric_dtype(cells) or pd.api.types.is_bool_dtype(cells):
+    if not is_real(cells) or pd.api.types.is_bool_dtype(cells):
         return "text"
     values = cells.to_numpy(np.float64, na_value=np.nan)
     return "counts" if counts(values, begins) else "rises" if rises(values, begins) else ""

@@ -16,7 +16,7 @@ _NO_WORD = frozenset(("", "nan", "NaN", "<NA>", "NaT"))
 NO_LABEL = frozenset((*MISSING, *_NO_WORD)) - {"none"}
 """Cells that stand for a missing label; ``none`` is a class like any other."""
 _PAUSE = 5.0
-_COMMON = 0.05
+_COMMON = 0.25
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,6 @@ class _Last:
 
     recording: str | None
     label: str | None
-    name: str
     row: pd.DataFrame
     number: int
 
@@ -131,11 +130,10 @@ class Cutter:
 
     def _runs(self, piece: pd.DataFrame, marks: Marks | None) -> Runs:
         last = self._last
-        recording = None if marks is None else marks.words
-        ends = np.ones(len(piece), dtype=bool)
-        ends[1:] = False if marks is None else marks.changes
-        first = None if recording is None or marks is None else recording[marks.codes[0]]
+        first, end = (None, None) if marks is None else (marks.words[marks.codes[i]] for i in (0, -1))
+        ends = np.zeros(len(piece), dtype=bool)
         ends[0] = last is None or last.recording != first
+        ends[1:] = False if marks is None else marks.changes
         is_other = ends.copy()  # another recording by its name
         label = None
         if self.reading.recording_ends == "label":
@@ -154,8 +152,7 @@ class Cutter:
         else:
             assert marks is not None  # nosec B101 # ``find_columns`` sees to it
             names, number = [marks.words[code] for code in marks.codes[begins]], 0
-        end = None if marks is None or recording is None else recording[marks.codes[-1]]
-        self._last = _Last(end, label, names[-1], piece.iloc[-1:], number)
+        self._last = _Last(end, label, piece.iloc[-1:].copy(), number)
         return Runs(piece, begins, names, goes_on)
 
     def _numbered(

@@ -1,6 +1,7 @@
 """Rows of a table in pieces, from a file of text, a Parquet file or a data frame."""
 
 import itertools
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -45,10 +46,11 @@ class Frames(ABC):
         """The name of a column, and what else is said of its unit."""
         return name
 
-    def look(self) -> pd.DataFrame:
-        """The first rows."""
-        rows = next(iter(self.pieces(self.names, (), _LOOKED_AT)), None)
-        return pd.DataFrame({name: [] for name in self.names}) if rows is None else rows.iloc[:_LOOKED_AT]
+    @cached_property
+    def first(self) -> pd.DataFrame:
+        """The first rows, with all columns."""
+        rows = next(self.pieces(self.names, (), _LOOKED_AT), None)
+        return pd.DataFrame({name: [] for name in self.names}) if rows is None else rows
 
 
 class CsvFrames(Frames):
@@ -75,9 +77,10 @@ class CsvFrames(Frames):
             self._refuse_long_lines()  # of which the parser says nothing where it leaves columns out
         try:
             with open_rows(self.path, self.layout) as file:
-                for piece in pd.read_csv(self._rows_of(file), chunksize=rows, **self._how(numbers, words)):
+                reader = pd.read_csv(self._rows_of(file), chunksize=rows, **self._how(numbers, words))
+                while (piece := _next(reader)) is not None:
                     yield piece[numbers].set_axis(columns, axis=1)
-        except (pd.errors.EmptyDataError, StopIteration):  # names and no row
+        except pd.errors.EmptyDataError:  # names and no row
             return
         except Exception as error:  # pandas raises its own errors and Python's
             self._refuse_long_lines()
@@ -107,18 +110,22 @@ class CsvFrames(Frames):
         if self.layout.delimiter is None:
             return False
         with open_rows(self.path, self.layout) as file:
-            text = "\n"
+            text = ""
             while more := file.read(1 << 20):
                 text = more
                 rows += text.count("\n")
                 signs += text.count(self.layout.delimiter)
-        return signs == (rows + (not text.endswith("\n"))) * (len(self.names) - 1)
+        filled = text.rstrip("\r\n")
+        rows += bool(filled) - text.count("\n", len(filled))
+        return signs == rows * (len(self.names) - 1)
 
     def _refuse_long_lines(self) -> None:
-        width = len(self.names)
+        width, sign = len(self.names), self.layout.delimiter
         for number, line in lines(self.path, str(self.path), self.layout.encoding):
-            count = len(split_line(line, self.layout.delimiter)) if number > self.layout.skip else 0
-            if count > width and not is_comment(line, self.layout.delimiter):
+            if number <= self.layout.skip or (sign is not None and line.count(sign) < width):
+                continue
+            count = len(split_line(line, sign))
+            if count > width and not is_comment(line, sign):
                 raise InputError(
                     f"{self.path}: line {number} has {count} cells and the line of names has {width}; they must agree"
                 )
@@ -134,6 +141,12 @@ class CsvFrames(Frames):
         first = itertools.islice(lines(self.path, str(self.path), self.layout.encoding), _LOOKED_AT)
         comments = (line for _, line in first if is_comment(line, delimiter))
         return any(len(split_line(line, delimiter)) == len(self.names) for line in comments)
+
+
+def _next(pieces: Iterator[pd.DataFrame]) -> pd.DataFrame | None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pd.errors.DtypeWarning)  # of columns in which text begins late
+        return next(pieces, None)
 
 
 class ParquetFrames(Frames):

@@ -90,10 +90,10 @@ def _is_evident(path: Path, layout: Layout, reading: Reading) -> bool:
     if layout.header is None:
         return layout.num_columns > 1 and _text_places(path, layout) in ([0], [layout.num_columns - 1])
     names = [name.strip() for name in layout.header]
-    if _place(names, layout, reading, "label") is None or _place(names, layout, reading, "recording") is not None:
+    roles = {role: str(reading.column(role)).strip() for role in ROLES}
+    if roles["label"] not in names or roles["recording"] in names:
         return False
-    roles = [reading.column(role) for role in ROLES]
-    free = [name for name in names if name not in roles]
+    free = [name for name in names if name not in roles.values()]
     are_counted = all(name.isdecimal() for name in free) and not any(is_time(name) for name in names)
     return are_counted and len(free) >= _FEWEST and list(map(int, free)) == list(range(int(free[0]), int(free[-1]) + 1))
 
