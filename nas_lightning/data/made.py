@@ -99,7 +99,7 @@ def _series(name: str, found: Any) -> np.ndarray | list[np.ndarray]:
 def _numbers(name: str, found: Any) -> np.ndarray:
     if hasattr(found, "columns"):
         raise InputError(
-            f"{NAME}: {name} is a table; TimeSeriesData.from_frame takes a long one, with recordings and labels in columns"
+            f"{NAME}: {name} is a table; TimeSeriesData.from_frame takes a long one, with a column of labels"
         )
     array = _plain_array(name, found)
     if array.dtype.kind not in "iufb":

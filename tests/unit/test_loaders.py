@@ -34,7 +34,7 @@ def test_other_labels_are_not_cut(label):
 
 
 def test_complex_samples_are_refused():
-    with pytest.raises(InputError, match="^train_loader: a batch has complex numbers; allowed: real ones$"):
+    with pytest.raises(InputError, match=r"^train_loader: a batch has complex numbers; allowed: real ones$"):
         LoaderData(loader(x=X + 0j), loader()).setup()
 
 
