@@ -100,7 +100,8 @@ def _is_quoted(text: str) -> bool:
 
 def _split(text: str) -> list[str]:
     """The parts between commas that stand in no quotes or brackets; between all of them where those do not end."""
-    parts, ends = [""], []
+    parts = [""]
+    ends: list[str] = []
     for sign in text:
         if ends and sign == ends[-1]:
             ends.pop()
