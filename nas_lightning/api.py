@@ -59,13 +59,7 @@ def search_and_get_model(
     """
     if resume and folder is None:
         raise InputError("search_and_get_model: resume needs folder, that of the run to go on with")
-    for name in settings:
-        if name not in _SHORT_NAMES and name not in _LOADERS:
-            raise InputError(
-                f"search_and_get_model: unknown setting {name!r}; allowed: {', '.join([*_LOADERS, *_SHORT_NAMES])}"
-            )
-    known = {name: getattr(args, name) for name in (*_SHORT_NAMES, *_LOADERS) if getattr(args, name, None) is not None}
-    known |= settings
+    known = _known(args, settings)
     own = _data(data, {name: known.pop(name, None) for name in _LOADERS})
     keys = {_SHORT_NAMES[name]: value for name, value in known.items()}
     if isinstance(own, TimeSeriesData):
@@ -75,6 +69,17 @@ def search_and_get_model(
     target = Path(folder) if folder else Path("outputs") / config.common.run_name
     run(config, target, own, resume=resume)
     return load(target)
+
+
+def _known(args: Namespace | None, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings by their short names; those of ``args`` that are not None, under those of the call."""
+    for name in settings:
+        if name not in _SHORT_NAMES and name not in _LOADERS:
+            raise InputError(
+                f"search_and_get_model: unknown setting {name!r}; allowed: {', '.join([*_LOADERS, *_SHORT_NAMES])}"
+            )
+    known = {name: getattr(args, name) for name in (*_SHORT_NAMES, *_LOADERS) if getattr(args, name, None) is not None}
+    return known | settings
 
 
 def _data(data: TimeSeriesData | None, loaders: dict[str, Any]) -> TimeSeriesData | LoaderData:

@@ -42,26 +42,10 @@ def source_of_arrays(
     """
     if axes not in (None, *AXES):
         raise InputError(f"axes: found {axes!r}; allowed: {', '.join(AXES)}, or None")
-    for suffix in x:
-        if (x[suffix] is None) != (y[suffix] is None):
-            missing = f"y{suffix}" if y[suffix] is None else f"X{suffix}"
-            raise InputError(f"{NAME}: {missing} is missing; X{suffix} and y{suffix} belong together")
-    given = {suffix: _series(f"X{suffix}", found) for suffix, found in x.items() if found is not None}
-    if "" not in given:
-        raise InputError(f"{NAME}: X is missing; give series to train on")
+    given = _given(x, y)
     is_list = any(isinstance(found, list) for found in given.values())
     series = {suffix: list(found) for suffix, found in given.items()} if is_list else given
-    has_split = len(given) > 1
-    parts = [
-        Part(
-            (suffix.removeprefix("_") or "train") if has_split else None,
-            found,
-            _words(f"y{suffix}", y[suffix]),
-            None if groups.get(suffix) is None else _words(f"groups{suffix}", groups[suffix]),
-            suffix,
-        )
-        for suffix, found in series.items()
-    ]
+    parts = [_part(suffix, found, y, groups, len(given) > 1) for suffix, found in series.items()]
     arrays = ArraySet(NAME, parts, _names("channels", channels), _strings("class_names", class_names), key="axes")
     only = _only_order(list(series.values())) if is_list and axes is None else None
 
@@ -72,6 +56,29 @@ def source_of_arrays(
         return read_set(arrays, replace(reading, axes=order), findings)
 
     return make
+
+
+def _given(x: dict[str, Any], y: dict[str, Any]) -> dict[str, np.ndarray | list[np.ndarray]]:
+    """The series that are there, each with labels."""
+    for suffix in x:
+        if (x[suffix] is None) != (y[suffix] is None):
+            missing = f"y{suffix}" if y[suffix] is None else f"X{suffix}"
+            raise InputError(f"{NAME}: {missing} is missing; X{suffix} and y{suffix} belong together")
+    given = {suffix: _series(f"X{suffix}", found) for suffix, found in x.items() if found is not None}
+    if "" not in given:
+        raise InputError(f"{NAME}: X is missing; give series to train on")
+    return given
+
+
+def _part(suffix: str, series: Any, y: dict[str, Any], groups: dict[str, Any], has_split: bool) -> Part:
+    own = groups.get(suffix)
+    return Part(
+        (suffix.removeprefix("_") or "train") if has_split else None,
+        series,
+        _words(f"y{suffix}", y[suffix]),
+        None if own is None else _words(f"groups{suffix}", own),
+        suffix,
+    )
 
 
 def source_of_frame(frame: Any) -> MakeSource:
