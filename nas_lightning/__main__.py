@@ -25,10 +25,12 @@ from omegaconf.errors import OmegaConfBaseException
 from nas_lightning.claim import refuse_used
 from nas_lightning.config import sweep
 from nas_lightning.config.compose import (
+    PLACES,
     compose_config,
     conf_dir,
     device_cards,
     load_config,
+    move,
     one_sentence,
     register_records,
     to_config,
@@ -36,6 +38,7 @@ from nas_lightning.config.compose import (
 from nas_lightning.config.keys import guide_overrides, merge_overrides
 from nas_lightning.config.records import Config
 from nas_lightning.config.targets import trust_config_dir
+from nas_lightning.config.typed import plain
 from nas_lightning.errors import BudgetError, DamagedFileError, InputError, StoppedError, UsedFolderError
 from nas_lightning.export.onnx import ParityError
 from nas_lightning.files import has_ended
@@ -106,7 +109,8 @@ def _run_command(arguments: list[str]) -> None:
     elif first == "inspect":
         _inspect(rest)
     elif resumed := [argument for argument in arguments if argument.startswith("resume=")]:
-        _resume(Path(resumed[0].partition("=")[2]), [argument for argument in arguments if argument not in resumed])
+        others = [argument for argument in arguments if argument not in resumed]
+        _resume(Path(plain(resumed[0].partition("=")[2])), others)
     else:
         defaults, arguments = _with_first_word(arguments)
         _run_hydra(merge_overrides(defaults, arguments))
@@ -150,31 +154,51 @@ def _verify(path: Path, trust: bool) -> None:
 def _inspect(arguments: list[str]) -> None:
     config_dir, arguments = _without_config_dir(arguments)
     defaults, arguments = _with_first_word(arguments)
-    folders = [argument.removeprefix(_RUN_DIR) for argument in arguments if argument.startswith(_RUN_DIR)]
+    folders = [plain(argument.removeprefix(_RUN_DIR)) for argument in arguments if argument.startswith(_RUN_DIR)]
     others = [argument for argument in arguments if not argument.startswith(_RUN_DIR)]
-    config = compose_config(merge_overrides(defaults, others), config_dir)
+    if flags := [argument for argument in others if argument.startswith("-")]:
+        raise InputError(f"inspect: takes key=value and --config-dir alone, found {flags}")
+    config = compose_config(merge_overrides(defaults, others, sweeps=False), config_dir)
     inspect(config, Path(folders[-1]) if folders else Path("outputs") / config.common.run_name)
 
 
 def _resume(folder: Path, arguments: list[str]) -> None:
-    """Go on with a run or a sweep; only a sweep takes settings, which say how its runs are launched."""
+    """Go on with a run or a sweep.
+
+    A sweep takes settings that say how its runs are launched, and a run where its data lie now.
+    """
     if sweep.is_sweep(folder):
         launching = [a for a in arguments if not a.lstrip("+").startswith(("hydra/launcher=", "hydra.launcher."))]
         if others := _without_config_dir(launching)[1]:
             raise InputError(f"resume: of a sweep takes hydra/launcher and --config-dir alone, found {others}")
-        overrides = merge_overrides({}, sweep.overrides_of(folder))
+        overrides = merge_overrides({}, sweep.overrides_of(folder), sweeps=True)
         _run_hydra(["-m", *arguments, *overrides])
         return
     _, others = _without_config_dir(arguments)
-    if others:
-        raise InputError(f"resume: takes no other setting, found {others}")
+    moved = {key: plain(value) for key, found, value in (other.partition("=") for other in others) if found}
+    if len(moved) < len(others) or not moved.keys() <= PLACES.keys():
+        allowed = " and ".join(PLACES)
+        raise InputError(f"resume: takes {allowed} alone, for data that were moved, found {others}")
     config = load_config(folder / "config.yaml")
+    for key, value in moved.items():
+        move(config, key, value)
     try:
         if has_ended(folder):
             raise InputError(f"resume: {folder} is the folder of a run that ended")
+        _refuse_gone(config, folder)
         _run(config, folder, resume=True)
     except KeyboardInterrupt:
         _end_interrupted(folder)
+
+
+def _refuse_gone(config: Config, folder: Path) -> None:
+    """Say how to go on where the data of a run are no longer where they were."""
+    for key in PLACES:
+        place = getattr(config.dataset, key.rpartition(".")[2])
+        if place and not Path(place).exists():
+            raise InputError(
+                f"{key}: there is no {place}; if it was moved, go on with: nas-lightning resume={folder} {key}=PLACE"
+            )
 
 
 def _run_hydra(arguments: list[str]) -> None:

@@ -26,11 +26,15 @@ from nas_lightning.config.keys import (
 )
 from nas_lightning.config.records import Config, Device, FeatureExtraction
 from nas_lightning.config.targets import check_targets
+from nas_lightning.config.typed import quoted
 from nas_lightning.errors import InputError, brief
 from nas_lightning.files import damage, read_yaml
 
 _PATHS = {"input_data_path": "path", "annotations": "annotations"}
 """Keys of ``dataset`` that name places, and the arguments of the group ``data`` that take them."""
+
+PLACES = {f"dataset.{key}": argument for key, argument in _PATHS.items()}
+"""The same, in full."""
 
 _OF_RECORDINGS = ("variables", "sampling_rate", "new_sr", "anti_alias", "keep_short_tails", "scale")
 """Keys of the feature extraction that say something of the recordings, whatever is made of them."""
@@ -94,7 +98,7 @@ def compose_config(overrides: list[str], config_dir: Path | None = None) -> Conf
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            own = [] if config_dir is None else [f"hydra.searchpath=['file://{config_dir.absolute()}']"]
+            own = [] if config_dir is None else [f"hydra.searchpath=[{quoted(f'file://{config_dir.absolute()}')}]"]
             return to_config(compose("config", [*overrides, *own]))
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(one_sentence(error)) from error
@@ -174,6 +178,12 @@ def load_config(path: Path) -> Config:
     for key, argument in _PATHS.items():
         config.data.setdefault(argument, getattr(config.dataset, key))
     return config
+
+
+def move(config: Config, key: str, place: str) -> None:
+    """Let a key of ``PLACES`` lead elsewhere."""
+    setattr(config.dataset, key.rpartition(".")[2], str(Path(place).expanduser().absolute()))
+    config.data[PLACES[key]] = getattr(config.dataset, key.rpartition(".")[2])
 
 
 def config_yaml(config: Config) -> str:

@@ -4,14 +4,14 @@ import difflib
 import re
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, QuotedString
-from hydra.errors import HydraException
 
+from nas_lightning.config.arguments import allowed
 from nas_lightning.config.records import Config
-from nas_lightning.errors import InputError
+from nas_lightning.config.typed import FOLDERS, as_typed, parse, quoted
+from nas_lightning.errors import InputError, brief
 from nas_lightning.files import read_yaml
 
 _GROUP_KEYS = {
@@ -25,6 +25,11 @@ _GROUP_KEYS = {
 _OWN_GROUPS = ("nas_model_size", "target_device", "task_type", "features", "experiment")
 """Groups that fill other sections, and have no section of their own."""
 
+_FLAGS_WITH_VALUES = (
+    *("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--package", "-p"),
+    *("--cfg", "-c", "--info", "-i", "--experimental-rerun"),
+)
+_SWEEP_FLAGS = ("-m", "--multirun", "hydra.mode=MULTIRUN")
 
 _ELSEWHERE = {
     "data_proc_transforms": "frame_size cuts windows, new_sr brings to another rate",
@@ -111,33 +116,61 @@ def to_overrides(settings: dict[str, Any]) -> list[str]:
     return [f"{key}={_to_grammar(value)}" for key, value in settings.items()]
 
 
-def merge_overrides(defaults: dict[str, str], arguments: list[str]) -> list[str]:
+def merge_overrides(defaults: dict[str, str], arguments: list[str], sweeps: bool | None = None) -> list[str]:
     """The arguments of the command line with ``defaults`` put before them; an argument replaces the default of its key.
 
+    Args:
+        defaults: values in Hydra's grammar, by key.
+        arguments: as they were typed; see ``typed.as_typed``.
+        sweeps: whether they are those of a sweep; None if they say so themselves.
+
     Raises:
-        InputError: for an argument with an unknown key.
+        InputError: for an argument with an unknown key, or one that is none.
     """
-    flags: list[str] = []
+    sweeps = any(flag in arguments for flag in _SWEEP_FLAGS) if sweeps is None else sweeps
+    types, flags, before = key_types(), [], ""
     merged, others = dict(defaults), []
     for argument in arguments:
         key, separator, value = argument.partition("=")
         name = key.lstrip("+~")
         if argument.startswith("-") or not (separator or argument.startswith("~")):
+            _check_word(argument, before)
             flags.append(argument)  # with the words that follow them: Hydra wants all of them before the overrides
         elif name.startswith("hydra") or "@" in name or "/" in name:
-            others.append(argument)
+            others.append(f"{key}={as_typed(name, value, None, False)}" if name in FOLDERS else argument)
         else:
             if name not in _OWN_GROUPS:
                 check_key(name, "command line")
+            value = as_typed(name, value, types.get(name), sweeps) if name not in _GROUP_KEYS else value
             if key == name:
                 merged[_GROUP_KEYS.get(key, key)] = value
             else:
-                others.append(argument)
+                others.append(f"{key}{separator}{value}")
+        before = argument
     check_run_name(merged.get("common.run_name", ""))  # here, because Hydra makes the folder before it says anything
     # What an open section may hold is not in its defaults, so that Hydra has to be told to add it.
     merged_arguments = [f"{'++' * key.startswith('augmentation.')}{key}={value}" for key, value in merged.items()]
     check_values([*merged_arguments, *others])
+    if not sweeps:
+        _refuse_sweeps([*merged_arguments, *others])
     return flags + merged_arguments + others
+
+
+def _check_word(word: str, before: str) -> None:
+    """Refuse a word that is no argument: most often the shell has divided a value at a space."""
+    if word.startswith("-") or before in _FLAGS_WITH_VALUES:
+        return
+    remedy = f"; a value with a space is given in quotes: '{before} {word}'" if "=" in before else ""
+    raise InputError(f"{brief(word)!r}: is neither an option nor key=value{remedy}")
+
+
+def _refuse_sweeps(overrides: list[str]) -> None:
+    for override in overrides:
+        key, _, text = override.partition("=")
+        if (found := parse(override)) is not None and found.is_sweep_override():
+            raise InputError(
+                f"{key.lstrip('+')}: found {brief(text)}, which is several values; -m before them makes a run of each"
+            )
 
 
 def check_values(overrides: list[str]) -> None:
@@ -148,24 +181,39 @@ def check_values(overrides: list[str]) -> None:
     Raises:
         InputError: naming the key, what was found and what is allowed.
     """
-    parser, types = OverridesParser.create(), key_types()
+    types = key_types()
     for override in overrides:
         key, separator, text = override.partition("=")
         key = key.lstrip("+~")
+        parsed = parse(override)
+        if parsed is None:
+            raise (
+                _unreadable(key, text, types.get(key))
+                if separator
+                else InputError(f"{brief(override)!r}: is neither an option nor key=value")
+            )
         if not separator:
             continue
-        try:
-            parsed = parser.parse_override(override)
-        except HydraException as error:
-            raise InputError(
-                f"{key}: found {text}, which has a sign with a meaning for Hydra; allowed: text in quotes, as in "
-                f"'{key}=\"...\"'"
-            ) from error
         found = parsed.value()
         if parsed.is_delete() or (parsed.is_sweep_override() and not isinstance(found, ChoiceSweep)):
             continue
         for value in found.list if isinstance(found, ChoiceSweep) else [found]:
             _check_value(key, value, types.get(key), text)
+
+
+def _unreadable(key: str, text: str, hint: Any) -> InputError:
+    """What is said of a value that is not of Hydra's grammar."""
+    if hint is not None and not is_dataclass(hint) and not _takes_text(hint):
+        return InputError(f"{key}: found {brief(text)}; allowed: {allowed(key, hint)}")
+    example = "..." if "'" in text or '"' in text or len(text) != len(brief(text)) else text
+    return InputError(
+        f"{key}: found {brief(text)}, which has a sign with a meaning for Hydra; allowed: text in quotes, as in "
+        f"'{key}=\"{example}\"'"
+    )
+
+
+def _takes_text(hint: Any) -> bool:
+    return bool({str, Any} & {hint, *get_args(hint)}) or hint == dict[str, Any]
 
 
 def text_of(value: Any) -> str:
@@ -202,8 +250,7 @@ def _to_grammar(value: Any) -> str:
         return "[" + ",".join(_to_grammar(item) for item in value) + "]"
     if isinstance(value, int | float):
         return str(value)
-    # Hydra reads a backslash as itself, except in a run of them before a quote.
-    return "'" + re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), escaped(str(value))) + "'"
+    return quoted(escaped(str(value)))
 
 
 def escaped(content: Any) -> Any:

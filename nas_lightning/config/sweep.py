@@ -9,6 +9,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from nas_lightning.config.typed import quoted
 from nas_lightning.errors import InputError, StoppedError, brief
 from nas_lightning.files import damage, read_yaml, write_text
 from nas_lightning.report.tables import ERROR, OVERRIDES, write_sweep_table
@@ -134,7 +135,7 @@ def overrides_of(place: Path) -> list[str]:
         raise InputError(f"{path}: sets {brief(other[0])}; allowed: settings of runs, without interpolations")
     if subdir != _SUBDIR:  # whatever else may lead out of the sweep's folder
         raise InputError(f"{path}: sets hydra.sweep.subdir to {brief(subdir)}; allowed to go on: {_SUBDIR}")
-    return [f"hydra.sweep.dir='{place.absolute()}'", *tasks]
+    return [f"hydra.sweep.dir={quoted(str(place.absolute()))}", *tasks]
 
 
 def _is_setting(task: str) -> bool:

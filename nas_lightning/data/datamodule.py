@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import lightning as L
 import numpy as np
@@ -16,6 +16,7 @@ from nas_lightning.data.annotations import FOLDER, SPLITS, read_lists, write_lis
 from nas_lightning.data.augment import Augmentation
 from nas_lightning.data.doubts import rising_channels
 from nas_lightning.data.features import FrontEnd, FrontEndCost
+from nas_lightning.data.made import MakeSource, source_of_arrays, source_of_frame
 from nas_lightning.data.readers import open_source
 from nas_lightning.data.reading import Reading
 from nas_lightning.data.recordings import Recordings, collect, give_back
@@ -105,13 +106,80 @@ class TimeSeriesData(L.LightningDataModule):
         self.reading = reading or Reading()
         self.decisions: list[str] = []
         self.notes: list[str] = []
+        self._make_source: MakeSource | None = None
+
+    @classmethod
+    def from_arrays(
+        cls,
+        X: Any,
+        y: Any,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        X_test: Any = None,
+        y_test: Any = None,
+        groups: Any = None,
+        groups_val: Any = None,
+        groups_test: Any = None,
+        channels: Sequence[str] | None = None,
+        class_names: Sequence[str] | None = None,
+        axes: str | None = None,
+        **options: Any,
+    ) -> Self:
+        """Data from arrays of a program, with the same checks and splits as files.
+
+        Args:
+            X: ``[N, channels, length]``, or ``[N, length]`` of one channel, or a list of arrays ``[channels, length]``
+                or ``[length]`` that may differ in length; NumPy arrays, tensors, or what NumPy makes an array of.
+            y: N labels: strings, whole numbers, booleans, or one-hot.
+            X_val: series of a val split that is not drawn; ``y_val`` belongs to it.
+            y_val: its labels.
+            X_test: series of a test split that is not drawn; ``y_test`` belongs to it.
+            y_test: its labels.
+            groups: of ``X``, N names or whole numbers; recordings of one stay together.
+            groups_val: of ``X_val``.
+            groups_test: of ``X_test``.
+            channels: names of the channels, which ``variables`` can choose by.
+            class_names: names of the labels in increasing order; or the labels, in another order.
+            axes: ``channels_first`` as above, or ``time_first``: the last two axes are the other way round.
+            **options: arguments of the class other than ``name`` and ``path``.
+
+        Raises:
+            InputError: naming the argument, what was found and what is allowed.
+        """
+        data = cls("arrays", None, **options)
+        data._make_source = source_of_arrays(
+            x={"": X, "_val": X_val, "_test": X_test},
+            y={"": y, "_val": y_val, "_test": y_test},
+            groups={"": groups, "_val": groups_val, "_test": groups_test},
+            channels=channels,
+            class_names=class_names,
+            axes=axes,
+        )
+        return data
+
+    @classmethod
+    def from_frame(cls, frame: Any, **options: Any) -> Self:
+        """Data from a long table of pandas or polars, which is read as a table file is.
+
+        Args:
+            frame: columns ``recording``, ``label`` and variables; ``columns`` gives other names.
+            **options: arguments of the class other than ``name`` and ``path``.
+
+        Raises:
+            InputError: from ``setup``, for a table that cannot be used.
+        """
+        data = cls("the table", None, **options)
+        data._make_source = source_of_frame(frame)
+        return data
 
     def setup(self, stage: str | None = None) -> None:
         """Read and split, once."""
         if self.splits:
             return
-        source = open_source(self.name, self.path, self._reading())
-        self.recordings = collect(source, self.variables, self.missing, self.group_pattern, self.reading)
+        reading = self._reading()
+        source = self._make_source(reading) if self._make_source else open_source(self.name, self.path, reading)
+        self.recordings = collect(source, self.variables, self.missing, self.group_pattern, reading)
         self.decisions = source.findings.decisions
         self.notes += source.findings.warnings + rising_channels(self.recordings)
         if len(self.recordings.breaks) and not self.front_end.rows:

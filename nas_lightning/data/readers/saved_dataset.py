@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nas_lightning.data.links import check_file, check_inside
+from nas_lightning.data.readers.axes import Orientation
 from nas_lightning.data.readers.table_rows import import_arrow
 from nas_lightning.data.readers.text import one_line
-from nas_lightning.data.reading import Reading
+from nas_lightning.data.reading import Findings, Reading
 from nas_lightning.data.recordings import Recording, Source
 from nas_lightning.errors import InputError, brief
 
@@ -22,38 +24,67 @@ def is_saved_dataset(path: Path) -> bool:
     return (path / "dataset_dict.json").is_file() or (path / "state.json").is_file()
 
 
+@dataclass(frozen=True)
+class _How:
+    """What is known of the rows of all splits.
+
+    Attributes:
+        label: the column of the labels.
+        group: the column of the groups, which need not be there.
+        turned: brings series to ``[T, C]``.
+        findings: gets what is decided.
+    """
+
+    label: str
+    group: str
+    turned: Orientation
+    findings: Findings
+
+
 def read_saved_dataset(path: Path, reading: Reading) -> Source:
     """Read a saved Dataset, or a DatasetDict whose splits are named train, validation (or val) and test.
 
-    Each row is a recording: its label, and one column of numbers ``[time]`` or ``[time][variables]``.
+    Each row is a recording: its label, one column of numbers ``[time]`` or ``[time][variables]``, and a group if there
+    is a column for it.
 
     Raises:
         InputError: naming the folder and what is wrong.
     """
-    label_column = reading.column("label")
+    findings = Findings()
+    turned = Orientation(str(path), reading.axes, "time_first", findings)
+    how = _How(reading.column("label"), reading.column("group"), turned, findings)
     for found in sorted(path.rglob("*")):
         if found.is_symlink() and found.is_dir():
             check_inside(found, path, str(path))
         elif found.suffix == ".json":
             check_file(found, path, str(path))
-    if not (path / "dataset_dict.json").is_file():
-        return Source(str(path), _recordings(path, None, label_column), _class_names(path, label_column))
+    folders: dict[str | None, Path] = {None: path}
+    if (path / "dataset_dict.json").is_file():
+        folders = {_SPLITS[split]: path / split for split in _splits(path)}
+    first = folders.get("train", path)
+
+    def recordings() -> Iterator[Recording]:
+        for split, folder in folders.items():
+            yield from _recordings(folder, split, how)
+        turned.end()
+
+    return Source(str(path), recordings(), _class_names(first, how.label), findings=findings)
+
+
+def _splits(path: Path) -> list[str]:
     splits = _read_json(path / "dataset_dict.json").get("splits")
     if not isinstance(splits, list) or "train" not in splits or not all(str(split) in _SPLITS for split in splits):
         raise InputError(f"{path}: has the splits {brief(splits)}; allowed: train, validation, test")
-
-    def recordings() -> Iterator[Recording]:
-        for split in splits:
-            yield from _recordings(path / split, _SPLITS[split], label_column)
-
-    return Source(str(path), recordings(), _class_names(path / "train", label_column))
+    if len({_SPLITS[split] for split in splits}) < len(splits):
+        raise InputError(f"{path}: has the splits {brief(splits)}, of which two are the same; allowed: each once")
+    return splits
 
 
 def _class_names(folder: Path, label_column: str) -> list[str] | None:
     features = _read_json(folder / "dataset_info.json").get("features")
     label = features.get(label_column) if isinstance(features, dict) else None
     names = label.get("names") if isinstance(label, dict) else None
-    return [str(name) for name in names] if isinstance(names, list) and names else None
+    return [str(name).strip() for name in names] if isinstance(names, list) and names else None
 
 
 def _files(folder: Path) -> list[str]:
@@ -70,21 +101,29 @@ def _files(folder: Path) -> list[str]:
     return [entry["filename"] for entry in entries]
 
 
-def _recordings(folder: Path, split: str | None, label_column: str) -> Iterator[Recording]:
+def _recordings(folder: Path, split: str | None, how: _How) -> Iterator[Recording]:
     arrow = import_arrow(folder)
-    names = _class_names(folder, label_column)
+    names = _class_names(folder, how.label)
     number = 0
     for file in _files(folder):
         try:
             check_file(folder / file, folder, str(folder))
             with arrow.OSFile(str(folder / file)) as stream:
                 batches = arrow.ipc.open_stream(stream)
-                column = _value_column(folder, batches.schema, label_column)
+                column = _value_column(folder, batches.schema, how)
                 for batch in batches:
                     batch.validate(full=True)  # Arrow trusts the file, and reads beyond its memory where it is damaged
-                    for values, label in zip(batch.column(column), batch.column(label_column), strict=True):
+                    groups = batch.column(how.group).to_pylist() if how.group in batches.schema.names else None
+                    for i, (values, label) in enumerate(
+                        zip(batch.column(column), batch.column(how.label), strict=True)
+                    ):
                         text = _label(folder, number, label.as_py(), names)
-                        yield Recording(f"{split or 'all'}/{number}", _array(folder, number, values), text, split=split)
+                        rows = _array(folder, number, values)
+                        if rows.ndim == 2:
+                            rows = how.turned.turned(f"row {number} of {folder.name}", rows)
+                        group = None if groups is None else _group(folder, number, groups[i])
+                        name = f"{split or 'all'}/{number}"
+                        yield Recording(name, rows.reshape(len(rows), -1), text, group, split)
                         number += 1
         except InputError:
             raise
@@ -93,21 +132,36 @@ def _recordings(folder: Path, split: str | None, label_column: str) -> Iterator[
 
 
 def _label(folder: Path, number: int, label: Any, names: list[str] | None) -> str:
-    if label is None or label == "" or (names and not (isinstance(label, int) and 0 <= label < len(names))):
-        allowed = f"0 to {len(names) - 1}" if names else "a name or a number"
+    """The label as text: a number by its name if there are names, whole numbers without decimals, words stripped."""
+    if isinstance(label, float) and label.is_integer():
+        label = int(label)
+    text = str(label).strip()
+    is_good = isinstance(label, str | int) and bool(text)
+    if names:
+        is_good = isinstance(label, int) and 0 <= label < len(names)
+    if not is_good:
+        allowed = f"0 to {len(names) - 1}" if names else "a name or a whole number"
         raise InputError(f"{folder}: row {number} has the label {brief(label)!r}; allowed: {allowed}")
-    return names[label] if names else str(label)
+    return names[label] if names else text
 
 
-def _value_column(folder: Path, schema: Any, label_column: str) -> str:
-    if label_column not in schema.names:
+def _group(folder: Path, number: int, group: Any) -> str:
+    if not isinstance(group, str | int) or not str(group).strip():
+        raise InputError(f"{folder}: row {number} has the group {brief(group)!r}; allowed: a name or a whole number")
+    return str(group).strip()
+
+
+def _value_column(folder: Path, schema: Any, how: _How) -> str:
+    if how.label not in schema.names:
         raise InputError(
-            f"{folder}: has no column {label_column!r}, which dataset.columns.label names; "
+            f"{folder}: has no column {how.label!r}, which dataset.columns.label names; "
             f"found {brief(', '.join(schema.names))}"
         )
-    lists = [field.name for field in schema if "list" in str(field.type)]
+    lists = [field.name for field in schema if "list" in str(field.type) and field.name not in (how.label, how.group)]
     if len(lists) != 1:
         raise InputError(f"{folder}: has {len(lists)} columns of lists; allowed: one, the series")
+    if unread := [name for name in schema.names if name not in (how.label, how.group, *lists)]:
+        how.findings.warn("columns of other names are not read", f"{folder.name}: {', '.join(unread)}")
     return lists[0]
 
 
@@ -118,7 +172,7 @@ def _array(folder: Path, number: int, values: Any) -> np.ndarray:
         raise InputError(f"{folder}: row {number} is no array of numbers ({one_line(error)})") from error
     if series.ndim not in (1, 2) or series.size == 0:
         raise InputError(f"{folder}: row {number} has shape {list(series.shape)}; allowed: [time] or [time][variables]")
-    return series[:, None] if series.ndim == 1 else series
+    return series
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Files of the UCR/UEA archive: ``.ts``, ``.tsv`` and ``.arff``, alone or as ``NAME_TRAIN`` and ``NAME_TEST``."""
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,16 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from nas_lightning.data.links import check_file
-from nas_lightning.data.readers.text import MISSING, find_layout, is_number, lines, one_line, split_line
-from nas_lightning.data.reading import Reading
+from nas_lightning.data.readers.arff import read_arff
+from nas_lightning.data.readers.cells import LONGEST_LINE, Series, check_label, stack, to_numbers, whole
+from nas_lightning.data.readers.text import find_layout, is_number, lines, split_line
+from nas_lightning.data.reading import Findings, Reading
 from nas_lightning.data.recordings import Recording, Source
-from nas_lightning.errors import InputError
+from nas_lightning.errors import InputError, brief
 
-_LONGEST_LINE = 1 << 28
+_LABEL_WORDS = ("", "label", "labels", "class", "classes", "target", "y", "activity")
 _PAIR = re.compile(r"(?P<name>.*)_(?P<split>TRAIN|TEST)", re.IGNORECASE)
-
-Series = tuple[np.ndarray, str]
-"""Values ``[T, C]`` and the label."""
 
 
 def read_series(path: Path, reading: Reading) -> Source:
@@ -31,7 +31,8 @@ def read_series(path: Path, reading: Reading) -> Source:
     for other in files.values():
         if other != path:  # which the user did not name
             check_file(other, path.parent, str(path.parent))
-    return Source(str(path), _recordings(files))
+    findings = Findings()
+    return Source(str(path), _recordings(files, reading, findings), findings=findings)
 
 
 def find_pair(path: Path) -> dict[str | None, Path] | None:
@@ -47,7 +48,7 @@ def find_pair(path: Path) -> dict[str | None, Path] | None:
     return {split: found[split] for split in ("train", "test")} if len(found) == 2 else None
 
 
-def read_ts(path: Path) -> Iterator[Series]:
+def read_ts(path: Path, reading: Reading, findings: Findings) -> Iterator[Series]:
     """A ``.ts`` file: a head of ``@`` lines, then dimensions separated by colons and values by commas, label last.
 
     Raises:
@@ -55,7 +56,7 @@ def read_ts(path: Path) -> Iterator[Series]:
     """
     in_data = False
     num_dimensions = None
-    for number, text in lines(path, str(path), "utf-8-sig", _LONGEST_LINE):
+    for number, text in lines(path, str(path), "utf-8-sig", LONGEST_LINE):
         line = text.strip()
         if not line or line.startswith(("#", "%")):
             continue
@@ -77,71 +78,69 @@ def read_ts(path: Path) -> Iterator[Series]:
                 f"{path}: line {number} has {len(dimensions)} dimensions and the first has {num_dimensions}"
             )
         num_dimensions = len(dimensions)
-        yield _stack(path, number, [_numbers(path, number, part.split(",")) for part in dimensions]), label.strip()
+        check_label(path, number, label.strip())
+        yield stack(path, number, [to_numbers(path, number, part.split(",")) for part in dimensions]), label.strip()
     if not in_data:
         raise InputError(f"{path}: has no line @data; allowed: the .ts format of timeseriesclassification.com")
 
 
-def read_tsv(path: Path) -> Iterator[Series]:
+def read_tsv(path: Path, reading: Reading, findings: Findings) -> Iterator[Series]:
     """A ``.tsv`` file: one series a line, its label first; tabs, commas or spaces between the values.
 
     Raises:
         InputError: for a file that is not text, or a cell that is no number.
     """
     layout = find_layout(path, str(path))
-    for number, line in lines(path, str(path), layout.encoding, _LONGEST_LINE):
-        if line.strip():
-            label, *cells = split_line(line, layout.delimiter)
-            yield _numbers(path, number, cells)[:, None], _label(label)
+    filled = (row for row in lines(path, str(path), layout.encoding, LONGEST_LINE) if row[1].strip())
+    rows = ((number, split_line(line, layout.delimiter)) for number, line in filled)
+    held = list(itertools.islice(rows, 2))
+    if _has_header(path, held, reading, findings):
+        del held[0]
+    for number, (label, *cells) in itertools.chain(held, rows):
+        check_label(path, number, label)
+        if cells and not is_number(label) and not is_number(cells[-1]) and all(map(is_number, cells[:-1])):
+            raise InputError(
+                f"{path}: line {number} has {brief(cells[-1])!r} as the last cell; allowed: the label first, then "
+                "numbers"
+            )
+        yield to_numbers(path, number, cells)[:, None], whole(label)
 
 
-def read_arff(path: Path) -> Iterator[Series]:
-    """An ``.arff`` file, by aeon: one attribute a value and the class last, or one relational attribute.
+def _has_header(path: Path, rows: list[tuple[int, list[str]]], reading: Reading, findings: Findings) -> bool:
+    """Whether the first line names the columns: by its words, or because it counts up behind the name of the label."""
+    if reading.header is not None or len(rows) < 2:
+        return bool(reading.header)
+    (_, (label, *cells)), (_, (next_label, *_)) = rows
+    start = next((first for first in ("0", "1") if cells[:1] == [first]), None)
+    counts = start is not None and cells == [str(int(start) + i) for i in range(len(cells))]
+    is_word = label.lower() in _LABEL_WORDS or (not is_number(label) and is_number(next_label))
+    is_header = bool(cells) and (
+        (counts and is_word) or ((label == "" or not is_number(label)) and not any(map(is_number, cells)))
+    )
+    if is_header:
+        findings.decide("the first line names the columns", f"{path}: {label!r}", "dataset.header")
+    elif counts and len(cells) > 1:
+        findings.warn("the first line counts up; is it a header?", f"{path}: {label!r}", "dataset.header")
+    return is_header
 
-    Raises:
-        InputError: if aeon cannot read it.
-    """
-    from aeon.datasets import load_from_arff_file
 
-    try:
-        x, labels = load_from_arff_file(str(path))
-    except Exception as error:  # aeon has no exception of its own
-        raise InputError(f"{path}: cannot be read as .arff ({one_line(error)})") from error
-    for values, label in zip(x, labels, strict=True):
-        yield np.asarray(values, dtype=np.float64).T, str(label)
+def _read_arff(path: Path, reading: Reading, findings: Findings) -> Iterator[Series]:
+    return read_arff(path, findings)
 
 
-READERS: dict[str, Callable[[Path], Iterator[Series]]] = {"ts": read_ts, "tsv": read_tsv, "arff": read_arff}
+READERS: dict[str, Callable[[Path, Reading, Findings], Iterator[Series]]] = {
+    "ts": read_ts,
+    "tsv": read_tsv,
+    "arff": _read_arff,
+}
 """By the ending of a file's name, in lower case."""
 
 
-def _recordings(files: dict[str | None, Path]) -> Iterator[Recording]:
+def _recordings(files: dict[str | None, Path], reading: Reading, findings: Findings) -> Iterator[Recording]:
     for split, path in files.items():
-        for i, (values, label) in enumerate(READERS[path.suffix[1:].lower()](path)):
+        read = READERS[path.suffix[1:].lower()]
+        for i, (values, label) in enumerate(read(path, reading, findings)):
             present = np.flatnonzero(~np.isnan(values).all(1))
             if not len(present):
                 raise InputError(f"{path}: series {i} has no value")
             yield Recording(f"{split or 'all'}/{i}", values[: present[-1] + 1], label, split=split)
-
-
-def _numbers(path: Path, number: int, cells: list[str]) -> np.ndarray:
-    cells = [cell.strip() for cell in cells]
-    bad = next((cell for cell in cells if not is_number(cell)), None)
-    if bad is not None or not cells:
-        raise InputError(f"{path}: line {number} has {(bad or '')[:40]!r} among its values; allowed: numbers")
-    return np.array([np.nan if cell in MISSING else float(cell) for cell in cells])
-
-
-def _stack(path: Path, number: int, dimensions: list[np.ndarray]) -> np.ndarray:
-    lengths = {len(values) for values in dimensions}
-    if len(lengths) > 1:
-        raise InputError(f"{path}: line {number} has dimensions of {sorted(lengths)} values; they must agree")
-    return np.stack(dimensions, axis=1)
-
-
-def _label(cell: str) -> str:
-    """Whole numbers without decimals: 1.0000000e+00 is the class 1."""
-    try:
-        return str(int(float(cell))) if float(cell).is_integer() else cell
-    except (ValueError, OverflowError):
-        return cell

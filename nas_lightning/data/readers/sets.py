@@ -181,7 +181,7 @@ def _channel_names(arrays: ArraySet, order: str | None) -> tuple[str, ...] | Non
 
 def _check_names(source: str, names: tuple[str, ...] | None, count: int) -> None:
     if names is not None and len(names) != count:
-        raise InputError(f"{source}: channel_names has {len(names)} names; allowed: {count}, one for each channel")
+        raise InputError(f"{source}: found {len(names)} names of channels; allowed: {count}, one for each")
 
 
 def _groups(source: str, parts: Sequence[Part]) -> list[Words] | None:
@@ -231,6 +231,7 @@ def _singles(pieces: Sequence[_Piece], turned: axes.Orientation) -> Iterator[Rec
     """Series of a list, one by one."""
     for piece in pieces:
         part = piece.part
+        assert isinstance(part.x, list)  # nosec B101 # tells the type checker
         for number, values in enumerate(part.x):
             name = f"{part.split or 'all'}/{number}"
             rows = turned.turned(f"X{part.suffix}[{number}]", values) if values.ndim == 2 else values[:, None]

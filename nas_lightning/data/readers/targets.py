@@ -129,13 +129,13 @@ def groups_of(source: str, name: str, groups: np.ndarray, count: int) -> Words:
     Raises:
         InputError: unless there is a whole number or a string for each.
     """
-    is_words = groups.dtype.kind in "USO"
-    if groups.shape != (count,) or not (is_words or groups.dtype.kind in "iu"):
+    if groups.dtype.kind == "O" and groups.ndim == 1:
+        groups = _of_one_type(source, name, groups)
+    if groups.shape != (count,) or groups.dtype.kind not in "USiu":
         raise InputError(
             f"{source}: {name} has shape {list(groups.shape)} and type {groups.dtype}; "
             f"allowed: [{count}] whole numbers or strings"
         )
-    if groups.dtype.kind == "O":
-        groups = _of_one_type(source, name, groups)
-    found, numbers = np.unique(words_of(source, name, groups) if is_words else groups, return_inverse=True)
+    words = words_of(source, name, groups) if groups.dtype.kind in "US" else groups
+    found, numbers = np.unique(words, return_inverse=True)
     return Words(numbers, [str(group) for group in found])

@@ -282,7 +282,7 @@ def test_values_keep_their_type_until_they_are_centred(tmp_path, dtype):
         ({"X_test": LONG, "y_test": Y}, "lacks X_train, y_train; found"),
         (
             {"X": LONG, "channel_names": np.array(["a", "b"])},
-            "channel_names has 2 names; allowed: 3, one for each channel",
+            "found 2 names of channels; allowed: 3, one for each",
         ),
         (
             {"X": LONG, "channel_names": np.zeros(3)},
