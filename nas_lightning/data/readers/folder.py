@@ -143,4 +143,5 @@ def _recordings(
             content.sampling_rate,
             content.channels,
             content.breaks,
+            content.unit,
         )

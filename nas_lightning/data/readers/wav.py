@@ -77,7 +77,7 @@ def read_wav(path: Path, shown: str, findings: Findings) -> Content:
         findings.decide(f"whole numbers of {bits}-bit WAV files are divided by {2 ** (bits - 1):,}", shown)
     if not written.rate:
         findings.warn("a WAV file says no sampling rate", shown, "data_processing_feature_extraction.sampling_rate")
-    return Content(values, sampling_rate=float(written.rate) or None)
+    return Content(values, sampling_rate=float(written.rate) or None, unit=_unit(written))
 
 
 def _find_samples(file: IO[bytes], shown: str, findings: Findings) -> _Samples:
@@ -169,6 +169,13 @@ def _format(content: bytes, order: str, shown: str) -> _Format:
     return _Format(channels, rate, width, is_float, order)
 
 
+def _unit(written: _Format) -> str | None:
+    """How a value came from a sample of the file."""
+    if written.is_float:
+        return None
+    return "(samples - 128) / 128" if written.width == 1 else f"samples / {2 ** (8 * written.width - 1)}"
+
+
 def _values(content: bytes, written: _Format) -> np.ndarray:
     """All samples, whole numbers scaled; float32 where it holds them exactly."""
     width, order = written.width, written.order
@@ -181,8 +188,8 @@ def _values(content: bytes, written: _Format) -> np.ndarray:
         padded = np.zeros((len(parts), 4), dtype=np.uint8)
         padded[:, 1:] = parts if order == "<" else parts[:, ::-1]
         return padded.view("<i4")[:, 0].astype(np.float32) / 2.0**31
-    whole: np.ndarray = np.frombuffer(content, f"{order}i{width}")
-    return whole.astype(np.float32 if width == 2 else np.float64) / 2.0 ** (8 * width - 1)
+    whole = np.frombuffer(content, f"{order}i{width}").astype(np.float32 if width == 2 else np.float64)
+    return np.divide(whole, 2.0 ** (8 * width - 1))
 
 
 def _unreadable(shown: str, found: str) -> InputError:

@@ -51,6 +51,7 @@ def test_whole_numbers_are_scaled(tmp_path, kind, values, expected):
     assert (content.values[:, 0].tolist(), content.sampling_rate) == (expected, 8000.0)
     whole = [line for line in findings.decisions if "whole numbers of" in line]
     assert len(whole) == (np.dtype(kind).kind in "iu")
+    assert (content.unit is None) == (not whole)
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 4])
@@ -67,6 +68,8 @@ def test_every_width_against_the_wave_module(tmp_path, width, channels):
     content, findings = read(tmp_path, (tmp_path / "made.wav").read_bytes())
     np.testing.assert_allclose(content.values, numbers / 2 ** (8 * width - 1), atol=0, rtol=0)
     assert f"{8 * width}-bit WAV files are divided by {2 ** (8 * width - 1):,}" in findings.decisions[0]
+    units = {1: "(samples - 128) / 128", 2: "samples / 32768", 3: "samples / 8388608", 4: "samples / 2147483648"}
+    assert content.unit == units[width]
 
 
 @pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFFFFF, 801, 2**31])
