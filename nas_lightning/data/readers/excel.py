@@ -45,7 +45,7 @@ def read_sheet(path: Path, shown: str, reading: Reading, findings: Findings) -> 
             csv.writer(file, lineterminator="\n").writerows(
                 [_text(cell) for cell in row] for row in _filled(_rows(path, shown, findings))
             )
-        as_written = replace(reading, delimiter=",", decimal=".")
+        as_written = replace(reading, delimiter="comma", decimal="point")
         return read_numbers(copy, shown, as_written, findings)
 
 
