@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,25 +62,28 @@ def find_wide(path: Path, layout: Layout, reading: Reading, findings: Findings) 
     if label is None:
         label = _only_text(path, layout, [place for place in places.values() if place is not None])
     choose(str(path), 1, None, reading.variables)
-    taken = sorted(place for place in (label, *places.values()) if place is not None)
-    first = next((i for i in range(layout.num_columns) if i not in taken), layout.num_columns)
+    wide = _counted(path, layout.num_columns, label, places)
+    if reading.series_per_line is None:
+        what = repr(names[label]) if names else "the first cell" if label == 0 else "the last cell"
+        findings.decide(f"a line is a series, and {what} its label", str(path), "dataset.series_per_line=false")
+    return wide
+
+
+def _counted(path: Path, num_columns: int, label: int, others: Mapping[str, int | None]) -> Wide:
+    """The places, those behind the values counted from the end of a line."""
+    taken = sorted({label, *(place for place in others.values() if place is not None)})
+    first = next((i for i in range(num_columns) if i not in taken), num_columns)
     behind = [place for place in taken if place > first]
-    if layout.num_columns - len(taken) < 1 or (behind and behind[0] != layout.num_columns - len(behind)):
+    if len(taken) == num_columns or behind != list(range(num_columns - len(behind), num_columns)):
         raise InputError(
             f"{path}: its values do not stand side by side; allowed: labels and names before or behind them"
         )
 
-    def counted(place: int | None) -> int | None:
-        return place if place is None or place < first else place - layout.num_columns
+    def counted(place: int) -> int:
+        return place if place < first else place - num_columns
 
-    what = names[label] if names else "first" if label == 0 else "last"
-    found = f"a line is a series of {layout.num_columns - len(taken)} values, and {what!r} its label"
-    if reading.series_per_line is None:
-        findings.decide(found, str(path), "dataset.series_per_line=false")
-    others = {role: counted(place) for role, place in places.items()}
-    place = counted(label)
-    assert place is not None  # nosec B101 # tells the type checker
-    return Wide(place, slice(first, -len(behind) or None), **others)
+    places = {role: None if place is None else counted(place) for role, place in others.items()}
+    return Wide(counted(label), slice(first, -len(behind) or None), **places)
 
 
 def _is_evident(path: Path, layout: Layout, reading: Reading) -> bool:

@@ -40,8 +40,11 @@ def test_a_line_is_a_series_where_that_is_evident(tmp_path, place, header, sign)
     assert series_of(found) == X.astype("float32").tolist()
     assert [found.class_names[i] for i in found.labels] == LABELS
     assert found.names[0] == ("line 1" if header == "none" else "line 2")
+    label = "'label'" if header != "none" else f"the {place} cell"
     assert any(
-        "a line is a series of 40 values" in line and "series_per_line=false" in line for line in findings.decisions
+        f"a line is a series, and {label} its label" in line
+        and "; dataset.series_per_line=false says otherwise" in line
+        for line in findings.decisions
     )
 
 
