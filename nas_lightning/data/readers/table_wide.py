@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from nas_lightning.data.readers.clock import is_time
+from nas_lightning.data.readers.table_columns import column_of, is_said
 from nas_lightning.data.readers.table_cuts import NO_LABEL, refuse_names
 from nas_lightning.data.readers.text_layout import Layout
 from nas_lightning.data.readers.text_lines import MISSING, is_comment, is_number, lines, split_line
@@ -93,7 +94,7 @@ def _is_evident(path: Path, layout: Layout, reading: Reading) -> bool:
     if layout.header is None:
         return layout.num_columns > 1 and _text_places(path, layout) in ([0], [layout.num_columns - 1])
     names = [name.strip() for name in layout.header]
-    roles = {role: str(reading.column(role)).strip() for role in ROLES}
+    roles = {role: column_of(reading, role) for role in ROLES}
     if roles["label"] not in names or roles["recording"] in names:
         return False
     free = [name for name in names if name not in roles.values()]
@@ -103,10 +104,10 @@ def _is_evident(path: Path, layout: Layout, reading: Reading) -> bool:
 
 def _place(names: Sequence[str], layout: Layout, reading: Reading, role: str) -> int | None:
     """The number of the column of a role; a column without a name is said by its number, from the end if negative."""
-    name = str(reading.column(role)).strip()
+    name = column_of(reading, role)
     if name in names:
         return names.index(name)
-    if role not in reading.columns:
+    if not is_said(reading, role):
         return None
     if not names and re.fullmatch(r"-?\d+", name) and -layout.num_columns <= int(name) < layout.num_columns:
         return int(name) % layout.num_columns

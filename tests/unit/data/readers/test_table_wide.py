@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nas_lightning.data.readers import open_source
-from nas_lightning.data.reading import Reading
+from nas_lightning.data.reading import ROLES, Reading
 from nas_lightning.data.recordings import collect
 from nas_lightning.errors import InputError
 
@@ -19,7 +19,8 @@ def written(path, rows, header=None, sign=","):
 
 
 def read(path, **said):
-    source = open_source(None, str(path), Reading(**said))
+    usual = {role: role for role in ROLES}  # as a configuration names them
+    source = open_source(None, str(path), Reading(**said | {"columns": usual | said.get("columns", {})}))
     return collect(source, Reading(**said).variables), source.findings
 
 
