@@ -46,6 +46,16 @@ class Columns:
         return list(dict.fromkeys([*self.words, *([self.time] if self.time else []), *self.variables]))
 
 
+def column_of(reading: Reading, role: str) -> str:
+    """The name of the column of a role, without spaces around it."""
+    return str(reading.column(role)).strip()
+
+
+def is_said(reading: Reading, role: str) -> bool:
+    """Whether the user gives the column of a role another name than the usual one."""
+    return column_of(reading, role) != role
+
+
 def find_columns(
     shown: str, names: Sequence[str], look: Callable[[], pd.DataFrame], reading: Reading, findings: Findings
 ) -> Columns:
@@ -72,7 +82,7 @@ def find_columns(
     free = [name for name in named if name not in columns.read]
     judged = [name for name in free if name not in wanted]
     columns, left_out = _find_clock(shown, columns, judged, look, findings)
-    if columns.time is not None and "time" not in reading.columns:
+    if columns.time is not None and not is_said(reading, "time"):
         findings.decide(f"the column {columns.time!r} is the time", shown, "dataset.columns.time")
     if columns.time is None and reading.recording_ends == "gap":
         raise InputError(f"{shown}: dataset.recording_ends=gap needs a column of times; dataset.columns.time names it")
@@ -90,18 +100,18 @@ def _roles(shown: str, names: Sequence[str], wanted: Sequence[str], reading: Rea
         allowed = ", ".join(ENDS)
         raise InputError(f"dataset.recording_ends: found {reading.recording_ends!r}; allowed: null, {allowed}")
     found = {role: _role(shown, role, names, reading, findings) for role in ROLES}
-    if found["time"] in wanted and "time" not in reading.columns:
+    if found["time"] in wanted and not is_said(reading, "time"):
         found["time"] = None
     return Columns(found["label"] or "", (), found["recording"], found["time"], found["group"], found["split"])
 
 
 def _role(shown: str, role: str, names: Sequence[str], reading: Reading, findings: Findings) -> str | None:
-    name = str(reading.column(role)).strip()
+    name = column_of(reading, role)
     if name in names:
         return name
     other = next((other for other in names if other.lower() == name.lower()), None)
     is_needed = role == "label" or (role == "recording" and reading.recording_ends in (None, "column"))
-    if is_needed or role in reading.columns:
+    if is_needed or is_said(reading, role):
         found = brief(", ".join(names)) if other is None else f"{other!r}; set dataset.columns.{role}={other}"
         others = ""
         if role == "recording" and other is None:

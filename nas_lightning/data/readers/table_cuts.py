@@ -46,7 +46,7 @@ def marks_of(cells: pd.Series, is_label: bool = False) -> Marks:
             codes, found = pd.factorize(cells)
         except TypeError:  # lists and the like
             codes, found = pd.factorize(cells.astype(str))
-    texts = [str(text).strip() for text in found]
+    texts = [str(text).strip() for text in np.asarray(found, dtype=object)]
     words = sorted({*texts} - (NO_LABEL if is_label else _NO_WORD))
     places = {word: place for place, word in enumerate(words)}
     return Marks(np.array([*(places.get(text, -1) for text in texts), -1])[codes], words)

@@ -3,13 +3,14 @@
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from nas_lightning.data.readers.clock import is_time
+from nas_lightning.data.readers.table_columns import column_of, is_said
 from nas_lightning.data.readers.table_cuts import NO_LABEL, refuse_names
 from nas_lightning.data.readers.text_layout import Layout
 from nas_lightning.data.readers.text_lines import MISSING, is_comment, is_number, lines, split_line
@@ -62,25 +63,28 @@ def find_wide(path: Path, layout: Layout, reading: Reading, findings: Findings) 
     if label is None:
         label = _only_text(path, layout, [place for place in places.values() if place is not None])
     choose(str(path), 1, None, reading.variables)
-    taken = sorted(place for place in (label, *places.values()) if place is not None)
-    first = next((i for i in range(layout.num_columns) if i not in taken), layout.num_columns)
+    wide = _counted(path, layout.num_columns, label, places)
+    if reading.series_per_line is None:
+        what = repr(names[label]) if names else "the first cell" if label == 0 else "the last cell"
+        findings.decide(f"a line is a series, and {what} its label", str(path), "dataset.series_per_line=false")
+    return wide
+
+
+def _counted(path: Path, num_columns: int, label: int, others: Mapping[str, int | None]) -> Wide:
+    """The places, those behind the values counted from the end of a line."""
+    taken = sorted({label, *(place for place in others.values() if place is not None)})
+    first = next((i for i in range(num_columns) if i not in taken), num_columns)
     behind = [place for place in taken if place > first]
-    if layout.num_columns - len(taken) < 1 or (behind and behind[0] != layout.num_columns - len(behind)):
+    if len(taken) == num_columns or behind != list(range(num_columns - len(behind), num_columns)):
         raise InputError(
             f"{path}: its values do not stand side by side; allowed: labels and names before or behind them"
         )
 
-    def counted(place: int | None) -> int | None:
-        return place if place is None or place < first else place - layout.num_columns
+    def counted(place: int) -> int:
+        return place if place < first else place - num_columns
 
-    what = names[label] if names else "first" if label == 0 else "last"
-    found = f"a line is a series of {layout.num_columns - len(taken)} values, and {what!r} its label"
-    if reading.series_per_line is None:
-        findings.decide(found, str(path), "dataset.series_per_line=false")
-    others = {role: counted(place) for role, place in places.items()}
-    place = counted(label)
-    assert place is not None  # nosec B101 # tells the type checker
-    return Wide(place, slice(first, -len(behind) or None), **others)
+    places = {role: None if place is None else counted(place) for role, place in others.items()}
+    return Wide(counted(label), slice(first, -len(behind) or None), **places)
 
 
 def _is_evident(path: Path, layout: Layout, reading: Reading) -> bool:
@@ -90,7 +94,7 @@ def _is_evident(path: Path, layout: Layout, reading: Reading) -> bool:
     if layout.header is None:
         return layout.num_columns > 1 and _text_places(path, layout) in ([0], [layout.num_columns - 1])
     names = [name.strip() for name in layout.header]
-    roles = {role: str(reading.column(role)).strip() for role in ROLES}
+    roles = {role: column_of(reading, role) for role in ROLES}
     if roles["label"] not in names or roles["recording"] in names:
         return False
     free = [name for name in names if name not in roles.values()]
@@ -100,10 +104,10 @@ def _is_evident(path: Path, layout: Layout, reading: Reading) -> bool:
 
 def _place(names: Sequence[str], layout: Layout, reading: Reading, role: str) -> int | None:
     """The number of the column of a role; a column without a name is said by its number, from the end if negative."""
-    name = str(reading.column(role)).strip()
+    name = column_of(reading, role)
     if name in names:
         return names.index(name)
-    if role not in reading.columns:
+    if not is_said(reading, role):
         return None
     if not names and re.fullmatch(r"-?\d+", name) and -layout.num_columns <= int(name) < layout.num_columns:
         return int(name) % layout.num_columns

@@ -7,7 +7,7 @@ import pytest
 from recording_files import long_table, make_recordings
 
 from nas_lightning.data.readers import open_source, table
-from nas_lightning.data.reading import Reading
+from nas_lightning.data.reading import ROLES, Reading
 from nas_lightning.data.recordings import collect
 from nas_lightning.errors import InputError
 
@@ -120,6 +120,9 @@ def test_the_recording_in_which_something_is_wrong_is_named(tmp_path, change, te
     assert text in str(error.value)
 
 
+USUAL = {role: role for role in ROLES}
+"""As a configuration names the columns where nobody says otherwise."""
+
 FORMS = ("csv", "parquet", "frame")
 T = 60
 
@@ -148,7 +151,7 @@ def save(tmp_path, frame, form):
 
 
 def source_of(saved, **said):
-    reading = Reading(**said)
+    reading = Reading(**said | {"columns": USUAL | said.get("columns", {})})
     return (
         table.read_frame(saved, reading) if isinstance(saved, pd.DataFrame) else open_source(None, str(saved), reading)
     )
@@ -620,3 +623,23 @@ def test_types_of_columns(tmp_path, form):
     assert list(read_.names) == list("012345")
     assert read_.sampling_rates.tolist() == pytest.approx([50] * 6)
     assert read_.values.numpy().tolist() == frame[["x", "y", "flag"]].to_numpy("float32").tolist()
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("rows", [5, 1 << 18])
+def test_short_recordings_end_at_pauses_too(tmp_path, monkeypatch, form, rows):
+    monkeypatch.setattr(table, "_ROWS", rows)
+    frame = sensors(lambda i: np.arange(8) / 50 + 30 * i, rows=8).drop(columns="recording")
+    read_, _, _ = found(save(tmp_path, frame, form), recording_ends="gap")
+    assert parts_of(read_) == cut_at(frame, range(0, 48, 8))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("time", [float("inf"), -float("inf")])
+def test_an_infinite_time_is_refused(tmp_path, form, time):
+    frame = sensors(lambda i: np.arange(T) / 50)
+    frame.loc[70, "time"] = time
+    with pytest.raises(
+        InputError, match=r"the recording 'r1' has times that cannot be read \(found '-?inf'; allowed: num"
+    ):
+        found(save(tmp_path, frame, form))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nas_lightning.data.readers import open_source
-from nas_lightning.data.reading import Reading
+from nas_lightning.data.reading import ROLES, Reading
 from nas_lightning.data.recordings import collect
 from nas_lightning.errors import InputError
 
@@ -19,7 +19,8 @@ def written(path, rows, header=None, sign=","):
 
 
 def read(path, **said):
-    source = open_source(None, str(path), Reading(**said))
+    usual = {role: role for role in ROLES}  # as a configuration names them
+    source = open_source(None, str(path), Reading(**said | {"columns": usual | said.get("columns", {})}))
     return collect(source, Reading(**said).variables), source.findings
 
 
@@ -40,8 +41,11 @@ def test_a_line_is_a_series_where_that_is_evident(tmp_path, place, header, sign)
     assert series_of(found) == X.astype("float32").tolist()
     assert [found.class_names[i] for i in found.labels] == LABELS
     assert found.names[0] == ("line 1" if header == "none" else "line 2")
+    label = "'label'" if header != "none" else f"the {place} cell"
     assert any(
-        "a line is a series of 40 values" in line and "series_per_line=false" in line for line in findings.decisions
+        f"a line is a series, and {label} its label" in line
+        and "; dataset.series_per_line=false says otherwise" in line
+        for line in findings.decisions
     )
 
 
