@@ -107,7 +107,7 @@ class Findings:
         Args:
             decision: what was decided, the same words for the same decision.
             example: where, for the first time.
-            key: the key that settles it.
+            key: the key that settles it, with its value where only one does; it ends the line in brackets.
             count: how often.
         """
         self._keep(False, decision, example, key, count)
@@ -143,7 +143,7 @@ class Findings:
 def _line(decision: str, key: str, count: int, example: str) -> str:
     times = f"{count:,} times, first in" if count > 1 else "in"
     where = f" ({times} {brief(example)})" if example else f" ({count:,} times)" if count > 1 else ""
-    return decision + where + (f"; {key} says otherwise" if key else "")
+    return decision + where + (f" [{key}]" if key else "")
 
 
 def no_rows() -> np.ndarray:

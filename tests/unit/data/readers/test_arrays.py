@@ -123,7 +123,7 @@ def test_exchanged_axes_are_read_in_parts_too(tmp_path, monkeypatch, part, order
 
 def test_what_the_axes_are_is_said(tmp_path):
     found = decisions(write(tmp_path / "d.npz", LONG))
-    line = "arrays are [samples, channels, length] (in X_train [7, 3, 20]); dataset.axes says otherwise"
+    line = "arrays are [samples, channels, length] (in X_train [7, 3, 20]) [dataset.axes]"
     assert (found.decisions, found.warnings) == ([line], [])
 
 

@@ -153,9 +153,7 @@ def test_open_dates_matter_only_over_midnight():
         seconds(nights)
     findings = Findings()
     assert clocks([*nights, "13/02/2024 10:00:00"], (0, 4), findings, "time").rates[0] == pytest.approx(50)
-    assert findings.decisions == [
-        "dates in 'time' have the day first (in 01/02/2024); dataset.day_first says otherwise"
-    ]
+    assert findings.decisions == ["dates in 'time' have the day first (in 01/02/2024) [dataset.day_first]"]
 
 
 @pytest.mark.parametrize(
@@ -238,8 +236,8 @@ def test_a_clock_that_starts_again_ends_windows(second):
     assert found.breaks.tolist() == [T + 100]
     assert found.rates.tolist() == pytest.approx([50, 50])
     assert findings.warnings == [
-        "the clock 'time_us' starts again or is set back, where windows end; rows stay in their order (in r1); "
-        "dataset.clock=sort says otherwise"
+        "the clock 'time_us' starts again or is set back, where windows end; rows stay in their order (in r1) "
+        "[dataset.clock=sort]"
     ]
 
 
@@ -264,7 +262,7 @@ def test_rows_out_of_order_are_sorted(how):
     assert (np.concatenate([TICKS, TICKS[place]])[found.order] == np.tile(TICKS, 2)).all()
     assert not len(found.breaks)
     assert found.rates.tolist() == pytest.approx([50, 50])
-    assert findings.decisions[-1] == "rows are put in the order of 'time_us' (in r1); dataset.clock=rows says otherwise"
+    assert findings.decisions[-1] == "rows are put in the order of 'time_us' (in r1) [dataset.clock=rows]"
 
 
 @pytest.mark.parametrize("times", [
@@ -291,7 +289,7 @@ def test_a_pause_ends_windows(begins):
     found = clocks(times, begins, findings)
     assert found.breaks.tolist() == [begins[-1] + 64]
     assert found.rates.tolist() == pytest.approx([50] * len(begins))
-    where = f"(in r{len(begins) - 1}: 10 s); dataset.gaps=keep says otherwise"
+    where = f"(in r{len(begins) - 1}: 10 s) [dataset.gaps=keep]"
     assert findings.warnings == [f"there are pauses in 'time_us', at which windows end {where}"]
     findings = Findings()
     assert not len(clocks(times, begins, findings, gaps="keep").breaks)
@@ -325,8 +323,7 @@ def test_rates_below_one_hertz_are_asked_about_if_nobody_said_the_unit():
     findings = Findings()
     assert clocks(TICKS / 1000, (0,), findings, "time").rates[0] == pytest.approx(0.05)
     assert findings.warnings == [
-        "the times in 'time', read in s, say less than 1 Hz; are they ms? (in r0: 0.05 Hz); "
-        "dataset.time_unit says otherwise"
+        "the times in 'time', read in s, say less than 1 Hz; are they ms? (in r0: 0.05 Hz); [dataset.time_unit]"
     ]
     for said in ({"column": "time_s"}, {"column": "time", "time_unit": "s"}):
         findings = Findings()

@@ -109,7 +109,7 @@ def test_persons_with_the_class_in_the_names(tmp_path):
         flat(tmp_path / person, NAMES)
     found, findings = read(tmp_path, label_pattern="idle|shake|wave")
     assert found.groups is None
-    assert "folders say nothing of the recordings in them (in p1, p2); dataset.levels=[group]" in findings.warnings[0]
+    assert "folders say nothing of the recordings in them (in p1, p2) [dataset.levels=[group]]" in findings.warnings[0]
     found, findings = read(tmp_path, label_pattern="idle|shake|wave", levels=["group"])
     assert {(name[:2], group) for name, (_, group, _) in table(found).items()} == {("p1", "p1"), ("p2", "p2")}
     assert not findings.warnings

@@ -163,7 +163,7 @@ def test_days_below_some_classes_are_said(tmp_path):
     assert table(found) == expected(names, 0)
     (line,) = findings.warnings
     assert "2 times, first in idle/mon" in line
-    assert "dataset.levels=[class,group] says otherwise" in line
+    assert "[dataset.levels=[class,group]]" in line
 
 
 def test_classes_with_the_names_of_splits(tmp_path):

@@ -56,9 +56,7 @@ def test_more_variables_than_time_steps_are_asked_about(tmp_path, series):
 def test_axes_are_those_of_the_format_and_said(tmp_path):
     found, findings = read(saved(tmp_path, signal=lists(SERIES), label=LABELS))
     assert found.values.numpy() == pytest.approx(np.concatenate(SERIES), abs=1e-6)
-    line = (
-        f"an array of a recording is [time, channels] (in row 0 of {tmp_path.name} [9, 3]); dataset.axes says otherwise"
-    )
+    line = f"an array of a recording is [time, channels] (in row 0 of {tmp_path.name} [9, 3]) [dataset.axes]"
     assert (findings.decisions, findings.warnings) == ([line], [])
 
 

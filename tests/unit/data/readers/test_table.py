@@ -349,7 +349,7 @@ def test_a_board_that_starts_again_and_a_pause_end_windows(tmp_path, monkeypatch
     read_, findings, breaks = found(save(tmp_path, frame, form))
     assert read_.values.numpy().tolist() == frame[["x", "y"]].to_numpy("float32").tolist()
     assert breaks == [T + 40, 3 * T + 30]
-    assert any("(in r3: 10 s); dataset.gaps=keep" in line for line in findings.warnings)
+    assert any("(in r3: 10 s) [dataset.gaps=keep]" in line for line in findings.warnings)
     assert found(save(tmp_path, frame, form), gaps="keep")[2] == [T + 40]
 
 

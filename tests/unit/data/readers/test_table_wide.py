@@ -43,8 +43,7 @@ def test_a_line_is_a_series_where_that_is_evident(tmp_path, place, header, sign)
     assert found.names[0] == ("line 1" if header == "none" else "line 2")
     label = "'label'" if header != "none" else f"the {place} cell"
     assert any(
-        f"a line is a series, and {label} its label" in line
-        and "; dataset.series_per_line=false says otherwise" in line
+        f"a line is a series, and {label} its label" in line and " [dataset.series_per_line=false]" in line
         for line in findings.decisions
     )
 

@@ -176,7 +176,7 @@ def test_comments_hide_nowhere(tmp_path):
     text = "label,x\n" + "a,1\n" * 200 + "# pause,7\nb,2\n"
     content, findings = both(tmp_path, text, Reading(variables=["x"]))
     assert content.values.tolist() == [[1]] * 200 + [[2]]
-    assert f"comments are skipped (in x.csv); {SKIP} says otherwise" in findings.decisions
+    assert f"comments are skipped (in x.csv) [{SKIP}]" in findings.decisions
 
 
 NAMED_BY_NUMBERS = {
@@ -201,7 +201,7 @@ def test_names_and_indices_that_libraries_write_are_no_values(tmp_path, name):
     text, names = NAMED_BY_NUMBERS[name]
     content, findings = both(tmp_path, text)
     assert (content.values.tolist(), content.channels) == (ROWS, names)
-    assert f"a row names the columns (in x.csv); {HEADER} says otherwise" in findings.decisions
+    assert f"a row names the columns (in x.csv) [{HEADER}]" in findings.decisions
 
 
 @pytest.mark.parametrize("header", [True, False])
@@ -244,7 +244,7 @@ def test_decimal_commas_that_begin_late(tmp_path, sign, header):
     zeros = f"0{sign}0{sign}0\n"
     content, findings = both(tmp_path, header.format(sign) + zeros * 120 + table(sign, ","))
     assert content.values.tolist() == [[0.0] * 3] * 120 + ROWS
-    assert f"decimals stand behind a comma (in x.csv); {DECIMAL} says otherwise" in findings.decisions
+    assert f"decimals stand behind a comma (in x.csv) [{DECIMAL}]" in findings.decisions
 
 
 def test_what_the_user_says_of_signs_holds(tmp_path):
@@ -264,7 +264,7 @@ def test_what_spreadsheets_leave_empty_at_the_end(tmp_path, sign):
     text = sign.join("xyz") + padding + "\n" + table(sign, last=padding) + empty * 3
     content, findings = both(tmp_path, text)
     assert (content.values.tolist(), content.channels) == (ROWS, ("x", "y", "z"))
-    assert f"empty columns at the end are left out (in x.csv); {VARIABLES} says otherwise" in findings.decisions
+    assert f"empty columns at the end are left out (in x.csv) [{VARIABLES}]" in findings.decisions
     assert "rows of empty cells at the end are left out (in x.csv)" in findings.decisions
 
 

@@ -67,7 +67,7 @@ def test_clocks_give_the_rate_and_are_no_channel(tmp_path, name, step, sign):
     for content in contents:
         assert (content.channels, content.sampling_rate) == (("x", "y"), pytest.approx(50))
         np.testing.assert_array_equal(content.values, np.column_stack([X, Y]))
-    assert f"the column {name!r} is the time (3 times, first in made: 0.csv); dataset.columns.time says otherwise" in (
+    assert f"the column {name!r} is the time (3 times, first in made: 0.csv) [dataset.columns.time]" in (
         findings.decisions
     )
 
