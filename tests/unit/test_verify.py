@@ -25,8 +25,9 @@ from nas_lightning.data.features import FrontEnd
 from nas_lightning.errors import InputError
 from nas_lightning.export import host
 from nas_lightning.export.bundle import NAME, SUMS, unpack_bundle, write_bundle
+from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.emulator import TOOLS
-from nas_lightning.export.firmware import Description, write_firmware
+from nas_lightning.export.firmware import write_firmware
 from nas_lightning.export.host import missing_tools
 from nas_lightning.export.int8 import behind_front_end, to_qdq
 from nas_lightning.export.onnx import ParityError, to_onnx
@@ -76,7 +77,7 @@ def with_front_end() -> bytes:
     with TemporaryDirectory() as name:
         folder = Path(name)
         write_firmware(
-            folder / "firmware", made.floats, made.integer, front_end, vectors, Description("0", "a", ("a",) * 3)
+            folder / "firmware", made.floats, made.integer, front_end, vectors, InputDescription("0", "a", ("a",) * 3)
         )
         write_bytes(folder / "model.onnx", behind_front_end(exported, made.floats).SerializeToString())
         write_bytes(folder / "model_int8.onnx", behind_front_end(exported, to_qdq(made.integer)).SerializeToString())
@@ -427,7 +428,7 @@ class TestStrangers:
     def test_a_version_that_ends_its_comment(self, where, tmp_path, canary):
         """An archive that is as it is written here, whose version would be C text."""
         text = f" */ {CONSTRUCTOR.format(canary=canary)} /* "
-        description = dataclasses.replace(Description("0", "a", ("a",) * 3), **{where: text})
+        description = dataclasses.replace(InputDescription("0", "a", ("a",) * 3), **{where: text})
         path = bundle_of(hand_made(), tmp_path / "run", description=description)
         refused(path, InputError, "firmware/sources.json: is not what is written here")
 

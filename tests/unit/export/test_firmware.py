@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from small_firmware import BUILT_OPS, every_op, hand_made, hard_to_place, path_without, write
 
 from nas_lightning.export import host
-from nas_lightning.export.firmware import NUM_VECTORS, c_float, c_string
+from nas_lightning.export.firmware import NUM_VECTORS
 from nas_lightning.export.host import (
     TOOLS,
     check_float,
@@ -26,6 +26,7 @@ from nas_lightning.export.host import (
     missing_tools,
 )
 from nas_lightning.export.onnx import TOLERANCE, ParityError
+from nas_lightning.export.texts import c_float, c_string
 from nas_lightning.space.ops import OPS
 from nas_lightning.space.size import edge_stride
 
