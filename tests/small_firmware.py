@@ -120,11 +120,15 @@ def write(
     names: Iterable[str] | None = None,
     vectors: Vectors | None = None,
     description: InputDescription | None = None,
+    prefix: str = "",
 ) -> Path:
     """Write the firmware into ``folder / "firmware"`` and return that."""
     names = tuple(f"class {i}" for i in range(made.task.num_classes)) if names is None else tuple(names)
     description = description or InputDescription("0.1", "abc", names)
-    write_firmware(folder / "firmware", made.floats, made.integer, None, vectors or made.vectors(), description)
+    vectors = vectors or made.vectors()
+    folder.mkdir(exist_ok=True)
+    target = folder / "firmware"
+    write_firmware(target, made.floats, made.integer, None, vectors, description, prefix=prefix)
     return folder / "firmware"
 
 

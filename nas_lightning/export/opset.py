@@ -28,10 +28,11 @@ def at_opset(model: ModelProto, opset: int) -> ModelProto:
         InputError: naming the operator that has no form in that opset.
     """
     made = ModelProto.FromString(model.SerializeToString())
-    (current,) = (entry for entry in made.opset_import if entry.domain in ("", "ai.onnx"))
-    if opset == current.version:
+    if all(entry.version == opset for entry in made.opset_import if entry.domain in ("", "ai.onnx")):
         return made
-    current.version = opset
+    others = [entry for entry in made.opset_import if entry.domain not in ("", "ai.onnx")]
+    del made.opset_import[:]  # a model that was merged of two has both of theirs
+    made.opset_import.extend([helper.make_opsetid("", opset), *others])
     made.ir_version = helper.find_min_ir_version_for(list(made.opset_import), ignore_unknown=True)
     graph = made.graph
     for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
