@@ -47,21 +47,25 @@ def load(run_folder: str | Path) -> nn.Module:
 
 @dataclass(frozen=True)
 class _ShapeCheck:
-    """Refuses samples of another shape, which broadcasting or pooling over time would let pass."""
+    """Refuses samples of another shape, which broadcasting or pooling over time would let pass.
+
+    It runs before the network, and hands ``[B, C, L, 1]`` on as ``[B, C, L]``, because a front end knows no other.
+    """
 
     description: InputDescription
 
-    def __call__(self, network: nn.Module, inputs: tuple[Any, ...]) -> None:
+    def __call__(self, network: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         x = inputs[0] if inputs else None
         if not isinstance(x, Tensor):  # of a tracer
-            return
+            return inputs
         channels, length = self.description.shape
         if x.dim() not in (3, 4) or x.shape[1:3] != (channels, length) or x.shape[3:].numel() != 1:
             names = brief(", ".join(self.description.channels))
             raise InputError(
                 f"x: found shape {list(x.shape)}; the network takes [B, {channels}, {length}]: "
-                f"{self.description.x} of {self.description.window} rows of the channels {names}"
+                f"{self.description.x}, of windows of {self.description.window} rows of the channels {names}"
             )
+        return (x.squeeze(3) if x.dim() == 4 else x, *inputs[1:])
 
 
 def load_network(folder: Path) -> nn.Module:

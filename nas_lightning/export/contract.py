@@ -13,6 +13,7 @@ ROWS, SCALED, FEATURES = "rows", "scaled rows", "features"
 _MOST_NAMES = 1 << 16
 _LONGEST_NAME = 10_000
 _LARGEST = 1 << 31
+_REQUIRED = {"version", "identity", "class_names"}
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,13 @@ class InputDescription:
     def from_dict(cls, content: Mapping[str, Any]) -> "InputDescription":
         """Read what ``to_dict`` gives, from a file that a stranger may have written.
 
+        A version that knew less wrote fewer keys; what they say is then not known.
+
         Raises:
             ValueError: for anything that ``to_dict`` does not give.
         """
         names = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(content, Mapping) or content.keys() != names:
+        if not isinstance(content, Mapping) or not _REQUIRED <= content.keys() <= names:
             raise ValueError(f"its keys are not {', '.join(sorted(names))}")
         values = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
         for key, value in values.items():

@@ -57,6 +57,21 @@ class Sources:
     front_end: FrontEnd | None
 
 
+def parse_writers(content: Any) -> tuple[dict[str, str], str]:
+    """The packages that wrote the C files by ``sources.json``, and the prefix of their names.
+
+    Raises:
+        InputError: if it is not as it is written here, or by another version.
+    """
+    try:
+        packages, prefix = content["writers"], content.get("prefix", "")
+        if not all(_VERSION.fullmatch(text) for text in packages.values()) or not PREFIX.fullmatch(prefix):
+            raise ValueError("a version or the prefix is none")
+        return dict(packages), prefix
+    except Exception as error:  # what the content leads to if it is of another kind
+        raise InputError(f"firmware/{SOURCES}: is not what is written here ({shown(error)})") from error
+
+
 def parse_sources(content: Any, vectors: Vectors) -> Sources:
     """Take ``sources.json`` apart; nothing in it can become C text but numbers, versions, a prefix and escaped texts.
 
@@ -68,21 +83,22 @@ def parse_sources(content: Any, vectors: Vectors) -> Sources:
         InputError: if it is not as it is written here.
     """
     try:
-        writers, backend, prefix = content["writers"], content["backend"], content["prefix"]
-        description = InputDescription.from_dict(content["description"])
-        texts = [*writers.values(), description.version]
-        if not all(_VERSION.fullmatch(text) for text in texts) or not _IDENTITY.fullmatch(description.identity):
+        writers, prefix = parse_writers(content)
+        description, backend = InputDescription.from_dict(content["description"]), content["backend"]
+        if not _VERSION.fullmatch(description.version) or not _IDENTITY.fullmatch(description.identity):
             raise ValueError("a version or identity is none")
-        if backend not in BACKENDS or not PREFIX.fullmatch(prefix):
-            raise ValueError("the back end or the prefix is none")
+        if backend not in BACKENDS:
+            raise ValueError("the back end is none")
         front_end = None if content["front_end"] is None else _front_end(content["front_end"], vectors)
         samples = vectors.inputs if front_end is None or vectors.rows is None else vectors.rows
         description.of_rows(*samples.shape[1:])
         if len(description.class_names) != vectors.logits_float.shape[1]:
             raise ValueError(f"{len(description.class_names)} class names")
+    except InputError:
+        raise
     except Exception as error:  # what the content leads to if it is of another kind
         raise InputError(f"firmware/{SOURCES}: is not what is written here ({shown(error)})") from error
-    return Sources(dict(writers), backend, prefix, description, front_end)
+    return Sources(writers, backend, prefix, description, front_end)
 
 
 def _front_end(settings: Mapping[str, Any], vectors: Vectors) -> FrontEnd:
