@@ -78,7 +78,9 @@ class InputDescription:
         names = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(content, Mapping) or not _REQUIRED <= content.keys() <= names:
             raise ValueError(f"its keys are not {', '.join(sorted(names))}")
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in content.items()
+        }
         for key, value in values.items():
             if not _KINDS[key](value):
                 raise ValueError(f"{key}: {str(value)[:100]!r}")

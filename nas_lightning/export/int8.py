@@ -184,18 +184,19 @@ def integer_core(model: ModelProto) -> tuple[ModelProto, Entry]:
     _keep(graph.output, [helper.make_tensor_value_info("logits", TensorProto.FLOAT, _shape_of(infos[-2]))])
     nodes[-1].output[0] = "logits"
     scale, zero_point = (constants[name].item() for name in quantization.input[1:])
-    return core, Entry(*_normalisation(model.graph, cut, constants), np.float32(scale), zero_point)
+    steps = _normalisation(model.graph, cut, constants)
+    return core, Entry(steps["Sub"], steps["Mul"], steps["Add"], np.float32(scale), zero_point)
 
 
 _DOES_NOTHING = {"Sub": 0.0, "Mul": 1.0, "Add": 0.0}
 """The constant with which the exporter leaves out a step of the normalisation."""
 
 
-def _normalisation(graph: GraphProto, cut: int, constants: dict[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
-    """Mean, factor and offset, each ``[C]``, of what stands before the quantization."""
+def _normalisation(graph: GraphProto, cut: int, constants: dict[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+    """The constants ``[C]`` of the steps before the quantization, by operator."""
     found = {node.op_type: constants[node.input[1]].flatten() for node in graph.node[:cut]}
     channels = graph.input[0].type.tensor_type.shape.dim[1].dim_value
-    return [found.get(name, np.full(channels, value, np.float32)) for name, value in _DOES_NOTHING.items()]
+    return {name: np.full(channels, value, np.float32) for name, value in _DOES_NOTHING.items()} | found
 
 
 def to_qdq(integer: ModelProto) -> ModelProto:

@@ -216,3 +216,17 @@ def test_a_front_end_goes_before_either_form():
         between = run_onnx(exported.SerializeToString(), [rows])
         torch.testing.assert_close(between, features, rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(found, run_onnx(network.SerializeToString(), [between]), rtol=0, atol=1e-6)
+
+
+def test_a_step_of_the_normalisation_that_is_not_in_the_file_does_nothing():
+    """As the addition of 0, which the exporter leaves out."""
+    made = hand_made()
+    floats = onnx.ModelProto.FromString(made.floats.SerializeToString())
+    first, second = floats.graph.node[:2]
+    assert (first.op_type, second.op_type) == ("Sub", "Mul")
+    second.input[0] = first.input[0]
+    floats.graph.node.remove(first)
+    _, entry = integer_core(quantize(floats, [made.samples]))
+    _, whole = integer_core(made.integer)
+    np.testing.assert_array_equal(entry.mean, np.zeros(made.task.in_channels, np.float32))
+    np.testing.assert_array_equal(entry.factor, whole.factor)
