@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from textwrap import indent
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,7 +150,7 @@ def readme(template: str, has_front_end: bool, description: InputDescription, pr
         prefix: before all names.
     """
     call = _CALL_WITH_FRONT_END if has_front_end else _CALL
-    text = with_prefix(template.replace("@CALL@", call), prefix)
+    text = with_prefix(template.replace("@CALL@", indent(call, "   ")), prefix)  # it stands in a list
     return text.replace("@INPUT@", with_prefix(_INPUT, prefix) + _table(has_front_end, description))
 
 
