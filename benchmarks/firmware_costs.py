@@ -27,8 +27,9 @@ from nas_lightning.config.compose import compose_config
 from nas_lightning.cost.code import features_of, kind_of, num_inputs, signature_of
 from nas_lightning.cost.exact import Layer, Numbers, cost_of, layers_of
 from nas_lightning.export import emulator, host
+from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.emx import compile_network
-from nas_lightning.export.firmware import Description, Vectors, write_firmware
+from nas_lightning.export.firmware import Vectors, write_firmware
 from nas_lightning.export.int8 import integer_core, quantize
 from nas_lightning.export.onnx import run_onnx, to_onnx
 from nas_lightning.space.genotype import Genotype
@@ -40,7 +41,7 @@ PRESETS = ("s", "m", "l", "xl", "xxl")
 MODELS = {"int8": "model.c", "float32": "model_float.c"}
 KIND_OF_OPERATOR = {
     **{"MaxPool": "max_pool", "AveragePool": "avg_pool", "Concat": "concat", "Relu": "relu", "Gemm": "linear"},
-    **{"Mul": "multiply", "Add": "add", "DequantizeLinear": "dequantize"},
+    **{"Sub": "subtract", "Mul": "multiply", "Add": "add", "DequantizeLinear": "dequantize"},
 }
 
 
@@ -102,10 +103,11 @@ def parts(
 ) -> list[dict[str, Any]]:
     """For each layer what the cost model sees of it, and what its function takes.
 
-    The normalisation is a multiplication and an addition in float32; in int8 it has no function of its own, as ReLU.
+    The normalisation is a subtraction, a multiplication and an addition in float32; in int8 it has no function of its
+    own, as ReLU.
     """
     names: dict[str, str] = dict(zip(signatures_of(model), functions, strict=True))
-    entry = [names.pop(key) for key in list(names) if key.startswith(("('multiply'", "('add'"))]
+    entry = [names.pop(key) for key in list(names) if key.startswith(("('subtract'", "('multiply'", "('add'"))]
     last = [names.pop(key) for key in list(names) if key.startswith("('dequantize'")]
     rows = []
     for layer in layers:
@@ -142,7 +144,7 @@ def measure(
         logits = {key: run_onnx(model.SerializeToString(), [samples]).numpy() for key, model in forms.items()}
         vectors = Vectors(None, samples.numpy(), logits["float32"], logits["int8"])
         names = tuple(str(k) for k in range(task.num_classes))
-        write_firmware(folder / "firmware", floats, integer, None, vectors, Description("benchmark", name, names))
+        write_firmware(folder / "firmware", floats, integer, None, vectors, InputDescription("benchmark", name, names))
         compiled = {"int8": integer_core(integer)[0], "float32": onnx.shape_inference.infer_shapes(floats)}
         functions = {key: compile_network(model).functions for key, model in compiled.items()}
         for core in cores:

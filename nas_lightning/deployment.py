@@ -1,12 +1,9 @@
 """From a trained network to what runs on a device: int8, C files that are proved equal, measurements, one bundle."""
 
-import hashlib
 import itertools
-import json
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +17,14 @@ from nas_lightning.cost.npu import PROFILES, npu_report
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.features import FrontEnd
 from nas_lightning.data.loaders import LoaderData
+from nas_lightning.describing import describe_input
 from nas_lightning.errors import BudgetError
 from nas_lightning.export import emulator, host, ti
+from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.equalise import equalise
-from nas_lightning.export.firmware import Description, Vectors, write_firmware
+from nas_lightning.export.firmware import Vectors, write_firmware
 from nas_lightning.export.int8 import METHODS, behind_front_end, quantize, to_qdq
-from nas_lightning.export.onnx import relative_difference, run_onnx, to_onnx
+from nas_lightning.export.onnx import NOTEWORTHY, described, relative_difference, run_onnx, to_onnx
 from nas_lightning.files import write_bytes, write_npz
 from nas_lightning.training.evaluate import figures
 from nas_lightning.training.fake_quant import finetune_int8
@@ -65,6 +64,7 @@ def export_int8(
     network: nn.Module,
     model: ModelProto,
     floats: dict[str, dict[str, float]],
+    description: InputDescription,
     folder: Path,
 ) -> Int8:
     """Quantize, by the first of the configured ways that keeps the accuracy, and write ``model_int8.onnx``.
@@ -78,6 +78,7 @@ def export_int8(
         network: the trained network, without its front end.
         model: the same, exported.
         floats: its figures by split.
+        description: of what goes in and comes out.
         folder: the run folder.
     """
     metric, allowed = config.testing.metric, config.export.max_int8_drop
@@ -107,7 +108,7 @@ def export_int8(
         rows = data.splits["val"].windows
         front_end = to_onnx(data.front_end.for_export(), [rows.values.shape[1], rows.rows])
         qdq = behind_front_end(front_end, qdq)
-    write_bytes(folder / "model_int8.onnx", qdq.SerializeToString())
+    write_bytes(folder / "model_int8.onnx", described(qdq, description).SerializeToString())
     log.info("model_int8.onnx: by %s; %s on val %.4f, float %.4f", best, metric, values[best], floats["val"][metric])
     return Int8(integer, metrics, {"method": best, "tried": values})
 
@@ -160,7 +161,13 @@ class Built:
 
 
 def build_firmware(
-    config: Config, data: Data, floats: ModelProto, integer: ModelProto, split: str, identity: str, folder: Path
+    config: Config,
+    data: Data,
+    floats: ModelProto,
+    integer: ModelProto,
+    split: str,
+    description: InputDescription,
+    folder: Path,
 ) -> Built:
     """Write ``firmware/``, and prove on a whole split that it computes what the ONNX files compute.
 
@@ -170,7 +177,7 @@ def build_firmware(
         floats: the network without its front end, exported.
         integer: its integer form.
         split: whose samples are run.
-        identity: names the network.
+        description: of what goes in and comes out.
         folder: the run folder.
 
     Raises:
@@ -181,8 +188,8 @@ def build_firmware(
     logits = (run_onnx(model.SerializeToString(), [inputs]).numpy() for model in (floats, integer))
     vectors = Vectors(None if rows is None else rows.numpy(), inputs.numpy(), *logits)
     front_end = None if rows is None else _fixed(data.front_end, rows)
-    description = Description(version("nas-lightning"), identity, tuple(data.class_names))
-    write_firmware(firmware, floats, integer, front_end, vectors, description, config.compilation.backend)
+    how = config.compilation.backend, config.export.prefix
+    write_firmware(firmware, floats, integer, front_end, vectors, description, *how)
     report: dict[str, Any] = {"split": split}
     report["int8_samples"] = host.check_int8(firmware, integer, (x for x, _ in loader_of(data, split)))
     report["float_max_difference"] = host.check_float(firmware, floats, (x for x, _ in loader_of(data, split)))
@@ -190,7 +197,11 @@ def build_firmware(
         batches = data.splits[split].raw_batches
         report["front_end_tolerance"] = _front_end_tolerance(data.front_end, batches())
         pairs = ((raw, data.front_end(raw)) for raw in batches())
-        report["front_end_max_difference"] = host.check_front_end(firmware, pairs, report["front_end_tolerance"])
+        found = host.check_front_end(firmware, pairs, report["front_end_tolerance"])
+        report["front_end_max_difference"] = found
+        if found > NOTEWORTHY:
+            text = "feature_extraction.c: differs from the front end by up to %.2g of a sample's largest value on %s"
+            log.warning(f"{text}, because float32 alone moves the features by that order", found, split)
     text = "firmware: int8 equal bit for bit on %d samples of %s; float differs by at most %.2g"
     log.info(text, report["int8_samples"], split, report["float_max_difference"])
     return Built(firmware, vectors, report)
@@ -200,11 +211,6 @@ def _front_end_tolerance(front_end: FrontEnd, batches: Iterable[Tensor]) -> floa
     """Ten times what float32 moves the features by itself, as the logarithm of a spectrum near 0 is moved."""
     moved = (relative_difference(front_end(x).numpy(), front_end(x.double()).numpy()) for x in batches)
     return max(host.TOLERANCE, 10 * max(moved))
-
-
-def hash_of(identity: dict[str, Any]) -> str:
-    """A short name of a network: the hash of what describes it."""
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _first_samples(data: Data, split: str) -> tuple[Tensor | None, Tensor]:
@@ -320,12 +326,13 @@ def deploy(
     if not config.export.int8:
         return {}, {}
     model = to_onnx(network, data.task_shape[:2])
-    int8 = export_int8(config, data, network, model, floats, folder)
+    description = describe_input(config, data, identity)
+    int8 = export_int8(config, data, network, model, floats, description, folder)
     metrics = {f"{split}_int8": value for split, value in int8.metrics.items()} | {"int8": int8.report}
     if not config.compilation.enable:
         return metrics, {}
     split = "test" if "test" in floats else "val"
-    built = build_firmware(config, data, model, int8.integer, split, hash_of(identity), folder)
+    built = build_firmware(config, data, model, int8.integer, split, description, folder)
     _write_vendor(config, network, data, built.folder)
     measured = measure_firmware(config, built)
     write_npz(folder / VECTORS, {name: array for name, array in vars(built.vectors).items() if array is not None})

@@ -30,16 +30,16 @@ from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.features import FrontEndCost
 from nas_lightning.data.loaders import LoaderData
 from nas_lightning.deployment import check_fits, deploy
+from nas_lightning.describing import describe_input
 from nas_lightning.errors import BudgetError, InputError, brief
 from nas_lightning.export.bundle import write_bundle
-from nas_lightning.export.onnx import check_parity, export_onnx, relative_difference
+from nas_lightning.export.onnx import NOTEWORTHY, check_parity, export_onnx, relative_difference
 from nas_lightning.files import read_json, write_json, write_torch
 from nas_lightning.report.pictures import confusion_picture
 from nas_lightning.report.tables import print_summary
 from nas_lightning.run_folder import load_network, read_description
 from nas_lightning.searching import Searched, search
 from nas_lightning.space.blueprint import Blueprint, SearchedBlueprint
-from nas_lightning.space.fold import fold
 from nas_lightning.stages import Run, fit, read_checkpoint, train_module
 from nas_lightning.training.evaluate import confusion, figures, never_predicted, predict
 
@@ -231,8 +231,7 @@ def _finish(run: Run, trained: _Trained, sections: dict[str, Any]) -> None:
         )
     description, cost = _describe(run, trained.blueprint)
     write_torch(folder / "model.pt", network.state_dict())
-    difference = _export(run, network, split, loader)
-    log.info("model.onnx: differs from the network by at most %.2g on %s", difference, split)
+    difference = _export(run, network, description, split, loader, logits)
     metrics = _identity(run) | (read_json(folder / "metrics.json") if (folder / "metrics.json").is_file() else {})
     metrics |= results | sections | {"onnx": {"split": split, "max_difference": difference}}
     metrics, cost = _deploy(run.config, run.data, network, results, folder, metrics, cost)
@@ -289,19 +288,36 @@ def _deploy(
     return metrics, cost
 
 
-def _export(run: Run, network: nn.Module, split: str, loader: Iterable[tuple[Tensor, Tensor]]) -> float:
+def _export(
+    run: Run,
+    network: nn.Module,
+    identity: dict[str, Any],
+    split: str,
+    loader: Iterable[tuple[Tensor, Tensor]],
+    logits: Tensor,
+) -> float:
     """Write ``model.onnx``, with the front end inside if asked for, and return its difference from the network."""
     path, shape = run.folder / "model.onnx", [run.task.in_channels, run.task.length]
     exact, _ = predict(copy.deepcopy(network).double(), loader)
-    rounding = relative_difference(predict(fold(network), loader)[0].numpy(), exact.numpy())
+    rounding = relative_difference(logits.numpy(), exact.numpy())
     samples: Iterable[Tensor] = (x for x, _ in loader)
     if run.config.export.include_features and isinstance(run.data, TimeSeriesData):
         front_end, windows = run.data.front_end, run.data.splits[split].windows
         samples, shape = run.data.splits[split].raw_batches(), [windows.values.shape[1], windows.rows]
         network = nn.Sequential(front_end.for_export(), network)
         write_json(run.folder / "front_end.json", front_end.settings)
-    export_onnx(network, shape, path)
-    return check_parity(path, samples, exact, rounding)
+    description = describe_input(run.config, run.data, identity)
+    export_onnx(network, shape, path, description)
+    write_json(run.folder / "input.json", description.to_dict())
+    difference = check_parity(path, samples, exact, rounding)
+    if difference > NOTEWORTHY:
+        text = (
+            "model.onnx: differs from the network by up to %.2g of a logit on %s: float32 rounds this network by that "
+        )
+        log.warning(text + "order, which can change a class", difference, split)
+    else:
+        log.info("model.onnx: differs from the network by at most %.2g on %s", difference, split)
+    return difference
 
 
 def _write_data(run: Run) -> None:

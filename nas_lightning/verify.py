@@ -28,7 +28,14 @@ from nas_lightning.export.bundle import unpack_bundle
 from nas_lightning.export.firmware import FLOAT, INTEGER, SOURCES, Vectors, writers
 from nas_lightning.export.limits import LimitError, Limits, run_limited, shown
 from nas_lightning.export.onnx import ParityError
-from nas_lightning.export.rebuild import copy_with_templates, difference, parse_sources, rebuild
+from nas_lightning.export.rebuild import (
+    Sources,
+    copy_with_templates,
+    difference,
+    parse_sources,
+    parse_writers,
+    rebuild,
+)
 from nas_lightning.files import read_json
 
 Array = NDArray[np.float32]
@@ -205,15 +212,18 @@ def _run(archive: _Archive, name: str, samples: Array, how: str = session.OPTIMI
 
 def _firmware(archive: _Archive, trust: bool) -> tuple[Path | None, str]:
     """The folder that may be compiled, if there is one, and a line that says why."""
-    firmware, rebuilt = archive.folder / "firmware", archive.folder / "rebuilt"
+    firmware, rebuilt, prefix = archive.folder / "firmware", archive.folder / "rebuilt", ""
     if not (firmware / SOURCES).is_file():
         why = f"it has no {SOURCES}: an older version wrote it"
     elif not (firmware / FLOAT).is_file():
         raise InputError(f"deploy.zip: has no firmware/{FLOAT}; give the archive of a run with compilation.enable=true")
     else:
-        sources = parse_sources(_read_dict(firmware, SOURCES), archive.vectors)
-        why = f"{_versions(sources.writers)} wrote it, and here are {_versions(writers())}"
-        if sources.writers == writers():
+        content = _read_dict(firmware, SOURCES)
+        wrote, prefix = parse_writers(content)
+        why = f"{_versions(wrote)} wrote it, and here are {_versions(writers())}"
+        if wrote == writers():
+            sources = parse_sources(content, archive.vectors)
+            _check_metadata(archive, sources)
             _check_size(archive)
             floats, integer = (archive.networks[f"firmware/{name}"] for name in (FLOAT, INTEGER))
             rebuild(sources, floats, integer, archive.vectors, rebuilt)
@@ -224,9 +234,18 @@ def _firmware(archive: _Archive, trust: bool) -> tuple[Path | None, str]:
             if not trust:
                 raise ParityError(f"firmware/{shown(changed)}: is not as it is written here for these networks")
     if trust:
-        copy_with_templates(firmware, archive.folder / "trusted")
+        copy_with_templates(firmware, archive.folder / "trusted", prefix)
         return archive.folder / "trusted", f"firmware: C files of the archive, by --trust; {shown(why)}"
     return None, f"firmware: not compiled, because {why}; verify with that version, or if you trust it with --trust"
+
+
+def _check_metadata(archive: _Archive, sources: Sources) -> None:
+    """Let the ONNX files that others take say of their input what the C files say."""
+    for name in ("model.onnx", "model_int8.onnx"):
+        said = {entry.key: entry.value for entry in archive.networks[name].metadata_props}
+        known = sources.description.metadata()
+        if differs := sorted(key for key in said.keys() & known.keys() if said[key] != known[key]):
+            raise ParityError(f"{name}: its metadata say another {differs[0]} than firmware/{SOURCES}")
 
 
 def _versions(packages: dict[str, str]) -> str:

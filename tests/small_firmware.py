@@ -14,7 +14,8 @@ from onnx import ModelProto
 from random_networks import random_genotype, random_size, random_task
 from torch import Tensor, nn
 
-from nas_lightning.export.firmware import Description, Vectors, write_firmware
+from nas_lightning.export.contract import InputDescription
+from nas_lightning.export.firmware import Vectors, write_firmware
 from nas_lightning.export.int8 import quantize
 from nas_lightning.export.onnx import run_onnx, to_onnx
 from nas_lightning.space.genotype import Genotype
@@ -118,12 +119,16 @@ def write(
     folder: Path,
     names: Iterable[str] | None = None,
     vectors: Vectors | None = None,
-    description: Description | None = None,
+    description: InputDescription | None = None,
+    prefix: str = "",
 ) -> Path:
     """Write the firmware into ``folder / "firmware"`` and return that."""
     names = tuple(f"class {i}" for i in range(made.task.num_classes)) if names is None else tuple(names)
-    description = description or Description("0.1", "abc", names)
-    write_firmware(folder / "firmware", made.floats, made.integer, None, vectors or made.vectors(), description)
+    description = description or InputDescription("0.1", "abc", names)
+    vectors = vectors or made.vectors()
+    folder.mkdir(exist_ok=True)
+    target = folder / "firmware"
+    write_firmware(target, made.floats, made.integer, None, vectors, description, prefix=prefix)
     return folder / "firmware"
 
 

@@ -30,6 +30,7 @@ from nas_lightning.data.values import MISSING_POLICIES
 from nas_lightning.errors import InputError
 from nas_lightning.export.firmware import BACKENDS
 from nas_lightning.export.host import TOOLS, missing_tools
+from nas_lightning.export.texts import PREFIX
 from nas_lightning.kernels.build import why_not_native
 from nas_lightning.kernels.choice import KERNELS
 from nas_lightning.space.ops import OPS
@@ -261,6 +262,11 @@ def _check_export(config: Config) -> None:
     _check_choice("compilation.backend", config.compilation.backend, tuple(BACKENDS))
     for remedy in export.int8_remedies:
         _check_choice("export.int8_remedies", remedy, REMEDIES)
+    if not PREFIX.fullmatch(export.prefix):
+        raise InputError(
+            f"export.prefix: found {export.prefix!r}; allowed: what a name in C can begin with, up to 31 letters, "
+            "digits and _, as imu_; or nothing"
+        )
     if config.selection.by == "int8" and not export.int8:
         raise InputError("selection.by: int8 needs export.int8=true")
     if config.compilation.enable:

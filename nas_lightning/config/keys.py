@@ -81,7 +81,8 @@ def check_key(key: str, source: str) -> None:
         return
     if hint := _ELSEWHERE.get(key.rpartition(".")[2]):
         raise InputError(f"{source}: unknown key {key!r}; here, {hint}")
-    nearest = difflib.get_close_matches(key, allowed, n=1, cutoff=0.0)[0]
+    begun = [known for known in allowed if known.startswith(key)]
+    nearest = min(begun, key=len) if begun else difflib.get_close_matches(key, allowed, n=1, cutoff=0.0)[0]
     raise InputError(f"{source}: unknown key {key!r}; the nearest known key is {nearest!r}")
 
 

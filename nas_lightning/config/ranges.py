@@ -120,6 +120,7 @@ RANGES: dict[str, Range] = {
     "training.nas_fanout_concat": Range(1, 16),
     "export.max_int8_drop": Range(0, 1),
     "export.calibration_samples": Range(1),
+    "export.opset": Range(13, 24),  # export/opset.py
     "export.finetune.epochs": _EPOCHS,
     "export.finetune.learning_rate": _POSITIVE,
     "selection.candidates": Range(1, _MOST_NETWORKS),

@@ -150,6 +150,8 @@ class Export:
     calibration_samples: int = MISSING
     int8_remedies: list[str] = MISSING
     finetune: Finetune = field(default_factory=Finetune)
+    opset: int = MISSING
+    prefix: str = MISSING
 
 
 @dataclass

@@ -10,14 +10,14 @@ from nas_lightning.errors import InputError
 from nas_lightning.export.limits import shown
 
 NETWORK_OPERATORS = {
-    *("Mul", "Add", "Conv", "Relu", "AveragePool", "MaxPool", "GlobalAveragePool", "Concat", "ReduceMean", "Gemm"),
-    *("Flatten", "QuantizeLinear", "DequantizeLinear", "QLinearConv"),
+    *("Sub", "Mul", "Add", "Conv", "Relu", "AveragePool", "MaxPool", "GlobalAveragePool", "Concat", "ReduceMean"),
+    *("Gemm", "Flatten", "QuantizeLinear", "DequantizeLinear", "QLinearConv"),
 }
 """Of networks, as floats and as integers."""
 
 FRONT_END_OPERATORS = {
     *("Abs", "Clip", "Div", "Gather", "Identity", "Log", "MatMul", "Pow", "ReduceSum", "Reshape", "Round", "Slice"),
-    *("Sqrt", "Squeeze", "Sub", "Transpose", "Unsqueeze"),
+    *("Sqrt", "Squeeze", "Transpose", "Unsqueeze"),
 }
 """Of what may lie before a network."""
 

@@ -17,7 +17,7 @@ SUMS = "SHA256SUMS"
 
 _FILES = (
     *("model.onnx", "model_int8.onnx", "genotype.json", "model.json", "cost.json", "metrics.json", "config.yaml"),
-    *("front_end.json", "vectors.npz"),
+    *("front_end.json", "input.json", "vectors.npz"),
 )
 _FOLDERS = ("firmware", "annotations")
 _MOST_BYTES = 1 << 30

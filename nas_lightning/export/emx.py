@@ -32,9 +32,9 @@ NAME = "emx-onnx-cgen 1.4 (Apache-2.0)"
 _HELPERS = {
     "ref_scalar_i8_maximum": "static inline int8_t {}(int8_t a, int8_t b) {{ return a > b ? a : b; }}",
     "ref_scalar_f32_maximum": "static inline float {}(float a, float b) {{ return a > b ? a : b; }}",
-    # x + 3 * 2^22 has no bits behind the point, and is rounded half to even.
-    "ref_scalar_f32_nearbyint": "static inline float {}(float a) {{ return (a + 12582912.0f) - 12582912.0f; }}",
+    "ref_scalar_f32_nearbyint": "static inline float {}(float a) {{ return (float)whole(a); }}",
     "ref_scalar_f32_relu": "static inline float {}(float a) {{ return a > 0.0f ? a : 0.0f; }}",
+    "ref_scalar_f32_sub": "static inline float {}(float a, float b) {{ return a - b; }}",
     "ref_scalar_f32_mul": "static inline float {}(float a, float b) {{ return a * b; }}",
     "ref_scalar_f32_add": "static inline float {}(float a, float b) {{ return a + b; }}",
 }
@@ -48,12 +48,22 @@ static inline EMX_UNUSED int8_t clamped(int32_t value)
     return (int8_t)(value < INT8_MIN ? INT8_MIN : value > INT8_MAX ? INT8_MAX : value);
 }
 
-/* Half to even, because x + 3 * 2^22 has no bits behind the point. Beyond all of int8 it need not be exact. */
+/* Half to even, because x + 3 * 2^22 has no bits behind the point; the last of its bits are those of the whole number.
+ * They are read as an integer, because a compiler may think that a subtraction undoes the addition. */
+static inline EMX_UNUSED int32_t whole(float value)
+{
+    int32_t bits;
+    value += 12582912.0f;
+    memcpy(&bits, &value, sizeof bits);
+    return bits - 0x4B400000;
+}
+
+/* Beyond all of int8 it need not be exact. */
 EMX_NODE_FN EMX_UNUSED int8_t rounded(float value, int32_t zero)
 {
     value = value < 512.0f ? value : 512.0f;
     value = value > -512.0f ? value : -512.0f;
-    return clamped((int32_t)((value + 12582912.0f) - 12582912.0f) + zero);
+    return clamped(whole(value) + zero);
 }
 
 EMX_NODE_FN EMX_UNUSED int8_t requantized_in_float(int32_t acc, int32_t multiplier, int32_t shift, int32_t zero)
@@ -67,9 +77,9 @@ EMX_NODE_FN EMX_UNUSED int8_t requantized_in_float(int32_t acc, int32_t multipli
 EMX_NODE_FN EMX_UNUSED int8_t mean_in_float(
     const int8_t *values, idx_t count, float scale, int32_t zero, float to_scale, int32_t to_zero)
 {
-    float sum = 0.0f;
+    volatile float sum = 0.0f; /* added up in this order */
     for (idx_t i = 0; i < count; ++i) {
-        sum += (float)((int32_t)values[i] - zero) * scale;
+        sum = sum + (float)((int32_t)values[i] - zero) * scale;
     }
     return rounded(sum / (float)count / to_scale + (float)to_zero, 0);
 }
@@ -100,7 +110,7 @@ static inline EMX_UNUSED int8_t requantized(
 }
 """
 """The C functions that rescale int8."""
-_IN_PLACE = {"Relu", "Mul", "Add"}
+_IN_PLACE = {"Relu", "Sub", "Mul", "Add"}
 _BYTES = {"float": 4, "int8_t": 1}
 
 
@@ -173,6 +183,9 @@ def compile_network(model: ModelProto) -> CNetwork:
 
 _PRELUDE = """#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD > 0
 #error "float must be computed as float, else the rounding of this file is another"
+#endif
+#if defined(__FAST_MATH__) || defined(__RECIPROCAL_MATH__)
+#error "compile this file without -ffast-math and -Ofast: they round otherwise than the network that was tested"
 #endif
 typedef int32_t idx_t;
 #if defined(__clang__)

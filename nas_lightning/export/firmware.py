@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from nas_lightning.data.features import FrontEnd
+from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.emx import NAME, CNetwork, compile_network
 from nas_lightning.export.front_end import front_end_sources
 from nas_lightning.export.int8 import Entry, integer_core
+from nas_lightning.export.texts import c_float, c_floats, header, readme, with_prefix
 from nas_lightning.files import write_bytes, write_json, write_text
 
 Backend = Callable[[ModelProto], CNetwork]
@@ -28,21 +30,6 @@ FLOAT, INTEGER, SOURCES = "model_float.onnx", "model_integer.onnx", "sources.jso
 
 NUM_VECTORS = 4
 """Samples that the example carries."""
-
-
-@dataclass(frozen=True)
-class Description:
-    """What the comments and names of the C files say.
-
-    Attributes:
-        version: of the package that wrote them.
-        identity: which network it is: the hash of its genotype.
-        class_names: in the order of the logits.
-    """
-
-    version: str
-    identity: str
-    class_names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -68,8 +55,9 @@ def write_firmware(
     integer: ModelProto,
     front_end: FrontEnd | None,
     vectors: Vectors,
-    description: Description,
+    description: InputDescription,
     backend: str = "emx",
+    prefix: str = "",
 ) -> None:
     """Write the folder.
 
@@ -79,37 +67,48 @@ def write_firmware(
         integer: its integer form.
         front_end: whose C files are written, with frames of a fixed size; None if there is none.
         vectors: what the example and ``vectors.bin`` hold.
-        description: for comments and names.
+        description: of what goes in and comes out.
         backend: one of ``BACKENDS``.
+        prefix: before the names of functions and macros, so that several networks can be linked into one program.
     """
-    copy_templates(folder)
+    front_end = front_end if vectors.rows is not None else None
+    samples = vectors.inputs if front_end is None else vectors.rows
+    assert samples is not None  # nosec B101 # for mypy: there are rows where there is a front end
+    about = description.of_rows(*samples.shape[1:])
+    copy_templates(folder, prefix)
     compile_model = BACKENDS[backend]
     core, entry = integer_core(integer)
     int8, floats = compile_model(core), compile_model(network)
-    (_, channels, steps), classes = vectors.inputs.shape, vectors.logits_float.shape[1]
-    write_text(folder / "model.h", _header(channels, steps, classes, description))
-    write_text(folder / "model.c", _int8_source(int8, entry, channels, steps, description))
-    write_text(folder / "model_float.c", _float_source(floats, description))
-    write_text(folder / "vectors.h", _vectors_header(vectors))
+    channels, steps = vectors.inputs.shape[1:]
+    template = (files("nas_lightning.export") / "c" / "README.md").read_text(encoding="utf-8")
+    write_text(folder / "README.md", readme(template, front_end is not None, about, prefix))
+    write_text(folder / "model.h", header(channels, steps, front_end is not None, about, prefix))
+    write_text(folder / "model.c", _int8_source(int8, entry, about, prefix))
+    write_text(folder / "model_float.c", _float_source(floats, about, prefix))
+    write_text(folder / "vectors.h", with_prefix(_vectors_header(vectors), prefix))
     write_bytes(folder / "vectors.bin", vectors.inputs.astype("<f4").tobytes())
-    if front_end is not None and vectors.rows is not None:
-        for name, text in front_end_sources(front_end, vectors.rows.shape[1]).items():
-            write_text(folder / name, text)
+    if front_end is not None:
+        for name, text in front_end_sources(front_end, samples.shape[1]).items():
+            write_text(folder / name, with_prefix(text, prefix))
     for name, model in ((FLOAT, network), (INTEGER, integer)):
         write_bytes(folder / name, model.SerializeToString())
-    write_json(folder / SOURCES, _sources(front_end, description, backend))
+    write_json(folder / SOURCES, _sources(front_end, description, backend, prefix))
 
 
-def copy_templates(folder: Path) -> None:
+def copy_templates(folder: Path, prefix: str = "") -> None:
     """Make a folder anew with the Makefile, the programs and all else that is the same for all networks."""
     shutil.rmtree(folder, ignore_errors=True)
+    others = shutil.ignore_patterns("front_end_*", "__pycache__", "__init__.py", "README.md")
     with as_file(files("nas_lightning.export") / "c") as templates:
-        shutil.copytree(templates, folder, ignore=shutil.ignore_patterns("front_end_*", "__pycache__", "__init__.py"))
+        shutil.copytree(templates, folder, ignore=others)
+    for path in (*folder.rglob("*.c"), *folder.rglob("*.h")) if prefix else ():
+        write_text(path, with_prefix(path.read_text(encoding="utf-8"), prefix))
 
 
-def _sources(front_end: FrontEnd | None, description: Description, backend: str) -> dict[str, Any]:
+def _sources(front_end: FrontEnd | None, description: InputDescription, backend: str, prefix: str) -> dict[str, Any]:
     settings = None if front_end is None else front_end.settings
-    return {"writers": writers(), "backend": backend, "description": asdict(description), "front_end": settings}
+    about = {"description": description.to_dict(), "front_end": settings}
+    return {"writers": writers(), "backend": backend, "prefix": prefix, **about}
 
 
 def writers() -> dict[str, str]:
@@ -117,63 +116,27 @@ def writers() -> dict[str, str]:
     return {name: version(name) for name in ("nas-lightning", "emx-onnx-cgen")}
 
 
-def _title(name: str, text: str, description: Description) -> str:
+def _title(name: str, text: str, description: InputDescription) -> str:
     return (
         f"/* {name}: {text}\n * nas_lightning {description.version}, network {description.identity}\n"
         f" * The functions of the network are written by {NAME}. */\n"
     )
 
 
-def _header(channels: int, steps: int, classes: int, description: Description) -> str:
-    names = ", ".join(c_string(name) for name in description.class_names)
-    return f"""/* model.h: a classifier of time series, int8 (model.c) or float (model_float.c); link one of them.
- * nas_lightning {description.version}, network {description.identity} */
-#ifndef MODEL_H
-#define MODEL_H
-
-#define MODEL_CHANNELS {channels}
-#define MODEL_STEPS {steps}
-#define MODEL_CLASSES {classes}
-#define MODEL_CLASS_NAMES {{{names}}}
-
-#ifdef __cplusplus
-extern "C" {{
-#endif
-
-/* x: MODEL_STEPS values of the first channel, then those of the next one, in the unit of the recordings.
- * logits: MODEL_CLASSES values; the class is the largest. Not to be called again before it returns: it works in one
- * static arena, and takes no memory from a heap. */
-void model_run(const float *x, float *logits);
-
-#ifdef __cplusplus
-}}
-#endif
-#endif
-"""
-
-
-def _int8_source(network: CNetwork, entry: Entry, channels: int, steps: int, description: Description) -> str:
+def _int8_source(network: CNetwork, entry: Entry, description: InputDescription, prefix: str) -> str:
     text = f"8-bit integers, {network.arena_bytes} bytes of arena"
     low, high = -128 - entry.zero_point, 127 - entry.zero_point
-    return f"""{_title("model.c", text, description)}
-#include <float.h>
-#include <limits.h>
-#include <math.h>
-#include <stdint.h>
-#include <string.h>
-#include "model.h"
-
-{network.text}
-/* The normalisation of the input, and its quantization. */
-static const float factor[MODEL_CHANNELS] = {_list(entry.factor)};
-static const float offset[MODEL_CHANNELS] = {_list(entry.offset)};
+    run = f"""/* The normalisation of the input, and its quantization. */
+static const float mean[MODEL_CHANNELS] = {c_floats(entry.mean)};
+static const float factor[MODEL_CHANNELS] = {c_floats(entry.factor)};
+static const float offset[MODEL_CHANNELS] = {c_floats(entry.offset)};
 
 static int8_t quantized(float value)
 {{
     value = value / {c_float(entry.scale)};
     value = value > {low}.0f ? value : {low}.0f;
     value = value < {high}.0f ? value : {high}.0f;
-    return (int8_t)((int32_t)((value + 12582912.0f) - 12582912.0f) + {entry.zero_point}); /* half to even */
+    return (int8_t)(whole(value) + {entry.zero_point});
 }}
 
 void model_run(const float *x, float *logits)
@@ -182,29 +145,31 @@ void model_run(const float *x, float *logits)
     for (int c = 0; c < MODEL_CHANNELS; ++c) {{
         for (int t = 0; t < MODEL_STEPS; ++t) {{
             const int i = c * MODEL_STEPS + t;
-            input[i] = quantized(x[i] * factor[c] + offset[c]);
+            input[i] = quantized((x[i] - mean[c]) * factor[c] + offset[c]);
         }}
     }}
     network(input, logits);
 }}
 """
+    return _source("model.c", text, "<limits.h>", network, description, with_prefix(run, prefix))
 
 
-def _float_source(network: CNetwork, description: Description) -> str:
+def _float_source(network: CNetwork, description: InputDescription, prefix: str) -> str:
     text = f"32-bit floats, {network.arena_bytes} bytes of arena"
-    return f"""{_title("model_float.c", text, description)}
-#include <float.h>
-#include <math.h>
-#include <stdint.h>
-#include <string.h>
-#include "model.h"
-
-{network.text}
-void model_run(const float *x, float *logits)
-{{
+    run = """void model_run(const float *x, float *logits)
+{
     network(x, logits);
-}}
+}
 """
+    return _source("model_float.c", text, None, network, description, with_prefix(run, prefix))
+
+
+def _source(
+    name: str, text: str, include: str | None, network: CNetwork, description: InputDescription, run: str
+) -> str:
+    names = ["<float.h>", *([include] if include else []), "<math.h>", "<stdint.h>", "<string.h>", '"model.h"']
+    includes = "\n".join(f"#include {each}" for each in names)
+    return f"{_title(name, text, description)}\n{includes}\n\n{network.text}\n{run}"
 
 
 def _vectors_header(vectors: Vectors) -> str:
@@ -216,29 +181,6 @@ def _vectors_header(vectors: Vectors) -> str:
     count = min(NUM_VECTORS, len(vectors.inputs))
     lines = ["/* vectors.h: samples of the data, and what the network gives for them. */", f"#define VECTORS {count}"]
     for name, size, values in tables:
-        rows = ",\n    ".join(_list(row.flatten()) for row in values[:count])
+        rows = ",\n    ".join(c_floats(row.flatten()) for row in values[:count])
         lines.append(f"static const float vectors_{name}[VECTORS][{size}] = {{\n    {rows}}};")
     return "\n".join(lines) + "\n"
-
-
-def _list(values: NDArray[np.float32]) -> str:
-    return "{" + ", ".join(c_float(value) for value in values) + "}"
-
-
-def c_float(value: np.float32) -> str:
-    """A float as C reads it back without a difference.
-
-    >>> c_float(np.float32(0.1)), c_float(np.float32(3))
-    ('0.1f', '3.0f')
-    """
-    return str(np.float32(value)) + "f"
-
-
-def c_string(text: str) -> str:
-    r"""A string literal of C99 in UTF-8, whatever is in it.
-
-    >>> print(c_string('a "b" ??/ é'))
-    "a \042b\042 \077\077/ \303\251"
-    """
-    plain = set(map(chr, range(32, 127))) - set('"\\?')
-    return '"' + "".join(chr(b) if chr(b) in plain else f"\\{b:03o}" for b in text.encode()) + '"'

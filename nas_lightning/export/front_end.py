@@ -27,6 +27,11 @@ _PIR_CONSTANTS = {"WINDOW_SIZE": 32, "WINDOW_HOP": 4, "PADDING": 4, "OFFSET": "1
 _PIR_CHUNK = 8
 _SMALLEST_FAST_FFT = 8
 _WIDTH = 116
+_NO_FAST_MATH = """\
+#if defined(__FAST_MATH__) || defined(__RECIPROCAL_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "compile this file without -ffast-math and -Ofast: they compute other features than those of the training"
+#endif
+"""
 _INCLUDES = {"math.h": r"\b(rintf|sqrtf|logf|fabsf|isnan)\(", "stdint.h": r"\bu?int(16|32|64)_t\b"}
 
 _HEADER = """\
@@ -121,7 +126,9 @@ def _source(front_end: FrontEnd) -> str:
     others = [text for text in needed if not text.startswith("#define")]
     code = "\n".join([*([defines] if defines else []), *others, run])
     includes = [f"#include <{name}>\n" for name, pattern in _INCLUDES.items() if re.search(pattern, code)]
-    return "\n".join(['#include "feature_extraction.h"\n', *(["".join(includes)] if includes else []), code])
+    return "\n".join(
+        ['#include "feature_extraction.h"\n', _NO_FAST_MATH, *(["".join(includes)] if includes else []), code]
+    )
 
 
 def _needed(pieces: Mapping[str, str], root: str) -> list[str]:

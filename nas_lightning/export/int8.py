@@ -37,15 +37,19 @@ _PRE_PROCESSED = {"onnx.quant.pre_process": "onnxruntime.quant"}  # else quantiz
 
 @dataclass(frozen=True)
 class Entry:
-    """How a sample becomes int8: ``round((x * factor + offset) / scale) + zero_point``, limited to int8, all float32.
+    """How a sample becomes int8: ``round(((x - mean) * factor + offset) / scale) + zero_point``, limited to int8.
+
+    All of it is computed in float32.
 
     Attributes:
+        mean: ``[C]``, of the input normalisation.
         factor: ``[C]``, of the input normalisation.
         offset: ``[C]``, of the input normalisation.
         scale: of the quantization.
         zero_point: of the quantization.
     """
 
+    mean: NDArray[np.float32]
     factor: NDArray[np.float32]
     offset: NDArray[np.float32]
     scale: np.float32
@@ -179,9 +183,20 @@ def integer_core(model: ModelProto) -> tuple[ModelProto, Entry]:
     _keep(graph.value_info, infos[1:-1])
     _keep(graph.output, [helper.make_tensor_value_info("logits", TensorProto.FLOAT, _shape_of(infos[-2]))])
     nodes[-1].output[0] = "logits"
-    normalisation = {node.op_type: constants[node.input[1]].flatten() for node in model.graph.node[:cut]}
     scale, zero_point = (constants[name].item() for name in quantization.input[1:])
-    return core, Entry(normalisation["Mul"], normalisation["Add"], np.float32(scale), zero_point)
+    steps = _normalisation(model.graph, cut, constants)
+    return core, Entry(steps["Sub"], steps["Mul"], steps["Add"], np.float32(scale), zero_point)
+
+
+_DOES_NOTHING = {"Sub": 0.0, "Mul": 1.0, "Add": 0.0}
+"""The constant with which the exporter leaves out a step of the normalisation."""
+
+
+def _normalisation(graph: GraphProto, cut: int, constants: dict[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+    """The constants ``[C]`` of the steps before the quantization, by operator."""
+    found = {node.op_type: constants[node.input[1]].flatten() for node in graph.node[:cut]}
+    channels = graph.input[0].type.tensor_type.shape.dim[1].dim_value
+    return {name: np.full(channels, value, np.float32) for name, value in _DOES_NOTHING.items()} | found
 
 
 def to_qdq(integer: ModelProto) -> ModelProto:
@@ -238,7 +253,7 @@ class _QdqWriter:
             case "QuantizeLinear":
                 self.nodes.append(node)
                 self.scales[node.output[0]] = (node.input[1], node.input[2])
-            case "DequantizeLinear" | "Mul" | "Add":
+            case "DequantizeLinear" | "Sub" | "Mul" | "Add":
                 self.nodes.append(node)
             case _:
                 raise NotImplementedError(f"int8: no float operator is known for {node.op_type}")

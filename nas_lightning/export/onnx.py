@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from onnx import ModelProto
+from onnx import ModelProto, helper
 from torch import Tensor, nn
 
+from nas_lightning.export.contract import InputDescription
+from nas_lightning.export.opset import OPSET, at_opset
 from nas_lightning.export.session import open_session
 from nas_lightning.files import write_bytes
 from nas_lightning.space.fold import fold
@@ -19,14 +21,36 @@ from nas_lightning.space.fold import fold
 TOLERANCE = 1e-4
 """Largest difference of a logit between the file and the network in float64, as a share of the sample's largest one."""
 
+NOTEWORTHY = 0.01
+"""A difference above it, where rounding allows one, can decide between classes: it is said as a warning."""
+
 
 class ParityError(RuntimeError):
     """The exported file does not compute what the network computes."""
 
 
-def export_onnx(network: nn.Module, shape: Sequence[int], path: Path) -> None:
-    """Write ``network`` as ONNX for one sample of ``shape``, with BatchNorm and input normalisation folded in."""
-    write_bytes(path, to_onnx(network, shape).SerializeToString())
+def export_onnx(
+    network: nn.Module, shape: Sequence[int], path: Path, description: InputDescription | None = None
+) -> None:
+    """Write ``network`` as ONNX for one sample of ``shape``, with BatchNorm and input normalisation folded in.
+
+    Raises:
+        InputError: if it has no form in the opset that the description names.
+    """
+    model = to_onnx(network, shape)
+    write_bytes(path, (model if description is None else described(model, description)).SerializeToString())
+
+
+def described(model: ModelProto, description: InputDescription) -> ModelProto:
+    """The same in the opset of the description, and with what it takes in ``metadata_props``.
+
+    Raises:
+        InputError: if it has no form in that opset.
+    """
+    made = at_opset(model, description.opset or OPSET)
+    del made.metadata_props[:]  # of the quantization
+    helper.set_model_props(made, description.metadata())
+    return made
 
 
 def to_onnx(network: nn.Module, shape: Sequence[int]) -> ModelProto:
@@ -39,7 +63,13 @@ def to_onnx(network: nn.Module, shape: Sequence[int]) -> ModelProto:
         # The exporter's own calls into copyreg and onnxscript warn; nothing here can act on it.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            fold(network.cpu()), (example,), dynamo=True, verbose=False, input_names=["x"], output_names=["logits"]
+            fold(network.cpu()),
+            (example,),
+            dynamo=True,
+            verbose=False,
+            input_names=["x"],
+            output_names=["logits"],
+            opset_version=OPSET,
         )
     assert program is not None  # nosec B101 # for mypy: with dynamo=True there is a program
     return program.model_proto
@@ -62,7 +92,7 @@ def check_parity(path: Path, samples: Iterable[Tensor], expected: Tensor, roundi
         path: the file.
         samples: batches of samples.
         expected: float64 ``[N, K]``, the network's logits computed in float64.
-        rounding: the difference of the folded network itself, computed in float32.
+        rounding: the difference of the trained network itself, computed in float32.
 
     Raises:
         ParityError: if it is above ``TOLERANCE``, and above four times ``rounding``.

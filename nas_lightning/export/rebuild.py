@@ -17,17 +17,18 @@ from onnx import ModelProto
 from nas_lightning.data.features import STEPS, FrontEnd
 from nas_lightning.errors import InputError
 from nas_lightning.export.allowed import without_notes
+from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.firmware import (
     BACKENDS,
     FLOAT,
     INTEGER,
     SOURCES,
-    Description,
     Vectors,
     copy_templates,
     write_firmware,
 )
 from nas_lightning.export.limits import shown, time_limit
+from nas_lightning.export.texts import PREFIX
 from nas_lightning.export.ti import FOLDER as TI_FOLDER
 
 _VERSION = re.compile(r"[0-9A-Za-z.+!-]{1,60}")
@@ -44,18 +45,35 @@ class Sources:
     Attributes:
         writers: packages and their versions.
         backend: one of ``BACKENDS``.
-        description: for comments and names.
+        prefix: before the names of functions and macros.
+        description: of what goes in and comes out.
         front_end: whose C files there are; None if there are none.
     """
 
     writers: dict[str, str]
     backend: str
-    description: Description
+    prefix: str
+    description: InputDescription
     front_end: FrontEnd | None
 
 
+def parse_writers(content: Any) -> tuple[dict[str, str], str]:
+    """The packages that wrote the C files by ``sources.json``, and the prefix of their names.
+
+    Raises:
+        InputError: if it is not as it is written here, or by another version.
+    """
+    try:
+        packages, prefix = content["writers"], content.get("prefix", "")
+        if not all(_VERSION.fullmatch(text) for text in packages.values()) or not PREFIX.fullmatch(prefix):
+            raise ValueError("a version or the prefix is none")
+        return dict(packages), prefix
+    except Exception as error:  # what the content leads to if it is of another kind
+        raise InputError(f"firmware/{SOURCES}: is not what is written here ({shown(error)})") from error
+
+
 def parse_sources(content: Any, vectors: Vectors) -> Sources:
-    """Take ``sources.json`` apart; nothing in it can become C text but numbers, versions and escaped class names.
+    """Take ``sources.json`` apart; nothing in it can become C text but numbers, versions, a prefix and escaped texts.
 
     Args:
         content: of the file.
@@ -65,18 +83,22 @@ def parse_sources(content: Any, vectors: Vectors) -> Sources:
         InputError: if it is not as it is written here.
     """
     try:
-        writers, description, backend = content["writers"], content["description"], content["backend"]
-        names = description["class_names"]
-        texts = [*writers.values(), description["version"]]
-        if not all(_VERSION.fullmatch(text) for text in texts) or not _IDENTITY.fullmatch(description["identity"]):
+        writers, prefix = parse_writers(content)
+        description, backend = InputDescription.from_dict(content["description"]), content["backend"]
+        if not _VERSION.fullmatch(description.version) or not _IDENTITY.fullmatch(description.identity):
             raise ValueError("a version or identity is none")
-        if backend not in BACKENDS or not all(isinstance(name, str) for name in names):
-            raise ValueError("the back end or the class names are none")
-        made = Description(description["version"], description["identity"], tuple(names))
+        if backend not in BACKENDS:
+            raise ValueError("the back end is none")
         front_end = None if content["front_end"] is None else _front_end(content["front_end"], vectors)
+        samples = vectors.inputs if front_end is None or vectors.rows is None else vectors.rows
+        description.of_rows(*samples.shape[1:])
+        if len(description.class_names) != vectors.logits_float.shape[1]:
+            raise ValueError(f"{len(description.class_names)} class names")
+    except InputError:
+        raise
     except Exception as error:  # what the content leads to if it is of another kind
         raise InputError(f"firmware/{SOURCES}: is not what is written here ({shown(error)})") from error
-    return Sources(dict(writers), backend, made, front_end)
+    return Sources(writers, backend, prefix, description, front_end)
 
 
 def _front_end(settings: Mapping[str, Any], vectors: Vectors) -> FrontEnd:
@@ -102,7 +124,15 @@ def rebuild(sources: Sources, floats: ModelProto, integer: ModelProto, vectors: 
     try:
         with time_limit(_SECONDS), np.errstate(all="ignore"):
             networks = without_notes(floats), without_notes(integer)
-            write_firmware(folder, *networks, sources.front_end, vectors, sources.description, sources.backend)
+            write_firmware(
+                folder,
+                *networks,
+                sources.front_end,
+                vectors,
+                sources.description,
+                sources.backend,
+                sources.prefix,
+            )
     except Exception as error:  # emx-onnx-cgen and ONNX Runtime raise their own kinds
         raise InputError(f"firmware/{FLOAT} or {INTEGER}: no C can be written for it ({shown(error)})") from error
 
@@ -123,14 +153,15 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {name: paths[name].read_bytes() for name in names}
 
 
-def copy_with_templates(firmware: Path, folder: Path) -> None:
+def copy_with_templates(firmware: Path, folder: Path, prefix: str = "") -> None:
     """The model files of a firmware folder beside the package's own Makefile and programs.
 
     Args:
         firmware: whose ``model.c`` and so on are taken, and nothing else.
         folder: made anew.
+        prefix: of the names in these files.
     """
-    copy_templates(folder)
+    copy_templates(folder, prefix)
     for name in _MODEL_FILES:
         if (firmware / name).is_file():
             shutil.copy(firmware / name, folder / name)

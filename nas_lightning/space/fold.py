@@ -10,16 +10,21 @@ from nas_lightning.space.stem import InputNorm
 
 
 class ChannelAffine(nn.Module):
-    """``x * scale + shift`` per channel: what is left of the input normalisation after folding."""
+    """``(x - mean) * scale + shift`` per channel: what is left of the input normalisation after folding.
 
-    def __init__(self, scale: Tensor, shift: Tensor) -> None:
+    The subtraction comes first, because it loses nothing where a small signal stands on a large constant: the
+    difference of floats within a factor of two of each other is exact, and so is that of whole numbers below 2^24.
+    """
+
+    def __init__(self, scale: Tensor, mean: Tensor, shift: Tensor) -> None:
         super().__init__()
         self.scale = nn.Parameter(scale.reshape(-1, 1))
+        self.mean = nn.Parameter(mean.reshape(-1, 1))
         self.shift = nn.Parameter(shift.reshape(-1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[B, C, L]`` to the same shape."""
-        return x * self.scale + self.shift
+        return (x - self.mean) * self.scale + self.shift
 
 
 @torch.no_grad()
@@ -57,8 +62,7 @@ def _fold_input(norm: InputNorm) -> ChannelAffine:
     shift = -bn.running_mean * scale
     if bn.affine:
         scale, shift = scale * bn.weight, shift * bn.weight + bn.bias
-    mean, std = norm.mean.flatten(), norm.std.flatten()
-    return ChannelAffine(scale / std, shift - scale * mean / std)
+    return ChannelAffine(scale / norm.std.flatten(), norm.mean.flatten(), shift)
 
 
 def trace(folded: nn.Module) -> fx.GraphModule:

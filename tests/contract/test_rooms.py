@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
     "verify": BASE | {"data", "export"},
-    "run_folder": BASE | {"space", "data"},
+    "run_folder": BASE | {"space", "data", "export"},
 }
 MAY_USE_HYDRA = {"__main__", "config"}
 ROOMS = sorted({path.stem if path.is_file() else path.name for path in ROOT.iterdir() if path.name != "__pycache__"})
@@ -61,6 +61,7 @@ def test_every_room_is_listed():
         "searching",
         "contest",
         "deployment",
+        "describing",
         "smallest",
         "front_ends",
         "runs",

@@ -15,6 +15,7 @@ import pytest
 from recording_files import csv_folder, make_recordings
 from small_firmware import path_without
 
+from nas_lightning import pipeline
 from nas_lightning.config.checks import REMEDIES
 from nas_lightning.config.compose import compose_config, load_config
 from nas_lightning.deployment import check_fits
@@ -541,3 +542,29 @@ def test_the_configuration_is_written_and_read_back(deployed):
     assert (config.compilation.enable, config.compilation.backend, config.selection.by) == (True, "emx", "float")
     assert config.export.int8_remedies == list(REMEDIES)
     assert (config.export.finetune.epochs, config.export.calibration_samples) == (10, 512)
+
+
+def test_a_difference_that_can_change_a_class_is_a_warning(tmp_path, monkeypatch):
+    """As no network here differs by 0.01, the bound is taken away."""
+    monkeypatch.setattr(pipeline, "NOTEWORTHY", 0.0)
+    folder = start(tmp_path / "run", "export.int8=false", "training.nas_enabled=false")
+    (line,) = [line for line in (folder / "run.log").read_text().splitlines() if "model.onnx: differs" in line]
+    assert "WARNING model.onnx: differs from the network by up to " in line
+    assert line.endswith(" of a logit on test: float32 rounds this network by that order, which can change a class")
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("export.opset=12", "export.opset: found 12; allowed: 13 to 24"),
+        ("export.opset=25", "export.opset: found 25; allowed: 13 to 24"),
+        (
+            "export.prefix=1a",
+            "export.prefix: found '1a'; allowed: what a name in C can begin with, up to 31 letters, digits and _, as "
+            "imu_; or nothing",
+        ),
+    ],
+)
+def test_what_files_cannot_be_is_refused_before_anything_is_written(cli, tmp_path, override, sentence):
+    assert cli(override, "hydra.run.dir=run") == (2, "", f"error: {sentence}\n")
+    assert not (tmp_path / "run").exists()

@@ -66,7 +66,7 @@ class Counter:
             elif node.op_type == "Mul":
                 total += self.elements[node.output[0]]
             else:
-                free = {"Add", "Concat", "MaxPool", "AveragePool", "ReduceMean", "GlobalAveragePool", "Constant"}
+                free = {"Sub", "Add", "Concat", "MaxPool", "AveragePool", "ReduceMean", "GlobalAveragePool", "Constant"}
                 assert node.op_type in free | SAME_MEMORY, node.op_type
         return total
 
@@ -80,7 +80,7 @@ class Counter:
         found = []
         for node in self.nodes:
             reads = {same.get(name, name) for name in node.input if name and name not in self.weights}
-            is_shift = node.op_type == "Add" and len(reads) == 1  # of the input normalisation
+            is_shift = node.op_type in ("Mul", "Add") and len(reads) == 1  # of the input normalisation
             if (node.op_type in SAME_MEMORY or is_shift) and users.get(node.input[0]) == 1:
                 same[node.output[0]] = reads.pop()
             elif reads:

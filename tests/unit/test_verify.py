@@ -25,8 +25,9 @@ from nas_lightning.data.features import FrontEnd
 from nas_lightning.errors import InputError
 from nas_lightning.export import host
 from nas_lightning.export.bundle import NAME, SUMS, unpack_bundle, write_bundle
+from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.emulator import TOOLS
-from nas_lightning.export.firmware import Description, write_firmware
+from nas_lightning.export.firmware import write_firmware
 from nas_lightning.export.host import missing_tools
 from nas_lightning.export.int8 import behind_front_end, to_qdq
 from nas_lightning.export.onnx import ParityError, to_onnx
@@ -76,7 +77,7 @@ def with_front_end() -> bytes:
     with TemporaryDirectory() as name:
         folder = Path(name)
         write_firmware(
-            folder / "firmware", made.floats, made.integer, front_end, vectors, Description("0", "a", ("a",) * 3)
+            folder / "firmware", made.floats, made.integer, front_end, vectors, InputDescription("0", "a", ("a",) * 3)
         )
         write_bytes(folder / "model.onnx", behind_front_end(exported, made.floats).SerializeToString())
         write_bytes(folder / "model_int8.onnx", behind_front_end(exported, to_qdq(made.integer)).SerializeToString())
@@ -427,7 +428,7 @@ class TestStrangers:
     def test_a_version_that_ends_its_comment(self, where, tmp_path, canary):
         """An archive that is as it is written here, whose version would be C text."""
         text = f" */ {CONSTRUCTOR.format(canary=canary)} /* "
-        description = dataclasses.replace(Description("0", "a", ("a",) * 3), **{where: text})
+        description = dataclasses.replace(InputDescription("0", "a", ("a",) * 3), **{where: text})
         path = bundle_of(hand_made(), tmp_path / "run", description=description)
         refused(path, InputError, "firmware/sources.json: is not what is written here")
 
@@ -692,3 +693,68 @@ def test_reading_any_bytes_ends_in_one_sentence_or_holds(name, data):
         (Path(folder) / "in" / name).write_bytes(content)
         error = error_of(verify_module._read, Path(folder) / "in")
         assert error is None or (error.startswith(f"{name}: ") and error.isprintable())
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model_int8.onnx"])
+def test_metadata_that_say_something_else_than_the_c_files_are_found(name, path):
+    model = onnx.ModelProto.FromString(read(path, name))
+    onnx.helper.set_model_props(model, {"class_names": '["class 0", "class 2", "class 1"]'})
+    words = f"{name}: its metadata say another class_names than firmware/sources.json"
+    refused(replace(path, name, model.SerializeToString()), ParityError, words)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("unit", 5),
+        ("unit", "x" * 20_000),
+        ("channels", ["x"]),
+        ("class_names", ["a"]),
+        ("window", 13),
+        ("offsets", [1.0]),
+        ("offsets", ["0); evil(", "0"]),
+        ("scale", "1); evil("),
+        ("sampling_rate", -1),
+        ("stride", 7),
+        ("more", 1),
+    ],
+)
+def test_what_a_network_eats_is_of_the_kind_that_is_written_here(key, value, path, canary):
+    sources = json.loads(read(path, "firmware/sources.json"))
+    sources["description"][key] = value
+    replace(path, "firmware/sources.json", json.dumps(sources).encode())
+    error = ParityError if key == "stride" else InputError  # a number, but not the one of the header
+    words = "firmware/README.md: " if key == "stride" else "firmware/sources.json: is not what is written here ("
+    refused(path, error, words)
+
+
+@pytest.mark.parametrize("prefix", ["imu_;", "a b", "1a", "*/", 'x"', "a" * 40, None, 5])
+def test_a_prefix_that_is_no_name(prefix, path, canary):
+    sources = json.loads(read(path, "firmware/sources.json"))
+    sources["prefix"] = prefix
+    replace(path, "firmware/sources.json", json.dumps(sources).encode())
+    refused(path, InputError, "firmware/sources.json: is not what is written here (")
+
+
+@needs_gcc
+def test_units_and_sensors_of_any_kind_are_text(tmp_path, canary, capfd):
+    text = f'*/ "}} {CONSTRUCTOR.format(canary=canary)} $(shell touch {canary}) /*'
+    about = InputDescription(
+        "0.1", "abc", ("a", "b", "c"), channels=(text, text), unit=text, features=text, steps=(text,)
+    )
+    found = lines(bundle_of(hand_made(), tmp_path / "run", description=about, prefix="imu_"), capfd)
+    assert found[4] == "firmware: all files as they are written here for these networks"
+    assert found[5] == "model.c: 32 samples, all equal bit for bit"
+
+
+@needs_gcc
+@pytest.mark.parametrize("trust", [False, True])
+def test_an_older_version_knew_less_of_the_input(trust, path, capfd):
+    sources = json.loads(read(path, "firmware/sources.json"))
+    sources["writers"]["nas-lightning"] = "0.0.9"
+    del sources["prefix"]
+    sources["description"] = {key: sources["description"][key] for key in ("version", "identity", "class_names")}
+    replace(path, "firmware/sources.json", json.dumps(sources).encode())
+    found = lines(path, capfd, trust)
+    assert "nas-lightning 0.0.9" in found[4]
+    assert len(found) == (7 if trust else 5)

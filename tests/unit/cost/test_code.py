@@ -60,7 +60,7 @@ BY_HAND = {  # layer, its kind, its features
     "linear": (layer(nn.Linear(8, 3), (1, 8), (1, 3)), "linear", (1, 3, 3, 24)),
     "concat": (layer(None, (1, 2, 5), (1, 8, 5), "Concat"), "concat", (1, 4, 40)),
     "global_avg_pool": (layer(None, (1, 8, 5), (1, 8), "GlobalAvgPool"), "global_avg_pool", (1, 8, 40)),
-    "affine": (layer(ChannelAffine(torch.ones(3), torch.ones(3)), (1, 3, 7), (1, 3, 7)), "affine", (1, 3, 21)),
+    "affine": (layer(ChannelAffine(*torch.ones(3, 3)), (1, 3, 7), (1, 3, 7)), "affine", (1, 3, 21)),
     "relu": (layer(nn.ReLU(), (1, 3, 7), (1, 3, 7)), "relu", (1, 3, 21)),
     "max_pool": (layer(nn.MaxPool1d(3, 2, 1), (1, 3, 7), (1, 3, 4)), "max_pool", (1, 3, 12)),
     "avg_pool": (layer(nn.AvgPool1d(3, 1, 1), (1, 3, 7), (1, 3, 7)), "avg_pool", (1, 3, 21)),

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from small_firmware import BUILT_OPS, every_op, hand_made, hard_to_place, path_without, write
 
 from nas_lightning.export import host
-from nas_lightning.export.firmware import NUM_VECTORS, c_float, c_string
+from nas_lightning.export.contract import InputDescription
+from nas_lightning.export.firmware import NUM_VECTORS
 from nas_lightning.export.host import (
     TOOLS,
     check_float,
@@ -25,7 +26,8 @@ from nas_lightning.export.host import (
     make,
     missing_tools,
 )
-from nas_lightning.export.onnx import TOLERANCE, ParityError
+from nas_lightning.export.onnx import TOLERANCE, ParityError, run_onnx
+from nas_lightning.export.texts import c_float, c_string
 from nas_lightning.space.ops import OPS
 from nas_lightning.space.size import edge_stride
 
@@ -333,3 +335,130 @@ def test_a_front_end_that_computes_something_else_is_found(own):
     assert check_front_end(own, [(rows, 2 * rows)]) == 0
     with pytest.raises(ParityError, match=r"feature_extraction\.c: differs by 0\.\d+; allowed: 0\.0001"):
         check_front_end(own, [(rows, 2 * rows), (rows, 2.5 * rows)])
+
+
+FAST = ["-ffast-math", "-Ofast", "-funsafe-math-optimizations", "-O2 -freciprocal-math"]
+
+
+@needs_gcc
+@pytest.mark.parametrize("flags", FAST)
+@pytest.mark.parametrize("model", MODELS)
+def test_other_arithmetic_is_refused_by_the_compiler(flags, model, firmware, tmp_path):
+    command = ["gcc", "-std=c99", "-O2", *flags.split(), "-c", model, "-o", str(tmp_path / "model.o")]
+    done = subprocess.run(command, cwd=firmware, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "compile this file without -ffast-math and -Ofast: they round otherwise" in done.stderr
+
+
+ASSOCIATIVE = "-fassociative-math -fno-signed-zeros -fno-trapping-math"
+
+
+@needs_gcc
+@pytest.mark.parametrize("flags", [f"-O3 {ASSOCIATIVE}", f"-O2 {ASSOCIATIVE}", "-O3 -ffinite-math-only", "-Os"])
+@pytest.mark.parametrize("made", NETWORKS.values(), ids=NETWORKS)
+def test_sums_in_another_order_give_the_same_bits_of_int8(flags, made, tmp_path):
+    """As an option that allows them alone is no macro that every compiler has; far values take the paths in float."""
+    made = made()
+    folder = write(made, tmp_path)
+    gcc(*C99.split(), *flags.split(), "-DCHAIN=1", "check.c", "model.c", "-lm", "-o", tmp_path / "check", cwd=folder)
+    samples = np.concatenate([made.samples.numpy(), 7.3 * made.samples.numpy()])
+    done = subprocess.run([tmp_path / "check"], input=samples.tobytes(), capture_output=True, check=True)
+    expected = run_onnx(made.integer.SerializeToString(), [torch.from_numpy(samples)]).numpy()
+    np.testing.assert_array_equal(np.frombuffer(done.stdout, np.float32).reshape(expected.shape), expected)
+
+
+TWO = """#include "imu/firmware/model.h"
+#include "audio/firmware/model.h"
+#include "imu/firmware/vectors.h"
+#include "audio/firmware/vectors.h"
+#include <stdio.h>
+int main(void)
+{
+    static float one[IMU_MODEL_CLASSES], two[Audio2MODEL_CLASSES];
+    int wrong = 0;
+    for (int i = 0; i < IMU_VECTORS; ++i) {
+        imu_model_run(imu_vectors_input[i], one);
+        Audio2model_run(Audio2vectors_input[i], two);
+        for (int k = 0; k < IMU_MODEL_CLASSES; ++k) {
+            wrong += one[k] != imu_vectors_int8[i][k];
+        }
+        for (int k = 0; k < Audio2MODEL_CLASSES; ++k) {
+            wrong += two[k] != Audio2vectors_int8[i][k];
+        }
+    }
+    printf("%d %d %d %d\\n", wrong, IMU_VECTORS, IMU_MODEL_STEPS, Audio2MODEL_STEPS);
+    return 0;
+}
+""".replace("Audio2MODEL", "AUDIO2MODEL")
+
+
+@needs_gcc
+def test_two_networks_are_linked_into_one_program(tmp_path):
+    small, large = hand_made(), hand_made(1, 20, 4)
+    one = write(small, tmp_path / "imu", prefix="imu_")
+    two = write(large, tmp_path / "audio", prefix="Audio2")
+    (tmp_path / "main.c").write_text(TWO)
+    for name, folder in (("one.o", one), ("two.o", two)):
+        gcc(*C99.split(), "-O2", "-c", folder / "model.c", "-o", name, cwd=tmp_path)
+    unused = "-Wno-unused-variable"
+    gcc(*C99.split(), unused, "main.c", "one.o", "two.o", "-o", "both", cwd=tmp_path)
+    printed = subprocess.run([tmp_path / "both"], capture_output=True, text=True, check=True).stdout
+    assert printed.split() == ["0", str(NUM_VECTORS), "12", "20"]
+    names = gcc("-g", "--defined-only", "one.o", "two.o", cwd=tmp_path, compiler="nm").split()
+    assert {name for name in names if "model_run" in name} == {"imu_model_run", "Audio2model_run"}
+
+
+@needs_gcc
+@pytest.mark.parametrize("model", MODELS)
+def test_a_prefix_changes_names_and_nothing_else(model, firmware, tmp_path):
+    folder = write(hand_made(), tmp_path, prefix="imu_")
+    assert make(folder, tmp_path / "build", "run", MODEL=model).endswith("4 of 4 as expected\n")
+    names = {path.relative_to(folder) for path in folder.rglob("*")}
+    assert names == {path.relative_to(firmware) for path in firmware.rglob("*")}
+    for path in (*firmware.rglob("*.c"), *firmware.rglob("*.h"), firmware / "README.md"):
+        text = (folder / path.relative_to(firmware)).read_text()
+        back = text.replace("imu_", "").replace("IMU_", "")
+        assert back == path.read_text().replace("imu_", "").replace("IMU_", "")
+    assert "`void imu_model_run(const float *x, float *logits)`" in (folder / "README.md").read_text()
+    assert "#define IMU_MODEL_CHANNELS 2\n" in (folder / "model.h").read_text()
+    assert not re.search(r"\b(model_run|MODEL_(?!FLOAT)\w+)", (folder / "model.h").read_text())
+
+
+STRANGE = ('*/ int x; /* "', "a\\\nb", "??/", "100 %d", "naïve 走る", "`|")
+
+
+@needs_gcc
+def test_texts_of_others_are_strings_and_nothing_else(tmp_path):
+    made = hand_made(len(STRANGE), 12)
+    count = (0.0,) * len(STRANGE)
+    about = InputDescription(
+        *("0.1", "abc", ("a", "b", "c"), "rows", (len(STRANGE), 12), STRANGE, 12, 6, 50.0, STRANGE[0]),
+        *((2147483648.0, *count[1:]), None, STRANGE[0], STRANGE, count, count, 20),
+    )
+    folder = write(made, tmp_path, description=about)
+    (folder / "names.c").write_text(
+        '#include "model.h"\n#include <stdio.h>\nint main(void)\n{\n'
+        "    static const char *const names[] = MODEL_SENSOR_NAMES;\n    const double offsets[] = MODEL_OFFSETS;\n"
+        '    printf("%s%c%.1f%c", MODEL_UNIT, 0, offsets[0], 0);\n'
+        '    for (int i = 0; i < MODEL_SENSORS; ++i) {\n        printf("%s%c", names[i], 0);\n    }\n    return 0;\n}\n'
+    )
+    gcc(*C99.split(), "names.c", "-o", "names", cwd=folder)
+    printed = subprocess.run([folder / "names"], capture_output=True, check=True).stdout.decode().split("\0")
+    assert printed == [STRANGE[0], "2147483648.0", *STRANGE, ""]
+    assert make(folder, tmp_path / "build", "run").endswith("4 of 4 as expected\n")
+    table = [line for line in (folder / "README.md").read_text().splitlines() if line.startswith("| sensors, in order")]
+    assert len(table) == 1
+    assert table[0].count("|") == 3
+
+
+def test_readme_and_header_say_the_same_of_rows(firmware, tmp_path):
+    header, readme = ((firmware / name).read_text() for name in ("model.h", "README.md"))
+    assert '#define MODEL_SENSOR_NAMES {"0", "1"}\n#define MODEL_WINDOW 12\n#define MODEL_STRIDE 12\n' in header
+    assert "#define MODEL_SAMPLING_RATE 0.0f\n" in header
+    assert "MODEL_LEAST" not in header
+    assert "Nothing is taken off them: MODEL_OFFSETS are 0." in header
+    assert "x: a sample: MODEL_WINDOW values of the first sensor, the oldest first" in header
+    assert "| sampling rate | not known |" in readme
+    assert "| `model_run` takes | these values |" in readme
+    assert "feature_extraction_run(rows, x)" not in readme
+    assert "@" not in readme

@@ -64,10 +64,10 @@ def test_int8_is_close_to_float(make):
 @over_networks
 def test_only_what_is_before_the_first_convolution_stays_float(make):
     types = [node.op_type for node in make().integer.graph.node]
-    assert types[:4] == ["Mul", "Add", "QuantizeLinear", "QLinearConv"]
+    assert types[:5] == ["Sub", "Mul", "Add", "QuantizeLinear", "QLinearConv"]
     assert types[-1] == "DequantizeLinear" or types[-2:] == ["DequantizeLinear", "Flatten"]
     assert types.count("QuantizeLinear") == types.count("DequantizeLinear") == 1
-    assert set(types[3:-2]) <= {
+    assert set(types[4:-2]) <= {
         *("QLinearConv", "QLinearConcat", "QLinearAveragePool", "QLinearGlobalAveragePool", "MaxPool"),
         *("Flatten", "DequantizeLinear"),
     }
@@ -99,11 +99,12 @@ def test_entry_and_integer_core_are_the_whole(make):
     (source,), (target,) = session.get_inputs(), session.get_outputs()
     assert (source.type, source.shape) == ("tensor(int8)", [1, *made.samples.shape[1:]])
     assert (target.name, target.shape) == ("logits", [1, made.task.num_classes, 1])
-    assert entry.factor.shape == entry.offset.shape == (made.task.in_channels,)
-    assert {entry.factor.dtype, entry.offset.dtype, entry.scale.dtype} == {np.dtype(np.float32)}
+    assert entry.mean.shape == entry.factor.shape == entry.offset.shape == (made.task.in_channels,)
+    assert {entry.mean.dtype, entry.factor.dtype, entry.offset.dtype, entry.scale.dtype} == {np.dtype(np.float32)}
     expected = made.logits()
     for sample, logits in zip(made.samples.numpy(), expected, strict=True):
-        value = (sample * entry.factor[:, None] + entry.offset[:, None]) / entry.scale
+        value = (sample - entry.mean[:, None]) * entry.factor[:, None] + entry.offset[:, None]
+        value = value / entry.scale
         assert value.dtype == np.float32
         quantized = np.clip(np.rint(value) + entry.zero_point, -128, 127).astype(np.int8)
         np.testing.assert_array_equal(session.run(None, {source.name: quantized[None]})[0][0, :, 0], logits)
@@ -115,7 +116,7 @@ def test_every_value_of_the_core_has_a_type_and_a_shape(make):
     known = {info.name for info in (*graph.value_info, *graph.input, *graph.output)}
     made_by = {name for node in graph.node for name in node.output}
     assert made_by <= known
-    assert {node.op_type for node in graph.node}.isdisjoint({"QuantizeLinear", "Flatten", "Mul", "Add"})
+    assert {node.op_type for node in graph.node}.isdisjoint({"QuantizeLinear", "Flatten", "Sub", "Mul", "Add"})
 
 
 def test_what_is_quantized_is_left_as_it_is():
@@ -215,3 +216,17 @@ def test_a_front_end_goes_before_either_form():
         between = run_onnx(exported.SerializeToString(), [rows])
         torch.testing.assert_close(between, features, rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(found, run_onnx(network.SerializeToString(), [between]), rtol=0, atol=1e-6)
+
+
+def test_a_step_of_the_normalisation_that_is_not_in_the_file_does_nothing():
+    """As the addition of 0, which the exporter leaves out."""
+    made = hand_made()
+    floats = onnx.ModelProto.FromString(made.floats.SerializeToString())
+    first, second = floats.graph.node[:2]
+    assert (first.op_type, second.op_type) == ("Sub", "Mul")
+    second.input[0] = first.input[0]
+    floats.graph.node.remove(first)
+    _, entry = integer_core(quantize(floats, [made.samples]))
+    _, whole = integer_core(made.integer)
+    np.testing.assert_array_equal(entry.mean, np.zeros(made.task.in_channels, np.float32))
+    np.testing.assert_array_equal(entry.factor, whole.factor)

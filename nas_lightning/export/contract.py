@@ -1,0 +1,174 @@
+"""What a network eats, in one record; it goes into ONNX files, the firmware and ``nas_lightning.load``."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+ROWS, SCALED, FEATURES = "rows", "scaled rows", "features"
+"""What ``x`` can be: see ``InputDescription.x``."""
+
+_MOST_NAMES = 1 << 16
+_LONGEST_NAME = 10_000
+_LARGEST = 1 << 31
+_REQUIRED = {"version", "identity", "class_names"}
+
+
+@dataclass(frozen=True)
+class InputDescription:
+    """What stands before a network, and what its logits mean.
+
+    A *row* is one reading of all sensor channels. A value of a row is what the recordings hold, in their own ``unit``,
+    less the channel's offset; it is taken off in integers or doubles, before the value becomes a float.
+
+    Attributes:
+        version: of the package that wrote the network.
+        identity: which network it is: the hash of its genotype.
+        class_names: in the order of the logits.
+        x: what ``model.onnx``, ``model_int8.onnx`` and ``nas_lightning.load`` take: ``rows``; ``scaled rows``, which
+            are rows divided by ``scale``; or ``features``, which the front end makes of rows.
+        shape: of x: channels, and length.
+        channels: the sensor channels in order, by name, or by number where they have no names.
+        window: rows of a sample.
+        stride: rows from the beginning of a sample to that of the next one, in training.
+        sampling_rate: rows a second, after resampling; None if it is not known.
+        unit: how a value of the recordings came from the numbers that a device gives; None if they are the same.
+        offsets: for each channel what is taken off.
+        scale: what divides rows: the front end, where there is one; None if nothing does.
+        features: the name of the front end.
+        steps: of the front end.
+        least: the smallest value of each channel in train, offset included.
+        most: the largest.
+        opset: of the ONNX files.
+    """
+
+    version: str
+    identity: str
+    class_names: tuple[str, ...]
+    x: str = ROWS
+    shape: tuple[int, ...] = ()
+    channels: tuple[str, ...] = ()
+    window: int = 0
+    stride: int = 0
+    sampling_rate: float | None = None
+    unit: str | None = None
+    offsets: tuple[float, ...] = ()
+    scale: float | None = None
+    features: str | None = None
+    steps: tuple[str, ...] = ()
+    least: tuple[float, ...] = ()
+    most: tuple[float, ...] = ()
+    opset: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of ``input.json``."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "InputDescription":
+        """Read what ``to_dict`` gives, from a file that a stranger may have written.
+
+        A version that knew less wrote fewer keys; what they say is then not known.
+
+        Raises:
+            ValueError: for anything that ``to_dict`` does not give.
+        """
+        names = {field.name for field in dataclasses.fields(cls)}
+        if not isinstance(content, Mapping) or not _REQUIRED <= content.keys() <= names:
+            raise ValueError(f"its keys are not {', '.join(sorted(names))}")
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in content.items()
+        }
+        for key, value in values.items():
+            if not _KINDS[key](value):
+                raise ValueError(f"{key}: {str(value)[:100]!r}")
+        made = cls(**values)
+        made.check()
+        return made
+
+    def check(self) -> None:
+        """Refuse lists that do not go together.
+
+        Raises:
+            ValueError: naming the list.
+        """
+        for name in ("offsets", "least", "most"):
+            if len(getattr(self, name)) not in (0, len(self.channels)):
+                raise ValueError(f"{name}: has {len(getattr(self, name))} values for {len(self.channels)} channels")
+
+    def of_rows(self, channels: int, window: int) -> "InputDescription":
+        """The same, with what it does not say of samples of rows of some shape.
+
+        Raises:
+            ValueError: if it says another number of values.
+        """
+        names = self.channels or tuple(str(i) for i in range(channels))
+        made = dataclasses.replace(
+            self,
+            channels=names,
+            window=self.window or window,
+            stride=self.stride or self.window or window,
+            offsets=self.offsets or (0.0,) * len(names),
+        )
+        if len(made.channels) * made.window != channels * window:
+            found = f"{len(made.channels)} channels of {made.window} rows"
+            raise ValueError(f"it says {found}; the samples have {channels} of {window}")
+        return made
+
+    def metadata(self) -> dict[str, str]:
+        """For ``metadata_props`` of an ONNX file: texts as they are, all else as JSON, without what is not known."""
+        known = {key: value for key, value in asdict(self).items() if value not in (None, ())}
+        texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in known.items()}
+        return texts | {"input": self.sentence()}
+
+    def sentence(self) -> str:
+        """What ``x`` is, in words."""
+        what = {
+            ROWS: "x holds rows: all values of the first channel, then those of the next one",
+            SCALED: "x holds rows divided by scale: all values of the first channel, then those of the next one",
+            FEATURES: "x holds what the steps of the front end make of rows divided by scale"
+            if self.scale is not None
+            else "x holds what the steps of the front end make of rows",
+        }[self.x]
+        inside = self.scale is not None and self.x == ROWS
+        unit = "" if self.unit is None else f", made of the numbers of the device by: {self.unit}"
+        less = ", less offsets (taken off in integers or doubles, before it is a float)" if any(self.offsets) else ""
+        divided = "; the network divides by scale itself" if inside else ""
+        return f"{what}{divided}. A value of a row is that of the recordings{unit}{less}."
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= _LONGEST_NAME
+
+
+def _is_names(value: object) -> bool:
+    return isinstance(value, tuple) and len(value) <= _MOST_NAMES and all(map(_is_text, value))
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LARGEST
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_numbers(value: object) -> bool:
+    return isinstance(value, tuple) and len(value) <= _MOST_NAMES and all(map(_is_number, value))
+
+
+_KINDS = {
+    **dict.fromkeys(("version", "identity"), _is_text),
+    **dict.fromkeys(("class_names", "channels", "steps"), _is_names),
+    "x": lambda value: value in (ROWS, SCALED, FEATURES),
+    "shape": lambda value: isinstance(value, tuple) and len(value) in (0, 2) and all(map(_is_count, value)),
+    **dict.fromkeys(("window", "stride"), _is_count),
+    "opset": lambda value: value is None or _is_count(value),
+    "sampling_rate": lambda value: value is None or (_is_number(value) and value > 0),
+    "scale": lambda value: value is None or (_is_number(value) and value != 0),
+    **dict.fromkeys(("unit", "features"), lambda value: value is None or _is_text(value)),
+    **dict.fromkeys(("offsets", "least", "most"), _is_numbers),
+}
+"""For each field what it may be in a file."""
