@@ -228,11 +228,15 @@ class TimeSeriesData(L.LightningDataModule):
 
     @property
     def rate(self) -> float | None:
-        """Hz of the samples, if it is known and one."""
-        if self.new_sr is not None or self.sampling_rate is not None:
-            return self.new_sr or self.sampling_rate
-        rates = self.recordings.sampling_rates
-        return None if np.isnan(rates).any() else float(np.median(rates))
+        """Rows a second of the samples; None if it is not known."""
+        rates = check_rate(self.recordings.sampling_rates, self.sampling_rate, self.new_sr)
+        known = rates[~np.isnan(rates)]
+        if not len(known):
+            return None
+        rate = float(np.median(known))
+        if self.new_sr is None:
+            return rate
+        return self.new_sr if self.anti_alias else rate / max(1, int(rate // self.new_sr))  # every k-th row was kept
 
     @property
     def class_counts(self) -> Tensor:

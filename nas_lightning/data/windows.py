@@ -16,7 +16,7 @@ from torch.utils.data import Dataset, DistributedSampler
 from nas_lightning.data.augment import Augmentation
 from nas_lightning.data.features import FrontEnd
 from nas_lightning.data.reading import no_rows
-from nas_lightning.data.recordings import Recordings, RowStore
+from nas_lightning.data.recordings import Recordings, RowStore, give_back
 from nas_lightning.errors import InputError
 
 _SECTION = "data_processing_feature_extraction"
@@ -207,6 +207,7 @@ class Samples(Dataset):
         """Raw samples ``[B, C, rows]`` in order, before the front end."""
         for part in torch.arange(len(self)).split(_BATCH):
             yield self.windows.gather(part)
+            give_back(self.windows.values)
 
     def _inputs(self, indices: Tensor) -> Tensor:
         if self._augmentation is not None:

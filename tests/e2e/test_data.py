@@ -281,7 +281,9 @@ def test_inspect_draws_a_part_where_there_is_much_and_names_as_text(cli, tmp_pat
     x = np.random.default_rng(0).standard_normal((4 * classes, channels, 30)).astype(np.float32)
     y = np.array([f"[/a] ${i}$ \\frac" for i in range(classes)] * 4)
     np.savez(tmp_path / "d.npz", X_train=x, y_train=y, X_test=x, y_test=y)
-    status, out, err = cli("inspect", "dataset.input_data_path=d.npz", "hydra.run.dir=look", "dataset.axes=channels_first")
+    status, out, err = cli(
+        "inspect", "dataset.input_data_path=d.npz", "hydra.run.dir=look", "dataset.axes=channels_first"
+    )
     assert status == 0, err
     assert "[/a] $1$" in out
 

@@ -50,7 +50,7 @@ class Case:
         x: what the ONNX file takes.
         unit: what the reader says.
         is_wav: whether recordings are WAV files.
-        offset: what was taken off when the recordings were read.
+        is_centred: whether a constant was taken off when the recordings were read.
     """
 
     amplitude: float
@@ -59,7 +59,7 @@ class Case:
     level: int = 0
     unit: str | None = None
     is_wav: bool = False
-    offset: int = 0
+    is_centred: bool = False
 
 
 CASES = {
@@ -72,7 +72,7 @@ CASES = {
     "front end in the network": Case(
         100, (SPECTRUM, f"{SECTION}.frame_size={ROWS}", "export.include_features=true", "export.opset=15"), "rows"
     ),
-    "offsets": Case(60, ("export.prefix=imu_",), "rows", level=2**31, offset=2**31),
+    "offsets": Case(60, ("export.prefix=imu_",), "rows", level=2**31, is_centred=True),
     "offset that float32 holds": Case(2, (), "rows", level=8_388_608),
 }
 
@@ -88,7 +88,7 @@ def write(folder, case):
                     file.setparams((SENSORS, 2, RATE, 0, "NONE", ""))
                     file.writeframes(values.astype("<i2").tobytes())
             else:
-                np.savetxt(f"{path}.csv", values - case.offset, fmt="%d", delimiter=",", header="x,y,z", comments="")
+                np.savetxt(f"{path}.csv", values, fmt="%d", delimiter=",", header="x,y,z", comments="")
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +104,6 @@ def run_of(tmp_path_factory):
             config = compose_config([*BASE, f"dataset.input_data_path={place / 'data'}", *rate, *case.overrides])
             data = build_data(config)
             data.setup()
-            vars(data)["unit"] = case.unit
-            vars(data.recordings)["offsets"] = np.full(SENSORS, float(case.offset))
             pipeline.run(config, place / "run", data)
             known[name] = place / "run"
         return known[name]
@@ -146,7 +144,10 @@ def test_numbers_of_the_device_are_classified_by_the_words_of_the_header(name, r
     known = macros(folder)
     assert known["CLASS_NAMES"] == sorted(CLASSES)
     assert (known["SENSORS"], known["WINDOW"], known["STRIDE"], known["SAMPLING_RATE"]) == (SENSORS, ROWS, ROWS, RATE)
-    assert known["OFFSETS"] == [case.offset] * SENSORS
+    assert (known["UNIT"] or None) == case.unit
+    for offset in known["OFFSETS"]:
+        assert offset == round(offset)
+        assert abs(offset - case.level) < case.amplitude if case.is_centred else offset == 0
     rows = values_by(known["UNIT"], known["OFFSETS"], numbers)
     has_front_end = (folder / "firmware" / "feature_extraction.c").is_file()
     header = (folder / "firmware" / "model.h").read_text()
