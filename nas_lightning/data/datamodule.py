@@ -180,7 +180,7 @@ class TimeSeriesData(L.LightningDataModule):
         reading = self._reading()
         source = self._make_source(reading) if self._make_source else open_source(self.name, self.path, reading)
         self.recordings = collect(source, self.variables, self.missing, self.group_pattern, reading)
-        self.decisions = source.findings.decisions
+        self.decisions = [*source.findings.decisions, *self._rate_decision()]
         self.notes += source.findings.warnings + rising_channels(self.recordings)
         if len(self.recordings.breaks) and not self.front_end.rows:
             self.notes.append(
@@ -267,6 +267,18 @@ class TimeSeriesData(L.LightningDataModule):
             rates = check_rate(recordings.sampling_rates, self.sampling_rate, self.new_sr)
             rows = math.ceil(rows * float(rates.max()) / self.new_sr)
         return make_splits(recordings, self.split_type, self.split_factor, self.seed, rows)
+
+    def _rate_decision(self) -> list[str]:
+        """What the recordings say of their sampling rate, where the user says nothing."""
+        rates = self.recordings.sampling_rates
+        if self.sampling_rate is not None:
+            return []
+        known = rates[~np.isnan(rates)]
+        if not len(known):
+            return [f"the recordings do not say their sampling rate [{_SECTION}.sampling_rate]"]
+        span = f"{known.min():.6g}" if known.min() == known.max() else f"{known.min():.6g} to {known.max():.6g}"
+        of = "" if len(known) == len(rates) else f" of {len(known):,} of {len(rates):,} recordings"
+        return [f"the sampling rate{of} is {span} Hz [{_SECTION}.sampling_rate]"]
 
     def _pieces(self, split: str) -> Pieces:
         """The rows of a split at the new rate; those of a recording end where time does not go on, if it is cut."""

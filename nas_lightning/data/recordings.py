@@ -17,7 +17,7 @@ from tqdm import tqdm
 from nas_lightning.data.progress import reading_bar
 from nas_lightning.data.reading import Findings, Reading, choose, is_named, no_rows
 from nas_lightning.data.values import Float32, Rows
-from nas_lightning.data.words import Words, first_repeated, join_names
+from nas_lightning.data.words import Words, first_repeated, in_order, join_names
 from nas_lightning.errors import InputError, brief
 
 _IN_MEMORY_VALUES = 1 << 24
@@ -453,7 +453,7 @@ def _distinct(source: Source, labels: Words, policy: str | None) -> tuple[Words,
     Raises:
         InputError: if labels differ by case, spaces or the form of a number only, and nothing says what that means.
     """
-    class_names = tuple(source.class_names or _in_order(labels.present))
+    class_names = tuple(source.class_names or in_order(labels.present))
     alike: dict[str, list[str]] = {}
     for name in class_names:
         alike.setdefault(_plain(name), []).append(name)
@@ -508,12 +508,3 @@ def _all_or_none(source: str, what: str, parts: Sequence[Words | None], total: i
     if 0 < count < total:
         raise InputError(f"{source}: {count} of {total} recordings have a {what}; allowed: all or none")
     return Words.join(given) if count else None
-
-
-def _in_order(labels: Iterable[str]) -> list[str]:
-    """Numbers by value, else by name."""
-    labels = sorted(labels)
-    try:
-        return sorted(labels, key=float)
-    except ValueError:
-        return labels

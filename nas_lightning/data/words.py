@@ -3,7 +3,7 @@
 import bisect
 import itertools
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
 import numpy as np
@@ -62,6 +62,15 @@ class Words(Sequence[str | None]):
     def are(self, word: str) -> np.ndarray:
         """Which recordings have this word, bool ``[R]``."""
         return self.numbers == (self.words.index(word) if word in self.words else len(self.words))
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Numbers by value, else by name."""
+    names = sorted(names)
+    try:
+        return sorted(names, key=float)
+    except ValueError:
+        return names
 
 
 class Numbered(Sequence[str]):

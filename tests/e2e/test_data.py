@@ -11,6 +11,7 @@ from recording_files import csv_folder, make_recordings, npz_file
 import nas_lightning
 from nas_lightning.data.annotations import read_lists
 
+SECTION = "data_processing_feature_extraction"
 SHORT = (
     "training.nas_epochs=1",
     "training.training_epochs=2",
@@ -54,10 +55,11 @@ def test_a_folder_of_csv_files_becomes_a_network(run):
     assert read(folder, "annotations/report.json")["train"]["classes"] == {"calm": 3, "wild": 3}
     assert read(folder, "genotype.json")["task"] == {"in_channels": 2, "length": 32, "num_classes": 2}
     assert {"selection", "control", "val_int8"} <= read(folder, "metrics.json").keys()
-    assert (
-        "data: train 108, val 54, test 54 samples of 2 channels and 32 steps, 2 classes"
-        in (folder / "run.log").read_text()
-    )
+    log = (folder / "run.log").read_text()
+    assert "data: train 108, val 54, test 54 samples of 2 channels and 32 steps, 2 classes" in log
+    assert "data: the classes are the folders calm (6), wild (6) (in calm/r00.csv) [dataset.levels]" in log
+    assert "data: the column 'time' is the time (12 times, first in " in log
+    assert f"data: the sampling rate is 1 Hz [{SECTION}.sampling_rate]" in log
 
 
 def test_lists_of_a_run_are_taken_again(run):
@@ -303,6 +305,8 @@ def test_inspect_prints_draws_and_warns(cli, tmp_path):
     assert content["classes"] == {"calm": 20, "wild": 3}
     assert content["lengths"] == {"least": 64, "median": 64.0, "most": 64}
     assert sum(content["samples"].values()) == 23
+    assert [f"read: {line}" for line in content["decisions"]] == [line for line in out.splitlines() if "read: " in line]
+    assert len(content["decisions"]) >= 4
     text = " ".join(content["warnings"])
     assert "the train split has 12 samples of calm and 1 of wild; look at macro F1" in text
     assert "channel 1 (ch1) is 2 everywhere; leave it out by variables" in text

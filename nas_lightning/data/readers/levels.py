@@ -51,15 +51,6 @@ def names_of(names: Iterable[str]) -> str:
     return ", ".join(brief(name)[:40] for name in names[:_SHOWN]) + more
 
 
-def in_order(names: Iterable[str]) -> list[str]:
-    """Numbers by value, else by name."""
-    names = sorted(names)
-    try:
-        return sorted(names, key=float)
-    except ValueError:
-        return names
-
-
 def split_of(name: str) -> str | None:
     """The split that a name stands for."""
     return SPLIT_NAMES.get(name.strip().lower())

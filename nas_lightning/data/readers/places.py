@@ -13,13 +13,13 @@ from nas_lightning.data.readers.levels import (
     Parts,
     Place,
     check_levels,
-    in_order,
     names_of,
     place,
     recognise,
 )
 from nas_lightning.data.readers.tree import Tree
 from nas_lightning.data.reading import Findings, Reading
+from nas_lightning.data.words import in_order
 from nas_lightning.errors import InputError
 
 Placed = tuple[str, Place]
