@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from recording_files import EQUAL_LENGTH, FORMATS, ONE_CHANNEL, make_recordings
 
 from nas_lightning.data.readers import open_source
+from nas_lightning.data.reading import AXES, CLOCK_POLICIES, DECIMALS, DELIMITERS, ENDS, TIME_UNITS, Reading
 from nas_lightning.data.recordings import collect
 from nas_lightning.errors import InputError
 
@@ -29,8 +30,25 @@ TIMEOUT_SECONDS = 20
 TOKENS = (
     b"", b",", b";", b"\t", b"\n", b"\r", b" ", b'"', b":", b"?", b"NaN", b"inf", b"-", b"1e999", b"0x1", b"time",
     b"@data", b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b"PK\x03\x04", b"../", b"%", b"{", b"}", b"[", b"]", b"9" * 400,
-    b"\xf0\x9f\x98\x80",
+    b"\xf0\x9f\x98\x80", b"sep=;\n", b"# ", b"65535", b"4294967295", b"-1", b"0,1,2\n", b"m/s2", b"label", b"test",
+    b"2024-03-31T02:59:59.98+01:00", b"31.12.2023 23:59:59", b"12/11/2024 11:59 pm", b"23:59:59,5",
 )  # fmt: skip
+READINGS = (
+    *[Reading()] * 12,
+    *(Reading(**{"variables": variables}) for variables in (1, [0], ["ch0"])),
+    *(Reading(header=header, skip_rows=skip) for header in (None, True, False) for skip in (None, 1)),
+    *(Reading(delimiter=name) for name in DELIMITERS),
+    *(Reading(decimal=name) for name in DECIMALS),
+    *(Reading(time_unit=unit, clock=clock) for unit in TIME_UNITS for clock in CLOCK_POLICIES),
+    *(Reading(recording_ends=end, day_first=end == "gap") for end in ENDS),
+    *(Reading(axes=axes, npy_time=is_time) for axes in AXES for is_time in (True, False)),
+    *(Reading(series_per_line=is_line) for is_line in (True, False)),
+    *(Reading(levels=levels) for levels in (["class"], ["any", "class"], ["group", "class"], ["class", "any"])),
+    Reading(label_pattern="^[^._-]+"),
+    Reading(gaps="keep", similar_labels="merge", offset=1),
+)
+"""What a user may say of a source; mostly nothing."""
+
 PLACE = st.floats(0, 1, allow_nan=False)
 EDIT = st.one_of(
     st.tuples(st.just("insert"), PLACE, st.one_of(st.sampled_from(TOKENS), st.binary(max_size=12))),
@@ -97,8 +115,13 @@ def fuzz(inputs):
             suppress_health_check=list(HealthCheck),
             derandomize=False,
         )
-        @given(st.sampled_from(sorted(FORMATS)), PLACE, st.lists(EDIT, min_size=1, max_size=4))
-        def read_damaged(name, place, edits):
+        @given(
+            st.sampled_from(sorted(FORMATS)),
+            PLACE,
+            st.lists(EDIT, min_size=1, max_size=4),
+            st.sampled_from(READINGS),
+        )
+        def read_damaged(name, place, edits, reading):
             nonlocal slowest
             path = samples.damaged(name, place, edits)
             start = time.perf_counter()
@@ -106,7 +129,7 @@ def fuzz(inputs):
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    collect(open_source(None, str(path)))
+                    collect(open_source(None, str(path), reading), reading.variables, reading=reading)
                 outcome = "read"
             except InputError as error:
                 if "\n" in str(error) or len(str(error)) > 2000:
