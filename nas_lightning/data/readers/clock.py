@@ -36,6 +36,7 @@ _MAYBE_COUNTER = frozenset(
 _UNIT_KEY = "dataset.time_unit"
 _UNIX = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _UNIX_RANGE = (946_684_800, 2_208_988_800)  # 2000 to 2040
+_DAYS = ((36_526, 73_050), (730_486, 767_010))  # 2000 to 2100, as spreadsheets and MATLAB count days
 _GAP = 5.0
 _COMMON = 0.05
 _UNEVEN = 2.5
@@ -174,7 +175,7 @@ def _of_numbers(column: Column, ticks: np.ndarray) -> np.ndarray:
     values = from_first(ticks, column.begins) if ticks.dtype.kind == "i" else ticks
     seconds = values / _UNIX[unit] if unit in _UNIX else values * _SECONDS[unit]
     if is_guess:
-        _ask_if_slow(column, seconds, unit)
+        _ask_if_odd(column, seconds, unit)
     return seconds
 
 
@@ -193,7 +194,7 @@ def _unit(column: Column, ticks: np.ndarray) -> tuple[str, bool]:
     return unit, said is None
 
 
-def _ask_if_slow(column: Column, seconds: np.ndarray, unit: str) -> None:
+def _ask_if_odd(column: Column, seconds: np.ndarray, unit: str) -> None:
     steps = _inner_steps(seconds, column.begins)
     step = float(np.median(np.abs(steps))) if len(steps) else 0.0
     if step > 1:
@@ -202,6 +203,13 @@ def _ask_if_slow(column: Column, seconds: np.ndarray, unit: str) -> None:
             f"the times in {column.name!r}, read in {unit}, say less than 1 Hz; are they {smaller}?",
             f"{column.names[0]}: {1 / step:.3g} Hz",
             _UNIT_KEY,
+        )
+    low, high = float(seconds.min()), float(seconds.max())
+    if 0 < step < 1e-3 and any(first <= low and high < last for first, last in _DAYS):
+        column.findings.warn(
+            f"the times in {column.name!r}, read in {unit}, look like dates in days, so that the rate is wrong",
+            f"{column.names[0]}: {1 / step:.3g} Hz",
+            "data_processing_feature_extraction.sampling_rate",
         )
 
 

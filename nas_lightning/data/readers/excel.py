@@ -16,6 +16,7 @@ from nas_lightning.data.archive import checked_members
 from nas_lightning.data.readers.levels import names_of
 from nas_lightning.data.readers.stored_arrays import import_extra
 from nas_lightning.data.readers.text import MISSING, one_line, read_numbers
+from nas_lightning.data.readers.text_layout import checked_skip
 from nas_lightning.data.reading import Content, Findings, Reading
 from nas_lightning.errors import InputError
 
@@ -49,25 +50,33 @@ def read_sheet(path: Path, shown: str, reading: Reading, findings: Findings) -> 
         return read_numbers(copy, shown, as_written, findings)
 
 
-def read_frame_of_sheet(path: Path, findings: Findings) -> pd.DataFrame:
-    """The first sheet with the names in its first row that holds something.
+def read_frame_of_sheet(path: Path, reading: Reading, findings: Findings) -> pd.DataFrame:
+    """The first sheet with the names in its first row that holds something, behind those that are to be skipped.
 
     Raises:
         InputError: if it is damaged, or its rows are longer than the first.
     """
+    skip = checked_skip(reading)
     rows = [(number, row) for number, row in enumerate(_rows(path, str(path), findings), start=1) if row]
+    rows = [(number, row) for number, row in rows if number > skip]
     if not rows:
-        raise InputError(f"{path}: its first sheet is empty; allowed: a table with names in its first row")
+        behind = f" behind row {skip}" if skip else ""
+        raise InputError(f"{path}: its first sheet is empty{behind}; allowed: a table with names in its first row")
     names = ["" if cell is None else str(cell).strip() for cell in rows[0][1]]
     for number, row in rows:
         if len(row) > len(names):
             raise InputError(
                 f"{path}: row {number} has {len(row)} cells and the first has {len(names)}; they must agree"
+                + (f"; dataset.skip_rows={number - 1} skips what stands before a table" if _are_names(row) else "")
             )
     cells = [
         [None if cell in MISSING else cell for cell in row] + [None] * (len(names) - len(row)) for _, row in rows[1:]
     ]
     return pd.DataFrame(cells, columns=names, dtype=object).infer_objects()
+
+
+def _are_names(row: Row) -> bool:
+    return all(isinstance(cell, str) for cell in row)
 
 
 def _rows(path: Path, shown: str, findings: Findings) -> Iterator[Row]:

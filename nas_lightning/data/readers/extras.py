@@ -59,7 +59,7 @@ def read_workbook(path: Path, reading: Reading) -> Source:
         InputError: naming the file and what is wrong.
     """
     findings = Findings()
-    source = read_frame(read_frame_of_sheet(path, findings), reading, str(path))
+    source = read_frame(read_frame_of_sheet(path, reading, findings), reading, str(path))
     for warning in findings.warnings:
         source.findings.warn(warning)
     return source

@@ -63,17 +63,29 @@ def by_pattern(shown: str, names: Sequence[str], pattern: str) -> dict[str, str]
         compiled = re.compile(pattern)
     except re.error as error:
         raise InputError(f"dataset.label_pattern: {pattern!r} is no regular expression ({error})") from error
-    labels = {}
-    for name in names:
-        match = compiled.search(name)
-        found = next((part for part in (match.groups() or (match[0],)) if part), None) if match else None
-        if found is None:
-            raise InputError(
-                f"dataset.label_pattern: {pattern!r} finds nothing in the name {brief(name)!r} of {shown}; allowed: a "
-                "pattern that is found in every name"
-            )
-        labels[name] = found
+    if "/" not in pattern:  # whoever writes ^ means the name of a file, whatever folder it lies in
+        own = _found(compiled, {name: name.rpartition("/")[2] for name in names})
+        if len(own) == len(names):
+            return own
+    labels = _found(compiled, {name: name for name in names})
+    if len(labels) < len(names):
+        lost = next(name for name in names if name not in labels)
+        raise InputError(
+            f"dataset.label_pattern: {pattern!r} finds nothing in the name {brief(lost)!r} of {shown}; allowed: a "
+            "pattern that is found in every name"
+        )
     return labels
+
+
+def _found(pattern: re.Pattern[str], texts: Mapping[str, str]) -> dict[str, str]:
+    """By name, what a pattern finds in its text, without the names in whose text it finds nothing."""
+    found = {}
+    for name, text in texts.items():
+        match = pattern.search(text)
+        label = next((part for part in (match.groups() or (match[0],)) if part), None) if match else None
+        if label is not None:
+            found[name] = label
+    return found
 
 
 def proposal(names: Sequence[str]) -> str | None:
@@ -336,6 +348,10 @@ def _columns(
     findings.decide(
         f"the classes are the column {labels!r} of the table, for the files in {files!r}", shown, "dataset.columns"
     )
+    others = [rows[0][i] for i in filled if i not in columns.values()]
+    if others:
+        example = f"{shown}: {names_of(others)}"
+        findings.decide("other columns of the table of labels are not looked at", example, "dataset.columns.group")
     return columns, True
 
 

@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +63,7 @@ def find_wide(path: Path, layout: Layout, reading: Reading, findings: Findings) 
     if label is None:
         label = _only_text(path, layout, [place for place in places.values() if place is not None])
     choose(str(path), 1, None, reading.variables)
+    places["index"] = _index(path, layout, names, {label, *places.values()}, findings)
     wide = _counted(path, layout.num_columns, label, places)
     if reading.series_per_line is None:
         what = repr(names[label]) if names else "the first cell" if label == 0 else "the last cell"
@@ -83,8 +84,33 @@ def _counted(path: Path, num_columns: int, label: int, others: Mapping[str, int 
     def counted(place: int) -> int:
         return place if place < first else place - num_columns
 
-    places = {role: None if place is None else counted(place) for role, place in others.items()}
+    places = {role: None if place is None else counted(place) for role, place in others.items() if role != "index"}
     return Wide(counted(label), slice(first, -len(behind) or None), **places)
+
+
+def _index(
+    path: Path, layout: Layout, names: Sequence[str], taken: Collection[int | None], findings: Findings
+) -> int | None:
+    """The column before the values, if it is none of them: a number of the line, or what its name sets apart."""
+    free = [i for i in range(layout.num_columns) if i not in taken]
+    if len(free) < 2:
+        return None
+    first = free[0]
+    rest = [names[i] for i in free[1:]] if names else []
+    is_apart = bool(rest) and all(name.isdecimal() for name in rest) and not names[first].isdecimal()
+    if not is_apart and (not names or names[first]) and not _counts_lines(path, layout, first):
+        return None
+    shown = repr(names[first]) if names and names[first] else str(first + 1)
+    findings.decide(f"the column {shown} stands before the values of the series, and is left out", str(path))
+    return first
+
+
+def _counts_lines(path: Path, layout: Layout, place: int) -> bool:
+    """Whether a column rises by one from line to line."""
+    cells = [cells[place] if place < len(cells) else "" for _, cells in _rows(path, layout, _LOOKED_AT)]
+    if len(cells) < 3 or not all(cell.isdecimal() for cell in cells):
+        return False
+    return all(int(after) - int(before) == 1 for before, after in itertools.pairwise(cells))
 
 
 def _is_evident(path: Path, layout: Layout, reading: Reading) -> bool:

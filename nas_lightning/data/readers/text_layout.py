@@ -148,7 +148,7 @@ class _Top:
 
 def _read_top(path: Path, shown: str, encoding: str, reading: Reading, findings: Findings) -> _Top:
     """The first rows of a table, behind what stands before it."""
-    skip, delimiter = _checked_skip(reading), _checked_delimiter(reading)
+    skip, delimiter = checked_skip(reading), _checked_delimiter(reading)
     rows = _first_lines(path, shown, encoding, skip)
     if rows and (sign := _sign_of(rows[0].text)) is not None:
         findings.decide("a line names the sign between cells", f"{shown}: line {rows[0].number}", _DELIMITER)
@@ -198,7 +198,12 @@ def _sample(cells: Sequence[list[str]], first: str, delimiter: str | None) -> li
     return found
 
 
-def _checked_skip(reading: Reading) -> int:
+def checked_skip(reading: Reading) -> int:
+    """How many lines to skip.
+
+    Raises:
+        InputError: if that is no number of lines.
+    """
     skip = reading.skip_rows
     if skip is not None and (type(skip) is not int or skip < 0):
         raise InputError(f"{_SKIP}: found {skip!r}; allowed: null or a whole number from 0")
@@ -314,6 +319,11 @@ def _layout(top: _Top, shown: str, encoding: str, reading: Reading, findings: Fi
         names = has_names([row.text for row in top.rows[: len(cells)]], cells, top.decimal)
     header = tuple(cells[0]) if names else _names_in_comment(top, shown, reading, findings)
     doubt = _doubt(top, shown) if names is None and header is None else None
+    if header is None and reading.delimiter is None and top.delimiter == "," and _may_be_decimals(cells):
+        raise InputError(
+            f"{shown}: line {top.rows[0].number} is {brief(top.rows[0].text.strip())[:40]!r}, whole numbers or "
+            f"decimals; {_DELIMITER}=comma or dataset.decimal=comma says which"
+        )
     if header is not None and names:
         num_above = 1
         if all(len(row) == len(header) + 1 for row in cells[1:]) and len(cells) > 1 and _has_row_names(cells[1:]):
@@ -331,6 +341,17 @@ def _layout(top: _Top, shown: str, encoding: str, reading: Reading, findings: Fi
     sample = tuple(tuple(row) for row in cells[num_above:])
     width = len(cells[0]) if header is None else len(header)
     return Layout(encoding, top.delimiter, top.decimal, header, width, skip, units, doubt, has_comments, sample)
+
+
+def _may_be_decimals(cells: Sequence[Sequence[str]]) -> bool:
+    """Whether every second cell has digits alone, in some of them behind a 0, as they stand behind a decimal comma."""
+    behind = [cell for row in cells for cell in row[1::2]]
+    return (
+        all(len(row) % 2 == 0 for row in cells)
+        and all(cell.isdecimal() for cell in behind)
+        and any(len(cell) > 1 and cell[0] == "0" for cell in behind)
+        and all(cell.lstrip("+-").isdecimal() for row in cells for cell in row[::2])
+    )
 
 
 def _doubt(top: _Top, shown: str) -> str:

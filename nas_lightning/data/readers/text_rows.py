@@ -31,6 +31,7 @@ from nas_lightning.errors import InputError
 
 _VARIABLES = "data_processing_feature_extraction.variables"
 _LOOKED_AT = 20
+_NO_SIGN = "; commas between cells and before decimals cannot be told apart"
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def look_at_rows(path: Path, shown: str, plan: Plan, reading: Reading) -> Plan:
         if len(cells) != layout.num_columns and not _only_last_is_missing(line, cells, layout):
             raise InputError(
                 f"{shown}: line {number} has {len(cells)} cells and the first has {layout.num_columns}; they must agree"
-                + _offer(path, shown, layout, reading)
+                + (_NO_SIGN if _are_decimals(cells, layout) else _offer(path, shown, layout, reading))
             )
         for i in () if layout.header else plan.columns.empty:
             if i < len(cells) and cells[i]:
@@ -204,6 +205,12 @@ def _offer(path: Path, shown: str, layout: Layout, reading: Reading) -> str:
         if _is_table(rest) and not rest.doubt and (rest.header or has_other_width):
             return f"; dataset.skip_rows={number} skips what stands before a table"
     return ""
+
+
+def _are_decimals(cells: list[str], layout: Layout) -> bool:
+    """Whether a row has twice as many cells as there are names, since each number has a comma in it."""
+    is_twice = layout.header and layout.delimiter == "," and len(cells) == 2 * layout.num_columns
+    return bool(is_twice) and all(cell.lstrip("+-").isdecimal() for cell in cells)
 
 
 def _is_table(layout: Layout) -> bool:

@@ -323,7 +323,7 @@ def test_rates_below_one_hertz_are_asked_about_if_nobody_said_the_unit():
     findings = Findings()
     assert clocks(TICKS / 1000, (0,), findings, "time").rates[0] == pytest.approx(0.05)
     assert findings.warnings == [
-        "the times in 'time', read in s, say less than 1 Hz; are they ms? (in r0: 0.05 Hz); [dataset.time_unit]"
+        "the times in 'time', read in s, say less than 1 Hz; are they ms? (in r0: 0.05 Hz) [dataset.time_unit]"
     ]
     for said in ({"column": "time_s"}, {"column": "time", "time_unit": "s"}):
         findings = Findings()
@@ -335,3 +335,15 @@ def test_rates_are_exact():
     rates = np.array([49.7, 50.0, 50.2])
     times = np.concatenate([np.arange(T) / rate for rate in rates])
     assert clocks(times, (0, T, 2 * T), column="time").rates.tolist() == pytest.approx(rates.tolist(), rel=1e-9)
+
+
+@pytest.mark.parametrize("first", [45334.5, 738000.5])
+@pytest.mark.parametrize("rate", [1, 50, 1000])
+def test_dates_that_are_counted_in_days_are_said(first, rate):
+    findings = Findings()
+    seconds(first + np.arange(T) / rate / 86400, "Date", findings=findings)
+    assert any("look like dates in days" in line and "sampling_rate]" in line for line in findings.warnings)
+    findings = Findings()
+    seconds(first + np.arange(T) / 50, "time", findings=findings)
+    seconds(first + np.arange(T) / rate / 86400, "time_s", findings=findings)
+    assert not findings.warnings

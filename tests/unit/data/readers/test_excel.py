@@ -177,3 +177,17 @@ def test_the_extra_is_named_where_the_package_is_missing(tmp_path, monkeypatch):
     for path in (tmp_path, tmp_path / "a" / "r.xlsx"):
         with pytest.raises(InputError, match=r"needs the package openpyxl; .*: pip install 'nas-lightning\[excel\]'"):
             read(path)
+
+
+def test_rows_above_the_names_of_a_long_table_can_be_skipped(tmp_path):
+    rows = [["r0", "a", *row] for row in VALUES] + [["r1", "b", *row] for row in VALUES]
+    save(tmp_path / "x.xlsx", [["My logger"], [], ["recording", "label", "x", "y"], *rows])
+    with pytest.raises(InputError, match=r"row 3 has 4 cells.*; dataset.skip_rows=2 skips what stands before a table"):
+        read(tmp_path / "x.xlsx")
+    found, _ = read(tmp_path / "x.xlsx", skip_rows=2)
+    assert np.allclose(found.values, np.concatenate([VALUES, VALUES]))
+    with pytest.raises(InputError, match=r"its first sheet is empty behind row 99"):
+        read(tmp_path / "x.xlsx", skip_rows=99)
+    save(tmp_path / "x.xlsx", [["recording", "label", "x"], ["r0", "a", 1.0, 2.0]])
+    with pytest.raises(InputError, match=r"row 2 has 4 cells and the first has 3; they must agree$"):
+        read(tmp_path / "x.xlsx")

@@ -382,3 +382,34 @@ def test_pickles_and_links_in_a_flat_folder_are_refused(tmp_path):
     (flat(tmp_path) / "x.pkl").write_bytes(b"cos\nsystem\n")
     with pytest.raises(InputError, match=r"x.pkl is a pickle, which could run code"):
         read(tmp_path, label_pattern="^[a-z]+")
+
+
+@pytest.mark.parametrize("pattern", ["^[^.]+", r"^([a-z]+)\.", "^[A-Za-z]+"])
+@pytest.mark.parametrize("folders", [("training", "testing"), ("anna", "ben")])
+def test_a_pattern_is_looked_for_in_the_name_of_the_file_itself(tmp_path, pattern, folders):
+    for folder in folders:
+        flat(tmp_path / folder)
+    found, _ = read(tmp_path, label_pattern=pattern)
+    assert {name: row[0] for name, row in table(found).items()} == {
+        f"{folder}/{name}.csv": name.split(".")[0] for folder in folders for name in NAMES
+    }
+
+
+@pytest.mark.parametrize("pattern", ["^[a-z]+/", "anna|ben"])
+def test_a_pattern_is_looked_for_in_folders_where_it_names_them(tmp_path, pattern):
+    for folder in ("anna", "ben"):
+        flat(tmp_path / folder)
+    found, _ = read(tmp_path, label_pattern=pattern)
+    assert {row[0].strip("/") for row in table(found).values()} == {"anna", "ben"}
+
+
+def test_columns_of_a_table_that_are_not_looked_at_are_said(tmp_path):
+    rows = [f"{name}.csv,{LABELS[name]},S{number % 3}" for number, name in enumerate(NAMES)]
+    (flat(tmp_path) / "labels.csv").write_text("\n".join(["file,label,subject", *rows]))
+    found, findings = read(tmp_path)
+    assert table(found) == by_hand()
+    assert any("other columns of the table of labels are not looked at" in line for line in findings.decisions)
+    assert any("subject) [dataset.columns.group]" in line for line in findings.decisions)
+    found, findings = read(tmp_path, columns={"group": "subject"})
+    assert {row[1] for row in table(found).values()} == {"S0", "S1", "S2"}
+    assert not any("not looked at" in line for line in findings.decisions)

@@ -137,3 +137,29 @@ def test_the_line_in_which_something_is_wrong_is_named(tmp_path, change, text):
     with pytest.raises(InputError) as error:
         read(written(tmp_path / "x.csv", rows))
     assert text in str(error.value)
+
+
+@pytest.mark.parametrize("index", ["", "Unnamed: 0", "id", "nr"])
+@pytest.mark.parametrize("first", [0, 1, 7])
+def test_a_column_before_the_values_that_is_none_is_left_out(tmp_path, index, first):
+    names = [index, *range(X.shape[1]), "label"]
+    rows = [[first + i, *x, label] for i, (x, label) in enumerate(zip(X, LABELS, strict=True))]
+    path = written(tmp_path / "x.csv", rows, names)
+    found, findings = read(path, series_per_line=True)
+    assert series_of(found) == X.astype("float32").tolist()
+    assert any("stands before the values of the series, and is left out" in line for line in findings.decisions)
+
+
+@pytest.mark.parametrize("said", [{}, {"series_per_line": True}])
+def test_numbers_of_lines_without_names_are_no_values(tmp_path, said):
+    rows = [[i, *x, label] for i, (x, label) in enumerate(zip(X, LABELS, strict=True))]
+    found, findings = read(written(tmp_path / "x.csv", rows), **said)
+    assert series_of(found) == X.astype("float32").tolist()
+    assert any("the column 1 stands before the values of the series" in line for line in findings.decisions)
+
+
+def test_whole_numbers_that_do_not_count_lines_are_values(tmp_path):
+    values = np.round(X * 100).astype(int)
+    values[:, 0] = [3, 4, 5, 6, 7, 8, 9, 10, 12]
+    rows = [[*x, label] for x, label in zip(values, LABELS, strict=True)]
+    assert series_of(read(written(tmp_path / "x.csv", rows))[0]) == values.tolist()

@@ -277,3 +277,27 @@ def test_another_encoding_is_said(tmp_path):
     content, findings = both(tmp_path, "Höhe;y;z\n" + table(";", ","), encoding="cp1252")
     assert (content.values.tolist(), content.channels) == (ROWS, ("Höhe", "y", "z"))
     assert "text is read as cp1252 (in x.csv)" in findings.decisions
+
+
+@pytest.mark.parametrize("names", ["a,b", "a,b,c"])
+def test_commas_that_are_decimal_signs_too_are_said(tmp_path, names):
+    width = names.count(",") + 1
+    rows = [",".join(f"{row},{column}5" for column in range(width)) for row in range(9)]
+    (tmp_path / "x.csv").write_text("\n".join([names, *rows]))
+    with pytest.raises(InputError, match=r"; commas between cells and before decimals cannot be told apart$"):
+        read_numbers(tmp_path / "x.csv", "x.csv")
+
+
+@pytest.mark.parametrize("row", ["{},0{}", "-{},0{},{},5"])
+def test_whole_numbers_that_look_like_decimals_are_asked_about(tmp_path, row):
+    (tmp_path / "x.csv").write_text("".join(row.format(i, i, i) + "\n" for i in range(1, 20)))
+    with pytest.raises(InputError, match=r"whole numbers or decimals; dataset.delimiter=comma or dataset.decimal=com"):
+        read_numbers(tmp_path / "x.csv", "x.csv")
+    content = read_numbers(tmp_path / "x.csv", "x.csv", Reading(delimiter="comma"))
+    assert content.values[:, 1].tolist() == list(range(1, 20))
+
+
+def test_one_column_of_decimals_behind_commas_is_read_where_that_is_said(tmp_path):
+    (tmp_path / "x.csv").write_text("".join(f"{i},0{i}\n" for i in range(1, 10)))
+    content = read_numbers(tmp_path / "x.csv", "x.csv", Reading(decimal="comma"))
+    assert content.values[:, 0].tolist() == [float(f"{i}.0{i}") for i in range(1, 10)]
