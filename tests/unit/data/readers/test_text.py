@@ -277,3 +277,23 @@ def test_another_encoding_is_said(tmp_path):
     content, findings = both(tmp_path, "Höhe;y;z\n" + table(";", ","), encoding="cp1252")
     assert (content.values.tolist(), content.channels) == (ROWS, ("Höhe", "y", "z"))
     assert "text is read as cp1252 (in x.csv)" in findings.decisions
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x,y\n" + "1" * 100_000 + "x,2\n", "allowed: numbers"),
+        ("time,y\n" + "1" * 100_000 + "x,2\n", "cannot be read"),
+        ("time,y\n12:00" + " " * 100_000 + "x,2\n", "cannot be read"),
+    ],
+)
+def test_a_long_cell_takes_no_longer_than_others(tmp_path, text, said):
+    """In a pattern with two ways to match a digit, this took minutes."""
+    path = tmp_path / "r.csv"
+    path.write_text(text + "1,2\n" * 9)
+    findings, refused = Findings(), ""
+    try:
+        read_numbers(path, "r.csv", findings=findings)
+    except InputError as error:
+        refused = str(error)
+    assert said in refused + str(findings.warnings)
