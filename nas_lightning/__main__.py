@@ -39,7 +39,7 @@ from nas_lightning.config.keys import guide_overrides, merge_overrides
 from nas_lightning.config.records import Config
 from nas_lightning.config.targets import trust_config_dir
 from nas_lightning.config.typed import plain
-from nas_lightning.errors import BudgetError, DamagedFileError, InputError, StoppedError, UsedFolderError
+from nas_lightning.errors import BudgetError, DamagedFileError, InputError, StoppedError, UsedFolderError, printable
 from nas_lightning.export.onnx import ParityError
 from nas_lightning.files import has_ended
 from nas_lightning.inspection import inspect
@@ -62,7 +62,7 @@ def main() -> None:
     except (InputError, HydraException, OmegaConfBaseException, StoppedError) as error:
         if wants_traceback:
             raise
-        print(f"error: {one_sentence(error)}", file=sys.stderr)
+        print(f"error: {printable(one_sentence(error))}", file=sys.stderr)
         sys.exit(3 if isinstance(error, BudgetError) else 1 if isinstance(error, StoppedError) else 2)
 
 

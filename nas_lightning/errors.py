@@ -6,14 +6,23 @@ from pathlib import Path
 _LONGEST_QUOTE = 200
 
 
+def printable(text: str) -> str:
+    r"""Text without characters that would command a terminal.
+
+    >>> printable("a\x1b[2Jb\n")
+    'a?[2Jb\n'
+    """
+    return "".join(char if char.isprintable() or char in "\n\t" else "?" for char in text)
+
+
 def brief(found: object) -> str:
-    r"""What was found, as a part of a sentence: on one line, and cut where it is long.
+    r"""What was found, as a part of a sentence: printable, on one line, and cut where it is long.
 
     >>> brief("two\nlines")
     'two lines'
     """
     text = " ".join(str(found).split())
-    return text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "..."
+    return printable(text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "...")
 
 
 class InputError(ValueError):

@@ -19,7 +19,7 @@ from nas_lightning.config.records import Config
 from nas_lightning.data.annotations import SPLITS
 from nas_lightning.data.datamodule import TimeSeriesData, moments
 from nas_lightning.data.windows import Samples
-from nas_lightning.errors import InputError
+from nas_lightning.errors import InputError, printable
 from nas_lightning.files import write_json
 from nas_lightning.report.inspection import projection_picture, spectrum_picture, windows_picture
 
@@ -136,13 +136,13 @@ def _print(data: TimeSeriesData, channels: list[Channel], warnings: list[str]) -
     classes = Table("class", "recordings", *(f"{split} samples" for split in SPLITS))
     for number, name in enumerate(data.class_names):
         samples = [str(int((data.splits[split].labels == number).sum())) for split in SPLITS]
-        classes.add_row(escape(name), str(int((recordings.labels == number).sum())), *samples)
+        classes.add_row(escape(printable(name)), str(int((recordings.labels == number).sum())), *samples)
     console.print(classes)
     ranges = Table("channel", "name", "least", "most", "mean", "deviation")
     names = recordings.channels or [""] * len(channels)
     for number, channel in enumerate(channels):
         figures = (channel.low, channel.high, channel.mean, channel.std)
-        ranges.add_row(str(number), escape(names[number]), *(f"{figure:.4g}" for figure in figures))
+        ranges.add_row(str(number), escape(printable(names[number])), *(f"{figure:.4g}" for figure in figures))
     console.print(ranges)
     for warning in warnings:
         console.print(f"warning: {warning}", soft_wrap=True, highlight=False, markup=False)

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, DistributedSampler, Sampler
 
 from nas_lightning.data.annotations import FOLDER, SPLITS, read_lists, write_lists
 from nas_lightning.data.augment import Augmentation
-from nas_lightning.data.doubts import rising_channels
+from nas_lightning.data.doubts import doubtful_channels
 from nas_lightning.data.features import FrontEnd, FrontEndCost
 from nas_lightning.data.made import MakeSource, source_of_arrays, source_of_frame
 from nas_lightning.data.readers import open_source
@@ -181,7 +181,7 @@ class TimeSeriesData(L.LightningDataModule):
         source = self._make_source(reading) if self._make_source else open_source(self.name, self.path, reading)
         self.recordings = collect(source, self.variables, self.missing, self.group_pattern, reading)
         self.decisions = [*source.findings.decisions, *self._rate_decision()]
-        self.notes += source.findings.warnings + rising_channels(self.recordings)
+        self.notes += source.findings.warnings + doubtful_channels(self.recordings)
         if len(self.recordings.breaks) and not self.front_end.rows:
             self.notes.append(
                 f"a sample is a whole recording, pauses included; {_SECTION}.frame_size ends windows there"

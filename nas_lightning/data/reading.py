@@ -6,7 +6,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from nas_lightning.errors import InputError, brief
+from nas_lightning.errors import InputError, brief, printable
 
 ROLES = ("recording", "time", "label", "group", "split")
 """What a column of a table can be besides a variable."""
@@ -143,7 +143,7 @@ class Findings:
 def _line(decision: str, key: str, count: int, example: str) -> str:
     times = f"{count:,} times, first in" if count > 1 else "in"
     where = f" ({times} {brief(example)})" if example else f" ({count:,} times)" if count > 1 else ""
-    return decision + where + (f" [{key}]" if key else "")
+    return printable(decision) + where + (f" [{key}]" if key else "")
 
 
 def no_rows() -> np.ndarray:

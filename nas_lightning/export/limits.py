@@ -54,22 +54,13 @@ class Finished:
             return "it needed more processor time than it may have"
         if sys.platform != "win32" and self.status == -signal.SIGXFSZ:
             return "it wrote more than it may"
-        text = brief(printable((self.errors or self.output).decode(errors="replace")))
+        text = brief((self.errors or self.output).decode(errors="replace"))
         return text or f"it ended with status {self.status}"
-
-
-def printable(text: str) -> str:
-    r"""Text without characters that would command a terminal.
-
-    >>> printable("a\x1b[2Jb\n")
-    'a?[2Jb\n'
-    """
-    return "".join(char if char.isprintable() or char in "\n\t" else "?" for char in text)
 
 
 def shown(found: object) -> str:
     """What was found in a stranger's file, or what went wrong with it, as a part of a sentence on a terminal."""
-    return brief(printable(str(found))) or type(found).__name__
+    return brief(found) or type(found).__name__
 
 
 def run_limited(

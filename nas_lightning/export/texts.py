@@ -7,9 +7,8 @@ from textwrap import indent
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_lightning.errors import brief
+from nas_lightning.errors import brief, printable
 from nas_lightning.export.contract import InputDescription
-from nas_lightning.export.limits import printable
 
 PREFIX = re.compile(r"([A-Za-z]\w{0,30})?", re.ASCII)
 """What may stand before the names of a network in C."""

@@ -23,6 +23,7 @@ from nas_lightning.errors import InputError
 _LARGEST_UNZIPPED = 1 << 28
 _MOST_CELLS = 1 << 26
 _WIDEST = 1 << 12
+_MOST_ROWS, _LONGEST_CELL = 1 << 20, (1 << 15) - 1  # as Excel has them
 
 Row = list[Any]
 """The cells of a row up to the last that holds something."""
@@ -102,23 +103,40 @@ def _rows_of(book: Any, shown: str, findings: Findings) -> Iterator[Row]:
     if len(sheets) > 1:
         findings.warn("the first sheet of an Excel file is read, and no other", f"{shown}: {names_of(book.sheetnames)}")
     sheets[0].reset_dimensions()  # a file may say that its rows are longer than they are
-    count, empty = 0, 0
+    count, letters, empty = 0, 0, 0
     for number, cells in enumerate(sheets[0].iter_rows(values_only=True), start=1):
         row = list(cells)
         while row and row[-1] in (None, ""):
             row.pop()
+        letters += _letters(shown, number, row)
         count += len(row) + 1
         if len(row) > _WIDEST or count > _MOST_CELLS:
             raise InputError(
                 f"{shown}: row {number} has {len(row):,} cells, of {count:,} so far; allowed: {_WIDEST:,} in a row and "
                 f"{_MOST_CELLS:,} in all"
             )
+        if letters > _LARGEST_UNZIPPED:
+            raise InputError(f"{shown}: its texts have more than {_LARGEST_UNZIPPED:,} letters; allowed: numbers")
         if not row:
             empty += 1
             continue
         yield from ([] for _ in range(empty))
         empty = 0
         yield row
+
+
+def _letters(shown: str, number: int, row: Row) -> int:
+    """The letters of a row, of which a small file can name one text any number of times, or a row far below.
+
+    Raises:
+        InputError: for what Excel cannot write.
+    """
+    lengths = [len(cell) for cell in row if isinstance(cell, str)]
+    if number > _MOST_ROWS:
+        raise InputError(f"{shown}: has more than {_MOST_ROWS:,} rows; allowed: a sheet as Excel writes it")
+    if max(lengths, default=0) > _LONGEST_CELL:
+        raise InputError(f"{shown}: row {number} has a text of more than {_LONGEST_CELL:,} letters; allowed: numbers")
+    return sum(lengths)
 
 
 def _filled(rows: Iterator[Row]) -> Iterator[Row]:

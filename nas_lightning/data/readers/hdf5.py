@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from nas_lightning.data.readers.stored_arrays import NAMED_ARRAYS, check_size, import_extra, pick
+from nas_lightning.data.readers.stored_arrays import NAMED_ARRAYS, check_letters, check_size, import_extra, pick
 from nas_lightning.data.readers.text import one_line
 from nas_lightning.errors import InputError, brief
 
@@ -118,8 +118,10 @@ def _values(path: Path, shown: str, name: str, item: Any) -> np.ndarray:
     for size in (whole, math.prod(item.chunks or (0,))):
         check_size(path, shown, name, size * item.dtype.itemsize)
     if item.dtype.kind in "fiub":
-        values = item[()]
         is_text = _is_matlab(item) and bytes(item.attrs["MATLAB_class"]) == b"char"
+        if is_text:
+            check_letters(shown, name, whole)
+        values = item[()]
         return _of_matlab(values, is_text) if _is_matlab(item) else values
     if whole > _MOST_TEXTS or item.dtype.kind not in "SO" or len(item.shape) != 1:
         raise InputError(f"{shown}: {brief(name)} has the type {item.dtype}; allowed: numbers, or a list of texts")
@@ -137,11 +139,12 @@ def _of_matlab(values: np.ndarray, is_text: bool) -> np.ndarray:
 def _texts(shown: str, name: str, item: Any) -> np.ndarray:
     """Few at a time, since each may name the same long text."""
     found: list[str] = []
-    size = 0
+    size, longest = 0, 0
     for start in range(0, len(item), _TEXTS_TOGETHER):
         part = [str(text) for text in item.asstr()[start : start + _TEXTS_TOGETHER]]
+        longest = max(longest, *map(len, part))
         size += sum(map(len, part))
-        if size > _LONGEST_TEXTS:
+        if max(size, longest * len(item)) > _LONGEST_TEXTS:
             raise InputError(f"{shown}: {brief(name)} has more than {_LONGEST_TEXTS:,} letters; allowed: labels")
         found += part
     return np.array(found)

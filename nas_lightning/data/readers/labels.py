@@ -20,6 +20,8 @@ TABLES = ("labels.csv", "labels.tsv", "labels.txt", "info.labels")
 
 _LARGEST = 1 << 28
 _MOST_CELLS = 1 << 12
+_LONGEST_NAME = 1 << 12
+_DEEPEST = 64
 _ROLES: Mapping[str, tuple[str, ...]] = {
     "recording": ("recording", "file", "filename", "file_name", "file name", "path", "name"),
     "label": ("label", "class", "labels", "category", "target"),
@@ -93,7 +95,7 @@ def proposal(names: Sequence[str]) -> str | None:
     is_deep = any("/" in name for name in names)
     for where, flat, deep in _PROPOSALS:
         pattern = deep if is_deep else flat
-        matches = [re.search(pattern, name) for name in names]
+        matches = [re.search(pattern, name.rpartition("/")[2]) for name in names]  # no pattern goes beyond a slash
         found = Counter((match.groups() or (match[0],))[0] for match in matches if match)
         if None not in matches and 2 <= len(found) <= len(names) / 2:
             counts = names_of(f"{label} ({count})" for label, count in sorted(found.items()))
@@ -214,8 +216,10 @@ class _Finder:
         return found[0] if found else None
 
     def _all(self, name: str) -> list[str]:
-        parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
-        tails = ["/".join(parts[i:]) for i in range(len(parts))][:64]
+        if len(name) > _LONGEST_NAME:
+            return []
+        parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")][-_DEEPEST:]
+        tails = ["/".join(parts[i:]) for i in range(len(parts))]
         forms = [*tails, *(_without_ending(tail) for tail in tails)]
         return next((found[form] for found in self._maps for form in forms if form in found), [])
 
@@ -259,12 +263,16 @@ def _rows_of_json(text: str, shown: str, findings: Findings) -> Iterator[Row]:
         if kind == "unlabeled" and isinstance(file, str):
             findings.warn("a recording that info.labels calls unlabeled is left out", file)
             continue
-        if not isinstance(file, str) or not isinstance(label, dict) or kind != "label":
+        if not isinstance(file, str) or not isinstance(label, dict) or kind != "label" or _is_nested(label):
             raise InputError(f"{shown}: {where} has no path, or no one label; allowed: one label a file")
         split = entry.get("category")
         yield Row(
             where, file, Place(_word(label.get("label")), None, split_of(split) if isinstance(split, str) else None)
         )
+
+
+def _is_nested(label: dict[str, Any]) -> bool:
+    return isinstance(label.get("label"), dict | list)
 
 
 def _word(cell: Any) -> str | None:

@@ -14,7 +14,7 @@ from typing import IO
 import numpy as np
 
 from nas_lightning.data.readers.hdf5 import load_hdf5, load_named_hdf5, shape_of_hdf5
-from nas_lightning.data.readers.stored_arrays import NAMED_ARRAYS, check_size, pick
+from nas_lightning.data.readers.stored_arrays import NAMED_ARRAYS, check_letters, check_size, pick
 from nas_lightning.data.readers.text import one_line
 from nas_lightning.data.words import first_repeated
 from nas_lightning.errors import InputError, brief
@@ -188,6 +188,8 @@ def _load(path: Path, shown: str, variable: _Variable) -> np.ndarray:
     """The values of one variable; the others, which may be objects of any kind, are not unpacked."""
     count = math.prod(variable.shape)
     check_size(path, shown, variable.name, 8 * count)
+    if variable.kind == "char":
+        check_letters(shown, variable.name, count)
     try:
         with path.open("rb") as file:
             most = variable.data + 8 + 8 * count

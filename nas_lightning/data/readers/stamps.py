@@ -14,12 +14,12 @@ _DAY = 86400
 _PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 """Ticks of the dates that pandas has."""
 
-_NUMBER = r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?"
+_NUMBER = r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?"
 _DATE = r"(?:\d{4}[./-]\d\d?[./-]\d\d?|\d\d?[./-]\d\d?[./-](?:\d{4}|\d\d)|\d\d?[ -][A-Za-z]{3}[a-z]*[ -]\d{4})"
 _SPLIT = re.compile(rf"(?P<date>{_DATE})(?:(?:[T ]|, ?)\s*(?P<clock>\S.*))?")
 _CLOCK = re.compile(
     r"(?:(?P<days>\d+) days?,? )?(?P<hour>\d+):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d|60)(?:[.,:](?P<part>\d+))?)?"
-    r"\s*(?P<half>[ap])?(?:\.?m\.?)?\s*(?P<zone>Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?",
+    r"(?:\s*(?:(?P<half>[ap])(?:\.?m\.?)?|\.?m\.?))?\s*(?P<zone>Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?",
     re.IGNORECASE,
 )
 _MINUTES = re.compile(r"(?P<minute>\d+):(?P<second>[0-5]\d)[.,](?P<part>\d+)")

@@ -18,6 +18,7 @@ NAMED_ARRAYS = (
 
 _ALWAYS_ALLOWED = 1 << 30
 _LARGEST_RATIO = 100
+_MOST_LETTERS = 1 << 24
 
 
 def pick(shown: str, shapes: Mapping[str, tuple[int, ...]], array: str | None) -> str:
@@ -53,6 +54,16 @@ def check_size(path: Path, shown: str, name: str, size: int) -> None:
     most = max(_ALWAYS_ALLOWED, _LARGEST_RATIO * path.stat().st_size)
     if size > most:
         raise InputError(f"{shown}: {brief(name)} unpacks to {size:,} bytes; allowed for the file's size: {most:,}")
+
+
+def check_letters(shown: str, name: str, count: int) -> None:
+    """Refuse a text that is far larger than labels are, before each of its letters becomes a Python object.
+
+    Raises:
+        InputError: naming the array.
+    """
+    if count > _MOST_LETTERS:
+        raise InputError(f"{shown}: {brief(name)} has more than {_MOST_LETTERS:,} letters; allowed: labels")
 
 
 def import_extra(shown: str, package: str, extra: str) -> Any:

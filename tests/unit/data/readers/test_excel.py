@@ -191,3 +191,32 @@ def test_rows_above_the_names_of_a_long_table_can_be_skipped(tmp_path):
     save(tmp_path / "x.xlsx", [["recording", "label", "x"], ["r0", "a", 1.0, 2.0]])
     with pytest.raises(InputError, match=r"row 2 has 4 cells and the first has 3; they must agree$"):
         read(tmp_path / "x.xlsx")
+
+
+def rewritten(path, sheet, shared):
+    """A workbook whose XML is another."""
+    namespace = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name).decode() for name in archive.namelist()}
+    part = f'<Override PartName="/xl/sharedStrings.xml" ContentType="{kind}"/></Types>'
+    members["[Content_Types].xml"] = members["[Content_Types].xml"].replace("</Types>", part)
+    members["xl/sharedStrings.xml"] = f"<sst {namespace}><si><t>{shared}</t></si></sst>"
+    members["xl/worksheets/sheet1.xml"] = f"<worksheet {namespace}><sheetData>{sheet}</sheetData></worksheet>"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+@pytest.mark.parametrize(
+    ("sheet", "shared", "sentence"),
+    [
+        ('<row><c t="s"><v>0</v></c></row>', "a" * 32_768, "row 1 has a text of more than 32,767 letters"),
+        ('<row r="1048577"><c><v>1</v></c></row>', "", "has more than 1,048,576 rows"),
+    ],
+)
+def test_a_small_file_does_not_become_a_large_one(tmp_path, sheet, shared, sentence):
+    folder(tmp_path, [("a", "b"), *VALUES.tolist()])
+    rewritten(tmp_path / "b" / "r.xlsx", sheet, shared)
+    with pytest.raises(InputError, match=sentence):
+        read(tmp_path)

@@ -208,3 +208,18 @@ def test_the_extra_is_named_where_the_package_is_missing(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(InputError, match=r"a/r.h5: needs the package h5py; .*: pip install 'nas-lightning\[hdf5\]'"):
         read(tmp_path)
+
+
+def test_text_that_is_far_too_long_for_labels_is_not_unpacked(tmp_path):
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        file["X"] = np.arange(32.0).reshape(4, 1, 8)
+        letters = file.create_dataset("y", (1 << 20, 20), "u2", chunks=(1 << 16, 1), compression="gzip")
+        letters.attrs["MATLAB_class"] = np.bytes_("char")
+    with pytest.raises(InputError, match="y has more than 16,777,216 letters; allowed: labels"):
+        open_source(None, str(path))
+    with h5py.File(path, "a") as file:
+        del file["y"]
+        file.create_dataset("y", data=["a" * 200_000, *"b" * 499], dtype=h5py.string_dtype())
+    with pytest.raises(InputError, match="y has more than 67,108,864 letters; allowed: labels"):
+        open_source(None, str(path))

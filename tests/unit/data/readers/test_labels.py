@@ -413,3 +413,28 @@ def test_columns_of_a_table_that_are_not_looked_at_are_said(tmp_path):
     found, findings = read(tmp_path, columns={"group": "subject"})
     assert {row[1] for row in table(found).values()} == {"S0", "S1", "S2"}
     assert not any("not looked at" in line for line in findings.decisions)
+
+
+def test_a_name_with_many_folders_is_no_work(tmp_path):
+    flat(tmp_path)
+    rows = "".join(f"{name},{label}\n" for name, label in LABELS.items())
+    (tmp_path / "labels.csv").write_text("file,label\n" + "a/" * 60_000 + "x,calm\n" + rows)
+    with pytest.raises(InputError, match=r"line 2 names 'a/a/.*which is not there"):
+        read(tmp_path)
+
+
+def test_a_list_is_no_label(tmp_path):
+    flat(tmp_path)
+    entry = {"path": f"{NAMES[0]}.csv", "label": {"type": "label", "label": ["calm"]}}
+    (tmp_path / "info.labels").write_text(json.dumps({"files": [entry]}))
+    with pytest.raises(InputError, match="entry 1 has no path, or no one label"):
+        read(tmp_path)
+
+
+def test_what_is_said_of_a_name_cannot_command_a_terminal(tmp_path):
+    flat(tmp_path)
+    rows = "".join(f"{name},{label}\x1b[2J\n" for name, label in LABELS.items())
+    (tmp_path / "labels.csv").write_text("file,label\n" + rows)
+    said = " ".join(read(tmp_path)[1].decisions)
+    assert "calm?[2J" in said
+    assert "\x1b" not in said

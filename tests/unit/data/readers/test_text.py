@@ -301,3 +301,23 @@ def test_one_column_of_decimals_behind_commas_is_read_where_that_is_said(tmp_pat
     (tmp_path / "x.csv").write_text("".join(f"{i},0{i}\n" for i in range(1, 10)))
     content = read_numbers(tmp_path / "x.csv", "x.csv", Reading(decimal="comma"))
     assert content.values[:, 0].tolist() == [float(f"{i}.0{i}") for i in range(1, 10)]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x,y\n" + "1" * 100_000 + "x,2\n", "allowed: numbers"),
+        ("time,y\n" + "1" * 100_000 + "x,2\n", "cannot be read"),
+        ("time,y\n12:00" + " " * 100_000 + "x,2\n", "cannot be read"),
+    ],
+)
+def test_a_long_cell_takes_no_longer_than_others(tmp_path, text, said):
+    """In a pattern with two ways to match a digit, this took minutes."""
+    path = tmp_path / "r.csv"
+    path.write_text(text + "1,2\n" * 9)
+    findings, refused = Findings(), ""
+    try:
+        read_numbers(path, "r.csv", findings=findings)
+    except InputError as error:
+        refused = str(error)
+    assert said in refused + str(findings.warnings)
