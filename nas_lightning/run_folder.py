@@ -41,7 +41,9 @@ def load(run_folder: str | Path) -> nn.Module:
     description = read_as(path, InputDescription.from_dict) if path.exists() else None
     vars(network)["description"] = description  # an attribute that is neither a module nor a tensor
     if description is not None:
-        network.register_forward_pre_hook(_ShapeCheck(description))
+        with damage(path):
+            channels, length = description.shape
+        network.register_forward_pre_hook(_ShapeCheck(description, channels, length))
     return network.eval()
 
 
@@ -53,16 +55,17 @@ class _ShapeCheck:
     """
 
     description: InputDescription
+    channels: int
+    length: int
 
     def __call__(self, network: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         x = inputs[0] if inputs else None
         if not isinstance(x, Tensor):  # of a tracer
             return inputs
-        channels, length = self.description.shape
-        if x.dim() not in (3, 4) or x.shape[1:3] != (channels, length) or x.shape[3:].numel() != 1:
+        if x.dim() not in (3, 4) or x.shape[1:3] != (self.channels, self.length) or x.shape[3:].numel() != 1:
             names = brief(", ".join(self.description.channels))
             raise InputError(
-                f"x: found shape {list(x.shape)}; the network takes [B, {channels}, {length}]: "
+                f"x: found shape {list(x.shape)}; the network takes [B, {self.channels}, {self.length}]: "
                 f"{self.description.x}, of windows of {self.description.window} rows of the channels {names}"
             )
         return (x.squeeze(3) if x.dim() == 4 else x, *inputs[1:])

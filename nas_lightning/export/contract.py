@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,6 +13,7 @@ ROWS, SCALED, FEATURES = "rows", "scaled rows", "features"
 _MOST_NAMES = 1 << 16
 _LONGEST_NAME = 10_000
 _LARGEST = 1 << 31
+_LARGEST_FLOAT = sys.float_info.max
 _REQUIRED = {"version", "identity", "class_names"}
 
 
@@ -152,7 +153,7 @@ def _is_count(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST_FLOAT <= value <= _LARGEST_FLOAT
 
 
 def _is_numbers(value: object) -> bool:

@@ -10,6 +10,7 @@ from nas_lightning.data.readers.folder import read_folder, read_zip
 from nas_lightning.data.readers.levels import CLASSES
 from nas_lightning.data.readers.saved_dataset import is_saved_dataset, read_saved_dataset
 from nas_lightning.data.readers.table import read_table
+from nas_lightning.data.readers.used import USED, check_used
 from nas_lightning.data.reading import Reading
 from nas_lightning.data.recordings import Source
 from nas_lightning.errors import InputError
@@ -57,6 +58,7 @@ def open_source(
 
 def _open_folder(path: Path, reading: Reading) -> Source:
     if is_saved_dataset(path):
+        check_used(str(path), reading, ["saved dataset"])
         return read_saved_dataset(path, reading)
     if (path / CLASSES).is_dir():
         return read_folder(path, reading)
@@ -64,6 +66,7 @@ def _open_folder(path: Path, reading: Reading) -> Source:
     pairs = [child for child in trains if series.find_pair(child)]
     if len({child.stem.lower() for child in pairs}) == 2:
         check_file(pairs[0], path, str(path))
+        check_used(str(path), reading, [pairs[0].suffix[1:].lower()])
         return series.read_series(pairs[0], reading)
     if pairs or any(child.suffix.lower() not in _ALSO_TEXT for child in trains):
         raise InputError(
@@ -75,6 +78,9 @@ def _open_folder(path: Path, reading: Reading) -> Source:
 
 def _open_file(path: Path, reading: Reading) -> Source:
     ending = path.suffix[1:].lower()
+    kind = f"{ending} table" if ending in ("csv", "parquet", "xlsx") else ending
+    if kind in USED:
+        check_used(str(path), reading, [kind])
     if ending == "npz":
         return read_npz(path, reading)
     if ending == "zip":

@@ -196,7 +196,10 @@ def _unit(column: Column, ticks: np.ndarray) -> tuple[str, bool]:
 
 def _ask_if_odd(column: Column, seconds: np.ndarray, unit: str) -> None:
     steps = _inner_steps(seconds, column.begins)
-    step = float(np.median(np.abs(steps))) if len(steps) else 0.0
+    if (steps < 0).any():
+        owners = np.repeat(np.arange(len(column.begins)), np.diff(column.begins, append=len(seconds)))
+        steps = _inner_steps(seconds[np.lexsort((seconds, owners))], column.begins)
+    step = float(np.median(steps)) if len(steps) else 0.0
     if step > 1:
         smaller = {"s": "ms", "ms": "us", "us": "ns"}.get(unit, "of another unit")
         column.findings.warn(

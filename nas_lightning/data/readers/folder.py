@@ -17,6 +17,7 @@ from nas_lightning.data.readers.levels import CLASSES, split_of
 from nas_lightning.data.readers.places import Given, Placed, place_files
 from nas_lightning.data.readers.text import one_line
 from nas_lightning.data.readers.tree import is_hidden, is_noted, scan
+from nas_lightning.data.readers.used import FOLDERS, check_used
 from nas_lightning.data.reading import Findings, Reading
 from nas_lightning.data.recordings import Block, Recording, Source
 from nas_lightning.errors import InputError
@@ -46,6 +47,7 @@ def read_folder(path: Path, reading: Reading, shown: str = "") -> Source:
     if root != inner and (tables := sorted(child.name for child in inner.iterdir() if is_table(child.name))):
         findings.decide(f"a table of labels beside the folder {CLASSES} is not looked at", tables[0], "dataset.labels")
     placed = place_files(Given(tree, path, shown, reading, findings))
+    check_used(shown, reading, (f"{suffix_of(name)} files" for name, _ in placed), FOLDERS)
     lists = read_lists(inner, shown)
     if lists is not None and any(where.split for _, where in placed):
         findings.warn("the lists that lie beside the data decide the splits, and the folders of splits do not", shown)
