@@ -31,9 +31,8 @@ def checked_members(
         if name.startswith(("/", "\\")) or ".." in parts or re.match("[A-Za-z]:", name):
             raise InputError(f"{shown}: its member {brief(name)!r} leads out of the folder; allowed: relative names")
         if len(parts) > _DEEPEST:
-            raise InputError(
-                f"{shown}: its member {brief(name)!r} lies in {len(parts) - 1} folders; allowed: {_DEEPEST}"
-            )
+            depth = len(parts) - 1
+            raise InputError(f"{shown}: its member {brief(name)!r} lies in {depth} folders; allowed: up to {_DEEPEST}")
         if (member.external_attr >> 16) & 0o170000 == 0o120000:
             raise InputError(f"{shown}: its member {brief(name)!r} is a link; allowed: files")
     size, most = sum(member.file_size for member in members), max(always_allowed, _LARGEST_RATIO * path.stat().st_size)

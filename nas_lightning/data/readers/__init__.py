@@ -40,9 +40,10 @@ def open_source(
     Raises:
         InputError: if there is nothing to read, or it is not what a reader expects.
     """
-    if not path:
-        return read_archive(name)
     reading = reading or Reading()
+    if not path:
+        check_used(str(name), reading, ["ts"])
+        return read_archive(name)
     place = Path(path)
     try:
         if place.is_dir():

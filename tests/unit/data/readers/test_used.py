@@ -33,8 +33,8 @@ FOREIGN = {
 def test_a_key_of_another_kind_of_source_is_refused(tmp_path, name):
     lengths = (16,) * 12 if name in EQUAL_LENGTH else tuple(range(10, 22))
     path = str(FORMATS[name](tmp_path, make_recordings(lengths, 1 if name in ONE_CHANNEL else 2)))
-    open_source(None, path)
-    ((key, value),) = FOREIGN[name].items()
+    assert list(open_source(None, path).recordings)
+    (key,) = FOREIGN[name]
     with pytest.raises(InputError, match=rf"^dataset.{key}: found .*, which changes nothing for .*; allowed: null$"):
         open_source(None, path, Reading(**FOREIGN[name]))
 
@@ -42,3 +42,8 @@ def test_a_key_of_another_kind_of_source_is_refused(tmp_path, name):
 def test_every_key_is_of_some_kind():
     known = FOLDERS.union(*USED.values()) | {"columns", "variables", "similar_labels", "offset"}
     assert known == {field.name for field in fields(Reading)}
+
+
+def test_a_set_by_its_name_is_of_one_form():
+    with pytest.raises(InputError, match=r"dataset.header: found True, which changes nothing for BasicMotions \(ts\)"):
+        open_source("BasicMotions", None, Reading(header=True))
