@@ -95,7 +95,7 @@ def test_the_reward_is_absolute(supernet, factor, distance):
     step(at(supernet, Path(SKIPS), lambda weights: pull(weights, expected_cost)), batch(1), batch(7))
     limit = int(cost * factor)
     assert float(step.baseline) == pytest.approx(0.7 - 0.3 * abs(cost / limit - 1), abs=1e-5)
-    assert abs(cost / limit - 1) == pytest.approx(distance, abs=0.02)
+    assert abs(cost / limit - 1) == pytest.approx(distance, abs=0.04)  # half of an odd number is rounded down
 
 
 def test_the_regulariser_is_added_to_the_loss_and_not_to_the_reward(supernet):
