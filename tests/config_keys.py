@@ -32,6 +32,7 @@ from nas_lightning.data import datamodule
 from nas_lightning.data.augment import AUGMENTATIONS
 from nas_lightning.data.features import STEPS
 from nas_lightning.data.readers import open_source
+from nas_lightning.data.reading import Reading
 from nas_lightning.errors import InputError
 from nas_lightning.pipeline import _check_fit, check_start
 from nas_lightning.stages import Run
@@ -53,6 +54,7 @@ ALIASES = {
 NEEDS_DATA = {
     *("dataset.input_data_path", "dataset.annotations", "dataset.group_pattern", "training.batch_size"),
     *(f"{FEATURES}.variables", f"{FEATURES}.new_sr", f"{FEATURES}.scale"),
+    *(f"dataset.{field.name}" for field in fields(Reading) if field.name not in ("columns", "variables")),
 }
 """Keys of which only the data can say whether a value of the right kind fits."""
 

@@ -82,8 +82,8 @@ def parse_sources(content: Any, vectors: Vectors) -> Sources:
     Raises:
         InputError: if it is not as it is written here.
     """
+    writers, prefix = parse_writers(content)
     try:
-        writers, prefix = parse_writers(content)
         description, backend = InputDescription.from_dict(content["description"]), content["backend"]
         if not _VERSION.fullmatch(description.version) or not _IDENTITY.fullmatch(description.identity):
             raise ValueError("a version or identity is none")
@@ -94,8 +94,6 @@ def parse_sources(content: Any, vectors: Vectors) -> Sources:
         description.of_rows(*samples.shape[1:])
         if len(description.class_names) != vectors.logits_float.shape[1]:
             raise ValueError(f"{len(description.class_names)} class names")
-    except InputError:
-        raise
     except Exception as error:  # what the content leads to if it is of another kind
         raise InputError(f"firmware/{SOURCES}: is not what is written here ({shown(error)})") from error
     return Sources(writers, backend, prefix, description, front_end)
