@@ -1,5 +1,8 @@
 """Arrays and tables of a program give what the same data give as a file."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -209,3 +212,11 @@ def test_a_table_of_polars_gives_the_same(from_csv):
     frame = polars.DataFrame(table(RAGGED, Y).to_dict("list"))
     options = {"front_end": FrontEnd(frame_size=16)}
     assert batches(TimeSeriesData.from_frame(frame, batch_size=4, **options)) == from_csv(RAGGED, Y, **options)
+
+
+def test_the_example_of_the_data_page_runs():
+    page = (Path(__file__).parents[3] / "docs" / "data.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    known = {}
+    exec(block, known)
+    assert known["data"].task_shape == (3, 128, 3)
