@@ -29,14 +29,13 @@ from nas_lightning.data.splits import (
     report,
     to_lists,
 )
-from nas_lightning.data.windows import Pieces, Samples, check_rate, cut, pad, pieces_of, resample
+from nas_lightning.data.windows import NEARLY, Pieces, Samples, check_rate, cut, pad, pieces_of, resample
 from nas_lightning.errors import InputError
 from nas_lightning.files import write_json
 
 _SECTION = "data_processing_feature_extraction"
 _CHUNK_VALUES = 1 << 22
 _MOST_MOVED = 1e-3
-_SAME_LENGTH = 1.01  # lengths of one nominal length, by clocks that nearly agree
 _MEASURED = 256  # samples per batch where nothing is trained
 
 
@@ -289,7 +288,7 @@ class TimeSeriesData(L.LightningDataModule):
     def _common_length(self, pieces: Mapping[str, Pieces]) -> int:
         lengths = np.concatenate([piece.stops - piece.starts for piece in pieces.values()])
         least, most = int(lengths.min()), int(lengths.max())
-        if least < most and self.new_sr is not None and most <= _SAME_LENGTH * least + 1:
+        if least < most and self.new_sr is not None and most <= NEARLY * least + 1:
             self.notes.append(
                 f"the recordings have {least} to {most} rows at {self.new_sr:g} Hz; the first {least} count"
             )

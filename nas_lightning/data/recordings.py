@@ -353,10 +353,11 @@ class _Collected:
 
     def _add(self, block: Block) -> None:
         shown = self._shown(block.names[0])
-        values = block.values
-        if not self._source.is_chosen:
-            values = _chosen(shown, block, self._variables)
-        channels = self._channels_of(block)
+        values, channels = block.values, block.channels
+        if not self._source.is_chosen and self._variables is not None:
+            chosen = choose(shown, values.shape[1], channels, self._variables)
+            values = values[:, chosen]
+            channels = None if channels is None else tuple(channels[number] for number in chosen)
         if self._store is None:
             self._store, self._first, self._unit = RowStore(values.shape[1]), block.names[0], block.unit
         self._check_channels(shown, values.shape[1], channels)
@@ -417,13 +418,6 @@ class _Collected:
                 f"{brief(', '.join(self._channels or ()))}; name the ones to take by {_VARIABLES}"
             )
 
-    def _channels_of(self, block: Block) -> tuple[str, ...] | None:
-        """Names of the chosen channels."""
-        if block.channels is None or self._source.is_chosen:
-            return block.channels
-        chosen = choose(self._shown(block.names[0]), len(block.channels), block.channels, self._variables)
-        return tuple(block.channels[number] for number in chosen)
-
     def _groups_of(self, block: Block) -> Words | None:
         if self._pattern is None:
             return block.groups
@@ -439,12 +433,6 @@ def _group(shown: str, name: str, pattern: str) -> str:
             "is found in every name, or null"
         )
     return found
-
-
-def _chosen(shown: str, block: Block, variables: Any) -> np.ndarray:
-    """The chosen columns; the values themselves where that is all of them."""
-    chosen = choose(shown, block.values.shape[1], block.channels, variables)
-    return block.values if variables is None else block.values[:, chosen]
 
 
 def _distinct(source: Source, labels: Words, policy: str | None) -> tuple[Words, tuple[str, ...]]:

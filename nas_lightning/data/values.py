@@ -57,18 +57,17 @@ class Float32:
         if self.offsets is None:
             self.offsets = self._first_offsets(names[0], rows, channels)
         values = rows.values if not self.offsets.any() else rows.values - self.offsets
-        self._warn_of_steps(names, Rows(values, rows.lengths, rows.breaks), channels)
-        with np.errstate(over="ignore"):  # what float32 cannot hold is named where it is looked at
-            values = values.astype(np.float32, copy=False)
-        return self._finite(names, Rows(values, rows.lengths, rows.breaks))
+        single = _single(values)
+        self._warn_of_steps(names, values, single, rows.lengths, channels)
+        return self._finite(names, Rows(single, rows.lengths, rows.breaks))
 
     def _first_offsets(self, name: str, rows: Rows, channels: Sequence[str] | None) -> np.ndarray:
         count = rows.values.shape[1]
         if self._given is None:
             offsets = np.zeros(count)
-            for channel in np.flatnonzero(loses_steps(rows)):
-                centre = _centre(values := rows.values[:, [channel]])
-                if loses_steps(Rows(values - centre, rows.lengths, rows.breaks)).any():
+            for channel in np.flatnonzero(loses_steps(rows.values, _single(rows.values), rows.lengths)):
+                centred = rows.values[:, [channel]] - (centre := _centre(rows.values[:, channel]))
+                if loses_steps(centred, _single(centred), rows.lengths).any():
                     continue  # recordings lie far from each other: one constant does not help, and a warning follows
                 offsets[channel] = centre
                 self._findings.decide(
@@ -86,10 +85,17 @@ class Float32:
             )
         return np.broadcast_to(given, count).copy()
 
-    def _warn_of_steps(self, names: Sequence[str], rows: Rows, channels: Sequence[str] | None) -> None:
-        for channel in np.flatnonzero(loses_steps(rows)):
-            values = rows.values[:, channel]
-            step = np.spacing(np.float32(np.abs(values[np.isfinite(values)]).max()))
+    def _warn_of_steps(
+        self,
+        names: Sequence[str],
+        values: np.ndarray,
+        single: np.ndarray,
+        lengths: np.ndarray,
+        channels: Sequence[str] | None,
+    ) -> None:
+        for channel in np.flatnonzero(loses_steps(values, single, lengths)):
+            own = values[:, channel]
+            step = np.spacing(np.float32(np.abs(own[np.isfinite(own)]).max()))
             self._findings.warn(
                 f"float32 keeps steps of {step:g} in {_channel(channel, channels)}, which is much of its deviation; "
                 "dataset.offset subtracts a constant first",
@@ -145,22 +151,44 @@ class Float32:
             values[gaps, channel] = np.interp(np.flatnonzero(gaps), np.flatnonzero(~gaps), values[~gaps, channel])
 
 
-def loses_steps(rows: Rows) -> np.ndarray:
+def _single(values: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # what float32 cannot hold is named where it is looked at
+        return values.astype(np.float32, copy=False)
+
+
+def loses_steps(values: np.ndarray, single: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """The channels whose float32 form is much coarser than they deviate within recordings, bool ``[C]``.
 
     Whole numbers up to 2^24 and all else that float32 holds as it is lose nothing.
+
+    Args:
+        values: ``[T, C]``, the rows of R recordings.
+        single: the same as float32.
+        lengths: int64 ``[R]``.
     """
-    values = rows.values
-    if values.dtype.itemsize < 4 or values.dtype == np.float32 or not values.size or not rows.lengths.all():
+    if values.dtype.itemsize < 4 or values.dtype == np.float32 or not values.size or not lengths.all():
         return np.zeros(values.shape[1], dtype=bool)
     with np.errstate(over="ignore", invalid="ignore"):
-        single = values.astype(np.float32)
         is_changed = ((single != values) & np.isfinite(single)).any(0)
         if not is_changed.any():
             return is_changed
         peak = np.fmax.reduce(np.abs(single), axis=0)
-        is_coarse = _FINEST * np.spacing(peak) > _deviation(values, rows.lengths)
+        finest = _FINEST * np.spacing(peak)
+        if _surely_deviate(single, lengths, finest):
+            return np.zeros_like(is_changed)
+        is_coarse = finest > _deviation(values, lengths)
     return is_changed & is_coarse & np.isfinite(peak)
+
+
+def _surely_deviate(single: np.ndarray, lengths: np.ndarray, finest: np.ndarray) -> bool:
+    """Whether most recordings deviate by more than ``finest`` ``[C]``, by their ranges, which are quickly found.
+
+    Two of n values that are d apart make a deviation of at least d / sqrt(2 n).
+    """
+    begins = np.cumsum(lengths) - lengths
+    ranges = np.maximum.reduceat(single, begins) - np.minimum.reduceat(single, begins)
+    is_wide = ranges > 2 * finest * np.sqrt(2 * lengths[:, None])  # twice, for float32 rounds the values
+    return bool((is_wide.sum(0) * 2 > len(lengths)).all())
 
 
 def _deviation(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:

@@ -24,8 +24,8 @@ _BATCH = 256
 _LARGEST_RATIO = 100_000
 _TOGETHER = 1 << 20
 _MOST_CACHED = 2
-_NEARLY = 1.01
-"""Two rates within this ratio are one: the clocks of cheap boards are that far apart."""
+NEARLY = 1.01
+"""Two rates within this ratio are one, and two lengths by such clocks: those of cheap boards are that far apart."""
 
 
 @dataclass(frozen=True)
@@ -242,7 +242,7 @@ def check_rate(rates: np.ndarray, sampling_rate: float | None, new_rate: float |
     known = np.full(len(rates), float(sampling_rate)) if sampling_rate else np.asarray(rates, dtype=np.float64)
     said = known[~np.isnan(known)]
     if new_rate is None:
-        if len(said) and said.max() > _NEARLY * said.min():
+        if len(said) and said.max() > NEARLY * said.min():
             raise InputError(
                 f"{_SECTION}.new_sr: is null, and the recordings have sampling rates from {said.min():g} to "
                 f"{said.max():g} Hz; new_sr=RATE brings them to one, sampling_rate={float(np.median(said)):.3g} takes "
@@ -255,10 +255,10 @@ def check_rate(rates: np.ndarray, sampling_rate: float | None, new_rate: float |
     if not 0 < said.max() < math.inf:
         raise InputError(f"{_SECTION}.sampling_rate: found {sampling_rate}; allowed: more than 0, and finite")
     slowest = float(said.min())
-    if not slowest / _LARGEST_RATIO < new_rate <= _NEARLY * slowest:
+    if not slowest / _LARGEST_RATIO < new_rate <= NEARLY * slowest:
         unit = "" if slowest >= 1 else "; if their times are milliseconds, dataset.time_unit=ms says so"
         raise InputError(
             f"{_SECTION}.new_sr: found {new_rate:g}; allowed: more than 0, up to the rate of the recordings, "
-            f"{slowest:g} Hz, and {_NEARLY - 1:.0%} above it{unit}"
+            f"{slowest:g} Hz, and {NEARLY - 1:.0%} above it{unit}"
         )
     return known

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from nas_lightning.data import values
 from nas_lightning.data.reading import Reading
 from nas_lightning.data.recordings import Block, Recording, Source, collect
 from nas_lightning.errors import InputError
@@ -148,3 +149,18 @@ def test_other_differences_are_classes(labels):
             collect(source)
     else:
         assert sorted(collect(source).class_names) == sorted(labels)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_ranges_say_of_channels_what_their_deviations_say(seed, monkeypatch):
+    """The quick look at ranges never calls a channel fine that the deviations do not."""
+    random = np.random.default_rng(seed)
+    lengths = random.integers(1, 40, 30)
+    scale = 10.0 ** random.integers(-4, 4, (1, 12))
+    made = 1e5 * random.standard_normal((1, 12)) + scale * random.standard_normal((int(lengths.sum()), 12))
+    found = values.loses_steps(made, made.astype(np.float32), lengths)
+    each = [values.loses_steps(made[:, [c]], made[:, [c]].astype(np.float32), lengths)[0] for c in range(12)]
+    monkeypatch.setattr(values, "_surely_deviate", lambda *_: False)
+    expected = values.loses_steps(made, made.astype(np.float32), lengths)
+    assert found.tolist() == each == expected.tolist()
+    assert 0 < expected.sum() < 12
