@@ -46,10 +46,15 @@ def marks_of(cells: pd.Series, is_label: bool = False) -> Marks:
             codes, found = pd.factorize(cells)
         except TypeError:  # lists and the like
             codes, found = pd.factorize(cells.astype(str))
-    texts = [str(text).strip() for text in np.asarray(found, dtype=object)]
+    is_there = np.zeros(len(found) + 1, dtype=bool)  # a piece of a file can know the words of all pieces
+    is_there[codes] = True
+    used = np.flatnonzero(is_there[:-1])
+    texts = [str(text).strip() for text in np.asarray(found[used], dtype=object)]
     words = sorted({*texts} - (NO_LABEL if is_label else _NO_WORD))
     places = {word: place for place, word in enumerate(words)}
-    return Marks(np.array([*(places.get(text, -1) for text in texts), -1])[codes], words)
+    numbers = np.full(len(is_there), -1)
+    numbers[used] = [places.get(text, -1) for text in texts]
+    return Marks(numbers[codes], words)
 
 
 @dataclass(frozen=True)
