@@ -8,7 +8,25 @@ import pandas as pd
 import pytest
 from scipy.io import savemat, wavfile
 
+from nas_lightning.data.readers import open_source
+from nas_lightning.data.reading import Reading
+from nas_lightning.data.recordings import collect
+
 LABELS = ("calm", "wild")
+
+
+def read_with(path, **said):
+    """The recordings of a path, and what its reader decided, with what a user says."""
+    source = open_source(None, str(path), Reading(**said))
+    return collect(source), source.findings
+
+
+def places_of(recordings):
+    """By name: class, group and split."""
+    groups = recordings.groups or [None] * len(recordings)
+    splits = recordings.splits or [None] * len(recordings)
+    labels = [recordings.class_names[number] for number in recordings.labels]
+    return dict(zip(recordings.names, zip(labels, groups, splits, strict=True), strict=True))
 
 
 def make_recordings(lengths=(40,) * 12, channels=2, seed=0):

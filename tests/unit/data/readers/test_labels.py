@@ -5,10 +5,9 @@ import os
 import zipfile
 
 import pytest
+from recording_files import places_of as table
+from recording_files import read_with as read
 
-from nas_lightning.data.readers import open_source
-from nas_lightning.data.reading import Reading
-from nas_lightning.data.recordings import collect
 from nas_lightning.errors import InputError
 
 NAMES = [f"{label}.{number:02d}" for label in ("idle", "shake", "wave") for number in range(4)]
@@ -23,19 +22,6 @@ def flat(folder, names=NAMES, ending="csv"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("a,b\n" + "".join(f"{number},{row}\n" for row in range(4)))
     return folder
-
-
-def read(path, **said):
-    source = open_source(None, str(path), Reading(**said))
-    return collect(source), source.findings
-
-
-def table(recordings):
-    """By name: class, group and split."""
-    groups = recordings.groups or [None] * len(recordings)
-    splits = recordings.splits or [None] * len(recordings)
-    labels = [recordings.class_names[number] for number in recordings.labels]
-    return dict(zip(recordings.names, zip(labels, groups, splits, strict=True), strict=True))
 
 
 def by_hand(names=NAMES, ending="csv"):

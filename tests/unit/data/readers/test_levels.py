@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from recording_files import places_of as table
+from recording_files import read_with as read
 
-from nas_lightning.data.readers import open_source
-from nas_lightning.data.reading import Reading
-from nas_lightning.data.recordings import collect
 from nas_lightning.errors import InputError
 
 
@@ -27,19 +26,6 @@ def every(*levels, files=("r0.csv", "r1.csv")):
     for level in (*levels, files):
         names = [f"{before}{name}" if name in files else f"{before}{name}/" for before in names for name in level]
     return names
-
-
-def read(path, **said):
-    source = open_source(None, str(path), Reading(**said))
-    return collect(source), source.findings
-
-
-def table(recordings):
-    """By name: class, group and split."""
-    groups = recordings.groups or [None] * len(recordings)
-    splits = recordings.splits or [None] * len(recordings)
-    labels = [recordings.class_names[number] for number in recordings.labels]
-    return dict(zip(recordings.names, zip(labels, groups, splits, strict=True), strict=True))
 
 
 def expected(names, label, group=None, split=None):
