@@ -7,10 +7,10 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+from recording_files import read_with as read
 
 from nas_lightning.data.readers import excel, open_source
 from nas_lightning.data.reading import Reading
-from nas_lightning.data.recordings import collect
 from nas_lightning.errors import InputError
 
 openpyxl = pytest.importorskip("openpyxl")
@@ -32,11 +32,6 @@ def folder(path, rows, *others):
     for label in ("a", "b"):
         save(path / label / "r.xlsx", rows, *others)
     return path
-
-
-def read(path, **said):
-    source = open_source(None, str(path), Reading(**said))
-    return collect(source), source.findings
 
 
 def first_of(path, **said):

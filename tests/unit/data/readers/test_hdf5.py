@@ -4,10 +4,9 @@ import sys
 
 import numpy as np
 import pytest
+from recording_files import read_with as read
 
 from nas_lightning.data.readers import hdf5, open_source
-from nas_lightning.data.reading import Reading
-from nas_lightning.data.recordings import collect
 from nas_lightning.errors import InputError
 
 h5py = pytest.importorskip("h5py")
@@ -21,11 +20,6 @@ def folder(path, write, ending="h5"):
         with h5py.File(path / label / f"r.{ending}", "w") as file:
             write(file)
     return path
-
-
-def read(path, **said):
-    source = open_source(None, str(path), Reading(**said))
-    return collect(source), source.findings
 
 
 def values_of(path, **said):

@@ -5,12 +5,12 @@ import zlib
 
 import numpy as np
 import pytest
+from recording_files import read_with as read
 from scipy.io import savemat
 
 from nas_lightning.data.readers import open_source
 from nas_lightning.data.readers.matlab import load_mat, load_named_mat, shape_of_mat
 from nas_lightning.data.reading import Reading
-from nas_lightning.data.recordings import collect
 from nas_lightning.errors import InputError
 
 RANDOM = np.random.default_rng(0)
@@ -42,11 +42,6 @@ def folder(path, arrays, kind="npy"):
         place.mkdir(parents=True, exist_ok=True)
         SAVE[kind](place / f"r{number}", values)
     return path
-
-
-def read(path, **said):
-    source = open_source(None, str(path), Reading(**said))
-    return collect(source), source.findings
 
 
 def parts(recordings):

@@ -4,10 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from recording_files import read_with as read
 
-from nas_lightning.data.readers import open_source
-from nas_lightning.data.reading import Reading
-from nas_lightning.data.recordings import collect
 from nas_lightning.errors import InputError
 
 pa = pytest.importorskip("pyarrow")
@@ -27,11 +25,6 @@ def saved(folder, names=None, **columns):
     (folder / "dataset_info.json").write_text(json.dumps({"features": features}))
     (folder / "state.json").write_text(json.dumps({"_data_files": [{"filename": "data.arrow"}]}))
     return folder
-
-
-def read(path, **said):
-    source = open_source(None, str(path), Reading(**said))
-    return collect(source), source.findings
 
 
 def lists(series):
