@@ -4,6 +4,7 @@ import itertools
 import mmap
 import re
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import IO, Any
@@ -147,6 +148,7 @@ class Source:
         unit: what ``total`` counts, ``recording`` or ``row``.
         is_chosen: whether the recordings hold the chosen variables only.
         findings: what the reader decides; complete when all recordings are read.
+        began: when the reader began to look, by ``time.monotonic``.
     """
 
     name: str
@@ -157,6 +159,7 @@ class Source:
     unit: str = "recording"
     is_chosen: bool = False
     findings: Findings = field(default_factory=Findings)
+    began: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True)
@@ -280,7 +283,7 @@ def collect(
         InputError: naming the source or the recording, what was found and what is allowed.
     """
     collected = _Collected(source, variables, missing, group_pattern, reading or Reading())
-    with reading_bar(source.name, source.total, source.unit) as bar:
+    with reading_bar(source.name, source.total, source.unit, source.began) as bar:
         for block in _in_blocks(_counted(source, bar)):
             collected.add(block)
     return collected.finish()

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -39,7 +40,7 @@ def read_folder(path: Path, reading: Reading, shown: str = "") -> Source:
     Raises:
         InputError: naming the folder or the file and what is wrong.
     """
-    shown, findings = shown or str(path), Findings()
+    shown, findings, began = shown or str(path), Findings(), time.monotonic()
     inner = _unwrapped(path, shown, findings)
     root = inner / CLASSES if (inner / CLASSES).is_dir() else inner
     with reading_bar(shown, None, "file") as bar:
@@ -58,6 +59,7 @@ def read_folder(path: Path, reading: Reading, shown: str = "") -> Source:
         total=len(placed),
         is_chosen=reading.variables is not None,
         findings=findings,
+        began=began,
     )
 
 

@@ -1,6 +1,7 @@
 """The bar of the reading, on a terminal with a clock of its own."""
 
 import io
+import time
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def clock(monkeypatch):
     return now
 
 
-def read(clock, monkeypatch, seconds, stream):
+def read(clock, monkeypatch, seconds, stream, **options):
     """What the stream shows after each recording but the first, and at the end."""
     monkeypatch.setattr("sys.stderr", stream)
     shown = []
@@ -34,7 +35,7 @@ def read(clock, monkeypatch, seconds, stream):
             yield Recording(f"r{i}", np.ones((3, 1)), "ab"[i % 2])
             shown.append(stream.getvalue())
 
-    collect(Source("slow.npz", recordings(), total=10))
+    collect(Source("slow.npz", recordings(), total=10, **options))
     return [*shown, stream.getvalue()]
 
 
@@ -44,6 +45,11 @@ def test_a_bar_is_there_within_the_first_second_and_goes_away(clock, monkeypatch
     assert "reading slow.npz:  20%" in shown[1]  # after 0.6 seconds
     assert "100%" in shown[9]
     assert shown[10].rpartition("100%")[2].rpartition("\r")[2].strip() == ""
+
+
+def test_the_time_before_the_first_recording_counts(clock, monkeypatch):
+    shown = read(clock, monkeypatch, 0.04, Terminal(), began=time.monotonic() - 1)
+    assert "reading slow.npz:   0%" in shown[0]
 
 
 def test_what_is_short_or_goes_into_a_file_has_no_bar(clock, monkeypatch):
