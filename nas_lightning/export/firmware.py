@@ -26,6 +26,7 @@ Backend = Callable[[ModelProto], CNetwork]
 BACKENDS: dict[str, Backend] = {"emx": compile_network}
 
 FLOAT, INTEGER, SOURCES = "model_float.onnx", "model_integer.onnx", "sources.json"
+PACKAGE = "nas-lightning"
 """With ``vectors.npz`` all that the folder is written from: the two networks, and what else goes into the C files."""
 
 NUM_VECTORS = 4
@@ -113,7 +114,7 @@ def _sources(front_end: FrontEnd | None, description: InputDescription, backend:
 
 def writers() -> dict[str, str]:
     """The packages that the C files depend on, and their versions."""
-    return {name: version(name) for name in ("nas-lightning", "emx-onnx-cgen")}
+    return {name: version(name) for name in (PACKAGE, "emx-onnx-cgen")}
 
 
 def _title(name: str, text: str, description: InputDescription) -> str:

@@ -22,6 +22,7 @@ from nas_lightning.export.firmware import (
     BACKENDS,
     FLOAT,
     INTEGER,
+    PACKAGE,
     SOURCES,
     Vectors,
     copy_templates,
@@ -32,6 +33,7 @@ from nas_lightning.export.texts import PREFIX
 from nas_lightning.export.ti import FOLDER as TI_FOLDER
 
 _VERSION = re.compile(r"[0-9A-Za-z.+!-]{1,60}")
+_PACKAGE_NAME = re.compile(r"[0-9A-Za-z._-]{1,60}")
 _IDENTITY = re.compile(r"\w{1,64}", re.ASCII)
 _LARGEST_SETTING = 1 << 20
 _SECONDS = 300
@@ -65,6 +67,8 @@ def parse_writers(content: Any) -> tuple[dict[str, str], str]:
     """
     try:
         packages, prefix = content["writers"], content.get("prefix", "")
+        if PACKAGE not in packages or not all(_PACKAGE_NAME.fullmatch(name) for name in packages):
+            raise ValueError(f"the writers are {', '.join(packages)}")
         if not all(_VERSION.fullmatch(text) for text in packages.values()) or not PREFIX.fullmatch(prefix):
             raise ValueError("a version or the prefix is none")
         return dict(packages), prefix

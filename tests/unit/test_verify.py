@@ -537,6 +537,15 @@ def test_code_of_another_version_is_compiled_only_if_it_is_trusted(trust, path, 
         assert len(found) == 5
 
 
+@pytest.mark.parametrize("wrong", ["nas-?ightning", "emx?onnx-cgen", "other", "", "two words"])
+def test_writers_that_are_no_packages_are_damage_and_not_another_version(wrong, path):
+    sources = json.loads(read(path, "firmware/sources.json"))
+    right = "emx-onnx-cgen" if wrong.startswith("emx") else "nas-lightning"
+    sources["writers"][wrong] = sources["writers"].pop(right)
+    replace(path, "firmware/sources.json", json.dumps(sources).encode())
+    refused(path, InputError, "firmware/sources.json: is not what is written here (the writers are ")
+
+
 @needs_gcc
 @pytest.mark.parametrize("trust", [False, True])
 def test_code_without_its_sources_is_compiled_only_if_it_is_trusted(trust, path, capfd):
