@@ -22,7 +22,6 @@ from typing import Any
 import onnx
 import torch
 
-from nas_lightning.config.build import build_size
 from nas_lightning.config.compose import compose_config
 from nas_lightning.cost.code import features_of, kind_of, num_inputs, signature_of
 from nas_lightning.cost.exact import Layer, Numbers, cost_of, layers_of
@@ -32,6 +31,7 @@ from nas_lightning.export.emx import compile_network
 from nas_lightning.export.firmware import Vectors, write_firmware
 from nas_lightning.export.int8 import integer_core, quantize
 from nas_lightning.export.onnx import run_onnx, to_onnx
+from nas_lightning.runs.build import build_size
 from nas_lightning.space.genotype import Genotype
 from nas_lightning.space.network import Network
 from nas_lightning.space.ops import DEFAULT_OPS, OPS

@@ -17,8 +17,8 @@ from collections.abc import Callable
 import torch
 from supernet_step import build_step, measure
 
-from nas_lightning.config.build import build_size
 from nas_lightning.config.compose import compose_config
+from nas_lightning.runs.build import build_size
 from nas_lightning.space.size import Size
 
 PASSES = 2  # the step of the alphas and the step of the weights

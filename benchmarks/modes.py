@@ -22,10 +22,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nas_lightning.config.build import build_numbers, build_ops, build_size
 from nas_lightning.config.compose import compose_config
 from nas_lightning.cost.projection import Projected, least, project
 from nas_lightning.cost.tables import SpaceCost
+from nas_lightning.runs.build import build_numbers, build_ops, build_size
 from nas_lightning.space.genotype import KINDS, derive
 from nas_lightning.space.ops import DEFAULT_OPS, OPS
 from nas_lightning.space.size import Task, rows_into

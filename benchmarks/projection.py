@@ -14,11 +14,11 @@ import time
 
 import torch
 
-from nas_lightning.config.build import build_ops, build_size
 from nas_lightning.config.compose import compose_config
 from nas_lightning.cost.exact import MEASURES
 from nas_lightning.cost.projection import is_feasible, project
 from nas_lightning.cost.tables import SpaceCost
+from nas_lightning.runs.build import build_ops, build_size
 from nas_lightning.space.genotype import KINDS, derive
 from nas_lightning.space.size import Task
 

@@ -108,7 +108,7 @@ def run_case(case: Case, options: argparse.Namespace, candidates: int) -> dict[s
     import torch
 
     from nas_lightning.config.compose import compose_config
-    from nas_lightning.runs import run
+    from nas_lightning.runs.modes import run
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:

@@ -26,11 +26,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nas_lightning.config.build import build_size, build_strategy
 from nas_lightning.config.compose import compose_config
 from nas_lightning.cost.expected import ExpectedCost
 from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.kernels.choice import KERNELS
+from nas_lightning.runs.build import build_size, build_strategy
 from nas_lightning.search.arch_step import AlphaLoss
 from nas_lightning.space.compiled import training_pass
 from nas_lightning.space.size import Size, Task

@@ -16,9 +16,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from nas_lightning.config.build import build_size
 from nas_lightning.config.compose import compose_config
 from nas_lightning.cost.tables import SpaceCost
+from nas_lightning.runs.build import build_size
 from nas_lightning.search.derivation import draw_within
 from nas_lightning.search.moment import Moment
 from nas_lightning.space.compiled import compile_network

@@ -35,12 +35,12 @@ def run_genotype(path: Path, index: int, seeds: Sequence[int], options: argparse
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
 
-    from nas_lightning.config.build import build_data, build_short_trainer
     from nas_lightning.config.compose import compose_config
+    from nas_lightning.runs.build import build_data, build_short_trainer
+    from nas_lightning.runs.context import Run, train_module
     from nas_lightning.search.derivation import draw_within
     from nas_lightning.search.moment import Moment
     from nas_lightning.space.blueprint import SearchedBlueprint
-    from nas_lightning.stages import Run, train_module
     from nas_lightning.training.evaluate import figures, predict
 
     torch.set_num_threads(1)

@@ -153,7 +153,7 @@ def _enter(folder: str) -> None:
 
 def _give_up(run: _Run, error: Exception) -> JobReturn:
     """Leave the loss in the run's folder, as any failure; a failed result would end the sweep without its table."""
-    from nas_lightning.config.sweep import leave_failure
+    from nas_lightning.runs.sweep import leave_failure
 
     run.folder.mkdir(parents=True, exist_ok=True)
     leave_failure(run.folder, _what_was_lost(error))

@@ -22,8 +22,6 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from nas_lightning.claim import refuse_used
-from nas_lightning.config import sweep
 from nas_lightning.config.compose import (
     PLACES,
     compose_config,
@@ -42,10 +40,12 @@ from nas_lightning.config.typed import plain
 from nas_lightning.errors import BudgetError, DamagedFileError, InputError, StoppedError, UsedFolderError, printable
 from nas_lightning.export.onnx import ParityError
 from nas_lightning.files import has_ended
-from nas_lightning.inspection import inspect
 from nas_lightning.report.tables import print_devices
-from nas_lightning.runs import REPLACEABLE, run
-from nas_lightning.verify import verify
+from nas_lightning.runs import sweep
+from nas_lightning.runs.claim import refuse_used
+from nas_lightning.runs.inspection import inspect
+from nas_lightning.runs.modes import REPLACEABLE, run
+from nas_lightning.runs.verify import verify
 
 _RUN_DIR = "hydra.run.dir="
 _GO_ON = "go on with: nas-lightning resume="

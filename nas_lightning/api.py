@@ -11,8 +11,8 @@ from nas_lightning.config.keys import known_keys, to_overrides
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.loaders import LoaderData
 from nas_lightning.errors import InputError
-from nas_lightning.run_folder import load
-from nas_lightning.runs import run
+from nas_lightning.runs.folder import load
+from nas_lightning.runs.modes import run
 
 _SHORT_NAMES = {key.removeprefix("training."): key for key in known_keys() if key.startswith("training.")}
 del _SHORT_NAMES["enable"], _SHORT_NAMES["batch_size"]  # it always trains, and the loaders have their batch size

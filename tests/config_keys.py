@@ -34,8 +34,8 @@ from nas_lightning.data.features import STEPS
 from nas_lightning.data.readers import open_source
 from nas_lightning.data.reading import Reading
 from nas_lightning.errors import InputError
-from nas_lightning.pipeline import _check_fit, check_start
-from nas_lightning.stages import Run
+from nas_lightning.runs.context import Run
+from nas_lightning.runs.pipeline import _check_fit, check_start
 
 VALUES = ("null", "-1", "1000000000", "abc", "nan")
 _CHUNK = 20

@@ -5,11 +5,11 @@ from itertools import chain
 import pytest
 from small_firmware import every_op, hand_made, hard_to_place, with_twins
 
-from nas_lightning.config.build import build_data
 from nas_lightning.config.compose import compose_config, conf_dir
 from nas_lightning.export.allowed import FRONT_END_OPERATORS, NETWORK_OPERATORS, read_model, without_notes
 from nas_lightning.export.int8 import behind_front_end, to_qdq
 from nas_lightning.export.onnx import to_onnx
+from nas_lightning.runs.build import build_data
 
 NAMES = sorted(path.stem for path in (conf_dir() / "features").glob("*.yaml"))
 SECTION = "data_processing_feature_extraction"

@@ -5,7 +5,9 @@ from functools import cache
 import pytest
 from torch import nn
 
-from nas_lightning.config.build import (
+from nas_lightning.config.compose import compose_config, conf_dir, device_cards
+from nas_lightning.cost.npu import PROFILES
+from nas_lightning.runs.build import (
     build_data,
     build_limits,
     build_ops,
@@ -15,9 +17,7 @@ from nas_lightning.config.build import (
     build_strategy,
     build_trainer,
 )
-from nas_lightning.config.checks import check_config
-from nas_lightning.config.compose import compose_config, conf_dir, device_cards
-from nas_lightning.cost.npu import PROFILES
+from nas_lightning.runs.checks import check_config
 from nas_lightning.space.size import Task
 
 OPTIONS = [f"{path.parent.name}={path.stem}" for path in sorted(conf_dir().glob("*/*.yaml"))]

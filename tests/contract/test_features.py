@@ -7,10 +7,10 @@ import onnxruntime
 import pytest
 import torch
 
-from nas_lightning.config.build import build_data
-from nas_lightning.config.checks import check_config
 from nas_lightning.config.compose import compose_config, conf_dir
 from nas_lightning.export.onnx import export_onnx
+from nas_lightning.runs.build import build_data
+from nas_lightning.runs.checks import check_config
 
 FIXED = "FE_RFFT"
 SHAPES = {  # name: raw channels, the network's channels and length, raw rows of a sample

@@ -15,10 +15,10 @@ import pytest
 import torch
 
 import nas_lightning.export
-from nas_lightning.config.build import build_data
 from nas_lightning.config.compose import compose_config, conf_dir
 from nas_lightning.data.features import STEPS, FrontEnd
 from nas_lightning.export.front_end import front_end_sources
+from nas_lightning.runs.build import build_data
 
 SECTION = "data_processing_feature_extraction"
 NAMES = sorted(path.stem for path in (conf_dir() / "features").glob("*.yaml"))

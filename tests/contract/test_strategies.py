@@ -11,11 +11,11 @@ from omegaconf import OmegaConf
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from nas_lightning.config.build import build_size, build_strategy
 from nas_lightning.config.compose import compose_config, conf_dir
 from nas_lightning.cost.expected import ExpectedCost
 from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.data.datamodule import TimeSeriesData
+from nas_lightning.runs.build import build_size, build_strategy
 from nas_lightning.search.derivation import Found
 from nas_lightning.search.module import SearchModule, search_loader
 from nas_lightning.search.moment import Moment

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from nas_lightning import FrontEnd, InputError, TimeSeriesData, search_and_get_model
-from nas_lightning.claim import begin
 from nas_lightning.config.compose import compose_config
 from nas_lightning.config.keys import to_overrides
+from nas_lightning.runs.claim import begin
 
 SETTINGS = ["training.nas_enabled=false", "callbacks=none", "selection.candidates=1", "control.num_random=0"]
 SETTINGS += ["export.int8=false", "model.widths=[4,4]"]

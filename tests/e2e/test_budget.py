@@ -12,7 +12,7 @@ import nas_lightning
 from nas_lightning.config.compose import device_cards, load_config
 from nas_lightning.cost.exact import cost_of
 from nas_lightning.errors import BudgetError
-from nas_lightning.runs import run as run_config
+from nas_lightning.runs.modes import run as run_config
 
 
 def read(folder, name):

@@ -266,8 +266,8 @@ def test_a_damaged_candidate_is_not_left_out(cli, tmp_path):
 
 @pytest.mark.slow
 def test_the_folders_below_are_locked_too(cli, tmp_path, monkeypatch):
-    from nas_lightning import front_ends
-    from nas_lightning.claim import LOCK
+    from nas_lightning.runs import best_features as front_ends
+    from nas_lightning.runs.claim import LOCK
 
     held, real = [], front_ends.run_once
 

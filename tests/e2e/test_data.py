@@ -190,7 +190,7 @@ def test_augmentation_stands_in_a_yaml_of_the_guides_layout(cli, tmp_path):
 
 
 def test_a_search_of_front_ends_goes_on_where_it_was_stopped(run, cli, monkeypatch):
-    from nas_lightning import front_ends
+    from nas_lightning.runs import best_features as front_ends
 
     names = ("none", "Generic_32Input_FFTBIN_4Feature_8Frame")
     arguments = (*FRAMES, "search_features=true", f"features_candidates=[{','.join(names)}]")
@@ -232,8 +232,8 @@ KEYS = [
 
 @pytest.mark.parametrize("key", KEYS)
 def test_a_key_of_the_data_changes_what_the_network_sees(recordings, key):
-    from nas_lightning.config.build import build_data
     from nas_lightning.config.compose import compose_config
+    from nas_lightning.runs.build import build_data
 
     def constants(*overrides):
         data = build_data(compose_config([f"dataset.input_data_path={recordings}", *FRAMES, *overrides]))
@@ -247,8 +247,8 @@ def test_a_key_of_the_data_changes_what_the_network_sees(recordings, key):
 
 
 def test_rates_and_filters_change_what_the_network_sees(recordings):
-    from nas_lightning.config.build import build_data
     from nas_lightning.config.compose import compose_config
+    from nas_lightning.runs.build import build_data
 
     def std(*overrides):
         section = "data_processing_feature_extraction"

@@ -15,17 +15,17 @@ import pytest
 from recording_files import csv_folder, make_recordings
 from small_firmware import path_without
 
-from nas_lightning import pipeline
-from nas_lightning.config.checks import REMEDIES
 from nas_lightning.config.compose import compose_config, load_config
-from nas_lightning.deployment import check_fits
 from nas_lightning.errors import BudgetError
 from nas_lightning.export import emulator, host
 from nas_lightning.export.onnx import ParityError
 from nas_lightning.export.session import open_session
 from nas_lightning.files import has_ended
-from nas_lightning.runs import run as run_config
-from nas_lightning.verify import verify
+from nas_lightning.runs import pipeline
+from nas_lightning.runs.checks import REMEDIES
+from nas_lightning.runs.deployment import check_fits
+from nas_lightning.runs.modes import run as run_config
+from nas_lightning.runs.verify import verify
 
 SHORT = ("training.nas_epochs=2", "training.training_epochs=2", "callbacks=none", "logger=none")
 SHORT += ("selection.candidates=1", "control.num_random=0")

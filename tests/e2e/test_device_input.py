@@ -12,15 +12,15 @@ import pytest
 import torch
 
 import nas_lightning
-from nas_lightning import pipeline
-from nas_lightning.config.build import build_data
 from nas_lightning.config.compose import compose_config
 from nas_lightning.errors import InputError
 from nas_lightning.export import host
 from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.onnx import run_onnx
-from nas_lightning.run_folder import load_network
-from nas_lightning.verify import verify
+from nas_lightning.runs import pipeline
+from nas_lightning.runs.build import build_data
+from nas_lightning.runs.folder import load_network
+from nas_lightning.runs.verify import verify
 
 needs_gcc = pytest.mark.skipif(bool(host.missing_tools()), reason="there is no gcc or make")
 SECTION = "data_processing_feature_extraction"

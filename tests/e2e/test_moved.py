@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from recording_files import csv_folder, make_recordings
 
-from nas_lightning.claim import begin
-from nas_lightning.config.build import build_data
 from nas_lightning.config.compose import load_config
+from nas_lightning.runs.build import build_data
+from nas_lightning.runs.claim import begin
 
 ODD = "Größe =1,(a) [b] {c} #!&;~'x^\"y`<"
 RUN = ["training.nas_enabled=false", "training.training_epochs=1", "testing.enable=false"]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from nas_lightning.config.checks import check_config
 from nas_lightning.config.compose import compose_config
 from nas_lightning.config.keys import guide_overrides, merge_overrides
+from nas_lightning.runs.checks import check_config
 
 ROOT = Path(__file__).parents[2]
 PAGES = [

@@ -38,8 +38,8 @@ def test_tables_and_expectations_equal_the_exact_cost_of_a_network(seed):
 @pytest.mark.parametrize("op", [op for op in ALL_OPS if op != "none"])
 @pytest.mark.parametrize(("preset", "length"), [("s", 32), ("m", 57), ("l", 64), ("xl", 31), ("xxl", 48)])
 def test_every_operation_of_every_size_is_expected_at_its_exact_cost(op, preset, length):
-    from nas_lightning.config.build import build_size
     from nas_lightning.config.compose import compose_config
+    from nas_lightning.runs.build import build_size
 
     size, task = build_size(compose_config([f"nas_model_size={preset}"])), Task(1, length, 4)
     cell = tuple((op, node) for node in range(size.nodes_per_layer))

@@ -5,11 +5,11 @@ import pytest
 import torch
 from scipy.signal import get_window
 
-from nas_lightning.config.build import build_data
 from nas_lightning.config.compose import compose_config
 from nas_lightning.data import fixed_point
 from nas_lightning.data.features import FrontEnd
 from nas_lightning.errors import InputError
+from nas_lightning.runs.build import build_data
 
 
 def front_end_of(name):

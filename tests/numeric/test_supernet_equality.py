@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from nas_lightning.config.build import build_size
 from nas_lightning.config.compose import compose_config, conf_dir
 from nas_lightning.kernels.build import why_not_native
+from nas_lightning.runs.build import build_size
 from nas_lightning.space import edge_group, ops, textbook
 from nas_lightning.space.convert import load_textbook, to_textbook
 from nas_lightning.space.ops import DEFAULT_OPS, OPS

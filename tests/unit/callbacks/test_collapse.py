@@ -9,11 +9,11 @@ import torch
 
 from nas_lightning.callbacks import CollapseAlarm
 from nas_lightning.callbacks.collapse import least_of_a_collapse
-from nas_lightning.config.build import build_size, build_strategy
 from nas_lightning.config.compose import compose_config
 from nas_lightning.cost.expected import ExpectedCost
 from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.data.datamodule import TimeSeriesData
+from nas_lightning.runs.build import build_size, build_strategy
 from nas_lightning.search.module import SearchModule, search_loader
 from nas_lightning.space.genotype import KINDS, Genotype, derive, is_parameter_free, limit_free, one_hot
 from nas_lightning.space.ops import DEFAULT_OPS, OPS

@@ -15,7 +15,7 @@ CONF = sorted(p for p in conf_dir().rglob("*.yaml") if "_target_" in p.read_text
 
 REFUSED = [
     "os.system", "subprocess.run", "sympy.sympify", "joblib.load", "pandas.read_pickle", "builtins.eval", "eval",
-    "nas_lightning.export.host.make", "nas_lightning.files.write_text", "nas_lightning.run_folder.load",
+    "nas_lightning.export.host.make", "nas_lightning.files.write_text", "nas_lightning.runs.folder.load",
     "nas_lightning.verify.verify", "nas_lightning.search.strategy.importlib.import_module",
     "nas_lightning.search.relaxation.torch.load", "nas_lightning.search.penalties.Tensor",
     "torch.load", "torch.hub.load", "torch.optim.swa_utils.torch.load", "torch.optim.optimizer.Optimizer.load",

@@ -10,11 +10,11 @@ import textwrap
 import pytest
 import torch
 
-from nas_lightning.config.checks import check_config
 from nas_lightning.config.compose import compose_config
 from nas_lightning.errors import InputError
 from nas_lightning.kernels import build, choice, native_ops, torch_ops
 from nas_lightning.kernels.choice import describe, implementation, warn_if_slow
+from nas_lightning.runs.checks import check_config
 
 CPU = torch.device("cpu")
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from nas_lightning.config.build import build_strategy
 from nas_lightning.config.compose import compose_config
 from nas_lightning.cost.expected import ExpectedCost
 from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.errors import InputError
+from nas_lightning.runs.build import build_strategy
 from nas_lightning.search.arch_step import AlphaLoss, FirstOrder, PolicyGradient, Unrolled, log_probability
 from nas_lightning.search.penalties import BudgetPull
 from nas_lightning.space.genotype import KINDS, Genotype

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from nas_lightning.config.build import build_size, build_strategy
 from nas_lightning.config.compose import compose_config
 from nas_lightning.cost.expected import ExpectedCost
 from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.data.datamodule import TimeSeriesData
+from nas_lightning.runs.build import build_size, build_strategy
 from nas_lightning.search.module import SearchModule, search_loader
 from nas_lightning.space.size import Task
 from nas_lightning.space.supernet import Supernet

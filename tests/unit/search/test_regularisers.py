@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from nas_lightning.config.build import build_strategy
 from nas_lightning.config.compose import compose_config
 from nas_lightning.errors import InputError
+from nas_lightning.runs.build import build_strategy
 from nas_lightning.search.penalties import BetaDecay, ConcentrationAnchor, beta_loss
 
 

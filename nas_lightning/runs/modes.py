@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from nas_lightning import front_ends, pipeline, smallest
-from nas_lightning.claim import STARTED, claimed, refuse_used
 from nas_lightning.config.records import Config
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.loaders import LoaderData
 from nas_lightning.errors import InputError
+from nas_lightning.runs import best_features, pipeline, smallest
+from nas_lightning.runs.claim import STARTED, claimed, refuse_used
 
 REPLACEABLE = ("searches.json", "contest.json", "metrics.json", STARTED)
 """Files of a run folder that can be removed where they are damaged; a run that goes on makes them again."""
@@ -24,14 +24,14 @@ def run(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None =
 
     Raises:
         UsedFolderError: if the folder holds a run already, or another process works in it.
-        InputError: as ``pipeline.run``, ``front_ends.run`` and ``smallest.run``.
+        InputError: as ``pipeline.run``, ``best_features.run`` and ``smallest.run``.
     """
     if config.search_features and data is not None:
         raise InputError("search_features: needs recordings; allowed: false where DataLoaders are given")
     with claimed(folder):
         refuse_used(folder, resume)
         if config.search_features:
-            front_ends.run(config, folder)
+            best_features.run(config, folder)
         elif config.target_accuracy is not None:
             smallest.run(config, folder, data)
         else:

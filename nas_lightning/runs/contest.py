@@ -17,19 +17,19 @@ import numpy as np
 import torch
 from scipy import stats
 
-from nas_lightning.config.build import build_reference, build_short_trainer
-from nas_lightning.config.checks import METRICS
 from nas_lightning.config.compose import reference_models
 from nas_lightning.config.records import Config
 from nas_lightning.cost.exact import cost_of
 from nas_lightning.cost.projection import project
 from nas_lightning.files import read_as, read_json_list, write_json
+from nas_lightning.runs.build import build_reference, build_short_trainer
+from nas_lightning.runs.checks import METRICS
+from nas_lightning.runs.context import Run, train_module
+from nas_lightning.runs.searches import Searched
 from nas_lightning.search.derivation import draw_within
 from nas_lightning.search.moment import Moment
-from nas_lightning.searching import Searched
 from nas_lightning.space.blueprint import Blueprint, SearchedBlueprint
 from nas_lightning.space.genotype import KINDS, Genotype
-from nas_lightning.stages import Run, train_module
 from nas_lightning.training.evaluate import figures, predict
 
 log = logging.getLogger("nas_lightning")

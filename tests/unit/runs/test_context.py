@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from nas_lightning.runs import run as run_config
+from nas_lightning.runs.modes import run as run_config
 
 
 @pytest.fixture

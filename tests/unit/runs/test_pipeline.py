@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 from torch import nn
 
-from nas_lightning import pipeline
 from nas_lightning.errors import InputError
+from nas_lightning.runs import pipeline
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import pytest
 
-from nas_lightning.config.checks import check_config
 from nas_lightning.errors import InputError
+from nas_lightning.runs.checks import check_config
 
 
 def test_an_optimizer_without_a_rate_is_refused(short_config):

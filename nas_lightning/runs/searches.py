@@ -13,18 +13,18 @@ from lightning.pytorch.callbacks import Timer
 from torch import Tensor
 
 from nas_lightning.callbacks import CollapseAlarm, GenotypeCallback
-from nas_lightning.config.build import build_strategy, build_targets
-from nas_lightning.config.checks import MODES
 from nas_lightning.cost.exact import ADDITIVE
 from nas_lightning.cost.expected import ExpectedCost
 from nas_lightning.cost.projection import meets
 from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.errors import DamagedFileError
 from nas_lightning.files import damage, read_as, read_json_list, read_torch, write_json
+from nas_lightning.runs.build import build_strategy, build_targets
+from nas_lightning.runs.checks import MODES
+from nas_lightning.runs.context import Run, fit
 from nas_lightning.search.module import SearchModule, search_loader
 from nas_lightning.space.genotype import Genotype
 from nas_lightning.space.supernet import Supernet
-from nas_lightning.stages import Run, fit
 
 log = logging.getLogger("nas_lightning")
 

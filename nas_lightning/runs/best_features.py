@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas_lightning.claim import begin, claimed, withdraw
-from nas_lightning.config.build import build_data
-from nas_lightning.config.checks import check_config
 from nas_lightning.config.compose import with_features
 from nas_lightning.config.records import Config
 from nas_lightning.cost.exact import MEASURES
 from nas_lightning.errors import FolderError, InputError
 from nas_lightning.files import has_ended, read_as, read_json, write_text
-from nas_lightning.pipeline import finish, judged_split, total_cost
-from nas_lightning.pipeline import run as run_once
 from nas_lightning.report.tables import csv_text, print_front_ends, print_summary
-from nas_lightning.run_folder import copy_result
+from nas_lightning.runs.build import build_data
+from nas_lightning.runs.checks import check_config
+from nas_lightning.runs.claim import begin, claimed, withdraw
+from nas_lightning.runs.folder import copy_result
+from nas_lightning.runs.pipeline import finish, judged_split, total_cost
+from nas_lightning.runs.pipeline import run as run_once
 
 log = logging.getLogger("nas_lightning")
 

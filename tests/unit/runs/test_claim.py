@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from nas_lightning.claim import LOCK, STARTED, begin, claimed, digest, refuse_used, withdraw
-from nas_lightning.config.build import build_data
 from nas_lightning.errors import InputError, UsedFolderError
 from nas_lightning.files import read_json, write_json, write_text
+from nas_lightning.runs.build import build_data
+from nas_lightning.runs.claim import LOCK, STARTED, begin, claimed, digest, refuse_used, withdraw
 
 HOLDER = textwrap.dedent("""
     import sys, pathlib
-    from nas_lightning.claim import claimed
+    from nas_lightning.runs.claim import claimed
     with claimed(pathlib.Path(sys.argv[1])):
         print("held", flush=True)
         sys.stdin.read()

@@ -13,8 +13,6 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool1d
 from torch.utils.tensorboard import SummaryWriter
 
-from nas_lightning.config.build import build_data
-from nas_lightning.config.checks import check_config
 from nas_lightning.config.records import Config
 from nas_lightning.data.annotations import SPLITS
 from nas_lightning.data.datamodule import TimeSeriesData, moments
@@ -22,6 +20,8 @@ from nas_lightning.data.windows import Samples
 from nas_lightning.errors import InputError, printable
 from nas_lightning.files import write_json
 from nas_lightning.report.inspection import projection_picture, spectrum_picture, windows_picture
+from nas_lightning.runs.build import build_data
+from nas_lightning.runs.checks import check_config
 
 _MOST_SAMPLES = 2000
 _MOST_VALUES = 1024

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any, get_args
 
 from nas_lightning.config.arguments import shown
-from nas_lightning.config.build import build_candidates, build_limits, build_numbers, build_ops, build_size
 from nas_lightning.config.compose import conf_dir, data_links, device_cards
 from nas_lightning.config.keys import key_types
 from nas_lightning.config.ranges import check_ranges, range_of
@@ -33,6 +32,7 @@ from nas_lightning.export.host import TOOLS, missing_tools
 from nas_lightning.export.texts import PREFIX
 from nas_lightning.kernels.build import why_not_native
 from nas_lightning.kernels.choice import KERNELS
+from nas_lightning.runs.build import build_candidates, build_limits, build_numbers, build_ops, build_size
 from nas_lightning.space.ops import OPS
 from nas_lightning.training.module import CLASS_WEIGHTS
 

@@ -17,7 +17,6 @@ from nas_lightning.cost.npu import PROFILES, npu_report
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.features import FrontEnd
 from nas_lightning.data.loaders import LoaderData
-from nas_lightning.describing import describe_input
 from nas_lightning.errors import BudgetError
 from nas_lightning.export import emulator, host, ti
 from nas_lightning.export.contract import InputDescription
@@ -26,6 +25,7 @@ from nas_lightning.export.firmware import Vectors, write_firmware
 from nas_lightning.export.int8 import METHODS, behind_front_end, quantize, to_qdq
 from nas_lightning.export.onnx import NOTEWORTHY, described, relative_difference, run_onnx, to_onnx
 from nas_lightning.files import write_bytes, write_npz
+from nas_lightning.runs.description import describe_input
 from nas_lightning.training.evaluate import figures
 from nas_lightning.training.fake_quant import finetune_int8
 

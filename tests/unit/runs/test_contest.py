@@ -9,9 +9,10 @@ import torch
 from scipy import stats
 from torch import nn
 
-from nas_lightning.config.build import build_data, build_reference
 from nas_lightning.config.compose import compose_config, reference_models
-from nas_lightning.contest import (
+from nas_lightning.report.tables import print_summary
+from nas_lightning.runs.build import build_data, build_reference
+from nas_lightning.runs.contest import (
     FILE,
     Contest,
     agreement,
@@ -23,12 +24,11 @@ from nas_lightning.contest import (
     verdict,
     vote,
 )
-from nas_lightning.report.tables import print_summary
+from nas_lightning.runs.context import Run
+from nas_lightning.runs.searches import Searched
 from nas_lightning.search.derivation import draw_within
 from nas_lightning.search.moment import Moment
-from nas_lightning.searching import Searched
 from nas_lightning.space.genotype import KINDS, Genotype
-from nas_lightning.stages import Run
 
 SMALL = ["training.nas_nodes_per_layer=2", "training.nas_fanout_concat=2", "training.training_epochs=8"]
 SMALL += ["control.epochs=1"]

@@ -20,7 +20,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_firmware import Small, every_op, hand_made, path_without, write
 
-from nas_lightning import verify as verify_module
 from nas_lightning.data.features import FrontEnd
 from nas_lightning.errors import InputError
 from nas_lightning.export import host
@@ -32,7 +31,8 @@ from nas_lightning.export.host import missing_tools
 from nas_lightning.export.int8 import behind_front_end, to_qdq
 from nas_lightning.export.onnx import ParityError, to_onnx
 from nas_lightning.files import write_bytes, write_json, write_npz
-from nas_lightning.verify import verify
+from nas_lightning.runs import verify as verify_module
+from nas_lightning.runs.verify import verify
 
 needs_gcc = pytest.mark.skipif(bool(missing_tools()), reason="there is no gcc or make")
 needs_arm = pytest.mark.skipif(bool(missing_tools(TOOLS)), reason="the Arm compiler or QEMU is missing")

@@ -17,11 +17,7 @@ from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 
-from nas_lightning.claim import begin
-from nas_lightning.config.build import build_averaging, build_data, build_rate, build_reference, try_parts
-from nas_lightning.config.checks import check_config
 from nas_lightning.config.records import Config
-from nas_lightning.contest import Contest, candidates_of, compare_seeds, control
 from nas_lightning.cost.code import core_named
 from nas_lightning.cost.exact import MEASURES, cost_of
 from nas_lightning.cost.npu import PROFILES, npu_report
@@ -29,18 +25,22 @@ from nas_lightning.cost.projection import check_feasible
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.features import FrontEndCost
 from nas_lightning.data.loaders import LoaderData
-from nas_lightning.deployment import check_fits, deploy
-from nas_lightning.describing import describe_input
 from nas_lightning.errors import BudgetError, InputError, brief
 from nas_lightning.export.bundle import write_bundle
 from nas_lightning.export.onnx import NOTEWORTHY, check_parity, export_onnx, relative_difference
 from nas_lightning.files import read_json, write_json, write_torch
 from nas_lightning.report.pictures import confusion_picture
 from nas_lightning.report.tables import print_summary
-from nas_lightning.run_folder import load_network, read_description
-from nas_lightning.searching import Searched, search
+from nas_lightning.runs.build import build_averaging, build_data, build_rate, build_reference, try_parts
+from nas_lightning.runs.checks import check_config
+from nas_lightning.runs.claim import begin
+from nas_lightning.runs.contest import Contest, candidates_of, compare_seeds, control
+from nas_lightning.runs.context import Run, fit, read_checkpoint, train_module
+from nas_lightning.runs.deployment import check_fits, deploy
+from nas_lightning.runs.description import describe_input
+from nas_lightning.runs.folder import load_network, read_description
+from nas_lightning.runs.searches import Searched, search
 from nas_lightning.space.blueprint import Blueprint, SearchedBlueprint
-from nas_lightning.stages import Run, fit, read_checkpoint, train_module
 from nas_lightning.training.evaluate import confusion, figures, never_predicted, predict
 
 log = logging.getLogger("nas_lightning")

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas_lightning.claim import begin, claimed, withdraw
-from nas_lightning.config.build import build_limits, build_numbers, build_ops
-from nas_lightning.config.checks import MODES
 from nas_lightning.config.records import Config
 from nas_lightning.cost.exact import MEASURES
 from nas_lightning.cost.projection import least
@@ -18,13 +15,16 @@ from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.loaders import LoaderData
 from nas_lightning.errors import InputError
 from nas_lightning.files import has_ended, read_as, read_json, write_text
-from nas_lightning.pipeline import check_start, finish, judged_split, total_cost
-from nas_lightning.pipeline import run as run_once
 from nas_lightning.report.pictures import tradeoff_picture
 from nas_lightning.report.tables import csv_text
-from nas_lightning.run_folder import copy_result, read_blueprint
+from nas_lightning.runs.build import build_limits, build_numbers, build_ops
+from nas_lightning.runs.checks import MODES
+from nas_lightning.runs.claim import begin, claimed, withdraw
+from nas_lightning.runs.context import limits_of_network
+from nas_lightning.runs.folder import copy_result, read_blueprint
+from nas_lightning.runs.pipeline import check_start, finish, judged_split, total_cost
+from nas_lightning.runs.pipeline import run as run_once
 from nas_lightning.space.blueprint import SearchedBlueprint
-from nas_lightning.stages import limits_of_network
 
 log = logging.getLogger("nas_lightning")
 

@@ -13,16 +13,6 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from nas_lightning.callbacks import BestCheckpoint, NewestCheckpoint
-from nas_lightning.config.build import (
-    build_candidates,
-    build_limits,
-    build_numbers,
-    build_ops,
-    build_optimizers,
-    build_size,
-    build_trainer,
-    build_wide_sizes,
-)
 from nas_lightning.config.records import Config
 from nas_lightning.cost.exact import Numbers
 from nas_lightning.cost.sizing import choose_size, nearest_size
@@ -33,6 +23,16 @@ from nas_lightning.data.loaders import LoaderData
 from nas_lightning.errors import InputError
 from nas_lightning.files import damage, read_torch
 from nas_lightning.report.pictures import augmentation_picture
+from nas_lightning.runs.build import (
+    build_candidates,
+    build_limits,
+    build_numbers,
+    build_ops,
+    build_optimizers,
+    build_size,
+    build_trainer,
+    build_wide_sizes,
+)
 from nas_lightning.space.blueprint import Blueprint
 from nas_lightning.space.compiled import compile_network
 from nas_lightning.space.size import Size, Task
