@@ -153,11 +153,11 @@ def measure(
                 tolerance = 0.0 if numbers == "int8" else host.TOLERANCE
                 host.compare(folder / MODELS[numbers], found.outputs, logits[numbers][:2], tolerance)
                 bits = 8 if numbers == "int8" else 32
-                estimate = cost_of(network, task.in_channels, task.length, Numbers(bits, bits, core)).to_dict()
+                estimate = cost_of(network, task.in_channels, task.length, Numbers(bits, bits, core))
                 row: dict[str, Any] = {"network": name, "task": asdict(task), "core": core, "numbers": numbers}
-                row["params"], row["macs"] = estimate["params"], estimate["macs"]
+                row["params"], row["macs"] = estimate.params, estimate.macs
                 for key in ("flash_bytes", "ram_bytes", "instructions"):
-                    row[key] = {"estimate": estimate[key], "measured": getattr(found, key)}
+                    row[key] = {"estimate": getattr(estimate, key), "measured": getattr(found, key)}
                 row["stack_bytes"] = found.stack_bytes
                 row["entry_instructions"] = found.functions["model_run"][1]
                 row["entry_elements"] = task.in_channels * task.length

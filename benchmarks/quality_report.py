@@ -24,7 +24,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy import stats
 
-from nas_lightning.runs.contest import mean_interval
+from nas_lightning.runs.control import mean_interval
 
 Row = dict[str, Any]
 Values = dict[str, dict[tuple[str, int], float]]  # accuracy by side, set and seed

@@ -37,7 +37,8 @@ def run_genotype(path: Path, index: int, seeds: Sequence[int], options: argparse
 
     from nas_lightning.config.compose import compose_config
     from nas_lightning.runs.build import build_data, build_short_trainer
-    from nas_lightning.runs.context import Run, train_module
+    from nas_lightning.runs.context import Run
+    from nas_lightning.runs.fitting import train_module
     from nas_lightning.search.derivation import draw_within
     from nas_lightning.search.moment import Moment
     from nas_lightning.space.blueprint import SearchedBlueprint

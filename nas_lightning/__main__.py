@@ -28,7 +28,7 @@ from nas_lightning.config.compose import (
     conf_dir,
     device_cards,
     load_config,
-    move,
+    moved,
     one_sentence,
     register_records,
     to_config,
@@ -43,6 +43,8 @@ from nas_lightning.files import has_ended
 from nas_lightning.report.tables import print_devices
 from nas_lightning.runs import sweep
 from nas_lightning.runs.claim import refuse_used
+from nas_lightning.runs.finish import judged_split
+from nas_lightning.runs.folder import read_value
 from nas_lightning.runs.inspection import inspect
 from nas_lightning.runs.modes import REPLACEABLE, run
 from nas_lightning.runs.verify import verify
@@ -175,13 +177,13 @@ def _resume(folder: Path, arguments: list[str]) -> None:
         _run_hydra(["-m", *arguments, *overrides])
         return
     _, others = _without_config_dir(arguments)
-    moved = {key: plain(value) for key, found, value in (other.partition("=") for other in others) if found}
-    if len(moved) < len(others) or not moved.keys() <= PLACES.keys():
+    places = {key: plain(value) for key, found, value in (other.partition("=") for other in others) if found}
+    if len(places) < len(others) or not places.keys() <= PLACES.keys():
         allowed = " and ".join(PLACES)
         raise InputError(f"resume: takes {allowed} alone, for data that were moved, found {others}")
     config = load_config(folder / "config.yaml")
-    for key, value in moved.items():
-        move(config, key, value)
+    for key, place in places.items():
+        config = moved(config, key, place)
     try:
         if has_ended(folder):
             raise InputError(f"resume: {folder} is the folder of a run that ended")
@@ -208,16 +210,15 @@ def _run_hydra(arguments: list[str]) -> None:
     folders: list[Path] = []
     errors: list[Exception] = []
 
-    def job(composed: DictConfig) -> None:
-        """One run; its error is raised below, in a sweep after all the others have run."""
+    def job(composed: DictConfig) -> float | None:
+        """One run; its error is raised below, in a sweep after all the others have run; returns the figure on val."""
         for source in HydraConfig.get().runtime.config_sources:
             if source.provider == "command-line":
                 trust_config_dir(Path(source.path))  # here, because the run of a sweep may be another process
         folder = Path(HydraConfig.get().runtime.output_dir)
         folders.append(folder)
         if HydraConfig.get().mode == RunMode.MULTIRUN:
-            _run_of_sweep(composed, folder)
-            return
+            return _run_of_sweep(composed, folder)
         try:
             given = [*HydraConfig.get().overrides.task, *HydraConfig.get().overrides.hydra]
             has_name = any(override.partition("=")[0] in _NAMED for override in given)
@@ -226,6 +227,7 @@ def _run_hydra(arguments: list[str]) -> None:
             errors.append(error)
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
+        return None
 
     sweep.begin()
     try:
@@ -265,16 +267,19 @@ def _run_in_free_folder(start: Any, folder: Path, has_name: bool, folders: list[
             folders.append(folder.with_name(f"{folder.name}_{number}"))
 
 
-def _run_of_sweep(composed: DictConfig, folder: Path) -> None:
+def _run_of_sweep(composed: DictConfig, folder: Path) -> float | None:
     """One run of a sweep; what ends it is left in its folder, for the table.
 
     What is done is not done again, and what was begun goes on: for ``resume=SWEEP``, for the same command again, or for
     a launcher that starts a lost run once more.
+
+    Returns:
+        ``testing.metric`` on val, never on test; None if there is none.
     """
     overrides = HydraConfig.get().overrides.task
     is_begun = sweep.is_begun(folder, overrides)
     if is_begun and sweep.is_done(folder):
-        return
+        return _objective(folder)
     try:
         refuse_used(folder, resume=is_begun)
         with sweep.run_of_sweep(folder, overrides):
@@ -287,6 +292,14 @@ def _run_of_sweep(composed: DictConfig, folder: Path) -> None:
         if not isinstance(error, StoppedError):
             traceback.print_exc()
         sweep.leave_failure(folder, f"{sweep.UNEXPECTED}{type(error).__name__}: {error}")
+    else:
+        return _objective(folder)
+    return None
+
+
+def _objective(folder: Path) -> float | None:
+    config = load_config(folder / "config.yaml")
+    return read_value(folder, judged_split(config), config.testing.metric) if has_ended(folder) else None
 
 
 def _run(config: Config, folder: Path, resume: bool = False) -> None:

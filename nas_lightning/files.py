@@ -6,9 +6,11 @@ import os
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 import torch
 import yaml
@@ -128,6 +130,34 @@ def read_as(path: Path, make: Callable[[Any], T], read: Callable[[Path], Any] = 
         raise
     except InputError as error:  # says what is wrong, and not where
         raise InputError(f"{path}: {error}") from error
+
+
+def read_record(path: Path, kind: type[T]) -> T:
+    """Read what ``write_json(path, plain(record))`` wrote; keys that the record does not know are left alone.
+
+    Raises:
+        DamagedFileError: naming the file and the place in it, if a value is missing or of another type.
+    """
+    return read_as(path, lambda content: msgspec.convert(content, kind))
+
+
+def read_records(path: Path, kind: type[T]) -> list[T]:
+    """The same for a list of records."""
+    return read_as(path, lambda content: msgspec.convert(content, list[kind]), read_json_list)  # type: ignore[valid-type]
+
+
+def plain(value: Any) -> Any:
+    """A record as JSON knows it, with all in it; a field whose default is None is left out where it is None.
+
+    >>> plain({"limits": (1, 2)})
+    {'limits': [1, 2]}
+    """
+    if is_dataclass(value):
+        own = ((field, getattr(value, field.name)) for field in fields(value))
+        return {field.name: plain(part) for field, part in own if part is not None or field.default is not None}
+    if isinstance(value, dict):
+        return {key: plain(part) for key, part in value.items()}
+    return [plain(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def read_yaml(path: Path) -> dict[Any, Any]:

@@ -35,7 +35,8 @@ from nas_lightning.data.readers import open_source
 from nas_lightning.data.reading import Reading
 from nas_lightning.errors import InputError
 from nas_lightning.runs.context import Run
-from nas_lightning.runs.pipeline import _check_fit, check_start
+from nas_lightning.runs.costs import check_fit
+from nas_lightning.runs.pipeline import check_start
 
 VALUES = ("null", "-1", "1000000000", "abc", "nan")
 _CHUNK = 20
@@ -213,7 +214,7 @@ def start(place, value, paths, folder):
         try:
             config = configured(place, value, paths)
             run = Run(config, check_start(config, folder, None), folder)
-            _check_fit(run)
+            check_fit(run)
         except (InputError, HydraException, OmegaConfBaseException) as error:
             kind, text = "refused", one_sentence(error)
         except Exception as error:

@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import onnx
 import torch
 
 SHORT = ("training.nas_epochs=3", "training.training_epochs=4", "selection.candidates=2", "control.num_random=1")
@@ -67,6 +68,19 @@ def hash_of_weights(path: Path) -> str:
     return found.hexdigest()
 
 
+def without_notes(model: onnx.ModelProto) -> bytes:
+    """An ONNX file without what exporters write about its nodes: places of files on the machine."""
+    for node in model.graph.node:
+        node.ClearField("metadata_props")
+        node.ClearField("doc_string")
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
+        value.ClearField("metadata_props")
+        value.ClearField("doc_string")
+    model.graph.ClearField("metadata_props")
+    model.graph.ClearField("doc_string")
+    return model.SerializeToString(deterministic=True)
+
+
 def content_of(path: Path) -> Any:
     """What a file says of the result, without times; None if it says nothing of it."""
     if path.name in NOT_COMPARED or "checkpoints" in path.parts or not path.is_file():
@@ -77,7 +91,9 @@ def content_of(path: Path) -> Any:
         return leaves(list(csv.DictReader(path.read_text().splitlines())))
     if path.name == "model.pt":
         return hash_of_weights(path)
-    if path.suffix in (".onnx", ".npz") or "firmware" in path.parts:
+    if path.suffix == ".onnx":
+        return hashlib.sha256(without_notes(onnx.load(path))).hexdigest()
+    if path.suffix == ".npz" or "firmware" in path.parts:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     return None
 

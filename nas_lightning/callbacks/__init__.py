@@ -2,8 +2,9 @@
 
 from nas_lightning.callbacks.checkpoint import BestCheckpoint, NewestCheckpoint
 from nas_lightning.callbacks.collapse import CollapseAlarm
-from nas_lightning.callbacks.genotype import GenotypeCallback
+from nas_lightning.callbacks.genotype import GenotypeHistory, SecondRun
 from nas_lightning.callbacks.pictures import AlphaPictures
 from nas_lightning.callbacks.progress import StageBar
 
-__all__ = ["AlphaPictures", "BestCheckpoint", "CollapseAlarm", "GenotypeCallback", "NewestCheckpoint", "StageBar"]
+__all__ = ["AlphaPictures", "BestCheckpoint", "CollapseAlarm", "GenotypeHistory", "NewestCheckpoint", "SecondRun"]
+__all__ += ["StageBar"]

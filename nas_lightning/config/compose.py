@@ -24,7 +24,7 @@ from nas_lightning.config.keys import (
     flatten,
     key_types,
 )
-from nas_lightning.config.records import Config, Device, FeatureExtraction
+from nas_lightning.config.records import Config, Device, FeatureExtraction, schema, with_values
 from nas_lightning.config.targets import check_targets
 from nas_lightning.config.typed import quoted
 from nas_lightning.errors import InputError, brief
@@ -51,7 +51,7 @@ def conf_dir() -> Path:
 def device_cards() -> list[Device]:
     """The cards of the group ``target_device``, by name."""
     paths = sorted((conf_dir() / "target_device").glob("*.yaml"), key=lambda path: path.stem.lower())
-    cards = [OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Device), OmegaConf.load(p))) for p in paths]
+    cards = [OmegaConf.to_object(OmegaConf.merge(schema(Device), OmegaConf.load(p))) for p in paths]
     return cast(list[Device], cards)
 
 
@@ -79,7 +79,7 @@ def with_features(config: Config, name: str) -> Config:
 
 def register_records() -> None:
     """Make the typed records known to Hydra, as the first entry of the defaults list."""
-    ConfigStore.instance().store(name="base_config", node=Config)
+    ConfigStore.instance().store(name="base_config", node=schema(Config))
 
 
 def compose_config(overrides: list[str], config_dir: Path | None = None) -> Config:
@@ -146,9 +146,10 @@ def to_config(composed: DictConfig) -> Config:
     check_run_name(config.common.run_name)
     for key, argument in _PATHS.items():
         if path := getattr(config.dataset, key):
-            setattr(config.dataset, key, str(Path(path).absolute()))
-            if config.data.get(argument) == path:  # else it was set by itself, which is refused
-                config.data[argument] = getattr(config.dataset, key)
+            absolute = str(Path(path).absolute())
+            follows = config.data.get(argument) == path  # else it was set by itself, which is refused
+            config = with_values(config, {f"dataset.{key}": absolute})
+            config = with_values(config, {f"data.{argument}": absolute}) if follows else config
     return config
 
 
@@ -175,15 +176,14 @@ def load_config(path: Path) -> Config:
             config = _to_record(content)
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
-    for key, argument in _PATHS.items():
-        config.data.setdefault(argument, getattr(config.dataset, key))
-    return config
+    places = {argument: getattr(config.dataset, key) for key, argument in _PATHS.items()}
+    return replace(config, data=places | config.data)
 
 
-def move(config: Config, key: str, place: str) -> None:
-    """Let a key of ``PLACES`` lead elsewhere."""
-    setattr(config.dataset, key.rpartition(".")[2], str(Path(place).expanduser().absolute()))
-    config.data[PLACES[key]] = getattr(config.dataset, key.rpartition(".")[2])
+def moved(config: Config, key: str, place: str) -> Config:
+    """The same with a key of ``PLACES`` that leads elsewhere."""
+    absolute = str(Path(place).expanduser().absolute())
+    return with_values(config, {key: absolute, f"data.{PLACES[key]}": absolute})
 
 
 def config_yaml(config: Config) -> str:
@@ -196,7 +196,7 @@ def config_yaml(config: Config) -> str:
 
 
 def _to_record(content: dict[str, Any]) -> Config:
-    config = cast(Config, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), escaped(content))))
+    config = cast(Config, OmegaConf.to_object(OmegaConf.merge(schema(Config), escaped(content))))
     for section in sorted(name for name, value in vars(config).items() if isinstance(value, dict)):
         check_targets(section, getattr(config, section))
     return config

@@ -1,16 +1,19 @@
 """The typed records of the configuration; their values stand in ``conf/``.
 
 Sections and keys are those of the user guide. A group whose files call a constructor (``search``, ``optimizer``, ...)
-is a plain dictionary with a ``_target_``.
+is a plain dictionary with a ``_target_``. Records are frozen: ``with_values`` makes another one.
 """
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
-from omegaconf import MISSING
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+R = TypeVar("R")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Common:
     """``common``: what the run is."""
 
@@ -18,7 +21,7 @@ class Common:
     run_name: str = MISSING
 
 
-@dataclass
+@dataclass(frozen=True)
 class Columns:
     """``dataset.columns``: the column of a table that has each role; every other column is a variable."""
 
@@ -29,7 +32,7 @@ class Columns:
     split: str = MISSING
 
 
-@dataclass
+@dataclass(frozen=True)
 class Dataset:
     """``dataset``: what is read, and how it is split."""
 
@@ -61,7 +64,7 @@ class Dataset:
     offset: Any = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class FeatureExtraction:
     """``data_processing_feature_extraction``: what is made of the recordings; a preset of ``features`` fills it."""
 
@@ -91,7 +94,7 @@ class FeatureExtraction:
     kurt_chunk_size: int = MISSING
 
 
-@dataclass
+@dataclass(frozen=True)
 class Training:
     """``training``: the search (``nas_*``) and the training of the network that it finds."""
 
@@ -116,7 +119,7 @@ class Training:
     nas_kernels: str = MISSING
 
 
-@dataclass
+@dataclass(frozen=True)
 class Testing:
     """``testing``: whether the test split is read at the end, and the figure that counts."""
 
@@ -124,7 +127,7 @@ class Testing:
     metric: str = MISSING
 
 
-@dataclass
+@dataclass(frozen=True)
 class Compilation:
     """``compilation``: whether the network is made into firmware, and by what."""
 
@@ -132,7 +135,7 @@ class Compilation:
     backend: str = MISSING
 
 
-@dataclass
+@dataclass(frozen=True)
 class Finetune:
     """``export.finetune``: training with int8 rounding, the last remedy."""
 
@@ -140,7 +143,7 @@ class Finetune:
     learning_rate: float = MISSING
 
 
-@dataclass
+@dataclass(frozen=True)
 class Export:
     """``export``: what the exported files hold."""
 
@@ -154,7 +157,7 @@ class Export:
     prefix: str = MISSING
 
 
-@dataclass
+@dataclass(frozen=True)
 class Selection:
     """``selection``: what decides where one of several networks is kept."""
 
@@ -162,7 +165,7 @@ class Selection:
     candidates: int = MISSING
 
 
-@dataclass
+@dataclass(frozen=True)
 class Control:
     """``control``: random networks, trained as the one that was found."""
 
@@ -171,7 +174,7 @@ class Control:
     keep_better: bool = MISSING
 
 
-@dataclass
+@dataclass(frozen=True)
 class Space:
     """``space``: what can be found, besides the size."""
 
@@ -182,7 +185,7 @@ class Space:
     auto_init_channels: list[int] = MISSING
 
 
-@dataclass
+@dataclass(frozen=True)
 class Device:
     """``device``: the chip, as a card of the group ``target_device`` gives it; what is unknown is null."""
 
@@ -197,7 +200,7 @@ class Device:
     note: str = ""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Budget:
     """``budget``: what the network must not exceed; null is no limit."""
 
@@ -209,7 +212,7 @@ class Budget:
     fraction: float = MISSING
 
 
-@dataclass
+@dataclass(frozen=True)
 class CostSettings:
     """``cost``: how numbers are kept on the device, and what code is allowed for."""
 
@@ -219,7 +222,7 @@ class CostSettings:
     code_bytes_per_layer: int | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class Config:
     """The whole configuration of a run."""
 
@@ -250,3 +253,33 @@ class Config:
     trainer: dict[str, Any] = field(default_factory=dict)
     logger: dict[str, Any] = field(default_factory=dict)
     callbacks: dict[str, Any] = field(default_factory=dict)
+
+
+def with_values(record: R, values: Mapping[str, Any]) -> R:
+    """The same record with other values, each by its key.
+
+    >>> with_values(Config(seed=1), {"seed": 2, "testing.enable": False}).testing.enable
+    False
+    """
+    for key, value in values.items():
+        name, _, rest = key.partition(".")
+        own = getattr(record, name)
+        if rest:
+            value = own | {rest: value} if isinstance(own, dict) else with_values(own, {rest: value})
+        record = replace(record, **{name: value})  # type: ignore[type-var]
+    return record
+
+
+def schema(kind: type) -> DictConfig:
+    """A record type as OmegaConf wants it, to be filled; that of a frozen record would refuse every value."""
+    found = OmegaConf.structured(kind)
+    _thaw(found)
+    return found
+
+
+def _thaw(node: DictConfig) -> None:
+    node._set_flag("readonly", None)
+    for key in node:
+        child = node._get_node(key)
+        if isinstance(child, DictConfig):
+            _thaw(child)

@@ -3,7 +3,7 @@
 import math
 import operator
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -135,10 +135,6 @@ class Cost:
     weight_bits: int
     activation_bits: int
     core: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """The content of ``cost.json``."""
-        return asdict(self)
 
 
 def cost_of(network: nn.Module, in_channels: int, length: int, numbers: Numbers | None = None) -> Cost:

@@ -8,7 +8,6 @@ TI tinyml-tensorlab. A layer that breaks a rule still runs, on the CPU.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from torch import nn
 
@@ -59,8 +58,18 @@ def _is_accelerated(op: str, profile: Profile) -> bool:
     return all(_objection(layer, profile, is_first=False) is None for layer in layers)
 
 
-def npu_report(network: nn.Module, in_channels: int, length: int, profile: Profile) -> list[dict[str, Any]]:
-    """For each layer of a network whether it is accelerated, and why not; ``cost.json`` holds it as ``npu_report``."""
+@dataclass(frozen=True)
+class NpuRow:
+    """Whether a layer is accelerated, and why it is not."""
+
+    layer: str
+    kind: str
+    accelerated: bool
+    reason: str
+
+
+def npu_report(network: nn.Module, in_channels: int, length: int, profile: Profile) -> tuple[NpuRow, ...]:
+    """A row for each layer of a network; ``cost.json`` holds them as ``npu_report``."""
     rows = []
     is_first = True
     for layer in layers_of(network, in_channels, length):
@@ -68,15 +77,8 @@ def npu_report(network: nn.Module, in_channels: int, length: int, profile: Profi
             continue
         objection = _objection(layer, profile, is_first)
         is_first = is_first and layer.kind != "Conv1d"
-        rows.append(
-            {
-                "layer": layer.name,
-                "kind": layer.kind,
-                "accelerated": objection is None,
-                "reason": objection or "meets the rules",
-            }
-        )
-    return rows
+        rows.append(NpuRow(layer.name, layer.kind, objection is None, objection or "meets the rules"))
+    return tuple(rows)
 
 
 def _objection(layer: Layer, profile: Profile, is_first: bool) -> str | None:

@@ -8,14 +8,14 @@ import bisect
 import re
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nas_lightning.cost.budget import milliseconds
 from nas_lightning.export.host import NETWORK, make
 
 TOOLS = ("make", "gcc", "arm-none-eabi-gcc", "qemu-system-arm")
@@ -37,8 +37,8 @@ FIGURES = ("flash_bytes", "ram_bytes", "stack_bytes", "instructions")
 """What is measured of each part."""
 
 
-@dataclass(frozen=True)
-class Measured:
+@dataclass(frozen=True, kw_only=True)
+class Usage:
     """What a part of the firmware takes on a core.
 
     Attributes:
@@ -46,6 +46,27 @@ class Measured:
         ram_bytes: static memory, less that of the same program with an empty network.
         stack_bytes: the most that one run used.
         instructions: of one run, the mean over the samples but the first.
+        milliseconds: of one run on the device's clock, an estimate; None if the clock is not known.
+        assumption: what the estimate rests on.
+    """
+
+    flash_bytes: int
+    ram_bytes: int
+    stack_bytes: int
+    instructions: int
+    milliseconds: float | None = None
+    assumption: str | None = None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came of a measurement.
+
+    Attributes:
+        flash_bytes: as in ``Usage``.
+        ram_bytes: as in ``Usage``.
+        stack_bytes: as in ``Usage``.
+        instructions: as in ``Usage``.
         outputs: of all samples, ``[N, ...]``.
         program_flash_bytes: of the whole program, with start-up code, and input and output by semihosting.
         program_ram_bytes: of the whole program, with the arrays for a sample and its result.
@@ -61,12 +82,12 @@ class Measured:
     program_ram_bytes: int
     functions: Mapping[str, tuple[int, float]]
 
-    def figures(self, clock_mhz: float | None) -> dict[str, Any]:
-        """What of it stands in ``cost.json``; milliseconds are an estimate."""
-        found: dict[str, Any] = {name: getattr(self, name) for name in FIGURES}
-        if clock_mhz is not None:
-            found |= {"milliseconds": self.instructions / clock_mhz / 1000, "assumption": ASSUMPTION}
-        return found
+    def usage(self, clock_mhz: float | None) -> Usage:
+        """What of it stands in ``cost.json``."""
+        found = Usage(**{name: getattr(self, name) for name in FIGURES})
+        if clock_mhz is None:
+            return found
+        return replace(found, milliseconds=milliseconds(self.instructions, clock_mhz), assumption=ASSUMPTION)
 
 
 def compiler_version() -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, helper
 from torch import Tensor, nn
 
+from nas_lightning.export.allowed import without_notes
 from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.opset import OPSET, at_opset
 from nas_lightning.export.session import open_session
@@ -72,7 +73,7 @@ def to_onnx(network: nn.Module, shape: Sequence[int]) -> ModelProto:
             opset_version=OPSET,
         )
     assert program is not None  # nosec B101 # for mypy: with dynamo=True there is a program
-    return program.model_proto
+    return without_notes(program.model_proto)  # they are lines of source and the places of files on this machine
 
 
 def run_onnx(model: Path | bytes, samples: Iterable[Tensor]) -> Tensor:

@@ -9,8 +9,8 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from nas_lightning.cost.npu import NpuRow
 from nas_lightning.files import write_text
 
 FOLDER = "ti"
@@ -51,9 +51,7 @@ def is_needed(core: str | None, npu: str | None) -> bool:
     return npu is not None or (core or "").startswith(("C28x", "C29x"))
 
 
-def write_ti(
-    folder: Path, name: str, core: str | None, npu: str | None, npu_report: Sequence[dict[str, Any]]
-) -> Path | None:
+def write_ti(folder: Path, name: str, core: str | None, npu: str | None, npu_report: Sequence[NpuRow]) -> Path | None:
     """Write ``ti/compile.sh`` and ``ti/README.md`` in the firmware folder; None if no compiler is known for the core.
 
     Args:
@@ -116,15 +114,15 @@ Layers by TI's published rules:
 """
 
 
-def _readme(name: str, core: str, npu: str | None, npu_report: Sequence[dict[str, Any]]) -> str:
+def _readme(name: str, core: str, npu: str | None, npu_report: Sequence[NpuRow]) -> str:
     parts = [_INTRODUCTION.format(name=name)]
     if core.startswith("C28x"):
         parts.append(_C28X)
     if npu is not None:
-        rows = [f"| {row['layer']} | {row['kind']} | {_text(row)} |" for row in npu_report]
+        rows = [f"| {row.layer} | {row.kind} | {_text(row)} |" for row in npu_report]
         parts += [_NPU, "\n".join(["| layer | kind | on the NPU |", "|---|---|---|", *rows]) + "\n"]
     return "\n".join(parts)
 
 
-def _text(row: dict[str, Any]) -> str:
-    return "yes" if row["accelerated"] else f"no: {row['reason']}"
+def _text(row: NpuRow) -> str:
+    return "yes" if row.accelerated else f"no: {row.reason}"

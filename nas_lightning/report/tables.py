@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from nas_lightning.errors import InputError
-from nas_lightning.files import damage, has_ended, read_json, write_text
+from nas_lightning.files import damage, has_ended, read_record, write_text
+from nas_lightning.report.results import ComparedFrontEnd, CostReport, RunMetrics, RunResult, Seeds
+from nas_lightning.space.blueprint import Blueprint, ReferenceBlueprint
 from nas_lightning.space.genotype import KINDS
 
 COLUMNS = ("preset", "seed", "accuracy", "params", "macs", "seconds", "folder", "settings", "error")
@@ -20,8 +22,8 @@ COLUMNS = ("preset", "seed", "accuracy", "params", "macs", "seconds", "folder", 
 A run without a result has its folder, its settings, and why.
 """
 
-STAGES = ("search", "control", "training")
-"""The sections of ``metrics.json`` that take time, in their order."""
+Row = dict[str, str | int | float]
+"""A row of the table of a sweep, by column."""
 
 OVERRIDES = "overrides.txt"
 """What was set for a run of a sweep, a line each."""
@@ -30,70 +32,79 @@ ERROR = "error.txt"
 """What ended a run of a sweep."""
 
 
-def print_summary(folder: Path, blueprint: dict[str, Any], metrics: dict[str, Any], cost: dict[str, Any]) -> None:
+def print_summary(result: RunResult, blueprint: Blueprint) -> None:
     """Print what was found, how good it is, what it costs and where it lies."""
-    lost = metrics.get("control", {}).get("verdict") == "lost"
-    title = metrics["control"]["sentence"] if lost else "nas_lightning"
+    folder, metrics, cost, control = result.folder, result.metrics, result.cost, result.metrics.control
+    title = control.sentence if control and control.verdict == "lost" else "nas_lightning"
     table = Table(show_header=False, title=title, title_justify="left")
-    for kind in KINDS:
-        if kind in blueprint:
-            cell = ", ".join(f"{node}: {op} of {source}" for node, (op, source) in enumerate(blueprint[kind], start=1))
-            table.add_row(f"{kind} cell", cell)
-    if "widths" in blueprint:
-        table.add_row("hand-made", f"widths {blueprint['widths']}, kernel {blueprint['kernel_size']}")
-    for split in ("test", "val"):
-        if split in metrics:
-            figures = metrics[split]
-            int8 = metrics.get(f"{split}_int8")
-            text = f"{figures['accuracy']:.4f}   macro F1 {figures['macro_f1']:.4f}"
-            table.add_row(f"{split} accuracy", text + (f"   int8 {int8['accuracy']:.4f}" if int8 else ""))
-    table.add_row(
-        "cost",
-        f"{cost['params']:,} parameters, {cost['macs']:,} MACs, {cost['flash_bytes']:,} bytes of flash, "
-        f"{cost['ram_bytes']:,} of RAM ({cost['weight_bits']}-bit weights, {cost['activation_bits']}-bit activations)",
-    )
-    if "measured" in cost:
-        table.add_row(f"on {cost['measured']['core']}", _measured(cost["measured"]))
-    if "seeds" in metrics:
-        table.add_row("seeds", _seeds(metrics["seeds"]))
-    if "control" in metrics:
-        table.add_row("control", metrics["control"]["sentence"])
-        for reference in metrics["control"]["references"]:
-            text = f"{reference['params']:,} parameters, {reference['value']:.4f} after as many epochs"
-            table.add_row(f"hand-made {reference['name']}", text)
-    if "budget" in cost:
-        shares = [f"{measure} {b['value'] / b['limit']:.0%} of {b['limit']:,}" for measure, b in cost["budget"].items()]
+    for row in (*_of_network(blueprint), *_of_metrics(metrics), *_of_cost(cost), *_of_comparisons(metrics)):
+        table.add_row(*row)
+    if cost.budget is not None:
+        shares = [f"{name} {limit.value / limit.limit:.0%} of {limit.limit:,}" for name, limit in cost.budget.items()]
         table.add_row("budget", ", ".join(shares))
-    if "npu_report" in cost:
-        accelerated = sum(row["accelerated"] for row in cost["npu_report"])
-        table.add_row("NPU", f"{accelerated} of {len(cost['npu_report'])} layers accelerated; the rest: cost.json")
-    table.add_row(
-        "seconds",
-        ", ".join(f"{stage} {metrics[stage]['seconds']:.0f}" for stage in STAGES if stage in metrics),
-    )
+    if cost.npu_report is not None:
+        accelerated = sum(row.accelerated for row in cost.npu_report)
+        table.add_row("NPU", f"{accelerated} of {len(cost.npu_report)} layers accelerated; the rest: cost.json")
+    seconds = ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in metrics.stage_seconds.items())
+    table.add_row("seconds", seconds)
     table.add_row("files", escape(str(folder)))
     if (folder / "tensorboard").is_dir():
         table.add_row("next", escape(f"tensorboard --logdir {folder}"))
     Console().print(table)
 
 
-def _seeds(found: dict[str, Any]) -> str:
-    values, epochs = found["values"], found["epochs"]
-    text = f"{found['verdict']}: {min(values):.4f} to {max(values):.4f} on val after {epochs} epochs"
-    if found["agreement"] is None:  # a strategy that learns no op weights
-        return text
-    agreement = [share for shares in found["agreement"].values() for share in shares]
-    return f"{text}; they agree on {sum(agreement) / len(agreement):.0%} of the edges"
+Line = tuple[str, str]
+"""A row of the summary: what, and how much."""
 
 
-def _measured(found: dict[str, Any]) -> str:
-    text = (
-        f"{found['flash_bytes']:,} bytes of flash, {found['ram_bytes']:,} of RAM, {found['stack_bytes']:,} of stack, "
-        f"{found['instructions']:,} instructions ({found['numbers']}"
+def _of_network(blueprint: Blueprint) -> Iterator[Line]:
+    if isinstance(blueprint, ReferenceBlueprint):
+        yield "hand-made", f"widths {list(blueprint.widths)}, kernel {blueprint.kernel_size}"
+        return
+    for kind in KINDS:
+        nodes = enumerate(blueprint.genotype.cell(kind), start=1)
+        yield f"{kind} cell", ", ".join(f"{node}: {op} of {source}" for node, (op, source) in nodes)
+
+
+def _of_metrics(metrics: RunMetrics) -> Iterator[Line]:
+    for split, figures, int8 in (("test", metrics.test, metrics.test_int8), ("val", metrics.val, metrics.val_int8)):
+        if figures is not None:
+            text = f"{figures['accuracy']:.4f}   macro F1 {figures['macro_f1']:.4f}"
+            yield f"{split} accuracy", text + (f"   int8 {int8['accuracy']:.4f}" if int8 else "")
+
+
+def _of_cost(cost: CostReport) -> Iterator[Line]:
+    yield (
+        "cost",
+        f"{cost.params:,} parameters, {cost.macs:,} MACs, {cost.flash_bytes:,} bytes of flash, "
+        f"{cost.ram_bytes:,} of RAM ({cost.weight_bits}-bit weights, {cost.activation_bits}-bit activations)",
     )
-    if "milliseconds" in found:
-        text += f"; {found['milliseconds']:.2f} ms at {found['clock_mhz']:g} MHz if each took one cycle"
-    return text + ")"
+    if (found := cost.measured) is not None:
+        text = (
+            f"{found.flash_bytes:,} bytes of flash, {found.ram_bytes:,} of RAM, {found.stack_bytes:,} of stack, "
+            f"{found.instructions:,} instructions ({found.numbers}"
+        )
+        if found.milliseconds is not None:
+            text += f"; {found.milliseconds:.2f} ms at {found.clock_mhz:g} MHz if each took one cycle"
+        yield f"on {found.core}", text + ")"
+
+
+def _of_comparisons(metrics: RunMetrics) -> Iterator[Line]:
+    if metrics.seeds is not None:
+        yield "seeds", _seeds(metrics.seeds)
+    if metrics.control is not None:
+        yield "control", metrics.control.sentence
+        for reference in metrics.control.references:
+            text = f"{reference.params:,} parameters, {reference.value:.4f} after as many epochs"
+            yield f"hand-made {reference.name}", text
+
+
+def _seeds(found: Seeds) -> str:
+    text = f"{found.verdict}: {min(found.values):.4f} to {max(found.values):.4f} on val after {found.epochs} epochs"
+    if found.agreement is None:  # a strategy that learns no op weights
+        return text
+    agreement = [share for shares in found.agreement.values() for share in shares]
+    return f"{text}; they agree on {sum(agreement) / len(agreement):.0%} of the edges"
 
 
 def print_devices(cards: Sequence[Any]) -> None:
@@ -112,46 +123,47 @@ def print_devices(cards: Sequence[Any]) -> None:
             console.print(f"{card.name}: {text}", soft_wrap=True, highlight=False, markup=False)
 
 
-def print_front_ends(rows: Sequence[dict[str, Any]], best: str, metric: str) -> None:
+def print_front_ends(rows: Sequence[ComparedFrontEnd], best: str, metric: str) -> None:
     """Print the front ends that were compared, with the costs of each with its network, and which is kept."""
     columns = ("front end", f"val {metric}", "MACs", "RAM, bytes")
     table = Table(*columns, title=escape(f"kept: {best}"), title_justify="left")
     for row in rows:
-        if row["why_not"] is None:
-            figures = (f"{row['val']:.4f}", f"{row['macs']:,}", f"{row['ram_bytes']:,}")
+        if row.val is not None:
+            figures = (f"{row.val:.4f}", f"{row.cost['macs']:,}", f"{row.cost['ram_bytes']:,}")
         else:
             figures = ("left out", "", "")
-        table.add_row(escape(row["front_end"]), *figures)
+        table.add_row(escape(row.name), *figures)
     Console().print(table)
 
 
-def run_row(folder: Path) -> dict[str, Any]:
+def run_row(folder: Path) -> Row:
     """One row of a sweep's table; of a run without a result it says why there is none."""
-    row = dict.fromkeys(COLUMNS, "") | {"folder": folder.name}
+    row: Row = {**dict.fromkeys(COLUMNS, ""), "folder": folder.name}
     if (path := folder / ERROR).is_file():
         return row | {"error": " ".join(path.read_text(encoding="utf-8", errors="replace").split())}
     try:
         if not has_ended(folder):  # with training.enable=false there are no figures
             return row
-        with damage(folder / "metrics.json"):
-            return row | _result(read_json(folder / "metrics.json"), read_json(folder / "cost.json"))
+        return row | _result(folder)
     except InputError as damaged:
         return row | {"error": str(damaged)}
 
 
-def _result(metrics: dict[str, Any], cost: dict[str, Any]) -> dict[str, Any]:
-    figures = metrics.get("test", metrics["val"])
+def _result(folder: Path) -> Row:
+    metrics, cost = read_record(folder / "metrics.json", RunMetrics), read_record(folder / "cost.json", CostReport)
+    with damage(folder / "metrics.json"):
+        accuracy = metrics.figures(metrics.tested)["accuracy"]
     return {
-        "preset": metrics["preset"],
-        "seed": metrics["seed"],
-        "accuracy": round(figures["accuracy"], 4),
-        "params": cost["params"],
-        "macs": cost["macs"],
-        "seconds": round(sum(metrics[stage]["seconds"] for stage in STAGES if stage in metrics), 1),
+        "preset": metrics.preset,
+        "seed": metrics.seed,
+        "accuracy": round(accuracy, 4),
+        "params": cost.params,
+        "macs": cost.macs,
+        "seconds": round(sum(metrics.stage_seconds.values()), 1),
     }
 
 
-def csv_text(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
     """Rows as comma-separated values with a header; None is an empty field."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -160,7 +172,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def _name_what_differs(sweep_folder: Path, rows: list[dict[str, Any]]) -> None:
+def _name_what_differs(sweep_folder: Path, rows: list[Row]) -> None:
     """Fill ``settings``: what was set for a run and not for all, besides what has a column of its own."""
     paths = [sweep_folder / str(row["folder"]) / OVERRIDES for row in rows]
     settings = [path.read_text(encoding="utf-8").splitlines() if path.is_file() else [] for path in paths]
@@ -170,7 +182,7 @@ def _name_what_differs(sweep_folder: Path, rows: list[dict[str, Any]]) -> None:
         row["settings"] = " ".join(shown)
 
 
-def write_sweep_table(sweep_folder: Path) -> list[dict[str, Any]]:
+def write_sweep_table(sweep_folder: Path) -> list[Row]:
     """Write ``table.csv`` and ``table.md`` of the runs of a sweep that began, print the table, and return its rows."""
     marks = ("metrics.json", OVERRIDES, ERROR)
     found = {path.parent for mark in marks for path in sweep_folder.glob(f"*/{mark}")}

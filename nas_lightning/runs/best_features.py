@@ -1,22 +1,23 @@
 """The best front end: one run for each of a list of feature presets, within one budget (``search_features``)."""
 
-import copy
 import logging
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from nas_lightning.config.compose import with_features
-from nas_lightning.config.records import Config
+from nas_lightning.config.records import Config, with_values
 from nas_lightning.cost.exact import MEASURES
 from nas_lightning.errors import FolderError, InputError
-from nas_lightning.files import has_ended, read_as, read_json, write_text
+from nas_lightning.files import has_ended, read_record, write_text
+from nas_lightning.report.results import ComparedFrontEnd, CostReport, RunMetrics, RunResult
 from nas_lightning.report.tables import csv_text, print_front_ends, print_summary
 from nas_lightning.runs.build import build_data
 from nas_lightning.runs.checks import check_config
 from nas_lightning.runs.claim import begin, claimed, withdraw
-from nas_lightning.runs.folder import copy_result
-from nas_lightning.runs.pipeline import finish, judged_split, total_cost
+from nas_lightning.runs.context import Run
+from nas_lightning.runs.finish import finish_kept, judged_split
+from nas_lightning.runs.folder import copy_result, read_blueprint, read_value
 from nas_lightning.runs.pipeline import run as run_once
 
 log = logging.getLogger("nas_lightning")
@@ -25,16 +26,23 @@ COLUMNS = ("front_end", "val", *MEASURES, "why_not")
 """Columns of ``front_ends.csv``: the figure on val, the costs of front end and network together."""
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    name: str
+_OF_ONE = {
+    "search_features": False,
+    "testing.enable": False,
+    "compilation.enable": False,
+    "control.num_random": 0,
+    "control.keep_better": False,
+}
+"""What differs in the run of one front end."""
+
+
+class _Candidate(NamedTuple):
     config: Config
     folder: Path
-    value: float
-    cost: dict[str, int]
+    row: ComparedFrontEnd
 
 
-def run(config: Config, folder: Path) -> None:
+def run(config: Config, folder: Path) -> RunResult:
     """Search and train one network for each of ``features_candidates``, and keep the best in ``folder``.
 
     The best is the one with the highest ``testing.metric`` on val; it alone is tested. What describes the recordings
@@ -62,31 +70,27 @@ def run(config: Config, folder: Path) -> None:
         raise next(iter(refused.values()))
     for name, reason in refused.items():
         log.warning("front end %s is left out: %s", name, reason)
-    best = max(found, key=lambda candidate: candidate.value)
-    rows: list[dict[str, Any]] = [{"front_end": c.name, "val": c.value, **c.cost, "why_not": None} for c in found]
-    rows += [{"front_end": name, "why_not": str(reason)} for name, reason in refused.items()]
-    write_text(folder / "front_ends.csv", csv_text(COLUMNS, rows))
+    best = max(found, key=lambda candidate: candidate.row.val or 0.0)
+    rows = [candidate.row for candidate in found]
+    rows += [ComparedFrontEnd(name, why_not=str(reason)) for name, reason in refused.items()]
+    lines = ({"front_end": row.name, "val": row.val, **row.cost, "why_not": row.why_not} for row in rows)
+    write_text(folder / "front_ends.csv", csv_text(COLUMNS, lines))
     copy_result(best.folder, folder)
-    metrics = read_json(best.folder / "metrics.json") | {"front_end": best.name}
-    own = copy.deepcopy(best.config)
-    own.testing, own.compilation, own.export = config.testing, config.compilation, config.export
+    own = replace(best.config, testing=config.testing, compilation=config.compilation, export=config.export)
     data = build_data(own)
     data.setup()
-    metrics = finish(own, data, folder, metrics)
-    print_front_ends(rows, best.name, config.testing.metric)
-    description = folder / ("genotype.json" if config.training.nas_enabled else "model.json")
-    print_summary(folder, read_json(description), metrics, read_json(folder / "cost.json"))
+    metrics = replace(read_record(best.folder / "metrics.json", RunMetrics), front_end=best.row.name)
+    result = finish_kept(Run(own, data, folder), metrics)
+    print_front_ends(rows, best.row.name, config.testing.metric)
+    print_summary(result, read_blueprint(folder))
+    return result
 
 
 def _run_candidate(config: Config, folder: Path, name: str) -> _Candidate:
-    own = copy.deepcopy(with_features(config, name))
-    own.search_features, own.testing.enable, own.compilation.enable = False, False, False
-    own.export.int8 = config.selection.by == "int8"
-    own.control.num_random, own.control.keep_better = 0, False
+    own = with_values(with_features(config, name), _OF_ONE | {"export.int8": config.selection.by == "int8"})
     place = folder / "front_ends" / name
     if not has_ended(place):
         with claimed(place):
             run_once(own, place)
-    split, metric = judged_split(config), config.testing.metric
-    value = read_as(place / "metrics.json", lambda metrics: float(metrics[split][metric]))
-    return _Candidate(name, own, place, value, read_as(place / "cost.json", total_cost))
+    value = read_value(place, judged_split(config), config.testing.metric)
+    return _Candidate(own, place, ComparedFrontEnd(name, value, read_record(place / "cost.json", CostReport).total))

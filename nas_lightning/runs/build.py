@@ -21,6 +21,7 @@ from nas_lightning.config.compose import data_links
 from nas_lightning.config.keys import escaped
 from nas_lightning.config.records import Config
 from nas_lightning.config.targets import check_targets
+from nas_lightning.cost.budget import Budget, instructions_within
 from nas_lightning.cost.code import REFERENCE_CORE, core_named
 from nas_lightning.cost.exact import MEASURES, Numbers
 from nas_lightning.cost.npu import PROFILES, accelerated_ops, round_channels
@@ -53,22 +54,19 @@ def build_numbers(config: Config) -> Numbers:
     return Numbers(**asdict(config.cost), core=core or REFERENCE_CORE)
 
 
-def build_limits(config: Config) -> dict[str, int]:
-    """What the network must not exceed, by measure: the section ``budget``, and a share of the device's memories."""
-    limits = {measure: getattr(config.budget, measure) for measure in MEASURES if measure != "instructions"}
-    if config.budget.latency_ms is not None and config.device.clock_mhz is not None:
-        limits["instructions"] = int(config.budget.latency_ms * config.device.clock_mhz * 1000)
+def build_budget(config: Config) -> Budget:
+    """The section ``budget``, whose limits are targets, and a share of the device's memories, which are none."""
+    given, clock_mhz = config.budget, config.device.clock_mhz
+    asked = {measure: getattr(given, measure) for measure in MEASURES if measure != "instructions"}
+    if given.latency_ms is not None and clock_mhz is not None:
+        asked["instructions"] = instructions_within(given.latency_ms, clock_mhz)
+    limits = {measure: limit for measure, limit in asked.items() if limit is not None}
+    targets = frozenset(limits)
     for measure in ("flash_bytes", "ram_bytes"):
         memory = getattr(config.device, measure)
-        if limits[measure] is None and memory is not None:
-            limits[measure] = int(memory * config.budget.fraction)
-    return {measure: limit for measure, limit in limits.items() if limit is not None}
-
-
-def build_targets(config: Config) -> set[str]:
-    """The measures that the section ``budget`` limits by itself; the rest of a chip need not be used."""
-    names = {"instructions": "latency_ms"}
-    return {measure for measure in MEASURES if getattr(config.budget, names.get(measure, measure)) is not None}
+        if measure not in limits and memory is not None:
+            limits[measure] = int(memory * given.fraction)
+    return Budget({measure: limits[measure] for measure in asked if measure in limits}, targets)
 
 
 def build_ops(config: Config) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ from nas_lightning.export.host import TOOLS, missing_tools
 from nas_lightning.export.texts import PREFIX
 from nas_lightning.kernels.build import why_not_native
 from nas_lightning.kernels.choice import KERNELS
-from nas_lightning.runs.build import build_candidates, build_limits, build_numbers, build_ops, build_size
+from nas_lightning.runs.build import build_budget, build_candidates, build_numbers, build_ops, build_size
 from nas_lightning.space.ops import OPS
 from nas_lightning.training.module import CLASS_WEIGHTS
 
@@ -292,7 +292,7 @@ def _check_device(config: Config) -> None:
         _check_choice("device.npu_profile", config.device.npu_profile, (*PROFILES, "null"))
     build_numbers(config)
     build_ops(config)
-    if config.training.nas_model_size == "auto" and config.training.nas_enabled and not build_limits(config):
+    if config.training.nas_model_size == "auto" and config.training.nas_enabled and not build_budget(config):
         raise InputError("nas_model_size=auto: there is no limit to use; set one of " + ", ".join(_LIMITS))
 
 

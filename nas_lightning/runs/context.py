@@ -1,53 +1,28 @@
-"""What every stage of a run needs: configuration, data, limits and folder; and a fit with checkpoints."""
+"""What every step of a run needs: configuration, data, limits and folder."""
 
-import errno
-import logging
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import lightning as L
-import torch
-from lightning.pytorch.loggers import TensorBoardLogger
-
-from nas_lightning.callbacks import BestCheckpoint, NewestCheckpoint
 from nas_lightning.config.records import Config
+from nas_lightning.cost.budget import Budget
 from nas_lightning.cost.exact import Numbers
 from nas_lightning.cost.sizing import choose_size, nearest_size
 from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.data.datamodule import TimeSeriesData
-from nas_lightning.data.features import FrontEndCost
 from nas_lightning.data.loaders import LoaderData
-from nas_lightning.errors import InputError
-from nas_lightning.files import damage, read_torch
-from nas_lightning.report.pictures import augmentation_picture
 from nas_lightning.runs.build import (
+    build_budget,
     build_candidates,
-    build_limits,
     build_numbers,
     build_ops,
-    build_optimizers,
     build_size,
-    build_trainer,
     build_wide_sizes,
 )
-from nas_lightning.space.blueprint import Blueprint
-from nas_lightning.space.compiled import compile_network
 from nas_lightning.space.size import Size, Task
-from nas_lightning.training.module import TrainModule, class_weights, open_relus
-
-log = logging.getLogger("nas_lightning")
-
-_OF_CHECKPOINT = {
-    **{"state_dict": dict, "loops": dict, "callbacks": dict, "optimizer_states": list, "lr_schedulers": list},
-    **{"epoch": int, "global_step": int, "pytorch-lightning_version": str},
-}
-"""What Lightning reads of a checkpoint."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Run:
     """What every stage needs: the configuration, the data after ``setup``, and the folder."""
 
@@ -62,14 +37,14 @@ class Run:
         return Task(*self.data.task_shape)
 
     @cached_property
-    def budget(self) -> dict[str, int]:
+    def budget(self) -> Budget:
         """What the network and its front end must not exceed together."""
-        return build_limits(self.config)
+        return build_budget(self.config)
 
     @cached_property
-    def limits(self) -> dict[str, int]:
-        """What the front end leaves of the budget to the network."""
-        return limits_of_network(self.budget, self.data.front_end_cost)
+    def limits(self) -> Budget:
+        """What the front end leaves of the budget to the network; its memory is static as well."""
+        return self.budget.less(asdict(self.data.front_end_cost))
 
     @cached_property
     def numbers(self) -> Numbers:
@@ -100,101 +75,3 @@ class Run:
         if self.config.space.shape == "wide":
             return nearest_size(size, build_wide_sizes(self.config), *rest), None
         return size, None
-
-
-def limits_of_network(budget: dict[str, int], front_end: FrontEndCost) -> dict[str, int]:
-    """What a front end leaves of a budget; its memory is static as well, and the network reads its features."""
-    taken = asdict(front_end)
-    return {measure: limit - taken.get(measure, 0) for measure, limit in budget.items()}
-
-
-def train_module(run: Run, blueprint: Blueprint, seed: int, pace: float = 1.0) -> TrainModule:
-    """A fresh network with the constants of the data, to be trained by the recipe; sets all seeds.
-
-    Args:
-        run: with the recipe and the data.
-        blueprint: of the network.
-        seed: of the first weights; the order of batches and the augmentation follow from the seed of the data.
-        pace: see ``TrainModule``.
-    """
-    training = run.config.training
-    L.seed_everything(seed, workers=True, verbose=False)
-    network = blueprint.build()
-    network.stem.norm.set_constants(run.data.mean, run.data.std)
-    open_relus(network, training.norm_bias)
-    weights = class_weights(run.data.class_counts, training.class_weights)
-    compiled = compile_network(network, run.task, training.nas_kernels)
-    loss, clip_norm = (weights, training.label_smoothing), training.clip_norm
-    return TrainModule(network, *build_optimizers(run.config, network), *loss, clip_norm, pace, compiled)
-
-
-def fit(
-    run: Run, name: str, epochs: int, callbacks: list[L.Callback], module: L.LightningModule, loader: Any
-) -> L.Trainer:
-    """Fit one stage with checkpoints of its last and best epoch; go on from the last one if it is there.
-
-    Args:
-        run: its folder gets the checkpoints and the log.
-        name: of the folder of its checkpoints and of its log: ``search`` or ``training``, under which the module logs,
-            and behind an underscore what tells several of them apart.
-        epochs: how many.
-        callbacks: besides the configured ones.
-        module: is fitted.
-        loader: of batches of ``train``.
-    """
-    folder, stage = run.folder / "checkpoints" / name, name.partition("_")[0]
-    if not (run.folder / "config.yaml").is_file():
-        raise FileNotFoundError(errno.ENOENT, "the folder of the run is gone", str(run.folder))
-    folder.mkdir(parents=True, exist_ok=True)
-    # Two of them: one that monitors saves its last epoch only where that is its best one, too.
-    kept = [BestCheckpoint(folder, f"{stage}/val_loss", epochs), NewestCheckpoint(folder, epochs)]
-    trainer = build_trainer(run.config, run.folder, name, epochs, [*callbacks, *kept])
-    _log_augmentation(run, trainer)
-    last = folder / "last.ckpt"
-    goes_on = last.exists() and read_checkpoint(last, module) is not None
-    _keep_csv(run.folder, name)
-    trainer.fit(module, loader, run.data.val_dataloader(), ckpt_path=last if goes_on else None, weights_only=True)
-    return trainer
-
-
-def read_checkpoint(path: Path, module: L.LightningModule) -> dict[str, Any] | None:
-    """A checkpoint of ``module``, or None with a warning if it is damaged or that of something else.
-
-    A fit is the same each time it is done, so one without its checkpoint begins again and loses time alone.
-    """
-    try:
-        content = read_torch(path)
-        with damage(path):
-            _refuse_other(content, module.state_dict())
-    except InputError as error:
-        log.warning("%s; this fit begins again", error)
-        return None
-    return content
-
-
-def _refuse_other(content: dict[str, Any], expected: Mapping[str, Any]) -> None:
-    for name, kind in _OF_CHECKPOINT.items():
-        if not isinstance(content[name], kind):
-            raise TypeError(f"{name} is a {type(content[name]).__name__}")
-    found = content["state_dict"]
-    if found.keys() != expected.keys() or any(found[name].shape != expected[name].shape for name in found):
-        raise ValueError("it is the checkpoint of another network or stage")
-
-
-def _keep_csv(folder: Path, name: str) -> None:
-    """Put aside what Lightning's CSVLogger has written so far of a fit that goes on or begins again."""
-    for path in list(folder.glob(f"*/{name}/metrics.csv")):
-        number = len(list(path.parents[1].glob(f"{name}_until_*"))) + 1
-        path.parent.rename(path.parents[1] / f"{name}_until_{number}")
-
-
-def _log_augmentation(run: Run, trainer: L.Trainer) -> None:
-    """Pictures of a few training samples before and after the augmentation."""
-    if not isinstance(trainer.logger, TensorBoardLogger) or not isinstance(run.data, TimeSeriesData):
-        return
-    if run.data.augmentation is None:
-        return
-    x = run.data.splits["train"].windows.gather(torch.arange(min(4, len(run.data.splits["train"]))))
-    generator = torch.Generator().manual_seed(run.config.seed)
-    picture = augmentation_picture(x.numpy(), run.data.augmentation(x, generator).numpy())
-    trainer.logger.experiment.add_figure("augmentation", picture)

@@ -2,10 +2,9 @@
 
 import itertools
 import logging
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from onnx import ModelProto
@@ -25,7 +24,18 @@ from nas_lightning.export.firmware import Vectors, write_firmware
 from nas_lightning.export.int8 import METHODS, behind_front_end, quantize, to_qdq
 from nas_lightning.export.onnx import NOTEWORTHY, described, relative_difference, run_onnx, to_onnx
 from nas_lightning.files import write_bytes, write_npz
+from nas_lightning.report.results import (
+    CostReport,
+    Figures,
+    FirmwareReport,
+    Int8Report,
+    MeasuredFirmware,
+    ProgramSize,
+    RunMetrics,
+)
+from nas_lightning.runs.context import Run
 from nas_lightning.runs.description import describe_input
+from nas_lightning.space.blueprint import Blueprint
 from nas_lightning.training.evaluate import figures
 from nas_lightning.training.fake_quant import finetune_int8
 
@@ -54,18 +64,12 @@ class Int8:
     """
 
     integer: ModelProto
-    metrics: dict[str, dict[str, float]]
-    report: dict[str, Any]
+    metrics: dict[str, Figures]
+    report: Int8Report
 
 
 def export_int8(
-    config: Config,
-    data: Data,
-    network: nn.Module,
-    model: ModelProto,
-    floats: dict[str, dict[str, float]],
-    description: InputDescription,
-    folder: Path,
+    run: Run, network: nn.Module, model: ModelProto, floats: Mapping[str, Figures], description: InputDescription
 ) -> Int8:
     """Quantize, by the first of the configured ways that keeps the accuracy, and write ``model_int8.onnx``.
 
@@ -73,17 +77,16 @@ def export_int8(
     the highest value is taken, and a warning says what was lost.
 
     Args:
-        config: of the run.
-        data: of the run.
+        run: its folder gets the file.
         network: the trained network, without its front end.
         model: the same, exported.
         floats: its figures by split.
         description: of what goes in and comes out.
-        folder: the run folder.
     """
+    config, data = run.config, run.data
     metric, allowed = config.testing.metric, config.export.max_int8_drop
     samples = _calibration(data, config.export.calibration_samples)
-    found: dict[str, tuple[ModelProto, ModelProto, dict[str, float]]] = {}
+    found: dict[str, tuple[ModelProto, ModelProto, Figures]] = {}
     values: dict[str, float] = {}
     for method in ("minmax", *config.export.int8_remedies):
         try:
@@ -108,9 +111,9 @@ def export_int8(
         rows = data.splits["val"].windows
         front_end = to_onnx(data.front_end.for_export(), [rows.values.shape[1], rows.rows])
         qdq = behind_front_end(front_end, qdq)
-    write_bytes(folder / "model_int8.onnx", described(qdq, description).SerializeToString())
+    write_bytes(run.folder / "model_int8.onnx", described(qdq, description).SerializeToString())
     log.info("model_int8.onnx: by %s; %s on val %.4f, float %.4f", best, metric, values[best], floats["val"][metric])
-    return Int8(integer, metrics, {"method": best, "tried": values})
+    return Int8(integer, metrics, Int8Report(method=best, tried=values))
 
 
 def loader_of(data: Data, split: str) -> Iterable[tuple[Tensor, Tensor]]:
@@ -139,7 +142,7 @@ def _calibration(data: Data, most: int) -> Tensor:
     return torch.cat([x for x, _ in data.train_dataloader()])[:most]
 
 
-def _figures(model: ModelProto, loader: Iterable[tuple[Tensor, Tensor]]) -> dict[str, float]:
+def _figures(model: ModelProto, loader: Iterable[tuple[Tensor, Tensor]]) -> Figures:
     labels: list[Tensor] = []
 
     def inputs() -> Iterator[Tensor]:
@@ -157,54 +160,52 @@ class Built:
 
     folder: Path
     vectors: Vectors
-    report: dict[str, Any]
+    report: FirmwareReport
 
 
 def build_firmware(
-    config: Config,
-    data: Data,
-    floats: ModelProto,
-    integer: ModelProto,
-    split: str,
-    description: InputDescription,
-    folder: Path,
+    run: Run, floats: ModelProto, integer: ModelProto, split: str, description: InputDescription
 ) -> Built:
     """Write ``firmware/``, and prove on a whole split that it computes what the ONNX files compute.
 
     Args:
-        config: of the run.
-        data: of the run.
+        run: its folder gets the files.
         floats: the network without its front end, exported.
         integer: its integer form.
         split: whose samples are run.
         description: of what goes in and comes out.
-        folder: the run folder.
 
     Raises:
         ParityError: if the C files do not compute the same.
     """
-    firmware = folder / "firmware"
+    config, data, firmware = run.config, run.data, run.folder / "firmware"
     rows, inputs = _first_samples(data, split)
     logits = (run_onnx(model.SerializeToString(), [inputs]).numpy() for model in (floats, integer))
     vectors = Vectors(None if rows is None else rows.numpy(), inputs.numpy(), *logits)
     front_end = None if rows is None else _fixed(data.front_end, rows)
     how = config.compilation.backend, config.export.prefix
     write_firmware(firmware, floats, integer, front_end, vectors, description, *how)
-    report: dict[str, Any] = {"split": split}
-    report["int8_samples"] = host.check_int8(firmware, integer, (x for x, _ in loader_of(data, split)))
-    report["float_max_difference"] = host.check_float(firmware, floats, (x for x, _ in loader_of(data, split)))
+    report = FirmwareReport(
+        split=split,
+        int8_samples=host.check_int8(firmware, integer, (x for x, _ in loader_of(data, split))),
+        float_max_difference=host.check_float(firmware, floats, (x for x, _ in loader_of(data, split))),
+    )
     if rows is not None and isinstance(data, TimeSeriesData):
-        batches = data.splits[split].raw_batches
-        report["front_end_tolerance"] = _front_end_tolerance(data.front_end, batches())
-        pairs = ((raw, data.front_end(raw)) for raw in batches())
-        found = host.check_front_end(firmware, pairs, report["front_end_tolerance"])
-        report["front_end_max_difference"] = found
-        if found > NOTEWORTHY:
-            text = "feature_extraction.c: differs from the front end by up to %.2g of a sample's largest value on %s"
-            log.warning(f"{text}, because float32 alone moves the features by that order", found, split)
+        report = _check_front_end(firmware, data, report)
     text = "firmware: int8 equal bit for bit on %d samples of %s; float differs by at most %.2g"
-    log.info(text, report["int8_samples"], split, report["float_max_difference"])
+    log.info(text, report.int8_samples, split, report.float_max_difference)
     return Built(firmware, vectors, report)
+
+
+def _check_front_end(firmware: Path, data: TimeSeriesData, report: FirmwareReport) -> FirmwareReport:
+    """The report with what the C of the front end differs by."""
+    batches = data.splits[report.split].raw_batches
+    tolerance = _front_end_tolerance(data.front_end, batches())
+    found = host.check_front_end(firmware, ((raw, data.front_end(raw)) for raw in batches()), tolerance)
+    if found > NOTEWORTHY:
+        text = "feature_extraction.c: differs from the front end by up to %.2g of a sample's largest value on %s"
+        log.warning(f"{text}, because float32 alone moves the features by that order", found, report.split)
+    return replace(report, front_end_tolerance=tolerance, front_end_max_difference=found)
 
 
 def _front_end_tolerance(front_end: FrontEnd, batches: Iterable[Tensor]) -> float:
@@ -227,13 +228,13 @@ def _fixed(front_end: FrontEnd, rows: Tensor) -> FrontEnd:
     return FrontEnd(**front_end.settings | {"frame_size": front_end.frame_size or rows.shape[2]})
 
 
-def _write_vendor(config: Config, network: nn.Module, data: Data, firmware: Path) -> None:
+def _write_vendor(run: Run, network: nn.Module, firmware: Path) -> None:
     """For C2000 and NPU: the vendor's command line, run if the tool is there."""
-    device = config.device
+    device, task = run.config.device, run.task
     if not ti.is_needed(device.core, device.npu):
         return
     profile = PROFILES[device.npu_profile or "strict"]
-    report = npu_report(network, *data.task_shape[:2], profile) if device.npu is not None else []
+    report = npu_report(network, task.in_channels, task.length, profile) if device.npu is not None else ()
     script = ti.write_ti(firmware, device.name, device.core, device.npu, report)
     if script is None:
         log.warning("firmware: the command line of TI's tool is not known for %s", device.core)
@@ -242,8 +243,8 @@ def _write_vendor(config: Config, network: nn.Module, data: Data, firmware: Path
     log.info("firmware: %s", outcome or f"{script} is for TI's tool, which is not on PATH; nothing of it was tested")
 
 
-def measure_firmware(config: Config, built: Built) -> dict[str, Any] | None:
-    """What the firmware takes on the device's core, for ``cost.json``; where that cannot be found the log says why.
+def measure_firmware(config: Config, built: Built) -> MeasuredFirmware | None:
+    """What the firmware takes on the device's core; where that cannot be found the log says why.
 
     What the emulated core computes is compared with the network: bit for bit, in float32 within the tolerance.
 
@@ -262,43 +263,58 @@ def measure_firmware(config: Config, built: Built) -> dict[str, Any] | None:
     if missing:
         log.warning("firmware: not measured on %s, because %s is not installed", core, " and ".join(missing))
         return None
-    is_int8 = config.cost.weight_bits == 8
+    is_int8, clock = config.cost.weight_bits == 8, config.device.clock_mhz
     model, vectors = "model.c" if is_int8 else "model_float.c", built.vectors
     measured = emulator.measure(built.folder, core, model, vectors.inputs[:NUM_MEASURED])
     expected = (vectors.logits_int8 if is_int8 else vectors.logits_float)[:NUM_MEASURED]
     host.compare(built.folder / model, measured.outputs, expected, tolerance=0.0 if is_int8 else host.TOLERANCE)
-    clock = config.device.clock_mhz
-    found: dict[str, Any] = {"core": core, "clock_mhz": clock, "numbers": "int8" if is_int8 else "float32"}
-    found |= {"compiler": emulator.compiler_version(), **measured.figures(clock)}
-    chain, program = host.NETWORK, measured
+    front_end, chain, program = None, host.NETWORK, measured
     if vectors.rows is not None:
-        rows = vectors.rows[:NUM_MEASURED]
-        front_end = emulator.measure(built.folder, core, model, rows, host.FRONT_END)
-        path, allowed = built.folder / "feature_extraction.c", built.report["front_end_tolerance"]
-        host.compare(path, front_end.outputs, vectors.inputs[:NUM_MEASURED], allowed)
-        found["front_end"] = front_end.figures(clock)
-        chain, program = host.BOTH, emulator.measure(built.folder, core, model, rows, host.BOTH)
-    found["program"] = {
-        "flash_bytes": program.program_flash_bytes,
-        "ram_bytes": program.program_ram_bytes,
-        "stack_bytes": program.stack_bytes,
-    }
-    if config.device.flash_bytes is not None and config.device.ram_bytes is not None:
-        memories = {"flash_bytes": config.device.flash_bytes, "ram_bytes": config.device.ram_bytes}
-        memories["stack_bytes"] = program.stack_bytes
-        found["exceeds"] = emulator.overflow(built.folder, core, model, chain, memories)
-    log.info("firmware on %s: %s", core, ", ".join(f"{name} {found[name]:,}" for name in emulator.FIGURES))
+        front_end = _measure_front_end(built, core, model)
+        chain, program = host.BOTH, emulator.measure(built.folder, core, model, vectors.rows[:NUM_MEASURED], host.BOTH)
+    found = MeasuredFirmware(
+        **vars(measured.usage(clock)),
+        core=core,
+        clock_mhz=clock,
+        numbers="int8" if is_int8 else "float32",
+        compiler=emulator.compiler_version(),
+        front_end=None if front_end is None else front_end.usage(clock),
+        program=ProgramSize(
+            flash_bytes=program.program_flash_bytes,
+            ram_bytes=program.program_ram_bytes,
+            stack_bytes=program.stack_bytes,
+        ),
+        exceeds=_exceeds(config, built.folder, core, model, chain, program.stack_bytes),
+    )
+    log.info("firmware on %s: %s", core, ", ".join(f"{name} {getattr(found, name):,}" for name in emulator.FIGURES))
     return found
 
 
-def check_fits(config: Config, cost: dict[str, Any]) -> None:
+def _measure_front_end(built: Built, core: str, model: str) -> emulator.Measured:
+    vectors, tolerance = built.vectors, built.report.front_end_tolerance
+    assert vectors.rows is not None  # nosec B101 # for mypy: there is a front end
+    assert tolerance is not None  # nosec B101 # for mypy: there is a front end
+    found = emulator.measure(built.folder, core, model, vectors.rows[:NUM_MEASURED], host.FRONT_END)
+    path = built.folder / "feature_extraction.c"
+    host.compare(path, found.outputs, vectors.inputs[:NUM_MEASURED], tolerance)
+    return found
+
+
+def _exceeds(config: Config, firmware: Path, core: str, model: str, chain: int, stack: int) -> dict[str, int] | None:
+    """By how many bytes the program exceeds each memory; None if the device's memories are not known."""
+    if config.device.flash_bytes is None or config.device.ram_bytes is None:
+        return None
+    memories = {"flash_bytes": config.device.flash_bytes, "ram_bytes": config.device.ram_bytes}
+    return emulator.overflow(firmware, core, model, chain, memories | {"stack_bytes": stack})
+
+
+def check_fits(config: Config, cost: CostReport) -> None:
     """Refuse a program that the linker could not place in the device's memories.
 
     Raises:
         BudgetError: with the memories and what is needed.
     """
-    measured = cost.get("measured", {})
-    if exceeds := measured.get("exceeds"):
+    if cost.measured is not None and (exceeds := cost.measured.exceeds):
         memories = {name: getattr(config.device, name) for name in exceeds}
         needed = {name: memories[name] + count for name, count in exceeds.items()}
         what = f"the program linked for {config.device.name} does not fit its memories,"
@@ -306,34 +322,31 @@ def check_fits(config: Config, cost: dict[str, Any]) -> None:
 
 
 def deploy(
-    config: Config,
-    data: Data,
-    network: nn.Module,
-    floats: dict[str, dict[str, float]],
-    identity: dict[str, Any],
-    folder: Path,
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """All of it, as far as the configuration asks for it: what to add to ``metrics.json`` and to ``cost.json``.
+    run: Run, network: nn.Module, blueprint: Blueprint, metrics: RunMetrics, cost: CostReport
+) -> tuple[RunMetrics, CostReport]:
+    """All of it, as far as the configuration asks for it.
 
     Args:
-        config: of the run.
-        data: of the run.
+        run: its folder gets the files.
         network: the trained network, without its front end.
-        floats: its figures by split.
-        identity: the content of ``genotype.json`` or ``model.json``.
-        folder: the run folder.
+        blueprint: of the network.
+        metrics: with its figures on val and, if it was tested, on test.
+        cost: of the network.
+
+    Returns:
+        both with what was found.
     """
-    if not config.export.int8:
-        return {}, {}
-    model = to_onnx(network, data.task_shape[:2])
-    description = describe_input(config, data, identity)
-    int8 = export_int8(config, data, network, model, floats, description, folder)
-    metrics = {f"{split}_int8": value for split, value in int8.metrics.items()} | {"int8": int8.report}
-    if not config.compilation.enable:
-        return metrics, {}
-    split = "test" if "test" in floats else "val"
-    built = build_firmware(config, data, model, int8.integer, split, description, folder)
-    _write_vendor(config, network, data, built.folder)
-    measured = measure_firmware(config, built)
-    write_npz(folder / VECTORS, {name: array for name, array in vars(built.vectors).items() if array is not None})
-    return metrics | {"firmware": built.report}, {} if measured is None else {"measured": measured}
+    if not run.config.export.int8:
+        return metrics, cost
+    model, description = to_onnx(network, run.data.task_shape[:2]), describe_input(run, blueprint)
+    floats = {split: metrics.figures(split) for split in dict.fromkeys(("val", metrics.tested))}
+    int8 = export_int8(run, network, model, floats, description)
+    metrics = replace(metrics, int8=int8.report)
+    metrics = metrics.with_figures({f"{split}_int8": found for split, found in int8.metrics.items()})
+    if not run.config.compilation.enable:
+        return metrics, cost
+    built = build_firmware(run, model, int8.integer, metrics.tested, description)
+    _write_vendor(run, network, built.folder)
+    cost = replace(cost, measured=measure_firmware(run.config, built))
+    write_npz(run.folder / VECTORS, {name: array for name, array in vars(built.vectors).items() if array is not None})
+    return replace(metrics, firmware=built.report), cost

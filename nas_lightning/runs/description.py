@@ -2,34 +2,29 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nas_lightning.config.records import Config
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.loaders import LoaderData
 from nas_lightning.export.contract import FEATURES, ROWS, SCALED, InputDescription
+from nas_lightning.runs.context import Run
+from nas_lightning.space.blueprint import Blueprint
 
 
-def describe_input(config: Config, data: TimeSeriesData | LoaderData, identity: dict[str, Any]) -> InputDescription:
-    """The content of ``input.json``.
-
-    Args:
-        config: of the run.
-        data: of the run, after ``setup``.
-        identity: the content of ``genotype.json`` or ``model.json``.
-    """
+def describe_input(run: Run, blueprint: Blueprint) -> InputDescription:
+    """The content of ``input.json`` for the network of a blueprint."""
+    config, data = run.config, run.data
     channels, length, _ = data.task_shape
     front_end, is_inside = data.front_end, config.export.include_features
     about = InputDescription(
         version=version("nas-lightning"),
-        identity=hash_of(identity),
+        identity=hash_of(blueprint, data.class_names),
         class_names=tuple(data.class_names),
         x=FEATURES if front_end.names and not is_inside else SCALED if front_end.scale and not is_inside else ROWS,
         shape=(channels, length),
@@ -59,9 +54,10 @@ def describe_input(config: Config, data: TimeSeriesData | LoaderData, identity: 
     )
 
 
-def hash_of(identity: dict[str, Any]) -> str:
-    """A short name of a network: the hash of what describes it."""
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+def hash_of(blueprint: Blueprint, class_names: Sequence[str]) -> str:
+    """A short name of a network: the hash of the content of ``genotype.json`` or ``model.json``."""
+    content = blueprint.to_dict() | {"class_names": list(class_names)}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _channel_names(data: TimeSeriesData) -> tuple[str, ...]:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import convert
 from torch import Tensor, nn
 
 from nas_lightning.data.features import FrontEnd
 from nas_lightning.errors import InputError, brief
 from nas_lightning.export.contract import InputDescription
-from nas_lightning.files import damage, read_as, read_json, read_torch
+from nas_lightning.files import damage, read_as, read_torch
+from nas_lightning.report.results import RunMetrics
 from nas_lightning.space.blueprint import Blueprint, ReferenceBlueprint, SearchedBlueprint
 
 RESULT = (
@@ -119,13 +121,13 @@ def read_blueprint(folder: Path) -> Blueprint:
     return read_as(path, make)
 
 
-def read_description(folder: Path) -> dict[str, Any]:
-    """The content of ``genotype.json``, or of ``model.json`` where a hand-made network was trained.
+def read_value(folder: Path, split: str, metric: str) -> float:
+    """A figure of a run that ended, from its ``metrics.json``.
 
     Raises:
-        InputError: if the folder has neither, or it is damaged.
+        DamagedFileError: if it is not there.
     """
-    return read_json(_description(folder))
+    return read_as(folder / "metrics.json", lambda content: convert(content, RunMetrics).figures(split)[metric])
 
 
 def _description(folder: Path) -> Path:

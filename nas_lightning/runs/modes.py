@@ -6,6 +6,7 @@ from nas_lightning.config.records import Config
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.loaders import LoaderData
 from nas_lightning.errors import InputError
+from nas_lightning.report.results import RunResult
 from nas_lightning.runs import best_features, pipeline, smallest
 from nas_lightning.runs.claim import STARTED, claimed, refuse_used
 
@@ -13,7 +14,9 @@ REPLACEABLE = ("searches.json", "contest.json", "metrics.json", STARTED)
 """Files of a run folder that can be removed where they are damaged; a run that goes on makes them again."""
 
 
-def run(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None = None, *, resume: bool = False) -> None:
+def run(
+    config: Config, folder: Path, data: TimeSeriesData | LoaderData | None = None, *, resume: bool = False
+) -> RunResult:
     """Do what the configuration asks for, and leave it in ``folder``.
 
     Args:
@@ -31,8 +34,7 @@ def run(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None =
     with claimed(folder):
         refuse_used(folder, resume)
         if config.search_features:
-            best_features.run(config, folder)
-        elif config.target_accuracy is not None:
-            smallest.run(config, folder, data)
-        else:
-            pipeline.run(config, folder, data)
+            return best_features.run(config, folder)
+        if config.target_accuracy is not None:
+            return smallest.run(config, folder, data)
+        return pipeline.run(config, folder, data)

@@ -4,24 +4,24 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Timer
 from torch import Tensor
 
-from nas_lightning.callbacks import CollapseAlarm, GenotypeCallback
+from nas_lightning.callbacks import CollapseAlarm, GenotypeHistory, SecondRun
 from nas_lightning.cost.exact import ADDITIVE
 from nas_lightning.cost.expected import ExpectedCost
 from nas_lightning.cost.projection import meets
 from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.errors import DamagedFileError
-from nas_lightning.files import damage, read_as, read_json_list, read_torch, write_json
-from nas_lightning.runs.build import build_strategy, build_targets
+from nas_lightning.files import damage, plain, read_records, read_torch, write_json
+from nas_lightning.runs.build import build_strategy
 from nas_lightning.runs.checks import MODES
-from nas_lightning.runs.context import Run, fit
+from nas_lightning.runs.context import Run
+from nas_lightning.runs.fitting import fit
 from nas_lightning.search.module import SearchModule, search_loader
 from nas_lightning.space.genotype import Genotype
 from nas_lightning.space.supernet import Supernet
@@ -42,7 +42,7 @@ class Searched:
         epochs: of its training.
         steps: of its training.
         genotypes: within the budget, the best first.
-        op_weights: per kind of cell ``[E, O]``, settled, at the end.
+        op_weights: per kind of cell ``[E][O]``, settled, at the end.
     """
 
     seed: int
@@ -50,60 +50,41 @@ class Searched:
     epochs: int
     steps: int
     genotypes: tuple[Genotype, ...]
-    op_weights: dict[str, Tensor]
+    op_weights: dict[str, tuple[tuple[float, ...], ...]]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain types only, ready for JSON."""
-        weights = {kind: of_kind.tolist() for kind, of_kind in self.op_weights.items()}
-        return asdict(self) | {"genotypes": [asdict(genotype) for genotype in self.genotypes], "op_weights": weights}
-
-    @classmethod
-    def from_dict(cls, content: dict[str, Any]) -> "Searched":
-        """The inverse of ``to_dict``."""
-        genotypes = tuple(genotype_from(cells) for cells in content["genotypes"])
-        weights = {kind: torch.tensor(of_kind) for kind, of_kind in content["op_weights"].items()}
-        counts = {name: int(content[name]) for name in ("seed", "epochs", "steps")}
-        seconds = float(content["seconds"])
-        if not genotypes or not (math.isfinite(seconds) and min(counts.values()) >= 0):
+    def __post_init__(self) -> None:
+        if not self.genotypes or not (math.isfinite(self.seconds) and min(self.seed, self.epochs, self.steps) >= 0):
             raise ValueError("it is not what a search finds")
-        return cls(**counts, seconds=seconds, genotypes=genotypes, op_weights=weights)
+
+    def weights(self, kind: str) -> Tensor:
+        """The op weights of one kind of cell, ``[E, O]``."""
+        return torch.tensor(self.op_weights[kind])
 
 
-def _searches(content: list[dict[str, Any]]) -> list[Searched]:
-    return [Searched.from_dict(each) for each in content]
-
-
-def genotype_from(cells: dict[str, Any]) -> Genotype:
-    """A genotype from what JSON has made of its ``asdict``."""
-    normal, reduce = ([(op, source) for op, source in cells[kind]] for kind in ("normal", "reduce"))
-    return Genotype(tuple(normal), tuple(reduce))
-
-
-def search(run: Run, num_candidates: int, then: Callable[[list[Searched]], None]) -> None:
-    """Search once for each seed; when the last search ends, its callback calls ``then`` with what all have found.
+def search(run: Run, num_candidates: int, second_run: Callable[[list[Searched]], None]) -> list[Searched]:
+    """Search once for each seed; what has ended in the run's folder is not run again.
 
     Args:
-        run: searches that have ended in its folder are not run again.
+        run: with its folder.
         num_candidates: how many genotypes each search is asked for.
-        then: goes on with the run.
+        second_run: called with what all have found by the callback of the last search, when its fit has ended.
     """
     log_space(run)  # and price it, which draws random numbers for modules that are not in a cache yet
     path = run.folder / FILE
     num_seeds = run.config.search["num_seeds"]
-    done = read_as(path, _searches, read_json_list) if path.exists() else []
+    done = read_records(path, Searched) if path.exists() else []
     if [each.seed for each in done] != [run.config.seed + index for index in range(min(len(done), num_seeds))]:
         raise DamagedFileError(path, "it holds searches of other seeds")
 
     def on_end(searched: Searched) -> None:
         done.append(searched)
-        write_json(path, [each.to_dict() for each in done])
+        write_json(path, plain(done))
         if len(done) == num_seeds:
-            then(done)
+            second_run(done)
 
-    if len(done) == num_seeds:
-        then(done)
     for index in range(len(done), num_seeds):
         _search_once(run, index, num_candidates, on_end)
+    return done
 
 
 def _search_once(run: Run, index: int, num_candidates: int, on_end: Callable[[Searched], None]) -> None:
@@ -120,7 +101,7 @@ def _search_once(run: Run, index: int, num_candidates: int, on_end: Callable[[Se
         genotypes = module.derive(run.data.train_dataloader(), run.data.val_dataloader(), num_candidates)
         _log_found(run, module, genotypes[0])
         seconds = timer.time_elapsed("train") + time.perf_counter() - start
-        weights = {kind: of_kind.cpu() for kind, of_kind in module.choosable().items()}
+        weights = {kind: tuple(map(tuple, of_kind.tolist())) for kind, of_kind in module.choosable().items()}
         on_end(Searched(seed, seconds, epochs, module.num_steps, tuple(genotypes), weights))
 
     if not module.strategy.trains:
@@ -129,7 +110,7 @@ def _search_once(run: Run, index: int, num_candidates: int, on_end: Callable[[Se
         return
     history = run.folder / f"genotype_history{suffix}.json"
     alarm = CollapseAlarm(module.strategy.on_collapse, run.data.val_dataloader())
-    callbacks: list[L.Callback] = [timer, alarm, GenotypeCallback(history, on_found)]
+    callbacks: list[L.Callback] = [timer, alarm, GenotypeHistory(history), SecondRun(on_found)]
     loader = search_loader(run.data.train_dataloader(), run.data.alphas_dataloader())
     fit(run, name, config.training.nas_epochs, callbacks, module, loader)
 
@@ -143,7 +124,7 @@ def _module(run: Run, seed: int, name: str) -> SearchModule:
     supernet = Supernet(run.size, run.task, run.space_cost.ops, kernels, alphas, partial)
     supernet.stem.norm.set_constants(run.data.mean, run.data.std)
     measure = MODES[config.training.nas_optimization_mode.lower()]
-    expected_cost = ExpectedCost(run.space_cost, measure, run.limits, build_targets(config))
+    expected_cost = ExpectedCost(run.space_cost, measure, run.limits, run.limits.targets)
     module = SearchModule(supernet, strategy, expected_cost, config.training.nas_epochs, seed)
     path = run.warm_start / name / "last.ckpt" if run.warm_start else None
     if path is not None and path.is_file():
@@ -176,7 +157,7 @@ def log_space(run: Run) -> None:
         limits = ", ".join(f"{measure} {limit:,}" for measure, limit in run.budget.items())
         log.info("budget: %s (device %s)", limits, config.device.name)
     larger = "a larger nas_model_size" if config.space.shape == "wide" else "nas_model_size=auto"
-    for measure in sorted(build_targets(config) & set(ADDITIVE)):
+    for measure in sorted(run.budget.targets & set(ADDITIVE)):
         share = space_cost.largest(measure) / run.limits[measure]
         if share < 1 and run.size_share is None:
             text = "budget: the dearest network of this size has %.0f %% of %s; %s uses more of it"

@@ -1,28 +1,29 @@
 """The smallest network that is good enough: runs within ever smaller budgets (``target_accuracy``)."""
 
-import copy
 import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from nas_lightning.config.records import Config
+from nas_lightning.config.records import Config, with_values
+from nas_lightning.cost.budget import milliseconds
 from nas_lightning.cost.exact import MEASURES
 from nas_lightning.cost.projection import least
 from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.loaders import LoaderData
 from nas_lightning.errors import InputError
-from nas_lightning.files import has_ended, read_as, read_json, write_text
+from nas_lightning.files import has_ended, read_record, write_text
 from nas_lightning.report.pictures import tradeoff_picture
+from nas_lightning.report.results import CostReport, RunMetrics, RunResult
 from nas_lightning.report.tables import csv_text
-from nas_lightning.runs.build import build_limits, build_numbers, build_ops
+from nas_lightning.runs.build import build_budget, build_numbers, build_ops
 from nas_lightning.runs.checks import MODES
 from nas_lightning.runs.claim import begin, claimed, withdraw
-from nas_lightning.runs.context import limits_of_network
-from nas_lightning.runs.folder import copy_result, read_blueprint
-from nas_lightning.runs.pipeline import check_start, finish, judged_split, total_cost
+from nas_lightning.runs.context import Run
+from nas_lightning.runs.finish import finish_kept, judged_split
+from nas_lightning.runs.folder import copy_result, read_blueprint, read_value
+from nas_lightning.runs.pipeline import check_start
 from nas_lightning.runs.pipeline import run as run_once
 from nas_lightning.space.blueprint import SearchedBlueprint
 
@@ -34,7 +35,7 @@ COLUMNS = ("round", "limit", *MEASURES, "val_accuracy", "reached")
 """Columns of ``tradeoff.csv``."""
 
 
-def run(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None = None) -> None:
+def run(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None = None) -> RunResult:
     """Find the smallest network that reaches ``target_accuracy``, and leave it in ``folder``.
 
     The first run is followed by up to ``target_rounds`` others, each within a smaller or larger limit on what the
@@ -56,15 +57,18 @@ def run(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None =
     descent = _Descent(config, folder, data)
     best = descent.walk()
     copy_result(best.folder, folder)
-    metrics = read_json(best.folder / "metrics.json")
-    finish(config, data, folder, metrics)
+    return finish_kept(Run(config, data, folder), read_record(best.folder / "metrics.json", RunMetrics))
 
 
-def _counts(cost: dict[str, Any]) -> dict[str, int]:
-    found = total_cost(cost)
-    if not all(type(count) is int and count >= 0 for count in found.values()):
-        raise ValueError("a cost is no count")
-    return found
+_OF_ONE = {
+    "target_accuracy": None,
+    "testing.enable": False,
+    "testing.metric": "accuracy",  # the target is one of it
+    "compilation.enable": False,
+    "control.num_random": 0,
+    "control.keep_better": False,
+}
+"""What differs in the run of one round."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ class _Descent:
 
     def walk(self) -> _Round:
         """Run all rounds and return the one with the smallest network that reaches the target."""
-        best = self._round(build_limits(self.config).get(self.measure))
+        best = self._round(build_budget(self.config).get(self.measure))
         if best.accuracy < self.target:
             raise InputError(
                 f"target_accuracy: found {self.target}; the first network reaches {best.accuracy:.4f} on val "
@@ -108,16 +112,7 @@ class _Descent:
         return best
 
     def _round(self, limit: int | None) -> _Round:
-        folder = self.folder / "rounds" / str(len(self.rounds))
-        config = copy.deepcopy(self.config)
-        config.target_accuracy, config.testing.enable, config.compilation.enable = None, False, False
-        config.export.int8, config.testing.metric = self.split == "val_int8", "accuracy"  # the target is one of it
-        config.control.num_random, config.control.keep_better = 0, False
-        if self.measure != "instructions":
-            setattr(config.budget, self.measure, limit)
-        elif limit is not None:
-            assert config.device.clock_mhz is not None  # nosec B101 # for mypy: check_config asks
-            config.budget.latency_ms = (limit + 0.5) / config.device.clock_mhz / 1000
+        folder, config = self.folder / "rounds" / str(len(self.rounds)), self._config_of(limit)
         if not has_ended(folder):
             warm_start = self.rounds[-1].folder / "checkpoints" if self.rounds else None
             try:
@@ -127,23 +122,33 @@ class _Descent:
                 if not (self.rounds or (folder / "config.yaml").is_file()):  # refused before anything was written
                     withdraw(self.folder)
                 raise
-        cost = read_as(folder / "cost.json", _counts)
-        accuracy = read_as(folder / "metrics.json", lambda metrics: float(metrics[self.split]["accuracy"]))
+        cost, accuracy = read_record(folder / "cost.json", CostReport).total, read_value(folder, self.split, "accuracy")
         self.rounds.append(_Round(folder, limit, cost, accuracy))
         self._write_curve()
         return self.rounds[-1]
+
+    def _config_of(self, limit: int | None) -> Config:
+        """The configuration of a round within a limit; None for no other than those that are configured."""
+        values: dict[str, object] = {**_OF_ONE, "export.int8": self.split == "val_int8"}
+        if self.measure != "instructions":
+            values |= {f"budget.{self.measure}": limit}
+        elif limit is not None:
+            assert self.config.device.clock_mhz is not None  # nosec B101 # for mypy: check_config asks
+            # Half an instruction more, because rounding must not take the last one away.
+            values |= {"budget.latency_ms": milliseconds(limit + 0.5, self.config.device.clock_mhz)}
+        return with_values(self.config, values)
 
     def _smallest_possible(self) -> int:
         blueprint = read_blueprint(self.rounds[0].folder)
         assert isinstance(blueprint, SearchedBlueprint)  # nosec B101 # for mypy: each round is a search
         space_cost = SpaceCost(blueprint.size, blueprint.task, build_ops(self.config), build_numbers(self.config))
-        limits = limits_of_network(build_limits(self.config), self.data.front_end_cost)
+        limits = Run(self.config, self.data, self.folder).limits
         found = least(self.measure, space_cost, limits)
         assert found is not None  # nosec B101 # for mypy: the first round met these limits
         return found + getattr(self.data.front_end_cost, self.measure, 0)
 
     def _write_curve(self) -> None:
-        rows: list[dict[str, Any]] = [
+        rows = [
             {"round": i, "limit": r.limit, **r.cost, "val_accuracy": r.accuracy, "reached": r.accuracy >= self.target}
             for i, r in enumerate(self.rounds)
         ]

@@ -8,8 +8,8 @@ from torch import nn
 from nas_lightning.config.compose import compose_config, conf_dir, device_cards
 from nas_lightning.cost.npu import PROFILES
 from nas_lightning.runs.build import (
+    build_budget,
     build_data,
-    build_limits,
     build_ops,
     build_optimizers,
     build_reference,
@@ -76,12 +76,12 @@ def test_a_card_is_named_as_its_file_and_says_where_it_is_from(card):
     config = composed(f"target_device={card.name}")
     assert config.device == card
     if card.name == "none":
-        assert build_limits(config) == {}
+        assert build_budget(config) == {}
         return
     assert card.source
     assert card.core
     expected = {m: getattr(card, m) // 2 for m in ("flash_bytes", "ram_bytes") if getattr(card, m)}
-    assert build_limits(config) == expected
+    assert build_budget(config) == expected
     assert (card.npu == "hard") == (card.npu_profile in PROFILES)
 
 
@@ -96,8 +96,8 @@ def test_the_devices_of_the_guide_are_there():
 
 def test_limits_come_from_the_budget_then_the_share_of_the_device():
     card = ["target_device=MSPM0G3507"]
-    assert build_limits(composed(*card, "budget.fraction=0.25")) == {"flash_bytes": 32768, "ram_bytes": 8192}
-    limits = build_limits(composed(*card, "budget.flash_bytes=1000", "budget.macs=7"))
+    assert build_budget(composed(*card, "budget.fraction=0.25")) == {"flash_bytes": 32768, "ram_bytes": 8192}
+    limits = build_budget(composed(*card, "budget.flash_bytes=1000", "budget.macs=7"))
     assert limits == {"macs": 7, "flash_bytes": 1000, "ram_bytes": 16384}
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 from own_conf import own_conf
 
 SMALL = (
@@ -159,3 +160,23 @@ def test_the_second_of_two_in_one_folder_is_refused(tmp_path):
     for err, status in ends:
         assert status == 0 or "run: another process works in it; " in err or "run: holds a run already; " in err
         assert "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_a_sweeper_gets_the_figure_on_val(swept, tmp_path):
+    """Of Optuna: some trials cannot run; of the others the one of the best value on val is the best."""
+    asked = ("hydra.sweeper.n_trials=4", "hydra.sweeper.n_jobs=1", "hydra.sweeper.direction=maximize")
+    asked += ("hydra/sweeper/sampler=random", "hydra.sweeper.sampler.seed=1", "hydra.sweeper.max_failure_rate=1")
+    settings = ("hydra.sweep.dir=sweep", "training.training_epochs=choice(-1,2,8)", "testing.metric=macro_f1")
+    done = swept("-m", "hydra/sweeper=optuna", *asked, *SMALL, *settings)
+    best = yaml.safe_load((tmp_path / "sweep/optimization_results.yaml").read_text())
+    values = {}
+    for path in (tmp_path / "sweep").glob("*/metrics.json"):
+        epochs = yaml.safe_load(path.with_name("config.yaml").read_text())["training"]["training_epochs"]
+        values[epochs] = json.loads(path.read_text())["val"]["macro_f1"]
+    assert values.keys() == {2, 8}
+    assert best["best_value"] == max(values.values()) > min(values.values())
+    assert best["best_params"] == {"training.training_epochs": max(values, key=values.get)}
+    assert done.returncode == 2
+    assert " of the sweep have no result: run " in done.stderr
+    assert "training.training_epochs: found -1" in done.stderr

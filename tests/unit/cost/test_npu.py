@@ -14,7 +14,7 @@ CHANNELS = "{} channels; allowed: a multiple of 4"
 
 
 def verdict(layer, profile, channels=4, length=16):
-    return npu_report(nn.Sequential(layer), channels, length, profile)[0]["reason"]
+    return npu_report(nn.Sequential(layer), channels, length, profile)[0].reason
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ class _Head(nn.Module):
     ],
 )  # fmt: skip
 def test_the_rules_of_the_head(features, length, profile, reasons):
-    assert [row["reason"] for row in npu_report(_Head(features), features, length, profile)] == reasons
+    assert [row.reason for row in npu_report(_Head(features), features, length, profile)] == reasons
 
 
 def test_dilated_convolutions_are_pruned_and_all_others_kept():
@@ -69,12 +69,12 @@ def test_rounded_channels_leave_only_copies_and_the_input_norm_to_the_cpu():
     assert round_channels(Size(4, 3, 8, 3, 2)).init_channels == 8
     cell = tuple((op, 0) for op in ("conv_bn_relu_7x1", "avg_pool_3x1", "skip_connect"))
     report = npu_report(Network(Genotype(cell, cell), size, Task(1, 64, 3)), 1, 64, STRICT)
-    rest = {row["kind"] for row in report if not row["accelerated"]}
+    rest = {row.kind for row in report if not row.accelerated}
     assert rest == {"ChannelAffine", "Concat"}
 
 
 def test_a_preset_with_one_channel_is_not_accelerated_as_it_is():
     cell = (("conv_bn_relu_3x1", 0),)
     report = npu_report(Network(Genotype(cell, cell), Size(3, 1, 1, 3, 1), Task(1, 64, 3)), 1, 64, STRICT)
-    accelerated = [row["accelerated"] for row in report if row["kind"] == "Conv1d"]
+    accelerated = [row.accelerated for row in report if row.kind == "Conv1d"]
     assert accelerated == [False] * 6 + [True]  # only the last convolution has 4 channels on both sides

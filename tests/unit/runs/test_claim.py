@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
+from nas_lightning.config.records import with_values
 from nas_lightning.errors import InputError, UsedFolderError
 from nas_lightning.files import read_json, write_json, write_text
 from nas_lightning.runs.build import build_data
@@ -168,7 +169,7 @@ def test_other_data_are_noticed_and_moved_ones_are_not(tmp_path, arrays, with_da
     run.mkdir()
     config, data = with_data()
     begin(run, config, data)
-    config.dataset.input_data_path = "/elsewhere/data.npz"
+    config = with_values(config, {"dataset.input_data_path": "/elsewhere/data.npz"})
     begin(run, config, data)
     order = np.random.default_rng(0).permutation(40)
     moved = np.array(arrays["X_train"])

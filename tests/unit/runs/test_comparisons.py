@@ -10,25 +10,21 @@ from scipy import stats
 from torch import nn
 
 from nas_lightning.config.compose import compose_config, reference_models
+from nas_lightning.cost.exact import cost_of
+from nas_lightning.files import plain, read_records, write_json
+from nas_lightning.report.results import Control, CostReport, Reference, RunMetrics, RunResult, Standing
 from nas_lightning.report.tables import print_summary
 from nas_lightning.runs.build import build_data, build_reference
-from nas_lightning.runs.contest import (
-    FILE,
-    Contest,
-    agreement,
-    candidates_of,
-    compare_seeds,
-    control,
-    control_epochs,
-    sentence,
-    verdict,
-    vote,
-)
+from nas_lightning.runs.candidates import agreement, candidates_of, compare_seeds, vote
 from nas_lightning.runs.context import Run
+from nas_lightning.runs.control import control, sentence, stand
+from nas_lightning.runs.evaluator import FILE, Evaluator, control_epochs
 from nas_lightning.runs.searches import Searched
 from nas_lightning.search.derivation import draw_within
 from nas_lightning.search.moment import Moment
-from nas_lightning.space.genotype import KINDS, Genotype
+from nas_lightning.space.blueprint import ReferenceBlueprint
+from nas_lightning.space.genotype import Genotype
+from nas_lightning.space.size import Task
 
 SMALL = ["training.nas_nodes_per_layer=2", "training.nas_fanout_concat=2", "training.training_epochs=8"]
 SMALL += ["control.epochs=1"]
@@ -65,32 +61,32 @@ def control_draws(run, count):
 
 def give_results(run, results, metric="accuracy"):
     """Write trainings into the folder: epochs, genotype or blueprint, value."""
-    contest = Contest(run)
+    evaluator = Evaluator(run)
     rows = []
     for epochs, network, value in results:
-        blueprint = contest.blueprint(network) if isinstance(network, Genotype) else network
+        blueprint = evaluator.blueprint(network) if isinstance(network, Genotype) else network
         val = {"accuracy": 0.0, "balanced_accuracy": 0.0, "macro_f1": 0.0, "loss": 1.0} | {metric: value}
         rows.append({"epochs": epochs, "network": blueprint.to_dict(), "val": val, "seconds": 1.0})
     (run.folder / FILE).write_text(json.dumps(rows))
-    return Contest(run)
+    return Evaluator(run)
 
 
 def test_of_equal_values_the_smaller_loss_is_better(make_run):
     run = make_run()
     genotypes = drawn(run, 3)
-    contest = give_results(run, [(1, genotype, 0.5) for genotype in genotypes])
-    for row, loss in zip(contest.rows, (0.7, 0.3, 0.5), strict=True):
-        row["val"]["loss"] = loss
-    assert [genotype for _, genotype in contest.rank(genotypes, 1)] == [genotypes[i] for i in (1, 2, 0)]
+    evaluator = give_results(run, [(1, genotype, 0.5) for genotype in genotypes])
+    for row, loss in zip(evaluator.rows, (0.7, 0.3, 0.5), strict=True):
+        row.val["loss"] = loss
+    assert [genotype for _, genotype in evaluator.rank(genotypes, 1)] == [genotypes[i] for i in (1, 2, 0)]
 
 
 def test_a_training_that_diverged_is_the_worst(make_run, caplog):
     """Though its network would call all samples the first class."""
     run = make_run("optimizer=sgd", "training.learning_rate=1e9", "training.clip_norm=null")
-    found = Contest(run).figures(Contest(run).blueprint(drawn(run, 1)[0]), 1)
+    found = Evaluator(run).figures(Evaluator(run).blueprint(drawn(run, 1)[0]), 1)
     assert (found["accuracy"], found["macro_f1"], found["loss"] > 1e300) == (0, 0, True)
     assert "contest: a training of 1 epochs diverged" in caplog.text
-    assert Contest(run).rows[0]["val"] == found
+    assert Evaluator(run).rows[0].val == found
 
 
 # The verdict
@@ -101,23 +97,22 @@ def test_the_verdict_by_hand():
     half = stats.t.ppf(0.975, 2) * 0.1 / math.sqrt(3)
     assert half == pytest.approx(0.248414, abs=1e-6)
     values = [0.9, 0.8, 0.7]
-    assert verdict(1.05, values) == {
-        "rank": 1, "mean": pytest.approx(0.8), "interval": pytest.approx([0.8 - half, 0.8 + half]), "verdict": "won",
-    }  # fmt: skip
-    words = {value: (verdict(value, values)["rank"], verdict(value, values)["verdict"]) for value in (1.04, 0.85, 0.75)}
+    found = stand(1.05, values)
+    assert (found.rank, found.mean, found.verdict) == (1, pytest.approx(0.8), "won")
+    assert found.interval == pytest.approx((0.8 - half, 0.8 + half))
+    words = {value: (stand(value, values).rank, stand(value, values).verdict) for value in (1.04, 0.85, 0.75)}
     assert words == {1.04: (1, "undecided"), 0.85: (2, "undecided"), 0.75: (3, "lost")}
 
 
 def test_a_tie_with_the_mean_is_undecided_and_the_rank_the_better_one():
-    found = verdict(0.5, [0.5, 0.5])
-    assert (found["rank"], found["verdict"], found["interval"]) == (1, "undecided", [0.5, 0.5])
-    assert verdict(0.51, [0.5, 0.5])["verdict"] == "won"
+    assert stand(0.5, [0.5, 0.5]) == Standing(rank=1, mean=0.5, interval=(0.5, 0.5), verdict="undecided")
+    assert stand(0.51, [0.5, 0.5]).verdict == "won"
 
 
 def test_one_random_network_has_no_interval_and_none_no_mean():
-    assert verdict(0.9, [0.5]) == {"rank": 1, "mean": 0.5, "interval": None, "verdict": "undecided"}
-    assert verdict(0.4, [0.5])["verdict"] == "lost"
-    assert verdict(0.4, []) == {"rank": 1, "mean": None, "interval": None, "verdict": "undecided"}
+    assert stand(0.9, [0.5]) == Standing(rank=1, mean=0.5, interval=None, verdict="undecided")
+    assert stand(0.4, [0.5]).verdict == "lost"
+    assert stand(0.4, []) == Standing(rank=1, mean=None, interval=None, verdict="undecided")
 
 
 @pytest.mark.parametrize(
@@ -133,16 +128,15 @@ def test_one_random_network_has_no_interval_and_none_no_mean():
 )
 def test_the_sentence_says_it(value, text):
     values = [0.30, 0.28]
-    section = {"metric": "macro_f1", "epochs": 7, "found": value, "random": values} | verdict(value, values)
-    assert sentence(section).startswith(text)
-    assert sentence(section).endswith("mean 0.2900, 95 % 0.1629 to 0.4171)")
-    one = section | verdict(value, values[:1]) | {"random": values[:1]}
-    assert sentence(one).endswith("1 random networks: mean 0.3000)")
+    found = sentence("macro_f1", 7, value, 2, stand(value, values))
+    assert found.startswith(text)
+    assert found.endswith("mean 0.2900, 95 % 0.1629 to 0.4171)")
+    one = sentence("macro_f1", 7, value, 1, stand(value, values[:1]))
+    assert one.endswith("1 random networks: mean 0.3000)")
 
 
 def test_without_another_network_the_sentence_says_so():
-    section = {"random": []} | verdict(0.5, [])
-    assert sentence(section) == "no other network of this space meets the budget"
+    assert sentence("accuracy", 7, 0.5, 0, stand(0.5, [])) == "no other network of this space meets the budget"
 
 
 # The ranking
@@ -151,47 +145,49 @@ def test_without_another_network_the_sentence_says_so():
 def test_of_equal_ones_the_first_goes_on(make_run):
     run = make_run()
     names = drawn(run, 3)
-    contest = give_results(run, [(1, genotype, value) for genotype, value in zip(names, (0.5, 0.7, 0.7), strict=True)])
-    assert contest.rank(names, 1) == [(0.7, names[1]), (0.7, names[2]), (0.5, names[0])]
+    evaluator = give_results(
+        run, [(1, genotype, value) for genotype, value in zip(names, (0.5, 0.7, 0.7), strict=True)]
+    )
+    assert evaluator.rank(names, 1) == [(0.7, names[1]), (0.7, names[2]), (0.5, names[0])]
 
 
 def test_the_figure_that_counts_is_the_configured_one(make_run):
     names = drawn(make_run(), 2)
     results = [(2, names[0], 0.1), (2, names[1], 0.3)]
-    contest = give_results(make_run("testing.metric=macro_f1"), results, "macro_f1")
-    assert contest.rank(names, 2) == [(0.3, names[1]), (0.1, names[0])]
+    evaluator = give_results(make_run("testing.metric=macro_f1"), results, "macro_f1")
+    assert evaluator.rank(names, 2) == [(0.3, names[1]), (0.1, names[0])]
 
 
 def test_nothing_is_trained_twice(make_run):
-    """Real trainings; a second contest in the same folder, as after a stop, and a training that it lacks."""
+    """Real trainings; a second evaluator in the same folder, as after a stop, and a training that it lacks."""
     run = make_run("control.num_random=2")
     (kept,) = drawn(run, 1)
-    first = Contest(run)
+    first = Evaluator(run)
     _, section = control(first, kept)
-    assert section["seconds"] > 0
+    assert section.seconds > 0
     assert len(first.rows) == 1 + 2 + 1
     before = (run.folder / FILE).read_bytes()
-    assert control(Contest(run), kept) == (kept, section | {"seconds": 0})
+    assert control(Evaluator(run), kept) == (kept, replace(section, seconds=0))
     assert (run.folder / FILE).read_bytes() == before
     rows = json.loads(before)
     (run.folder / FILE).write_text(json.dumps(rows[:-2]))
-    rest = Contest(run)
-    assert control(rest, kept)[1] | {"seconds": 0} == section | {"seconds": 0}
-    assert rest.rows[:2] == rows[:2]
-    assert [row["val"] for row in rest.rows] == [row["val"] for row in rows]
+    rest = Evaluator(run)
+    assert replace(control(rest, kept)[1], seconds=0) == replace(section, seconds=0)
+    assert plain(rest.rows[:2]) == rows[:2]
+    assert [row.val for row in rest.rows] == [row["val"] for row in rows]
     assert [path.name for path in run.folder.iterdir()] == [FILE]
 
 
 def test_a_short_training_is_that_of_the_seed_whatever_was_before(make_run):
     run, other = make_run(name="a"), make_run("seed=7", name="b")
     names = drawn(run, 2)
-    contest = Contest(run)
-    contest.value(contest.blueprint(names[0]), 1)
-    contest.value(contest.blueprint(names[1]), 1)
-    alone, seeded = Contest(make_run(name="c")), Contest(other)
+    evaluator = Evaluator(run)
+    evaluator.value(evaluator.blueprint(names[0]), 1)
+    evaluator.value(evaluator.blueprint(names[1]), 1)
+    alone, seeded = Evaluator(make_run(name="c")), Evaluator(other)
     for each in (alone, seeded):
         each.value(each.blueprint(names[1]), 1)
-    assert alone.rows[0]["val"] == contest.rows[1]["val"] != seeded.rows[0]["val"]
+    assert alone.rows[0].val == evaluator.rows[1].val != seeded.rows[0].val
 
 
 # The control
@@ -209,16 +205,16 @@ def test_the_control_compares_with_networks_drawn_by_the_seed(make_run):
     assert kept not in others
     values = dict(zip(others[:3], (0.5, 0.7, 0.6), strict=True))
     reference = {"cnn_s": 0.8, "cnn_m": 0.8, "cnn_l": 0.8}
-    contest = give_results(
+    evaluator = give_results(
         run, [(5, kept, 0.55), *((5, g, v) for g, v in values.items()), *reference_rows(run, reference)]
     )
-    genotype, section = control(contest, kept)
+    genotype, section = control(evaluator, kept)
     assert genotype == kept
-    assert section["random"] == [0.7, 0.6, 0.5]
-    assert (section["found"], section["rank"], section["verdict"]) == (0.55, 3, "lost")
-    assert (section["mean"], section["epochs"], section["kept"]) == (pytest.approx(0.6), 5, "found")
-    assert section["sentence"] == sentence(section)
-    assert section["seconds"] == 0
+    assert section.random == (0.7, 0.6, 0.5)
+    assert (section.found, section.rank, section.verdict) == (0.55, 3, "lost")
+    assert (section.mean, section.epochs, section.kept) == (pytest.approx(0.6), 5, "found")
+    assert section.sentence == sentence("accuracy", 5, 0.55, 3, section)
+    assert section.seconds == 0
 
 
 def reference_rows(run, values):
@@ -240,17 +236,17 @@ def test_keep_better_keeps_the_best_random_network(make_run, keep_better, best, 
         give_results(run, [*rows, *reference_rows(run, {"cnn_s": 0, "cnn_m": 0, "cnn_l": 0})]), kept
     )
     assert genotype == (others[1] if is_swapped else kept)
-    assert section["kept"] == ("random" if is_swapped else "found")
-    assert section["found"] == 0.4
+    assert section.kept == ("random" if is_swapped else "found")
+    assert section.found == 0.4
 
 
 def test_what_was_found_is_not_among_the_random_ones(make_run):
     run = make_run("control.num_random=2")
     others = control_draws(run, 3)
     rows = [(1, genotype, value) for genotype, value in zip(others, (0.4, 0.2, 0.3), strict=True)]
-    contest = give_results(run, [*rows, *reference_rows(run, {"cnn_s": 0, "cnn_m": 0, "cnn_l": 0})])
-    assert control(contest, others[0])[1]["random"] == [0.3, 0.2]
-    assert control(contest, others[1])[1]["random"] == [0.4, 0.3]
+    evaluator = give_results(run, [*rows, *reference_rows(run, {"cnn_s": 0, "cnn_m": 0, "cnn_l": 0})])
+    assert control(evaluator, others[0])[1].random == (0.3, 0.2)
+    assert control(evaluator, others[1])[1].random == (0.4, 0.3)
 
 
 @pytest.mark.parametrize(("limit", "name"), [(None, "cnn_s"), (1, None)])
@@ -260,30 +256,33 @@ def test_the_hand_made_network_is_the_smallest_that_is_as_large(make_run, limit,
     run = make_run("control.num_random=1", f"training.nas_init_channels={channels}")
     (kept,), others = drawn(run, 1), control_draws(run, 2)
     rows = [(1, kept, 0.4), (1, others[0], 0.2), (1, others[1], 0.2)]
-    contest = give_results(run, [*rows, *reference_rows(run, {"cnn_s": 0.6, "cnn_m": 0.7, "cnn_l": 0.8})])
-    references = control(contest, kept)[1]["references"]
+    evaluator = give_results(run, [*rows, *reference_rows(run, {"cnn_s": 0.6, "cnn_m": 0.7, "cnn_l": 0.8})])
+    references = control(evaluator, kept)[1].references
     if name is None:
-        assert references == []
+        assert references == ()
     else:
         (reference,) = references
-        assert (reference["name"], reference["value"]) == (name, 0.6)
+        assert (reference.name, reference.value) == (name, 0.6)
         network = build_reference(replace(run.config, model=reference_models()[name]), run.task).build()
         layers = [layer for layer in network.modules() if isinstance(layer, (nn.Conv1d, nn.Linear))]
         biases = sum(layer.out_channels for layer in layers if isinstance(layer, nn.Conv1d))  # of the BatchNorms
         weights = sum(parameter.numel() for layer in layers for parameter in layer.parameters())
         by_hand = 3 * run.task.in_channels + weights + biases  # mean, scale and shift of each channel
-        assert reference["params"] == by_hand > run.space_cost.of(kept)["params"]
+        assert reference.params == by_hand > run.space_cost.of(kept)["params"]
 
 
 # Several seeds
 
 
 OPS = ("none", "skip_connect", "conv_bn_relu_3x1")
+ONE = (Genotype((("skip_connect", 0),), (("skip_connect", 0),)),)
 
 
 def searched(seed, genotypes, normal, reduce=None):
-    weights = {"normal": torch.tensor(normal), "reduce": torch.tensor(normal if reduce is None else reduce)}
-    return Searched(seed, 1.0, 2, 4, tuple(genotypes), weights)
+    weights = {"normal": normal, "reduce": normal if reduce is None else reduce}
+    return Searched(
+        seed, 1.0, 2, 4, tuple(genotypes), {kind: tuple(map(tuple, rows)) for kind, rows in weights.items()}
+    )
 
 
 def test_agreement_by_hand():
@@ -293,9 +292,9 @@ def test_agreement_by_hand():
         [[0.1, 0.8, 0.1], [0.1, 0.1, 0.8], [0.1, 0.8, 0.1]],
         [[0.2, 0.5, 0.3], [0.1, 0.1, 0.8], [0.1, 0.1, 0.8]],
     ]
-    found = agreement([searched(i, (), normal, rows[0]) for i, normal in enumerate(rows)])
+    found = agreement([searched(i, ONE, normal, rows[0]) for i, normal in enumerate(rows)])
     assert found["normal"] == pytest.approx([1, 2 / 3, 1 / 3])
-    assert found["reduce"] == [1, 1, 1]
+    assert found["reduce"] == (1, 1, 1)
 
 
 @pytest.mark.parametrize(("values", "word"), [([0.5, 0.6], "stable"), ([0.1, 0.9], "unstable")])
@@ -303,18 +302,18 @@ def test_seeds_are_stable_where_their_range_is_that_of_chance(make_run, values, 
     """Of ten samples: the deviation of one value is sqrt(p (1 - p) / 10)."""
     run = make_run("control.epochs=3")
     names = drawn(run, 2)
-    contest = give_results(run, [(3, genotype, value) for genotype, value in zip(names, values, strict=True)])
+    evaluator = give_results(run, [(3, genotype, value) for genotype, value in zip(names, values, strict=True)])
     searches = [searched(seed, [genotype], [[0.1, 0.2, 0.7]] * 3) for seed, genotype in zip((4, 5), names, strict=True)]
-    found = compare_seeds(contest, searches)
+    found = compare_seeds(evaluator, searches)
     mean = sum(values) / 2
     count = len(run.data.splits["val"])
     # The range of two values, each of deviation s, is |N(0, 2 s^2)|: 1.96 * sqrt(2) s in 95 of 100 cases.
     allowed = stats.norm.ppf(0.975) * math.sqrt(2 * mean * (1 - mean) / count)
-    assert found["allowed_range"] == pytest.approx(allowed, rel=1e-3)
-    assert found["range"] == pytest.approx(values[1] - values[0])
-    assert found["std"] == pytest.approx((values[1] - values[0]) / math.sqrt(2))
-    assert (found["mean"], found["verdict"], found["seeds"]) == (pytest.approx(mean), word, [4, 5])
-    assert (found["epochs"], found["values"]) == (3, values)
+    assert found.allowed_range == pytest.approx(allowed, rel=1e-3)
+    assert found.range == pytest.approx(values[1] - values[0])
+    assert found.std == pytest.approx((values[1] - values[0]) / math.sqrt(2))
+    assert (found.mean, found.verdict, found.seeds) == (pytest.approx(mean), word, (4, 5))
+    assert (found.epochs, found.values) == (3, tuple(values))
 
 
 def test_a_vote_is_the_mean_of_logarithms(make_run):
@@ -325,12 +324,11 @@ def test_a_vote_is_the_mean_of_logarithms(make_run):
     run = make_run("space.ops=[none,skip_connect,conv_bn_relu_3x1]")
     first = [[0.0, 0.9, 0.1], [0.0, 0.6, 0.3], [0.0, 0.05, 0.05]]
     second = [[0.0, 0.2, 0.8], [0.0, 0.1, 0.3], [0.0, 0.3, 0.3]]
-    searches = [searched(seed, (), weights) for seed, weights in enumerate((first, second))]
+    searches = [searched(seed, ONE, weights) for seed, weights in enumerate((first, second))]
     cell = (("skip_connect", 0), ("conv_bn_relu_3x1", 0))
     assert vote(run, searches) == Genotype(cell, cell)
-    limited = make_run("space.ops=[none,skip_connect,conv_bn_relu_3x1]")
-    least = limited.space_cost.of(Genotype(cell, cell))["params"] - 1
-    limited.config.budget.params = least
+    least = run.space_cost.of(Genotype(cell, cell))["params"] - 1
+    limited = make_run("space.ops=[none,skip_connect,conv_bn_relu_3x1]", f"budget.params={least}")
     found = vote(limited, searches)
     assert found != Genotype(cell, cell)
     assert limited.space_cost.of(found)["params"] <= least
@@ -338,19 +336,17 @@ def test_a_vote_is_the_mean_of_logarithms(make_run):
 
 @pytest.mark.parametrize("votes", [True, False])
 def test_the_vote_of_several_searches_is_the_first_candidate(make_run, votes):
-    """Then come the first choices of all of them, then the second ones; each genotype once, and as many as asked."""
+    """Then come the first choices of all of them, then the second ones; each genotype once."""
     settings = ["space.ops=[none,skip_connect,conv_bn_relu_3x1]", f"search.vote={str(votes).lower()}"]
-    run = make_run(*settings, "selection.candidates=5")
+    run = make_run(*settings)
     names = drawn(run, 5)
     weights = [[0.0, 0.9, 0.1], [0.0, 0.6, 0.3], [0.0, 0.05, 0.05]]
     searches = [searched(0, names[:2], weights), searched(1, [names[2], names[1], *names[3:]], weights)]
     skips = Genotype((("skip_connect", 0),) * 2, (("skip_connect", 0),) * 2)
     assert skips not in names
     in_turn = [names[i] for i in (0, 2, 1, 3, 4)]
-    assert candidates_of(run, searches) == ([skips, *in_turn[:4]] if votes else in_turn)
+    assert candidates_of(run, searches) == ([skips, *in_turn] if votes else in_turn)
     assert candidates_of(run, searches[:1]) == names[:2]
-    fewer = make_run(*settings, "selection.candidates=2", name="fewer")
-    assert candidates_of(fewer, searches) == ([skips, names[0]] if votes else in_turn[:2])
 
 
 def test_there_is_no_vote_where_the_alphas_stay_as_they_are(make_run):
@@ -359,16 +355,14 @@ def test_there_is_no_vote_where_the_alphas_stay_as_they_are(make_run):
     for strategy, votes in (("tunas", True), ("random_ws", False), ("random", False)):
         run = make_run(f"search={strategy}", "space.ops=[none,skip_connect,max_pool_3x1]", name=strategy)
         assert (candidates_of(run, searches)[0] != names[0]) == votes
-        contest = give_results(run, [(1, name, 0.5) for name in names])
-        assert (compare_seeds(contest, searches)["agreement"] is not None) == votes
+        evaluator = give_results(run, [(1, name, 0.5) for name in names])
+        assert (compare_seeds(evaluator, searches).agreement is not None) == votes
 
 
-def test_searches_survive_the_way_through_json(make_run):
-    names = drawn(make_run(), 2)
-    before = searched(3, names, [[0.1, 1 / 3, 0.7]] * 3)
-    after = Searched.from_dict(json.loads(json.dumps(before.to_dict())))
-    assert (after.seed, after.genotypes, after.steps, after.epochs) == (3, tuple(names), 4, 2)
-    assert all(torch.equal(after.op_weights[kind], before.op_weights[kind]) for kind in KINDS)
+def test_searches_survive_the_way_through_json(make_run, tmp_path):
+    before = searched(3, drawn(make_run(), 2), [[0.1, 1 / 3, 0.7]] * 3)
+    write_json(tmp_path / "searches.json", plain([before]))
+    assert read_records(tmp_path / "searches.json", Searched) == [before]
 
 
 # The summary
@@ -377,14 +371,25 @@ def test_searches_survive_the_way_through_json(make_run):
 @pytest.mark.parametrize(("value", "is_lost"), [(0.1, True), (0.31, False)])
 def test_what_was_lost_is_the_first_line_of_the_summary(capsys, tmp_path, monkeypatch, value, is_lost):
     monkeypatch.setenv("COLUMNS", "300")
-    values = [0.30, 0.28]
-    section = {"metric": "accuracy", "epochs": 7, "found": value, "random": values} | verdict(value, values)
-    section |= {"references": [{"name": "cnn_s", "params": 1234, "value": 0.25}], "seconds": 1.0}
-    section["sentence"] = sentence(section)
-    cost = dict.fromkeys(("params", "macs", "flash_bytes", "ram_bytes", "weight_bits", "activation_bits"), 8)
-    print_summary(tmp_path, {}, {"control": section}, cost)
+    values = (0.30, 0.28)
+    standing = stand(value, values)
+    section = Control(
+        **vars(standing),
+        metric="accuracy",
+        epochs=7,
+        found=value,
+        random=values,
+        references=(Reference(name="cnn_s", params=1234, value=0.25),),
+        kept="found",
+        seconds=1.0,
+        sentence=sentence("accuracy", 7, value, 2, standing),
+    )
+    blueprint = ReferenceBlueprint((4,), 3, Task(1, 8, 2))
+    cost = CostReport(**vars(cost_of(blueprint.build(), 1, 8)))
+    metrics = RunMetrics(preset="s", dataset=None, seed=0, control=section)
+    print_summary(RunResult(tmp_path, metrics, cost), blueprint)
     lines = capsys.readouterr().out.splitlines()
-    assert (lines[0].strip() == section["sentence"]) == is_lost
+    assert (lines[0].strip() == section.sentence) == is_lost
     assert is_lost or lines[0].strip() == "nas_lightning"
-    assert any(section["sentence"] in line for line in lines[1:])
+    assert any(section.sentence in line for line in lines[1:])
     assert any("hand-made cnn_s" in line and "1,234 parameters, 0.2500 after as many epochs" in line for line in lines)

@@ -1,0 +1,312 @@
+"""What a run found, as records: ``metrics.json`` is a ``RunMetrics``, ``cost.json`` a ``CostReport``."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from nas_lightning.cost.exact import MEASURES, Cost
+from nas_lightning.cost.npu import NpuRow
+from nas_lightning.data.features import FrontEndCost
+from nas_lightning.export.emulator import Usage
+
+Figures = dict[str, float]
+"""How good a network is on one split: the value of each metric by its name, and of the loss under ``loss``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSummary:
+    """The section ``search``: sums over all searches."""
+
+    strategy: str
+    seconds: float
+    epochs: int
+    steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seeds:
+    """The section ``seeds``: how far searches from different seeds agree.
+
+    Attributes:
+        seeds: of the searches.
+        epochs: of the short training of the best network of each.
+        values: of ``testing.metric`` on val after it.
+        mean: of the values.
+        std: of the values.
+        range: from the smallest value to the largest.
+        allowed_range: what sampling alone explains.
+        agreement: by kind of cell, for each edge the share of the searches with the most common strongest operation;
+            None if op weights say nothing.
+        verdict: ``stable`` or ``unstable``.
+    """
+
+    seeds: tuple[int, ...]
+    epochs: int
+    values: tuple[float, ...]
+    mean: float
+    std: float
+    range: float
+    allowed_range: float
+    agreement: dict[str, tuple[float, ...]] | None
+    verdict: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Where a value stands among those of random networks.
+
+    Attributes:
+        rank: the best is 1.
+        mean: of the others; None if there are none.
+        interval: the 95 % interval of that mean; None for fewer than two.
+        verdict: ``won``, ``lost`` or ``undecided``.
+    """
+
+    rank: int
+    mean: float | None
+    interval: tuple[float, float] | None
+    verdict: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """A hand-made network beside the one that was found, after as many epochs."""
+
+    name: str
+    params: int
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control(Standing):
+    """The section ``control``: the first candidate held against random networks.
+
+    Attributes:
+        metric: that is compared.
+        epochs: of each short training.
+        found: the value of the candidate on val.
+        random: those of the random networks, the best first.
+        references: hand-made networks.
+        kept: ``found`` or ``random``.
+        seconds: of these trainings.
+        sentence: all this in words.
+    """
+
+    metric: str
+    epochs: int
+    found: float
+    random: tuple[float, ...]
+    references: tuple[Reference, ...]
+    kept: str
+    seconds: float
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalTraining:
+    """One final training: of which candidate, and what came of it on val; None if it diverged."""
+
+    network: int
+    params: int
+    value: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """The section ``selection``: the final trainings, and the index of the one that is kept."""
+
+    metric: str
+    trainings: tuple[FinalTraining, ...]
+    kept: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSummary:
+    """The section ``training``: seconds of all final trainings, and the kept epoch of the best; the first is 1."""
+
+    seconds: float
+    epochs: int
+    best_epoch: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnnxParity:
+    """The section ``onnx``: by how much ``model.onnx`` differs from the network on a split."""
+
+    split: str
+    max_difference: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Int8Report:
+    """The section ``int8``: the method, and what each method that was tried gave on val."""
+
+    method: str
+    tried: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirmwareReport:
+    """The section ``firmware``: what was found when the C files were run on a split.
+
+    Attributes:
+        split: whose samples were run.
+        int8_samples: that were equal bit for bit.
+        float_max_difference: of the float C from the network.
+        front_end_tolerance: what the C of the front end may differ by; None without one.
+        front_end_max_difference: what it differs by.
+    """
+
+    split: str
+    int8_samples: int
+    float_max_difference: float
+    front_end_tolerance: float | None = None
+    front_end_max_difference: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunMetrics:
+    """The content of ``metrics.json``; a section that is None is left out."""
+
+    preset: str
+    dataset: str | None
+    seed: int
+    search: SearchSummary | None = None
+    seeds: Seeds | None = None
+    control: Control | None = None
+    val: Figures | None = None
+    test: Figures | None = None
+    selection: Selection | None = None
+    training: TrainingSummary | None = None
+    onnx: OnnxParity | None = None
+    val_int8: Figures | None = None
+    test_int8: Figures | None = None
+    int8: Int8Report | None = None
+    firmware: FirmwareReport | None = None
+    front_end: str | None = None
+
+    def figures(self, split: str) -> Figures:
+        """Those of ``val``, ``test``, ``val_int8`` or ``test_int8``.
+
+        Raises:
+            KeyError: if there are none.
+        """
+        found: Figures | None = getattr(self, split)
+        if found is None:
+            raise KeyError(split)
+        return found
+
+    def with_figures(self, by_split: Mapping[str, Figures]) -> "RunMetrics":
+        """The same with the figures of some splits."""
+        changes: dict[str, Any] = dict(by_split)
+        return replace(self, **changes)
+
+    @property
+    def tested(self) -> str:
+        """The split whose figures count: ``test``, or ``val`` where nothing was tested."""
+        return "val" if self.test is None else "test"
+
+    @property
+    def stage_seconds(self) -> dict[str, float]:
+        """Of each stage that took place, in their order."""
+        stages = {"search": self.search, "control": self.control, "training": self.training}
+        return {name: stage.seconds for name, stage in stages.items() if stage is not None}
+
+
+@dataclass(frozen=True)
+class ComparedFrontEnd:
+    """One of several front ends: the figure on val and the cost with its network, or why it was left out."""
+
+    name: str
+    val: float | None = None
+    cost: dict[str, int] = field(default_factory=dict)
+    why_not: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitReport:
+    """A limit of the budget, and what network and front end have of it together."""
+
+    limit: int
+    value: int
+    holds: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgramSize:
+    """The whole linked program, with start-up code and the arrays for a sample and its result."""
+
+    flash_bytes: int
+    ram_bytes: int
+    stack_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredFirmware(Usage):
+    """The section ``measured`` of ``cost.json``: what the network took on an emulated core.
+
+    Attributes:
+        core: that was emulated.
+        clock_mhz: of the device; None if it is not known.
+        numbers: ``int8`` or ``float32``.
+        compiler: and its version.
+        program: the whole program.
+        front_end: what the front end took.
+        exceeds: by how many bytes the program exceeds each memory of the device; None if these are not known.
+    """
+
+    core: str
+    clock_mhz: float | None
+    numbers: str
+    compiler: str
+    program: ProgramSize
+    front_end: Usage | None = None
+    exceeds: dict[str, int] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostReport(Cost):
+    """The content of ``cost.json``: the cost of the network, and what goes with it; what is None is left out.
+
+    Attributes:
+        latency_ms: of a sample, if each instruction took one cycle.
+        front_end: the cost of the front end.
+        device: whose budget it is.
+        budget: each limit, and whether it holds.
+        npu_report: each layer, and whether the NPU accelerates it.
+        measured: what the firmware took.
+    """
+
+    latency_ms: float | None = None
+    front_end: FrontEndCost | None = None
+    device: str | None = None
+    budget: dict[str, LimitReport] | None = None
+    npu_report: tuple[NpuRow, ...] | None = None
+    measured: MeasuredFirmware | None = None
+
+    def __post_init__(self) -> None:
+        if any(count < 0 for count in self.total.values()):
+            raise ValueError("a cost is no count")
+
+    @property
+    def total(self) -> dict[str, int]:
+        """By measure what network and front end take together."""
+        front_end = {} if self.front_end is None else asdict(self.front_end)
+        return {measure: getattr(self, measure) + front_end.get(measure, 0) for measure in MEASURES}
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run left.
+
+    Attributes:
+        folder: with its files.
+        metrics: the content of ``metrics.json``; without training there is no split in it.
+        cost: the content of ``cost.json``.
+    """
+
+    folder: Path
+    metrics: RunMetrics
+    cost: CostReport

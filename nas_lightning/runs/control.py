@@ -1,0 +1,121 @@
+"""The control: would chance have done as well, and a network made by hand."""
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from scipy import stats
+
+from nas_lightning.config.compose import reference_models
+from nas_lightning.cost.exact import cost_of
+from nas_lightning.report.results import Control, Reference, Standing
+from nas_lightning.runs.build import build_reference
+from nas_lightning.runs.context import Run
+from nas_lightning.runs.evaluator import Evaluator, control_epochs
+from nas_lightning.search.derivation import draw_within
+from nas_lightning.search.moment import Moment
+from nas_lightning.space.blueprint import Blueprint
+from nas_lightning.space.genotype import Genotype
+
+log = logging.getLogger("nas_lightning")
+
+
+def control(evaluator: Evaluator, kept: Genotype) -> tuple[Genotype, Control]:
+    """Hold the first candidate against random networks of the same space and budget, and a hand-made one.
+
+    It has ``won`` if its value is above the 95 % interval (Student's t) of the mean of the random ones, ``lost`` if it
+    is below the mean, else it is ``undecided``. With ``control.keep_better`` the best of the random ones is trained
+    instead where its value is larger.
+
+    Returns:
+        the genotype to keep, and what ``metrics.json`` says of it.
+    """
+    run, spent, epochs = evaluator.run, evaluator.seconds, control_epochs(evaluator.run.config)
+    value = evaluator.value(evaluator.blueprint(kept), epochs)
+    ranked = evaluator.rank(_random_networks(run, kept), epochs)
+    values = tuple(random for random, _ in ranked)
+    references = [
+        Reference(name=name, params=params, value=evaluator.value(blueprint, epochs))
+        for name, params, blueprint in _references(run, kept)
+    ]
+    keeps_random = run.config.control.keep_better and bool(values) and values[0] > value
+    standing = stand(value, values)
+    words = sentence(evaluator.metric, epochs, value, len(values), standing)
+    log.info("control: %s", words)
+    section = Control(
+        **vars(standing),
+        metric=evaluator.metric,
+        epochs=epochs,
+        found=value,
+        random=values,
+        references=tuple(references),
+        kept="random" if keeps_random else "found",
+        seconds=evaluator.seconds - spent,
+        sentence=words,
+    )
+    return (ranked[0][1] if keeps_random else kept), section
+
+
+def _random_networks(run: Run, kept: Genotype) -> list[Genotype]:
+    """As many as asked for, without the one that they are held against."""
+    count = run.config.control.num_random
+    moment = Moment(1.0, torch.Generator().manual_seed(run.config.seed), run.space_cost)
+    return [genotype for genotype in draw_within(moment, run.limits, count + 1) if genotype != kept][:count]
+
+
+def stand(value: float, values: Sequence[float]) -> Standing:
+    """Rank, mean, 95 % interval of the mean and verdict of a value against those of random networks.
+
+    >>> stand(0.9, [0.7, 0.8]).rank, stand(0.6, [0.7, 0.8]).verdict
+    (1, 'lost')
+    """
+    if not values:
+        return Standing(rank=1, mean=None, interval=None, verdict="undecided")
+    mean, half = mean_interval(values)
+    is_clear = half is not None and value > mean + half
+    return Standing(
+        rank=1 + sum(other > value for other in values),
+        mean=mean,
+        interval=None if half is None else (mean - half, mean + half),
+        verdict="won" if is_clear else "lost" if value < mean else "undecided",
+    )
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean, and the half width of its 95 % interval by Student's t; None for a single value."""
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return mean, None
+    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return mean, float(stats.t.ppf(0.975, len(values) - 1)) * error
+
+
+def sentence(metric: str, epochs: int, found: float, count: int, standing: Standing) -> str:
+    """Where a network stands among ``count`` random ones, in words."""
+    if standing.mean is None:
+        return "no other network of this space meets the budget"
+    words = {
+        "won": "the search beat random choice",
+        "lost": "the search lost to random choice",
+        "undecided": "the search cannot be told from random choice",
+    }
+    interval = standing.interval
+    about = f"mean {standing.mean:.4f}" + (f", 95 % {interval[0]:.4f} to {interval[1]:.4f}" if interval else "")
+    return (
+        f"{words[standing.verdict]}: {metric} {found:.4f} on val after {epochs} epochs, "
+        f"rank {standing.rank} of {count + 1} ({count} random networks: {about})"
+    )
+
+
+def _references(run: Run, kept: Genotype) -> list[tuple[str, int, Blueprint]]:
+    """The smallest hand-made network that has at least as many parameters: name, parameters, blueprint."""
+    least, found = run.space_cost.of(kept)["params"], []
+    for name, model in reference_models().items():
+        reference = build_reference(replace(run.config, model=model), run.task)
+        cost = cost_of(reference.build(), run.task.in_channels, run.task.length, run.numbers)
+        found.append((cost.params, name, reference))
+    larger = [each for each in found if each[0] >= least]
+    return [(name, params, reference) for params, name, reference in sorted(larger, key=lambda each: each[0])[:1]]

@@ -1,0 +1,78 @@
+"""What the networks of a run cost, held against its budget."""
+
+from dataclasses import asdict, replace
+
+from torch import nn
+
+from nas_lightning.cost.budget import milliseconds
+from nas_lightning.cost.code import core_named
+from nas_lightning.cost.exact import cost_of
+from nas_lightning.cost.npu import PROFILES, npu_report
+from nas_lightning.cost.projection import check_feasible
+from nas_lightning.data.features import FrontEndCost
+from nas_lightning.errors import BudgetError, InputError
+from nas_lightning.report.results import CostReport, LimitReport
+from nas_lightning.runs.build import build_reference
+from nas_lightning.runs.context import Run
+
+
+def cost_report(run: Run, network: nn.Module) -> CostReport:
+    """The content of ``cost.json``.
+
+    Raises:
+        BudgetError: if the network exceeds a limit.
+    """
+    task, device, budget = run.task, run.config.device, run.budget
+    cost = cost_of(network, task.in_channels, task.length, run.numbers)
+    has_time = device.clock_mhz is not None and device.core is not None and core_named(device.core) is not None
+    front_end, profile = run.data.front_end_cost, device.npu_profile
+    report = CostReport(
+        **vars(cost),
+        latency_ms=milliseconds(cost.instructions, device.clock_mhz) if has_time and device.clock_mhz else None,
+        front_end=None if front_end == FrontEndCost() else front_end,
+        npu_report=npu_report(network, task.in_channels, task.length, PROFILES[profile]) if profile else None,
+    )
+    total = report.total
+    if exceeded := budget.exceeded(total):
+        nearest = {measure: total[measure] for measure in exceeded}
+        raise BudgetError("the network does not meet", budget, exceeded, nearest)
+    if not budget:
+        return report
+    limits = {name: LimitReport(limit=limit, value=total[name], holds=True) for name, limit in budget.items()}
+    return replace(report, device=device.name, budget=limits)
+
+
+def check_fit(run: Run) -> None:
+    """Refuse data that are too short for the network, and limits that it, or all networks of the space, do not meet.
+
+    Raises:
+        InputError: for the data.
+        BudgetError: for the limits.
+    """
+    reference = None if run.config.training.nas_enabled else build_reference(run.config, run.task)
+    # Two time steps must be left after all strides: BatchNorm cannot normalise a single value.
+    least = 1 + (run.size.total_stride if reference is None else reference.total_stride)
+    if run.task.length < least:
+        raise InputError(
+            f"data: the samples have {run.task.length} time steps; the reductions of this network need at least {least}"
+        )
+    if reference is None:
+        _check_space(run)
+    else:
+        cost_report(run, reference.build())
+
+
+def _check_space(run: Run) -> None:
+    front_end = asdict(run.data.front_end_cost)
+    if front_end["ram_bytes"] > run.budget.get("ram_bytes", front_end["ram_bytes"]):
+        nearest = {"ram_bytes": front_end["ram_bytes"]}
+        raise BudgetError("the front end alone does not meet", run.budget, ["ram_bytes"], nearest)
+    try:
+        check_feasible(run.space_cost, run.limits)
+    except BudgetError as error:
+        if run.limits == run.budget:
+            raise
+        nearest = {measure: limit + front_end.get(measure, 0) for measure, limit in error.nearest.items()}
+        raise BudgetError(
+            "no network of this space meets, after its front end,", run.budget, error.binding, nearest
+        ) from error

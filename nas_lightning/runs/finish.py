@@ -1,0 +1,167 @@
+"""The end of a run: figures, exported files, their proof, and ``metrics.json``, which comes last."""
+
+import copy
+import logging
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor, nn
+
+from nas_lightning.config.records import Config
+from nas_lightning.data.datamodule import TimeSeriesData
+from nas_lightning.errors import brief
+from nas_lightning.export.bundle import write_bundle
+from nas_lightning.export.onnx import NOTEWORTHY, check_parity, export_onnx, relative_difference
+from nas_lightning.files import plain, read_record, write_json, write_torch
+from nas_lightning.report.pictures import confusion_picture
+from nas_lightning.report.results import CostReport, OnnxParity, RunMetrics, RunResult
+from nas_lightning.report.tables import print_summary
+from nas_lightning.runs.context import Run
+from nas_lightning.runs.costs import cost_report
+from nas_lightning.runs.deployment import check_fits, deploy
+from nas_lightning.runs.description import describe_input
+from nas_lightning.runs.folder import load_network, read_blueprint
+from nas_lightning.runs.logs import quiet_lightning
+from nas_lightning.runs.trainings import Kept
+from nas_lightning.space.blueprint import Blueprint, SearchedBlueprint
+from nas_lightning.training.evaluate import confusion, figures, never_predicted, predict
+
+log = logging.getLogger("nas_lightning")
+
+
+def identity(config: Config) -> RunMetrics:
+    """What ``metrics.json`` says of a run before anything is found."""
+    preset = config.training.nas_model_size if config.training.nas_enabled else "model"
+    source = config.dataset.input_data_path or config.dataset.dataset_name
+    return RunMetrics(preset=preset, dataset=source, seed=config.seed)
+
+
+def describe(run: Run, blueprint: Blueprint) -> CostReport:
+    """Write what the network is, ``genotype.json`` or ``model.json``, and ``cost.json``."""
+    if isinstance(blueprint, SearchedBlueprint):
+        log.info("genotype: %s", blueprint.genotype)
+    cost = cost_report(run, blueprint.build())
+    write_json(run.folder / "cost.json", plain(cost))
+    name = "genotype.json" if isinstance(blueprint, SearchedBlueprint) else "model.json"
+    write_json(run.folder / name, plain(blueprint.to_dict() | {"class_names": run.data.class_names}))
+    return cost
+
+
+def finish(run: Run, kept: Kept, metrics: RunMetrics) -> RunResult:
+    """Measure, export, prove the export, and write the files of the run.
+
+    Raises:
+        BudgetError: if the program that was linked exceeds the device's memories.
+        ParityError: if an exported file does not compute what the network computes.
+    """
+    best, network = kept.best, kept.best.network
+    tested = run.config.testing.enable and isinstance(run.data, TimeSeriesData)
+    split, loader = ("test", run.data.test_dataloader()) if tested else ("val", run.data.val_dataloader())
+    logits, y = predict(network, loader)
+    metrics = replace(metrics, selection=kept.selection, training=kept.summary)
+    metrics = metrics.with_figures({"val": best.val, split: figures(logits, y)})
+    _warn_of_missed(run, split, logits, y)
+    cost = describe(run, best.blueprint)
+    write_torch(run.folder / "model.pt", network.state_dict())
+    difference = _export(run, network, best.blueprint, split, loader, logits)
+    metrics = replace(metrics, onnx=OnnxParity(split=split, max_difference=difference))
+    metrics, cost = _deploy(run, network, best.blueprint, metrics, cost)
+    _log_results(run, kept, metrics, cost, split, logits, y)
+    write_json(run.folder / "metrics.json", plain(metrics))
+    result = RunResult(run.folder, metrics, cost)
+    print_summary(result, best.blueprint)
+    return result
+
+
+def finish_kept(run: Run, metrics: RunMetrics) -> RunResult:
+    """End a run that kept the best of several networks: test and deploy what lies in its folder."""
+    network, cost = load_network(run.folder), read_record(run.folder / "cost.json", CostReport)
+    if run.config.testing.enable and isinstance(run.data, TimeSeriesData):
+        metrics = replace(metrics, test=figures(*predict(network, run.data.test_dataloader())))
+        log.info("test accuracy %.4f", metrics.figures("test")["accuracy"])
+    with quiet_lightning():
+        metrics, cost = _deploy(run, network, read_blueprint(run.folder), metrics, cost)
+    write_json(run.folder / "metrics.json", plain(metrics))
+    return RunResult(run.folder, metrics, cost)
+
+
+def judged_split(config: Config) -> str:
+    """The figures of ``metrics.json`` by which one of several networks is kept."""
+    return "val_int8" if config.selection.by == "int8" else "val"
+
+
+def _warn_of_missed(run: Run, split: str, logits: Tensor, y: Tensor) -> None:
+    if missed := [run.data.class_names[label] for label in never_predicted(logits, y)]:
+        log.warning(
+            "%s: the network takes no sample for %s, although there are some; accuracy does not show it, balanced "
+            "accuracy and macro F1 do; training.class_weights=balanced makes rare classes count",
+            *(split, brief(", ".join(missed))),
+        )
+
+
+def _deploy(
+    run: Run, network: nn.Module, blueprint: Blueprint, metrics: RunMetrics, cost: CostReport
+) -> tuple[RunMetrics, CostReport]:
+    """Deploy, and write ``cost.json`` and, if there is firmware, the bundle; returns what both files say.
+
+    Raises:
+        BudgetError: if the program that was linked exceeds the device's memories.
+    """
+    metrics, cost = deploy(run, network, blueprint, metrics, cost)
+    write_json(run.folder / "cost.json", plain(cost))
+    check_fits(run.config, cost)
+    if run.config.compilation.enable:
+        write_bundle(run.folder, {"metrics.json": plain(metrics)})
+    return metrics, cost
+
+
+def _export(
+    run: Run,
+    network: nn.Module,
+    blueprint: Blueprint,
+    split: str,
+    loader: Iterable[tuple[Tensor, Tensor]],
+    logits: Tensor,
+) -> float:
+    """Write ``model.onnx``, with the front end inside if asked for, and return its difference from the network."""
+    path, shape = run.folder / "model.onnx", [run.task.in_channels, run.task.length]
+    exact, _ = predict(copy.deepcopy(network).double(), loader)
+    rounding = relative_difference(logits.numpy(), exact.numpy())
+    samples: Iterable[Tensor] = (x for x, _ in loader)
+    if run.config.export.include_features and isinstance(run.data, TimeSeriesData):
+        front_end, windows = run.data.front_end, run.data.splits[split].windows
+        samples, shape = run.data.splits[split].raw_batches(), [windows.values.shape[1], windows.rows]
+        network = nn.Sequential(front_end.for_export(), network)
+        write_json(run.folder / "front_end.json", front_end.settings)
+    description = describe_input(run, blueprint)
+    export_onnx(network, shape, path, description)
+    write_json(run.folder / "input.json", description.to_dict())
+    difference = check_parity(path, samples, exact, rounding)
+    if difference > NOTEWORTHY:
+        text = (
+            "model.onnx: differs from the network by up to %.2g of a logit on %s: float32 rounds this network by that "
+        )
+        log.warning(text + "order, which can change a class", difference, split)
+    else:
+        log.info("model.onnx: differs from the network by at most %.2g on %s", difference, split)
+    return difference
+
+
+def _log_results(
+    run: Run, kept: Kept, metrics: RunMetrics, cost: CostReport, split: str, logits: Tensor, y: Tensor
+) -> None:
+    """The confusion matrix and the row of the ``hparams`` page."""
+    trainer = kept.best.trainer
+    if not isinstance(trainer.logger, TensorBoardLogger):
+        return
+    picture = confusion_picture(confusion(logits, y), run.data.class_names, split)
+    trainer.logger.experiment.add_figure("confusion", picture, trainer.current_epoch)
+    training = {key: value for key, value in asdict(run.config.training).items() if key.startswith("nas_")}
+    if run.config.training.nas_enabled:
+        training |= {"nas_layers": run.size.layers, "nas_init_channels": run.size.init_channels}
+    results = {f"hparams/{name}": float(metrics.figures(split)[name]) for name in ("accuracy", "macro_f1")}
+    results |= {f"hparams/{name}": float(getattr(cost, name)) for name in ("params", "macs")}
+    trainer.logger.log_hyperparams({**plain(identity(run.config)), **training}, results)
+    trainer.logger.save()
+    trainer.logger.experiment.flush()  # what cannot be written is said before the run counts as ended

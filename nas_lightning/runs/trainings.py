@@ -1,0 +1,156 @@
+"""The final trainings: of each candidate from scratch, and which of them is kept."""
+
+import logging
+import math
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import lightning as L
+from lightning.pytorch.callbacks import Timer
+from torch import nn
+
+from nas_lightning.config.records import Config
+from nas_lightning.errors import InputError
+from nas_lightning.report.results import Figures, FinalTraining, Selection, TrainingSummary
+from nas_lightning.runs.build import build_averaging, build_rate
+from nas_lightning.runs.context import Run
+from nas_lightning.runs.costs import cost_report
+from nas_lightning.runs.fitting import fit, read_checkpoint, train_module
+from nas_lightning.space.blueprint import Blueprint
+from nas_lightning.training.evaluate import figures, predict
+
+log = logging.getLogger("nas_lightning")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The epoch of one final training that is kept.
+
+    Attributes:
+        blueprint: of the network.
+        params: of the network as it is deployed.
+        network: with the weights of that epoch.
+        val: its figures; the loss is not finite if the training diverged.
+        trainer: as the training left it.
+        seconds: of the training.
+        best_epoch: the first is 1.
+    """
+
+    blueprint: Blueprint
+    params: int
+    network: nn.Module
+    val: Figures
+    trainer: L.Trainer
+    seconds: float
+    best_epoch: int
+
+    @property
+    def has_converged(self) -> bool:
+        """Whether it came to an end with finite numbers."""
+        return math.isfinite(self.val["loss"])
+
+    def value(self, metric: str) -> float | None:
+        """A figure on val; None if the training diverged."""
+        return self.val[metric] if self.has_converged else None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The best of all final trainings, and what is told of them."""
+
+    best: Trained
+    selection: Selection
+    summary: TrainingSummary
+
+
+class FinalTrainings:
+    """The final trainings of a run; each is done once.
+
+    There are ``selection.candidates``, each from its own seed; if there are fewer networks, some of them are trained
+    again.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._first: Trained | None = None
+
+    def train_first(self, blueprint: Blueprint) -> None:
+        """Do the first training, of a blueprint that will be the first of the candidates."""
+        self._first = train_one(self.run, blueprint, 0)
+
+    def train(self, candidates: Sequence[Blueprint]) -> Kept:
+        """Do all others, and choose.
+
+        Raises:
+            BudgetError: if a candidate exceeds a limit.
+            InputError: if all trainings diverge.
+        """
+        config, done = self.run.config, []
+        for i in range(config.selection.candidates):
+            blueprint = candidates[i % len(candidates)]
+            is_done = i == 0 and self._first is not None and self._first.blueprint == blueprint
+            trained = self._first if is_done and self._first else train_one(self.run, blueprint, i)
+            done.append(trained)
+        kept = best_of(done, config.testing.metric)
+        if kept is None:
+            raise _diverged(config, candidates[0])
+        return Kept(
+            best=done[kept],
+            selection=_selection(done, config.testing.metric, len(candidates), kept),
+            summary=TrainingSummary(
+                seconds=sum(trained.seconds for trained in done),
+                epochs=done[kept].trainer.current_epoch,
+                best_epoch=done[kept].best_epoch,
+            ),
+        )
+
+
+def best_of(trainings: Sequence[Trained], metric: str) -> int | None:
+    """The index of the best on ``val``, of equally good ones that of the smaller loss; None if all diverged."""
+    ended = [i for i, trained in enumerate(trainings) if trained.has_converged]
+    return max(ended, key=lambda i: (trainings[i].val[metric], -trainings[i].val["loss"]), default=None)
+
+
+def _selection(trainings: Sequence[Trained], metric: str, num_candidates: int, kept: int) -> Selection:
+    rows = [
+        FinalTraining(
+            network=i % num_candidates, params=trained.params, value=trained.value(metric), seconds=trained.seconds
+        )
+        for i, trained in enumerate(trainings)
+    ]
+    return Selection(metric=metric, trainings=tuple(rows), kept=kept)
+
+
+def _diverged(config: Config, blueprint: Blueprint) -> InputError:
+    rate, given = build_rate(config, blueprint.build()), config.training.learning_rate
+    key = "training.learning_rate" if config.optimizer["lr"] == given else "optimizer.lr"
+    return InputError(f"{key}: the training diverged at {rate:.4g}; lower it")
+
+
+def train_one(run: Run, blueprint: Blueprint, index: int) -> Trained:
+    """One final training; the epoch of its second half with the smallest loss on ``val``.
+
+    Raises:
+        BudgetError: if the network exceeds a limit.
+    """
+    config, seed = run.config, run.config.seed + index
+    params = cost_report(run, blueprint.build()).params
+    name, epochs = f"training_{index}" if index else "training", config.training.training_epochs
+    checkpoints, best = run.folder / "checkpoints" / name, None
+    while best is None:
+        module = train_module(run, blueprint, seed)
+        log.info("training: seed %d, %d epochs from rate %.4g", seed, epochs, build_rate(config, module.network))
+        callbacks = [timer := Timer(), *build_averaging(config)]
+        trainer = fit(run, name, epochs, callbacks, module, run.data.train_dataloader())
+        best = read_checkpoint(checkpoints / "best.ckpt", module)
+        if best is None:  # damaged since it was written: the same fit from its beginning gives the same
+            shutil.rmtree(checkpoints)
+    module.load_state_dict(best["state_dict"])
+    network = module.network.cpu().float()
+    val, seconds = figures(*predict(network, run.data.val_dataloader())), timer.time_elapsed("train")
+    trained = Trained(blueprint, params, network, val, trainer, seconds, best["epoch"] + 1)
+    value, metric = trained.value(config.testing.metric), config.testing.metric
+    shown = "diverged" if value is None else f"{value:.4f}"
+    log.info("selection: %s on val %s with %d parameters", metric, shown, params)
+    return trained
