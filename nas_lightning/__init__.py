@@ -1,10 +1,36 @@
 """Differentiable architecture search for tiny 1-D CNN time-series classifiers."""
 
-from nas_lightning.api import search_and_get_model
-from nas_lightning.data.datamodule import TimeSeriesData
-from nas_lightning.data.features import FrontEnd
-from nas_lightning.errors import InputError
-from nas_lightning.runs.folder import load
-from nas_lightning.space.genotype import Genotype
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nas_lightning.api import search_and_get_model
+    from nas_lightning.data.datamodule import TimeSeriesData
+    from nas_lightning.data.features import FrontEnd
+    from nas_lightning.errors import InputError
+    from nas_lightning.runs.folder import load
+    from nas_lightning.space.genotype import Genotype
 
 __all__ = ["FrontEnd", "Genotype", "InputError", "TimeSeriesData", "load", "search_and_get_model"]
+__version__ = version("nas-lightning")
+
+_PLACES = {
+    "FrontEnd": "data.features",
+    "Genotype": "space.genotype",
+    "InputError": "errors",
+    "TimeSeriesData": "data.datamodule",
+    "load": "runs.folder",
+    "search_and_get_model": "api",
+}
+"""Where each public name is; it is imported at need, so that the command line answers before PyTorch is loaded."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,25 +1,16 @@
 """The command line: overrides in, exit status out."""
 
 import _thread
-import itertools
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import threading
-import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from hydra.types import RunMode
-from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from nas_lightning.config.compose import (
@@ -30,28 +21,19 @@ from nas_lightning.config.compose import (
     load_config,
     moved,
     one_sentence,
-    register_records,
-    to_config,
 )
 from nas_lightning.config.keys import guide_overrides, merge_overrides
 from nas_lightning.config.records import Config
 from nas_lightning.config.targets import trust_config_dir
 from nas_lightning.config.typed import plain
-from nas_lightning.errors import BudgetError, DamagedFileError, InputError, StoppedError, UsedFolderError, printable
-from nas_lightning.export.onnx import ParityError
+from nas_lightning.errors import BudgetError, InputError, ParityError, StoppedError, printable
 from nas_lightning.files import has_ended
-from nas_lightning.report.tables import print_devices
+from nas_lightning.report.devices import print_devices
+from nas_lightning.report.help import help_text
 from nas_lightning.runs import sweep
-from nas_lightning.runs.claim import refuse_used
-from nas_lightning.runs.finish import judged_split
-from nas_lightning.runs.folder import read_value
-from nas_lightning.runs.inspection import inspect
-from nas_lightning.runs.modes import REPLACEABLE, run
-from nas_lightning.runs.verify import verify
+from nas_lightning.runs.launching import end_interrupted, run_hydra, run_once
 
 _RUN_DIR = "hydra.run.dir="
-_GO_ON = "go on with: nas-lightning resume="
-_NAMED = ("hydra.run.dir", "common.run_name", "++common.run_name", "+common.run_name")
 
 
 def main() -> None:
@@ -99,23 +81,23 @@ def _hooks() -> Iterator[None]:
 
 def _run_command(arguments: list[str]) -> None:
     first, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
-    if first == "devices":
-        if rest:
-            raise InputError(f"devices: takes no setting, found {rest}")
-        print_devices(device_cards())
-    elif first == "verify":
-        archives = [argument for argument in rest if argument != "--trust"]
-        if len(archives) != 1:
-            raise InputError(f"verify: takes one deploy.zip, and --trust to compile C files of others; found {rest}")
-        _verify(Path(archives[0]), trust="--trust" in rest)
-    elif first == "inspect":
-        _inspect(rest)
+    if first in _COMMANDS:
+        _COMMANDS[first](rest)
+    elif {"--help", "-h"} & {*arguments}:
+        config_dir, _ = _without_config_dir(arguments)
+        print(help_text([conf_dir(), *([config_dir] if config_dir else [])]))
     elif resumed := [argument for argument in arguments if argument.startswith("resume=")]:
         others = [argument for argument in arguments if argument not in resumed]
         _resume(Path(plain(resumed[0].partition("=")[2])), others)
     else:
         defaults, arguments = _with_first_word(arguments)
-        _run_hydra(merge_overrides(defaults, arguments))
+        run_hydra(merge_overrides(defaults, arguments))
+
+
+def _devices(arguments: list[str]) -> None:
+    if arguments:
+        raise InputError(f"devices: takes no setting, found {arguments}")
+    print_devices(device_cards())
 
 
 def _with_first_word(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
@@ -144,9 +126,15 @@ def _without_config_dir(arguments: list[str]) -> tuple[Path | None, list[str]]:
     return found, others
 
 
-def _verify(path: Path, trust: bool) -> None:
+def _verify(arguments: list[str]) -> None:
+    from nas_lightning.runs.verify import verify  # here and below at need, so that mistakes are answered at once
+
+    archives = [argument for argument in arguments if argument != "--trust"]
+    if len(archives) != 1:
+        raise InputError(f"verify: takes one deploy.zip, and --trust to compile C files of others; found {arguments}")
+    path = Path(archives[0])
     try:
-        verify(path, trust)
+        verify(path, trust="--trust" in arguments)
     except ParityError as error:
         raise StoppedError(f"{path}: {error}") from error
     except OSError as error:
@@ -161,6 +149,8 @@ def _inspect(arguments: list[str]) -> None:
     if flags := [argument for argument in others if argument.startswith("-")]:
         raise InputError(f"inspect: takes key=value and --config-dir alone, found {flags}")
     config = compose_config(merge_overrides(defaults, others, sweeps=False), config_dir)
+    from nas_lightning.runs.inspection import inspect
+
     inspect(config, Path(folders[-1]) if folders else Path("outputs") / config.common.run_name)
 
 
@@ -174,7 +164,7 @@ def _resume(folder: Path, arguments: list[str]) -> None:
         if others := _without_config_dir(launching)[1]:
             raise InputError(f"resume: of a sweep takes hydra/launcher and --config-dir alone, found {others}")
         overrides = merge_overrides({}, sweep.overrides_of(folder), sweeps=True)
-        _run_hydra(["-m", *arguments, *overrides])
+        run_hydra(["-m", *arguments, *overrides])
         return
     _, others = _without_config_dir(arguments)
     places = {key: plain(value) for key, found, value in (other.partition("=") for other in others) if found}
@@ -188,9 +178,9 @@ def _resume(folder: Path, arguments: list[str]) -> None:
         if has_ended(folder):
             raise InputError(f"resume: {folder} is the folder of a run that ended")
         _refuse_gone(config, folder)
-        _run(config, folder, resume=True)
+        run_once(config, folder, resume=True)
     except KeyboardInterrupt:
-        _end_interrupted(folder)
+        end_interrupted(folder)
 
 
 def _refuse_gone(config: Config, folder: Path) -> None:
@@ -203,140 +193,8 @@ def _refuse_gone(config: Config, folder: Path) -> None:
             )
 
 
-def _run_hydra(arguments: list[str]) -> None:
-    """One run or a sweep."""
-    sys.argv[1:] = arguments
-    register_records()
-    folders: list[Path] = []
-    errors: list[Exception] = []
-
-    def job(composed: DictConfig) -> float | None:
-        """One run; its error is raised below, in a sweep after all the others have run; returns the figure on val."""
-        for source in HydraConfig.get().runtime.config_sources:
-            if source.provider == "command-line":
-                trust_config_dir(Path(source.path))  # here, because the run of a sweep may be another process
-        folder = Path(HydraConfig.get().runtime.output_dir)
-        folders.append(folder)
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
-            return _run_of_sweep(composed, folder)
-        try:
-            given = [*HydraConfig.get().overrides.task, *HydraConfig.get().overrides.hydra]
-            has_name = any(override.partition("=")[0] in _NAMED for override in given)
-            _run_in_free_folder(partial(_run, to_config(composed)), folder, has_name, folders)
-        except (InputError, StoppedError) as error:
-            errors.append(error)
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
-        return None
-
-    sweep.begin()
-    try:
-        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
-    except KeyboardInterrupt:
-        _end_interrupted(sweep.stopped() or (folders[-1] if folders else None))
-    except Exception as error:
-        if (sentence := _in_a_sentence(error, bool(folders))) is None:
-            raise
-        raise sentence from error
-    if errors:
-        raise errors[0]
-    sweep.raise_failures()
-
-
-def _in_a_sentence(error: Exception, has_begun: bool) -> Exception | None:
-    """What ended Hydra's work, for the user: a sweep with something to go on with, or a folder that cannot be made."""
-    place = sweep.stopped()
-    if isinstance(error, InputError | HydraException | OmegaConfBaseException):
-        return None  # Hydra's "no such option" is an OSError, too
-    if place is not None:
-        return StoppedError(f"{place}: the sweep ended at {type(error).__name__}; {_GO_ON}{place}")
-    if isinstance(error, OSError) and not has_begun:
-        return InputError(f"{error.filename}: cannot be written into ({error.strerror})")
-    return None
-
-
-def _run_in_free_folder(start: Any, folder: Path, has_name: bool, folders: list[Path]) -> None:
-    """Start in ``folder``; if the name is that of the second and another run has it, in the next one with a number."""
-    for number in itertools.count(1):
-        try:
-            start(folders[-1])
-            return
-        except UsedFolderError:
-            if has_name:
-                raise
-            folders.append(folder.with_name(f"{folder.name}_{number}"))
-
-
-def _run_of_sweep(composed: DictConfig, folder: Path) -> float | None:
-    """One run of a sweep; what ends it is left in its folder, for the table.
-
-    What is done is not done again, and what was begun goes on: for ``resume=SWEEP``, for the same command again, or for
-    a launcher that starts a lost run once more.
-
-    Returns:
-        ``testing.metric`` on val, never on test; None if there is none.
-    """
-    overrides = HydraConfig.get().overrides.task
-    is_begun = sweep.is_begun(folder, overrides)
-    if is_begun and sweep.is_done(folder):
-        return _objective(folder)
-    try:
-        refuse_used(folder, resume=is_begun)
-        with sweep.run_of_sweep(folder, overrides):
-            if not (is_begun and has_ended(folder)):
-                config = load_config(folder / "config.yaml") if is_begun else to_config(composed)
-                _run(config, folder, resume=is_begun)
-    except (InputError, OmegaConfBaseException) as error:
-        sweep.leave_failure(folder, one_sentence(error))
-    except Exception as error:  # one run must not end the others
-        if not isinstance(error, StoppedError):
-            traceback.print_exc()
-        sweep.leave_failure(folder, f"{sweep.UNEXPECTED}{type(error).__name__}: {error}")
-    else:
-        return _objective(folder)
-    return None
-
-
-def _objective(folder: Path) -> float | None:
-    config = load_config(folder / "config.yaml")
-    return read_value(folder, judged_split(config), config.testing.metric) if has_ended(folder) else None
-
-
-def _run(config: Config, folder: Path, resume: bool = False) -> None:
-    """One run.
-
-    Raises:
-        KeyboardInterrupt: however it was interrupted.
-        StoppedError: if the disk is full, or the folder is gone.
-    """
-    try:
-        run(config, folder, resume=resume)
-    except SystemExit as error:  # Lightning ends an interrupted fit so
-        raise KeyboardInterrupt from error
-    except DamagedFileError as error:
-        if error.path.parent == folder and error.path.name in REPLACEABLE:
-            raise InputError(f"{error}; remove it, and resume={folder} does again what it held") from error
-        raise
-    except OSError as error:
-        places = [place for place in (folder, Path(tempfile.gettempdir())) if place.is_dir()]
-        where = error.filename or min(places, key=lambda place: shutil.disk_usage(place).free)
-        raise StoppedError(f"{where}: {error.strerror or error}; {_how_to_go_on(folder)}") from error
-
-
-def _how_to_go_on(folder: Path) -> str:
-    if has_ended(folder):
-        return "the run had ended"
-    is_begun = (folder / "config.yaml").is_file()
-    return f"{_GO_ON}{folder}" if is_begun else "nothing was done yet; start it again"
-
-
-def _end_interrupted(folder: Path | None) -> None:
-    where = "nothing was done yet" if folder is None else _how_to_go_on(folder)
-    if folder is not None and sweep.is_sweep(folder):
-        where = f"{_GO_ON}{folder}"
-    print(f"\ninterrupted; {where}", file=sys.stderr)
-    sys.exit(1)
-
+_COMMANDS: dict[str, Callable[[list[str]], None]] = {"devices": _devices, "inspect": _inspect, "verify": _verify}
+"""By the first word; every other one begins a run."""
 
 if __name__ == "__main__":
     main()

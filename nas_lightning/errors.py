@@ -82,3 +82,7 @@ class StoppedError(RuntimeError):
 
     A full disk, a folder that vanished, an archive that computes something else here. The text is one sentence.
     """
+
+
+class ParityError(RuntimeError):
+    """An exported file does not compute what the network computes."""

@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-import numpy as np
-import torch
 import yaml
 
 from nas_lightning.errors import DamagedFileError, InputError, brief
 
 T = TypeVar("T")
+
+ERROR = "error.txt"
+"""What ended a run of a sweep."""
+
+OVERRIDES = "overrides.txt"
+"""What was set for a run of a sweep, a line each."""
 
 _MOST_YAML_BYTES = 1 << 20
 _MOST_YAML_VALUES = 100_000
@@ -58,6 +62,8 @@ def write_json(path: Path, content: Any) -> None:
 
 def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
     """Write arrays whole."""
+    import numpy as np  # here and below at need: the command line writes and reads small files before anything large
+
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
     write_bytes(path, content.getvalue())
@@ -65,6 +71,8 @@ def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
 
 def write_torch(path: Path, content: Any) -> None:
     """Write what ``torch.save`` makes of ``content`` whole."""
+    import torch
+
     buffer = io.BytesIO()
     torch.save(content, buffer)
     write_bytes(path, buffer.getvalue())
@@ -212,6 +220,8 @@ def read_torch(path: Path) -> Any:
     Raises:
         DamagedFileError: if it cannot be read: the checksum of every member of the archive is compared.
     """
+    import torch
+
     with damage(path):
         with zipfile.ZipFile(path) as archive:
             if (name := archive.testzip()) is not None:

@@ -14,35 +14,65 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.loggers import Logger
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
-
-from nas_lightning.data.augment import build_augmentation
-from nas_lightning.data.datamodule import TimeSeriesData
-from nas_lightning.data.features import FrontEnd
-from nas_lightning.data.reading import Reading
 from nas_lightning.errors import InputError, brief
 from nas_lightning.files import read_yaml
-from nas_lightning.space.blueprint import ReferenceBlueprint
 
 ENTRY_POINTS = "nas_lightning.targets"
 """The group of entry points whose values (``module:name``) may be named as well."""
 
-_PARTS = (TimeSeriesData, FrontEnd, Reading, build_augmentation, ReferenceBlueprint, Trainer)
-_PART_NAMES = {f"{part.__module__}.{part.__qualname__}" for part in _PARTS} | {"lightning.pytorch.Trainer"}
+PARTS = frozenset(
+    {
+        "lightning.pytorch.Trainer",
+        "lightning.pytorch.loggers.CSVLogger",
+        "lightning.pytorch.loggers.TensorBoardLogger",
+        "nas_lightning.callbacks.AlphaPictures",
+        "nas_lightning.callbacks.StageBar",
+        "nas_lightning.data.augment.build_augmentation",
+        "nas_lightning.data.datamodule.TimeSeriesData",
+        "nas_lightning.data.features.FrontEnd",
+        "nas_lightning.data.reading.Reading",
+        "nas_lightning.search.arch_step.FirstOrder",
+        "nas_lightning.search.arch_step.PolicyGradient",
+        "nas_lightning.search.derivation.Perturbation",
+        "nas_lightning.search.derivation.Ranked",
+        "nas_lightning.search.derivation.Strongest",
+        "nas_lightning.search.derivation.Uniform",
+        "nas_lightning.search.penalties.BetaDecay",
+        "nas_lightning.search.penalties.BudgetPull",
+        "nas_lightning.search.penalties.ConcentrationAnchor",
+        "nas_lightning.search.penalties.CostPenalty",
+        "nas_lightning.search.penalties.RamPenalty",
+        "nas_lightning.search.relaxation.AuxiliarySkip",
+        "nas_lightning.search.relaxation.BalancedPath",
+        "nas_lightning.search.relaxation.Dirichlet",
+        "nas_lightning.search.relaxation.EdgeNormalised",
+        "nas_lightning.search.relaxation.GumbelPath",
+        "nas_lightning.search.relaxation.NodeSoftmax",
+        "nas_lightning.search.relaxation.Softmax",
+        "nas_lightning.search.relaxation.UniformPath",
+        "nas_lightning.search.strategy.Strategy",
+        "nas_lightning.space.blueprint.ReferenceBlueprint",
+        "torch.optim.Adam",
+        "torch.optim.AdamW",
+        "torch.optim.SGD",
+        "torch.optim.lr_scheduler.ConstantLR",
+        "torch.optim.lr_scheduler.CosineAnnealingLR",
+        "lightning.pytorch.trainer.trainer.Trainer",
+    }
+)
+"""What the files of ``conf`` name, so that a configuration of them alone is checked before anything is imported."""
+
 _SEARCH_ROOMS = tuple(
     f"nas_lightning.search.{room}" for room in ("strategy", "relaxation", "arch_step", "penalties", "derivation")
 )
-_FAMILIES: tuple[tuple[str, type], ...] = (
-    ("torch.optim", Optimizer),
-    ("torch.optim.lr_scheduler", LRScheduler),
-    ("lightning.pytorch.loggers", Logger),
-    ("lightning.pytorch.callbacks", Callback),
-    ("nas_lightning.callbacks", Callback),
-)
-"""Modules, and what the classes are that may be named in them."""
+_FAMILIES = {
+    "torch.optim": "Optimizer",
+    "torch.optim.lr_scheduler": "LRScheduler",
+    "lightning.pytorch.loggers": "Logger",
+    "lightning.pytorch.callbacks": "Callback",
+    "nas_lightning.callbacks": "lightning.pytorch.callbacks.Callback",
+}
+"""Modules, and what the classes are that may be named in them: a class of the module, or one by its dotted name."""
 
 _ALLOWED = (
     "parts of nas_lightning, torch.optim, its lr_scheduler, Lightning's loggers, callbacks and Trainer, "
@@ -92,18 +122,20 @@ def _targets_in(key: str, content: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _is_allowed(target: str) -> bool:
-    if target in _PART_NAMES | _of_config_dirs or target in _registered():
+    if target in PARTS | _of_config_dirs or target in _registered():
         return True
     module, _, name = target.rpartition(".")
     if module in _SEARCH_ROOMS:
         found = getattr(importlib.import_module(module), name, None)
         return inspect.isclass(found) and found.__module__ == module
-    return any(module == family and _is_a(module, name, base) for family, base in _FAMILIES)
+    return module in _FAMILIES and _is_a(module, name, _FAMILIES[module])
 
 
-def _is_a(module: str, name: str, base: type) -> bool:
+def _is_a(module: str, name: str, base: str) -> bool:
+    home, _, base_name = base.rpartition(".")
+    kind = getattr(importlib.import_module(home or module), base_name)
     found = getattr(importlib.import_module(module), name, None)
-    return inspect.isclass(found) and issubclass(found, base)
+    return inspect.isclass(found) and issubclass(found, kind)
 
 
 @cache

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 from torch import Tensor
 
-from nas_lightning.errors import printable
+from nas_lightning.errors import ParityError, printable
 from nas_lightning.export.limits import Limits, run_limited
-from nas_lightning.export.onnx import TOLERANCE, ParityError, relative_difference, run_onnx
+from nas_lightning.export.onnx import TOLERANCE, relative_difference, run_onnx
 
 TOOLS = ("make", "gcc")
 """What the proof needs on PATH."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, helper
 from torch import Tensor, nn
 
+from nas_lightning.errors import ParityError
 from nas_lightning.export.allowed import without_notes
 from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.opset import OPSET, at_opset
@@ -24,10 +25,6 @@ TOLERANCE = 1e-4
 
 NOTEWORTHY = 0.01
 """A difference above it, where rounding allows one, can decide between classes: it is said as a warning."""
-
-
-class ParityError(RuntimeError):
-    """The exported file does not compute what the network computes."""
 
 
 def export_onnx(

@@ -4,14 +4,13 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Column, Table
+from rich.table import Table
 
 from nas_lightning.errors import InputError
-from nas_lightning.files import damage, has_ended, read_record, write_text
+from nas_lightning.files import ERROR, OVERRIDES, damage, has_ended, read_record, write_text
 from nas_lightning.report.results import ComparedFrontEnd, CostReport, RunMetrics, RunResult, Seeds
 from nas_lightning.space.blueprint import Blueprint, ReferenceBlueprint
 from nas_lightning.space.genotype import KINDS
@@ -24,12 +23,6 @@ A run without a result has its folder, its settings, and why.
 
 Row = dict[str, str | int | float]
 """A row of the table of a sweep, by column."""
-
-OVERRIDES = "overrides.txt"
-"""What was set for a run of a sweep, a line each."""
-
-ERROR = "error.txt"
-"""What ended a run of a sweep."""
 
 
 def print_summary(result: RunResult, blueprint: Blueprint) -> None:
@@ -105,22 +98,6 @@ def _seeds(found: Seeds) -> str:
         return text
     agreement = [share for shares in found.agreement.values() for share in shares]
     return f"{text}; they agree on {sum(agreement) / len(agreement):.0%} of the edges"
-
-
-def print_devices(cards: Sequence[Any]) -> None:
-    """Print the device cards: memories, clock, core, NPU; below, where the values of each are from."""
-    columns = ("device", "core", "MHz", "flash KB", "RAM KB", "NPU", "NPU rules")
-    table = Table(*(Column(name, no_wrap=True) for name in columns))
-    console = Console()
-    for card in cards:
-        memories = ["-" if size is None else f"{size / 1024:,.0f}" for size in (card.flash_bytes, card.ram_bytes)]
-        clock = "-" if card.clock_mhz is None else f"{card.clock_mhz:g}"
-        table.add_row(card.name, card.core or "-", clock, *memories, card.npu or "-", card.npu_profile or "-")
-    console.print(table)
-    for card in cards:
-        text = ". ".join(part for part in (card.source, card.note) if part)
-        if text:
-            console.print(f"{card.name}: {text}", soft_wrap=True, highlight=False, markup=False)
 
 
 def print_front_ends(rows: Sequence[ComparedFrontEnd], best: str, metric: str) -> None:

@@ -11,8 +11,7 @@ from omegaconf import DictConfig
 
 from nas_lightning.config.typed import quoted
 from nas_lightning.errors import InputError, StoppedError, brief
-from nas_lightning.files import damage, read_yaml, write_text
-from nas_lightning.report.tables import ERROR, OVERRIDES, write_sweep_table
+from nas_lightning.files import ERROR, OVERRIDES, damage, read_yaml, write_text
 
 SWEEP = "multirun.yaml"
 """The file in which Hydra writes down what a sweep was asked for."""
@@ -87,6 +86,10 @@ def stopped() -> Path | None:
 
 
 def _end(place: Path) -> None:
+    from nas_lightning.report.tables import (
+        write_sweep_table,  # at need, because Hydra makes the callback for --help, too
+    )
+
     _open.clear()
     rows = write_sweep_table(place)
     _failures[:] = [f"run {row['folder']}: {row['error']}" for row in rows if row["error"]]

@@ -21,13 +21,12 @@ from numpy.typing import NDArray
 from onnx import ModelProto, ValueInfoProto
 
 from nas_lightning.data.archive import checked_members
-from nas_lightning.errors import InputError
+from nas_lightning.errors import InputError, ParityError
 from nas_lightning.export import emulator, host, session
 from nas_lightning.export.allowed import read_model
 from nas_lightning.export.bundle import unpack_bundle
 from nas_lightning.export.firmware import FLOAT, INTEGER, SOURCES, Vectors, writers
 from nas_lightning.export.limits import LimitError, Limits, run_limited, shown
-from nas_lightning.export.onnx import ParityError
 from nas_lightning.export.rebuild import (
     Sources,
     copy_with_templates,

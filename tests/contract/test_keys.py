@@ -27,8 +27,8 @@ from nas_lightning.config.arguments import argument_types
 from nas_lightning.config.compose import compose_config, data_links
 from nas_lightning.config.keys import check_values, key_types
 from nas_lightning.config.ranges import ANY, RANGES, range_of
+from nas_lightning.config.settings import NOT_OF_TRAINER, OF_TRAINER
 from nas_lightning.errors import InputError
-from nas_lightning.runs.checks import NOT_OF_TRAINER, OF_TRAINER
 
 
 @pytest.fixture(scope="module")

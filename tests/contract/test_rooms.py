@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "__main__": BASE | {"config", "export", "report", "runs"},
     "__init__": {"errors", "space", "data", "runs", "api"},
 }
-MAY_USE_HYDRA = {"__main__.py", "config", "runs/build.py", "runs/sweep.py"}
+MAY_USE_HYDRA = {"__main__.py", "config", "runs/build.py", "runs/launching.py", "runs/sweep.py"}
 ROOMS = sorted({path.stem if path.is_file() else path.name for path in ROOT.iterdir() if path.name != "__pycache__"})
 
 

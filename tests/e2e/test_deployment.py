@@ -16,9 +16,8 @@ from recording_files import csv_folder, make_recordings
 from small_firmware import path_without
 
 from nas_lightning.config.compose import compose_config, load_config
-from nas_lightning.errors import BudgetError
+from nas_lightning.errors import BudgetError, ParityError
 from nas_lightning.export import emulator, host
-from nas_lightning.export.onnx import ParityError
 from nas_lightning.export.session import open_session
 from nas_lightning.files import has_ended
 from nas_lightning.runs import pipeline

@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import nas_lightning
 from nas_lightning import search_and_get_model
-from nas_lightning.config.compose import load_config
+from nas_lightning.config.compose import conf_dir, load_config
 from nas_lightning.kernels.build import why_not_native
 
 SHORT = ("experiment=quick", "callbacks=none", "export.int8=false")
@@ -386,12 +386,40 @@ def test_options_come_from_a_folder_of_the_user_too(cli, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "text"), [(["--help"], "Groups and their options"), (["--cfg", "job"], "nas_epochs: 10")]
+    ("arguments", "text"),
+    [
+        (["--help"], "nas_model_size: auto, l, m, s, xl, xxl\n"),
+        (["nas_model_size=m", "-h"], "logger: csv, none, tensorboard\n"),
+        (["--hydra-help"], "Hydra"),
+        (["--cfg", "job"], "nas_epochs: 10"),
+    ],
 )
 def test_help_and_configuration_are_printed(cli, arguments, text):
     status, out, _ = cli(*arguments)
     assert status == 0
     assert text in out
+
+
+def test_help_knows_the_groups_and_options_of_hydra_and_those_of_a_config_dir(cli, tmp_path):
+    (tmp_path / "mine/nas_model_size").mkdir(parents=True)
+    (tmp_path / "mine/nas_model_size/tiny.yaml").write_text("training: {}\n")
+    _, out, _ = cli("--help", "--config-dir", "mine")
+    assert "nas_model_size: auto, l, m, s, tiny, xl, xxl\n" in out
+    found = {line.partition(":")[0] for line in out.partition("options:")[2].partition("Examples:")[0].splitlines()}
+    groups = {path.name for path in conf_dir().iterdir() if path.is_dir()} - {"hydra"}
+    assert {name for name in found if name and not name.startswith(" ")} == groups
+    assert all(f"{path.stem}" in out for path in conf_dir().glob("*/*.yaml"))
+
+
+def test_what_needs_no_network_is_answered_without_loading_pytorch(tmp_path):
+    """Its import takes longer than all of this."""
+    code = "import sys, nas_lightning.__main__ as program\n"
+    code += "try:\n    program.main()\nexcept SystemExit:\n    pass\n"
+    code += "print(sorted({'torch', 'lightning', 'pandas', 'scipy', 'matplotlib'} & sys.modules.keys()))"
+    for arguments in (["--help"], ["devices"], ["training.nas_epochs=0"], ["serach=darts"], ["search=dats"], ["word"]):
+        command = [sys.executable, "-c", code, *arguments]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines()[-1] == "[]", arguments
 
 
 @pytest.mark.parametrize("key", ["training.learning_rate", "optimizer.lr"])

@@ -1,8 +1,10 @@
 import importlib
 import pkgutil
+import re
 
 import pytest
 import yaml
+from hydra.utils import get_object
 
 import nas_lightning
 from nas_lightning.config import targets
@@ -16,7 +18,7 @@ CONF = sorted(p for p in conf_dir().rglob("*.yaml") if "_target_" in p.read_text
 REFUSED = [
     "os.system", "subprocess.run", "sympy.sympify", "joblib.load", "pandas.read_pickle", "builtins.eval", "eval",
     "nas_lightning.export.host.make", "nas_lightning.files.write_text", "nas_lightning.runs.folder.load",
-    "nas_lightning.verify.verify", "nas_lightning.search.strategy.importlib.import_module",
+    "nas_lightning.runs.verify.verify", "nas_lightning.search.strategy.importlib.import_module",
     "nas_lightning.search.relaxation.torch.load", "nas_lightning.search.penalties.Tensor",
     "torch.load", "torch.hub.load", "torch.optim.swa_utils.torch.load", "torch.optim.optimizer.Optimizer.load",
     "torch.optim.Adam.load_state_dict", "torch.optim.lr_scheduler.partial", "torch.optim.lr_scheduler.warnings.warn",
@@ -95,3 +97,13 @@ def test_an_entry_point_adds_what_it_names(tmp_path, monkeypatch):
         check_targets("callbacks", {"stop": {"_target_": "my_parts.stop.Stop"}})
     finally:
         targets._registered.cache_clear()
+
+
+def test_what_the_files_of_conf_name_is_known_without_an_import():
+    """And is there."""
+    hydras = {"hydra_plugins.nas_lightning_ray.RayLauncher", "nas_lightning.runs.sweep.SweepTable"}
+    texts = [path.read_text() for path in conf_dir().rglob("*.yaml")]
+    named = {target for text in texts for target in re.findall(r"_target_: (\S+)", text)} - hydras
+    assert named <= targets.PARTS
+    for part in targets.PARTS:
+        assert callable(get_object(part))

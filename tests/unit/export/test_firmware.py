@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_firmware import BUILT_OPS, every_op, hand_made, hard_to_place, path_without, write
 
+from nas_lightning.errors import ParityError
 from nas_lightning.export import host
 from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.firmware import NUM_VECTORS
@@ -26,7 +27,7 @@ from nas_lightning.export.host import (
     make,
     missing_tools,
 )
-from nas_lightning.export.onnx import TOLERANCE, ParityError, run_onnx
+from nas_lightning.export.onnx import TOLERANCE, run_onnx
 from nas_lightning.export.texts import c_float, c_string
 from nas_lightning.space.ops import OPS
 from nas_lightning.space.size import edge_stride

@@ -7,10 +7,9 @@ import time
 import numpy as np
 import pytest
 
-from nas_lightning.errors import printable
+from nas_lightning.errors import ParityError, printable
 from nas_lightning.export.host import host_program, missing_tools
 from nas_lightning.export.limits import LimitError, Limits, run_limited, time_limit
-from nas_lightning.export.onnx import ParityError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no limits on Windows")
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from nas_lightning.export.onnx import ParityError, check_parity, export_onnx, relative_difference, run_onnx
+from nas_lightning.errors import ParityError
+from nas_lightning.export.onnx import check_parity, export_onnx, relative_difference, run_onnx
 
 
 def test_a_mismatch_is_an_error(tmp_path):

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from small_firmware import Small, every_op, hand_made, path_without, write
 
 from nas_lightning.data.features import FrontEnd
-from nas_lightning.errors import InputError
+from nas_lightning.errors import InputError, ParityError
 from nas_lightning.export import host
 from nas_lightning.export.bundle import NAME, SUMS, unpack_bundle, write_bundle
 from nas_lightning.export.contract import InputDescription
@@ -29,7 +29,7 @@ from nas_lightning.export.emulator import TOOLS
 from nas_lightning.export.firmware import write_firmware
 from nas_lightning.export.host import missing_tools
 from nas_lightning.export.int8 import behind_front_end, to_qdq
-from nas_lightning.export.onnx import ParityError, to_onnx
+from nas_lightning.export.onnx import to_onnx
 from nas_lightning.files import write_bytes, write_json, write_npz
 from nas_lightning.runs import verify as verify_module
 from nas_lightning.runs.verify import verify
