@@ -2,14 +2,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help demo arc-fault wrist-exercises appliances deps-firmware test test-slow test-all check audit clean
+.PHONY: help demo arc-fault wrist-exercises appliances deps-firmware test test-slow test-all check docs audit clean
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet -c constraints.txt torch
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,optuna,parallel,ray,slurm]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,docs,optuna,parallel,ray,slurm]'
 	touch $@
 
 demo: .venv/installed         ## install once, then the main job on real data
@@ -49,6 +49,10 @@ check: .venv/installed        ## lint, format, types and unsafe calls
 	$(BIN)/mypy
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml nas_lightning hydra_plugins
 
+# Not with --quiet: it silences the warnings that --strict counts.
+docs: .venv/installed         ## the pages of docs/ and a reference of the public names as a site, site/index.html
+	$(BIN)/mkdocs build --strict
+
 # Without --strict a package that nobody could be asked about counts as one without vulnerabilities.
 STRICT := --strict
 
@@ -56,4 +60,4 @@ audit: .venv/installed        ## known vulnerabilities of the tested set; needs 
 	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip $(STRICT)
 
 clean:                        ## remove the environment and what runs left
-	rm -rf .venv outputs multirun
+	rm -rf .venv outputs multirun site
