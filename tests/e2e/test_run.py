@@ -390,7 +390,6 @@ def test_options_come_from_a_folder_of_the_user_too(cli, tmp_path):
     [
         (["--help"], "nas_model_size: auto, l, m, s, xl, xxl\n"),
         (["nas_model_size=m", "-h"], "logger: csv, none, tensorboard\n"),
-        (["--hydra-help"], "Hydra"),
         (["--cfg", "job"], "nas_epochs: 10"),
     ],
 )
