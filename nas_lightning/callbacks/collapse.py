@@ -36,7 +36,7 @@ class CollapseAlarm(L.Callback):
 
     Each epoch it logs the share of the nodes of either kind of cell that would keep an operation without parameters
     (``search/free_share_KIND``), the entropy of the op weights as a share of the largest (``search/rel_entropy_KIND``),
-    and by how much the accuracy of the supernet on ``val`` is above that of the network that would be derived, with the
+    and by how much the reward of the supernet on ``val`` is above that of the network that would be derived, with the
     supernet's weights (``search/gap``). A collapse is, after the warm-up and in two epochs in a row, so many such nodes
     of both kinds of cell that by chance alone there were as many in at most 5 of 100 networks, or all of them.
 
@@ -62,10 +62,10 @@ class CollapseAlarm(L.Callback):
             pl_module.log(f"search/free_share_{kind}", sum(free[kind]) / len(free[kind]))
             pl_module.log(f"search/rel_entropy_{kind}", entropy)
         hot = {kind: weights.to(op_weights[kind]) for kind, weights in one_hot(genotype, ops).items()}
-        accuracy, _ = judge(pl_module.supernet, hot, self.val_batches)
-        supernet_accuracy = trainer.callback_metrics.get("search/val_accuracy")
-        if supernet_accuracy is not None:
-            pl_module.log("search/gap", float(supernet_accuracy) - accuracy)
+        reward, _ = judge(pl_module.supernet, hot, self.val_batches)
+        of_supernet = trainer.callback_metrics.get(f"search/val_{pl_module.supernet.task.monitor}")
+        if of_supernet is not None:
+            pl_module.log("search/gap", float(of_supernet) - reward)
         learns = pl_module.arch_step is not None
         if learns and pl_module.progress >= pl_module.strategy.warmup:
             self._look(pl_module, sum(sum(of_kind) for of_kind in free.values()), 2 * genotype.num_nodes)

@@ -31,10 +31,12 @@ class StageBar(ProgressBar):
         if self._bar is not None:
             self._bar.update()
 
-    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Show loss and accuracy on ``val``."""
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Show the loss and the metric of the task on ``val``."""
         if self._bar is not None:
-            figures = {k.split("/")[1]: f"{float(v):.3f}" for k, v in trainer.callback_metrics.items() if "/val_" in k}
+            figures = {
+                k.split("/")[1]: f"{float(v):.3f}" for k, v in trainer.progress_bar_metrics.items() if "/val_" in k
+            }
             self._bar.set_postfix(epoch=f"{trainer.current_epoch + 1}/{trainer.max_epochs}", **figures)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -12,8 +12,9 @@ from nas_lightning.space.genotype import KINDS, Genotype, live_nodes, places_of
 from nas_lightning.space.network import cell_graph, makes_value
 from nas_lightning.space.ops import OPS, conv_bn_relu
 from nas_lightning.space.order import best_order
-from nas_lightning.space.size import CellPlan, Size, Task, edge_stride, edges, rows_into
+from nas_lightning.space.size import CellPlan, Size, edge_stride, edges, rows_into
 from nas_lightning.space.stem import Stem
+from nas_lightning.tasks import Task
 
 Cell = tuple[tuple[str, int], ...]
 
@@ -73,7 +74,7 @@ class SpaceCost:
             if size.num_copied:
                 yield _concat_cost(cell.channels, size.num_copied, length_out, self.numbers)
             length = length_out
-        yield _head_cost(size.out_channels, self.task.num_classes, length, self.numbers)
+        yield _head_cost(size.out_channels, self.task, length, self.numbers)
 
     def _add_edges(self, cell: CellPlan, length_in: int, length_out: int) -> None:
         for row, (source, _) in enumerate(edges(self.size.nodes_per_layer)):
@@ -149,9 +150,9 @@ class SpaceCost:
 class _Head(nn.Module):
     """Global average pool and linear layer."""
 
-    def __init__(self, channels: int, num_classes: int) -> None:
+    def __init__(self, channels: int, task: Task) -> None:
         super().__init__()
-        self.linear = nn.Linear(channels, num_classes)
+        self.linear = task.head(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.linear(x.mean(2))
@@ -178,8 +179,8 @@ def _concat_cost(channels: int, num_inputs: int, length: int, numbers: Numbers) 
 
 
 @cache
-def _head_cost(channels: int, num_classes: int, length: int, numbers: Numbers) -> PartCost:
-    return part_cost(_Head(channels, num_classes), channels, length, numbers)
+def _head_cost(channels: int, task: Task, length: int, numbers: Numbers) -> PartCost:
+    return part_cost(_Head(channels, task), channels, length, numbers)
 
 
 @cache

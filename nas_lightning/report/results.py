@@ -9,9 +9,7 @@ from nas_lightning.cost.exact import MEASURES, Cost
 from nas_lightning.cost.npu import NpuRow
 from nas_lightning.data.features import FrontEndCost
 from nas_lightning.export.emulator import Usage
-
-Figures = dict[str, float]
-"""How good a network is on one split: the value of each metric by its name, and of the loss under ``loss``."""
+from nas_lightning.tasks import Figures
 
 
 @dataclass(frozen=True, kw_only=True)

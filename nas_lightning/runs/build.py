@@ -29,7 +29,8 @@ from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.errors import InputError
 from nas_lightning.search.strategy import Strategy
 from nas_lightning.space.blueprint import ReferenceBlueprint
-from nas_lightning.space.size import Size, Task
+from nas_lightning.space.size import Size
+from nas_lightning.tasks import Classification, Task
 from nas_lightning.training.averaging import MovingAverage
 from nas_lightning.training.module import learning_rate
 
@@ -188,7 +189,7 @@ def try_parts(config: Config, folder: Path) -> None:
     if config.training.nas_enabled:
         nodes, fanout = config.training.nas_nodes_per_layer, config.training.nas_fanout_concat
         strategy.relaxation.new_alphas(Size(3, nodes, 1, 1, fanout), build_ops(config))
-    build_reference(config, Task(in_channels=1, length=2, num_classes=2))
+    build_reference(config, Classification(in_channels=1, length=2, num_classes=2))
     build_trainer(config, folder, "search", 1, [])
 
 

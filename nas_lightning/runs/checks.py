@@ -16,12 +16,11 @@ from nas_lightning.kernels.build import why_not_native
 from nas_lightning.kernels.choice import KERNELS
 from nas_lightning.runs.build import build_budget, build_candidates, build_numbers, build_ops, build_size
 from nas_lightning.space.ops import OPS
-from nas_lightning.training.module import CLASS_WEIGHTS
+from nas_lightning.tasks.classification import CLASS_WEIGHTS, METRICS
 
 REMEDIES = ("percentile", "equalise", "finetune")
 """Against a loss by int8."""
 
-METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
 MODES = {"memory": "params", "compute": "macs", "latency": "instructions"}
 """``nas_optimization_mode`` in lower case to what is expected."""
 

@@ -19,7 +19,8 @@ from nas_lightning.runs.build import (
     build_size,
     build_wide_sizes,
 )
-from nas_lightning.space.size import Size, Task
+from nas_lightning.space.size import Size
+from nas_lightning.tasks import Classification
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,9 @@ class Run:
     warm_start: Path | None = None
 
     @property
-    def task(self) -> Task:
+    def task(self) -> Classification:
         """What the data ask of a network."""
-        return Task(*self.data.task_shape)
+        return Classification(*self.data.task_shape)
 
     @cached_property
     def budget(self) -> Budget:

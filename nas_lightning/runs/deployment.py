@@ -26,7 +26,6 @@ from nas_lightning.export.onnx import NOTEWORTHY, described, relative_difference
 from nas_lightning.files import write_bytes, write_npz
 from nas_lightning.report.results import (
     CostReport,
-    Figures,
     FirmwareReport,
     Int8Report,
     MeasuredFirmware,
@@ -36,7 +35,7 @@ from nas_lightning.report.results import (
 from nas_lightning.runs.context import Run
 from nas_lightning.runs.description import describe_input
 from nas_lightning.space.blueprint import Blueprint
-from nas_lightning.training.evaluate import figures
+from nas_lightning.tasks import Figures, Task
 from nas_lightning.training.fake_quant import finetune_int8
 
 log = logging.getLogger("nas_lightning")
@@ -90,12 +89,12 @@ def export_int8(
     values: dict[str, float] = {}
     for method in ("minmax", *config.export.int8_remedies):
         try:
-            integer = _quantize(config, data, network, model, samples, method)
+            integer = _quantize(run, network, model, samples, method)
         except FloatingPointError as error:
             log.warning("int8: %s fails (%s)", method, error)
             continue
         qdq = to_qdq(integer)
-        found[method] = integer, qdq, _figures(qdq, loader_of(data, "val"))
+        found[method] = integer, qdq, _figures(run.task, qdq, loader_of(data, "val"))
         values[method] = found[method][2][metric]
         if floats["val"][metric] - values[method] <= allowed:
             break
@@ -106,7 +105,9 @@ def export_int8(
             *(metric, floats["val"][metric], values[best], allowed, ", ".join(values)),
         )
     integer, qdq, on_val = found[best]
-    metrics = {"val": on_val} | {split: _figures(qdq, loader_of(data, split)) for split in floats if split != "val"}
+    metrics = {"val": on_val} | {
+        split: _figures(run.task, qdq, loader_of(data, split)) for split in floats if split != "val"
+    }
     if config.export.include_features and isinstance(data, TimeSeriesData):
         rows = data.splits["val"].windows
         front_end = to_onnx(data.front_end.for_export(), [rows.values.shape[1], rows.rows])
@@ -121,16 +122,14 @@ def loader_of(data: Data, split: str) -> Iterable[tuple[Tensor, Tensor]]:
     return data.val_dataloader() if split == "val" else data.test_dataloader()
 
 
-def _quantize(
-    config: Config, data: Data, network: nn.Module, model: ModelProto, samples: Tensor, method: str
-) -> ModelProto:
+def _quantize(run: Run, network: nn.Module, model: ModelProto, samples: Tensor, method: str) -> ModelProto:
     if method in METHODS:
         return quantize(model, [samples], method)
     changed = equalise(network, samples)
     if method == "finetune":
-        torch.manual_seed(config.seed)
-        settings = config.export.finetune
-        changed = finetune_int8(changed, data.train_dataloader(), settings.epochs, settings.learning_rate)
+        torch.manual_seed(run.config.seed)
+        epochs, rate = run.config.export.finetune.epochs, run.config.export.finetune.learning_rate
+        changed = finetune_int8(changed, run.task, run.data.train_dataloader(), epochs, rate)
     return quantize(to_onnx(changed, samples.shape[1:]), [samples])
 
 
@@ -142,7 +141,7 @@ def _calibration(data: Data, most: int) -> Tensor:
     return torch.cat([x for x, _ in data.train_dataloader()])[:most]
 
 
-def _figures(model: ModelProto, loader: Iterable[tuple[Tensor, Tensor]]) -> Figures:
+def _figures(task: Task, model: ModelProto, loader: Iterable[tuple[Tensor, Tensor]]) -> Figures:
     labels: list[Tensor] = []
 
     def inputs() -> Iterator[Tensor]:
@@ -151,7 +150,7 @@ def _figures(model: ModelProto, loader: Iterable[tuple[Tensor, Tensor]]) -> Figu
             yield x
 
     logits = run_onnx(model.SerializeToString(), inputs())
-    return figures(logits, torch.cat(labels))
+    return task.figures(logits, torch.cat(labels))
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,14 @@ from typing import Any
 
 from nas_lightning.config.records import Config
 from nas_lightning.files import plain, read_records, write_json
-from nas_lightning.report.results import Figures
 from nas_lightning.runs.build import build_short_trainer
-from nas_lightning.runs.checks import METRICS
 from nas_lightning.runs.context import Run
 from nas_lightning.runs.fitting import train_module
 from nas_lightning.space.blueprint import Blueprint, SearchedBlueprint
 from nas_lightning.space.genotype import Genotype
-from nas_lightning.training.evaluate import figures, predict
+from nas_lightning.tasks import Figures
+from nas_lightning.tasks.classification import METRICS
+from nas_lightning.training.evaluate import predict
 
 log = logging.getLogger("nas_lightning")
 
@@ -99,7 +99,7 @@ def _train(run: Run, blueprint: Blueprint, epochs: int) -> Figures:
     module = train_module(run, blueprint, run.config.seed, run.config.training.training_epochs / epochs)
     trainer = build_short_trainer(run.config, run.folder, epochs)
     trainer.fit(module, run.data.train_dataloader(), run.data.val_dataloader())
-    found = figures(*predict(module.network, run.data.val_dataloader()))
+    found = run.task.figures(*predict(module.network, run.data.val_dataloader()))
     if math.isfinite(found["loss"]):
         return found
     log.warning("contest: a training of %d epochs diverged", epochs)

@@ -25,7 +25,8 @@ from nas_lightning.runs.folder import load_network, read_blueprint
 from nas_lightning.runs.logs import quiet_lightning
 from nas_lightning.runs.trainings import Kept
 from nas_lightning.space.blueprint import Blueprint, SearchedBlueprint
-from nas_lightning.training.evaluate import confusion, figures, never_predicted, predict
+from nas_lightning.tasks.classification import confusion, never_predicted
+from nas_lightning.training.evaluate import predict
 
 log = logging.getLogger("nas_lightning")
 
@@ -60,7 +61,7 @@ def finish(run: Run, kept: Kept, metrics: RunMetrics) -> RunResult:
     split, loader = ("test", run.data.test_dataloader()) if tested else ("val", run.data.val_dataloader())
     logits, y = predict(network, loader)
     metrics = replace(metrics, selection=kept.selection, training=kept.summary)
-    metrics = metrics.with_figures({"val": best.val, split: figures(logits, y)})
+    metrics = metrics.with_figures({"val": best.val, split: run.task.figures(logits, y)})
     _warn_of_missed(run, split, logits, y)
     cost = describe(run, best.blueprint)
     write_torch(run.folder / "model.pt", network.state_dict())
@@ -78,7 +79,7 @@ def finish_kept(run: Run, metrics: RunMetrics) -> RunResult:
     """End a run that kept the best of several networks: test and deploy what lies in its folder."""
     network, cost = load_network(run.folder), read_record(run.folder / "cost.json", CostReport)
     if run.config.testing.enable and isinstance(run.data, TimeSeriesData):
-        metrics = replace(metrics, test=figures(*predict(network, run.data.test_dataloader())))
+        metrics = replace(metrics, test=run.task.figures(*predict(network, run.data.test_dataloader())))
         log.info("test accuracy %.4f", metrics.figures("test")["accuracy"])
     with quiet_lightning():
         metrics, cost = _deploy(run, network, read_blueprint(run.folder), metrics, cost)
@@ -155,7 +156,7 @@ def _log_results(
     trainer = kept.best.trainer
     if not isinstance(trainer.logger, TensorBoardLogger):
         return
-    picture = confusion_picture(confusion(logits, y), run.data.class_names, split)
+    picture = confusion_picture(confusion(logits, y).numpy(), run.data.class_names, split)
     trainer.logger.experiment.add_figure("confusion", picture, trainer.current_epoch)
     training = {key: value for key, value in asdict(run.config.training).items() if key.startswith("nas_")}
     if run.config.training.nas_enabled:

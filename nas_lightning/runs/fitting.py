@@ -19,7 +19,7 @@ from nas_lightning.runs.build import build_optimizers, build_trainer
 from nas_lightning.runs.context import Run
 from nas_lightning.space.blueprint import Blueprint
 from nas_lightning.space.compiled import compile_network
-from nas_lightning.training.module import TrainModule, class_weights, open_relus
+from nas_lightning.training.module import TrainModule, open_relus
 
 log = logging.getLogger("nas_lightning")
 
@@ -44,10 +44,10 @@ def train_module(run: Run, blueprint: Blueprint, seed: int, pace: float = 1.0) -
     network = blueprint.build()
     network.stem.norm.set_constants(run.data.mean, run.data.std)
     open_relus(network, training.norm_bias)
-    weights = class_weights(run.data.class_counts, training.class_weights)
+    loss = run.task.training_loss(run.data.class_counts, training.class_weights, training.label_smoothing)
     compiled = compile_network(network, run.task, training.nas_kernels)
-    loss, clip_norm = (weights, training.label_smoothing), training.clip_norm
-    return TrainModule(network, *build_optimizers(run.config, network), *loss, clip_norm, pace, compiled)
+    optimizers = build_optimizers(run.config, network)
+    return TrainModule(network, *optimizers, run.task, loss, training.clip_norm, pace, compiled)
 
 
 def fit(

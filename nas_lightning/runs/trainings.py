@@ -12,13 +12,14 @@ from torch import nn
 
 from nas_lightning.config.records import Config
 from nas_lightning.errors import InputError
-from nas_lightning.report.results import Figures, FinalTraining, Selection, TrainingSummary
+from nas_lightning.report.results import FinalTraining, Selection, TrainingSummary
 from nas_lightning.runs.build import build_averaging, build_rate
 from nas_lightning.runs.context import Run
 from nas_lightning.runs.costs import cost_report
 from nas_lightning.runs.fitting import fit, read_checkpoint, train_module
 from nas_lightning.space.blueprint import Blueprint
-from nas_lightning.training.evaluate import figures, predict
+from nas_lightning.tasks import Figures
+from nas_lightning.training.evaluate import predict
 
 log = logging.getLogger("nas_lightning")
 
@@ -148,7 +149,7 @@ def train_one(run: Run, blueprint: Blueprint, index: int) -> Trained:
             shutil.rmtree(checkpoints)
     module.load_state_dict(best["state_dict"])
     network = module.network.cpu().float()
-    val, seconds = figures(*predict(network, run.data.val_dataloader())), timer.time_elapsed("train")
+    val, seconds = run.task.figures(*predict(network, run.data.val_dataloader())), timer.time_elapsed("train")
     trained = Trained(blueprint, params, network, val, trainer, seconds, best["epoch"] + 1)
     value, metric = trained.value(config.testing.metric), config.testing.metric
     shown = "diverged" if value is None else f"{value:.4f}"

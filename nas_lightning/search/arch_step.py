@@ -62,7 +62,7 @@ class FirstOrder:
         """The loss, and the logits."""
         x, y = val_batch
         logits = at.run(x, at.relax())
-        return nn.functional.cross_entropy(logits, y) + at.extra(), logits
+        return at.supernet.task.loss(logits, y) + at.extra(), logits
 
 
 class Unrolled:
@@ -86,7 +86,7 @@ class Unrolled:
             return functional_call(at.supernet, {**parameters, **buffers}, (x, choice))
 
         x, y = train_batch
-        train_loss = nn.functional.cross_entropy(logits_of(weights, x), y)
+        train_loss = at.supernet.task.loss(logits_of(weights, x), y)
         gradients = torch.autograd.grad(train_loss, list(weights.values()), create_graph=True)
         stepped = {
             name: weight - _sgd_step(at.weight_optimizer, weight, gradient)
@@ -94,7 +94,7 @@ class Unrolled:
         }
         x, y = val_batch
         logits = logits_of(stepped, x)
-        return nn.functional.cross_entropy(logits, y) + at.extra(), logits
+        return at.supernet.task.loss(logits, y) + at.extra(), logits
 
 
 def _sgd_step(sgd: Optimizer, weight: nn.Parameter, gradient: Tensor) -> Tensor:
@@ -105,10 +105,10 @@ def _sgd_step(sgd: Optimizer, weight: nn.Parameter, gradient: Tensor) -> Tensor:
 
 
 class PolicyGradient(nn.Module):
-    """REINFORCE on the accuracy of one path, and what it costs (TuNAS, arXiv 2008.06120, sections 3 and 3.1).
+    """REINFORCE on the reward of one path, and what it costs (TuNAS, arXiv 2008.06120, sections 3 and 3.1).
 
-    The reward of a path is its accuracy on the ``val`` batch less the penalties at that path; with ``BudgetPull`` it is
-    the absolute reward ``accuracy - weight * abs(cost / limit - 1)``. The loss is
+    The reward of a path is that of the task on the ``val`` batch (for classes the accuracy) less the penalties at that
+    path; with ``BudgetPull`` it is the absolute reward ``reward - weight * abs(cost / limit - 1)``. The loss is
     ``-(reward - baseline) * log p(path)``, with a moving average of rewards as baseline.
 
     Args:
@@ -135,7 +135,7 @@ class PolicyGradient(nn.Module):
         hot = {kind: weights.to(x) for kind, weights in one_hot(path.genotype, at.supernet.op_names).items()}
         with torch.no_grad():
             logits = at.supernet(x, path)
-            reward = (logits.argmax(1) == y).float().mean() - at.penalty(hot)
+            reward = at.supernet.task.rewards(logits, y).mean() - at.penalty(hot)
         advantage = reward - self._updated_baseline(reward)
         chance = log_probability(path.genotype, at.settled(), at.supernet.op_names)
         return -advantage * chance + at.regulariser(), logits

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call
 
 from nas_lightning.cost.projection import Limits, meets, project
@@ -84,7 +84,7 @@ class Uniform:
 
 
 class Ranked:
-    """Random genotypes within the limits, ranked by their accuracy on ``val`` with the supernet's weights.
+    """Random genotypes within the limits, ranked by their reward on ``val`` with the supernet's weights.
 
     Random search with weight sharing (Li and Talwalkar, arXiv 1902.07638, section 3). BatchNorms use the statistics of
     the batch, because the running ones are of all paths together.
@@ -99,12 +99,12 @@ class Ranked:
         self.num_samples = num_samples
 
     def __call__(self, found: Found, count: int) -> list[Genotype]:
-        """By falling accuracy; equal ones by rising loss."""
+        """By falling reward; equal ones by rising loss."""
         drawn = draw_within(found.moment, found.limits, self.num_samples)
         judged = []
         for place, genotype in enumerate(drawn):
-            accuracy, loss = judge(found.supernet, Path(genotype), found.val_batches)
-            judged.append((-accuracy, loss, place))
+            reward, loss = judge(found.supernet, Path(genotype), found.val_batches)
+            judged.append((-reward, loss, place))
         return [drawn[place] for _, _, place in sorted(judged)[:count]]
 
 
@@ -183,7 +183,7 @@ class _Tuning:
         for _ in range(self.num_steps):
             x, y = next(self.batches)
             logits = supernet(x.to(own.device, own.dtype), choice)
-            loss = nn.functional.cross_entropy(logits, y.to(own.device))
+            loss = supernet.task.loss(logits, y.to(own.device))
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
@@ -195,16 +195,16 @@ class _Tuning:
 
 @torch.no_grad()
 def judge(supernet: Supernet, choice: Choice, batches: Iterable[Batch]) -> tuple[float, float]:
-    """Accuracy and mean cross entropy of a choice; BatchNorms take the statistics of each batch and keep theirs."""
-    right, loss, count = 0, 0.0, 0
+    """Mean reward and loss of a choice; BatchNorms take the statistics of each batch and keep theirs."""
+    reward, loss, count = 0.0, 0.0, 0
     own = next(supernet.parameters())
     with _batch_statistics(supernet) as run:
         for x, y in batches:
             logits, y = run(x.to(own.device, own.dtype), choice), y.to(own.device)
-            right += int((logits.argmax(1) == y).sum())
-            loss += float(nn.functional.cross_entropy(logits, y, reduction="sum"))
+            reward += float(supernet.task.rewards(logits, y).sum())
+            loss += float(supernet.task.loss(logits, y, reduction="sum"))
             count += len(y)
-    return right / count, loss / count
+    return reward / count, loss / count
 
 
 @contextmanager

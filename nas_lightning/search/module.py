@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.utilities.combined_loader import CombinedLoader
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
 
 from nas_lightning.cost.exact import MEASURES
@@ -119,7 +119,7 @@ class SearchModule(L.LightningModule):
         weight_optimizer.zero_grad()
         with self.toggled_optimizer(weight_optimizer):
             logits = self.run_pass(x, self._relax(1))
-            loss = nn.functional.cross_entropy(logits, y)
+            loss = self.supernet.task.loss(logits, y)
             self.manual_backward(loss)
         self.clip_gradients(weight_optimizer.optimizer, self.strategy.clip_norm, "norm")
         weight_optimizer.step()
@@ -137,10 +137,10 @@ class SearchModule(L.LightningModule):
         return Path(derive(op_weights, self.supernet.op_names, self.supernet.size.nodes_per_layer))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Log loss and accuracy of the supernet on ``val``."""
+        """Log loss and reward of the supernet on ``val``."""
         x, y = batch
         logits = self(x)
-        self._log_batch("val", nn.functional.cross_entropy(logits, y), logits, y)
+        self._log_batch("val", self.supernet.task.loss(logits, y), logits, y)
 
     def on_train_epoch_end(self) -> None:
         """Log learning rates and expected cost, and step the schedule: manual optimization never steps it."""
@@ -202,8 +202,9 @@ class SearchModule(L.LightningModule):
         return limit_free(op_weights, ops, self.supernet.size.nodes_per_layer, self.max_free)
 
     def _log_batch(self, level: str, loss: Tensor, logits: Tensor, y: Tensor) -> None:
-        accuracy = (logits.argmax(1) == y).float().mean()
-        values = {f"search/{level}_loss": loss.detach(), f"search/{level}_accuracy": accuracy}
+        task = self.supernet.task
+        reward = task.rewards(logits, y).mean()
+        values = {f"search/{level}_loss": loss.detach(), f"search/{level}_{task.monitor}": reward}
         self.log_dict(values, on_step=False, on_epoch=True, prog_bar=level != "alphas", batch_size=len(y))
 
 

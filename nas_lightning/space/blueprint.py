@@ -7,7 +7,8 @@ from typing import Any
 from nas_lightning.errors import InputError
 from nas_lightning.space.genotype import Genotype
 from nas_lightning.space.network import ConvNet, Network
-from nas_lightning.space.size import Size, Task
+from nas_lightning.space.size import Size
+from nas_lightning.tasks import Classification
 
 SCHEMA_VERSION = 1
 
@@ -21,7 +22,7 @@ class SearchedBlueprint:
 
     genotype: Genotype
     size: Size
-    task: Task
+    task: Classification
 
     def build(self) -> Network:
         """The network with fresh weights."""
@@ -51,7 +52,7 @@ class SearchedBlueprint:
             cells = {
                 kind: tuple((str(op), int(source)) for op, source in content[kind]) for kind in ("normal", "reduce")
             }
-            size, task = Size(**content["size"]), Task(**content["task"])
+            size, task = Size(**content["size"]), Classification(**content["task"])
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"genotype: cannot be made of this ({error!r})") from error
         genotype = Genotype(**cells)
@@ -68,7 +69,7 @@ class ReferenceBlueprint:
 
     widths: tuple[int, ...]
     kernel_size: int
-    task: Task
+    task: Classification
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))
@@ -106,7 +107,9 @@ class ReferenceBlueprint:
             InputError: if a part is missing.
         """
         try:
-            return cls(tuple(map(int, content["widths"])), int(content["kernel_size"]), Task(**content["task"]))
+            return cls(
+                tuple(map(int, content["widths"])), int(content["kernel_size"]), Classification(**content["task"])
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"model: cannot be made of this ({error!r})") from error
 

@@ -11,9 +11,10 @@ from nas_lightning.kernels.network_ops import Planes, Program, UnsupportedError
 from nas_lightning.space.genotype import KINDS
 from nas_lightning.space.network import Cell, ConvNet, Network
 from nas_lightning.space.ops import OPS, Zero
-from nas_lightning.space.size import Task, edges
+from nas_lightning.space.size import edges
 from nas_lightning.space.stem import Stem
 from nas_lightning.space.supernet import Choice, OpWeights, PartialCell, Path, SearchCell, Supernet
+from nas_lightning.tasks import Task
 
 
 class _Compiled:
@@ -25,12 +26,12 @@ class _Compiled:
 
     most_bytes = 40 * 2**20
 
-    def __init__(self, stem: Stem, head: nn.Linear, task: Task) -> None:
+    def __init__(self, stem: Stem, head: nn.Module, task: Task) -> None:
         self.stem, self.head, self.program = stem, head, Program(task.in_channels, task.length)
 
     def serves(self, x: Tensor) -> bool:
         """Whether the kernel takes these samples: float32 or float64 on the CPU, like the weights, and not too many."""
-        weight, num_values = self.head.weight, self.program.layout(len(x))[1]
+        weight, num_values = next(self.head.parameters()), self.program.layout(len(x))[1]
         is_usual = x.device.type == weight.device.type == "cpu" and x.dtype == weight.dtype
         is_known = x.dtype in (torch.float32, torch.float64) and not torch.is_autocast_enabled("cpu")
         return is_usual and is_known and num_values * x.element_size() <= self.most_bytes

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from nas_lightning.space.genotype import Genotype, live_nodes
 from nas_lightning.space.ops import OPS, conv_bn_relu
 from nas_lightning.space.order import CellGraph, best_order
-from nas_lightning.space.size import CellPlan, Size, Task, edge_stride
+from nas_lightning.space.size import CellPlan, Size, edge_stride
 from nas_lightning.space.stem import Stem
+from nas_lightning.tasks import Task
 
 
 class Cell(nn.Module):
@@ -78,7 +79,7 @@ class Network(nn.Module):
         self.stem = Stem(task.in_channels, size.stem_channels, affine=True)
         cells = zip(size.plan(), size.lengths(task.length), strict=True)
         self.cells = nn.Sequential(*(Cell(plan, size, genotype, lengths) for plan, lengths in cells))
-        self.head = nn.Linear(size.out_channels, task.num_classes)
+        self.task, self.head = task, task.head(size.out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[B, C_in, L]`` to logits ``[B, K]``."""
@@ -101,7 +102,7 @@ class ConvNet(nn.Module):
         for before, after in itertools.pairwise(widths):
             blocks += [nn.MaxPool1d(3, 2, 1), conv_bn_relu(before, after, kernel_size, 1, affine=True)]
         self.blocks = nn.Sequential(*blocks)
-        self.head = nn.Linear(widths[-1], task.num_classes)
+        self.task, self.head = task, task.head(widths[-1])
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[B, C_in, L]`` to logits ``[B, K]``."""

@@ -98,22 +98,6 @@ class CellPlan:
         return "reduce" if self.is_reduction else "normal"
 
 
-@dataclass(frozen=True)
-class Task:
-    """What the data ask of a network: input ``[B, in_channels, length]``, output ``[B, num_classes]``.
-
-    Raises:
-        InputError: if one of them is no whole number of 1 or more.
-    """
-
-    in_channels: int
-    length: int
-    num_classes: int
-
-    def __post_init__(self) -> None:
-        _check_counts("task", vars(self))
-
-
 def _check_counts(what: str, counts: Mapping[str, Any]) -> None:
     for name, count in counts.items():
         if type(count) is not int or not 1 <= count <= _MOST:

@@ -16,8 +16,9 @@ from nas_lightning.space.dense import fused_conv_bn_relu
 from nas_lightning.space.edge_group import EdgeGroup, EdgeWeights
 from nas_lightning.space.genotype import KINDS, Genotype, live_nodes
 from nas_lightning.space.ops import DEFAULT_OPS, conv_bn_relu
-from nas_lightning.space.size import CellPlan, Size, Task, edges, rows_into
+from nas_lightning.space.size import CellPlan, Size, edges, rows_into
 from nas_lightning.space.stem import Stem
+from nas_lightning.tasks import Task
 
 CellWeights = list[EdgeWeights]
 """The op weights of a cell, by source node."""
@@ -151,7 +152,7 @@ class Supernet(nn.Module):
     The alphas are the parameters ``alphas.normal`` and ``alphas.reduce``, each ``[E, O]``; all other parameters are
     weights. BatchNorm has no affine parameters, so that an operation's strength shows in its op weight alone.
 
-    >>> net = Supernet(Size(3, 2, 1, 3, 2), Task(in_channels=1, length=16, num_classes=2))
+    >>> net = Supernet(Size(3, 2, 1, 3, 2), Classification(in_channels=1, length=16, num_classes=2))
     >>> net(torch.randn(4, 1, 16), {kind: a.softmax(-1) for kind, a in net.alphas.items()}).shape
     torch.Size([4, 2])
 
@@ -178,7 +179,7 @@ class Supernet(nn.Module):
         self.stem = Stem(task.in_channels, size.stem_channels, affine=False)
         self.cells = nn.ModuleList(new_cell(plan, size, self.op_names, partial) for plan in size.plan())
         self.kinds = [plan.kind for plan in size.plan()]
-        self.head = nn.Linear(size.out_channels, task.num_classes)
+        self.head = task.head(size.out_channels)
         self.alphas = new_alphas(size, self.op_names) if alphas is None else alphas
 
     def weights(self) -> dict[str, nn.Parameter]:

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from nas_lightning.space.ops import DEFAULT_OPS, OPS, conv_bn_relu
-from nas_lightning.space.size import CellPlan, Size, Task, edge_stride, edges
+from nas_lightning.space.size import CellPlan, Size, edge_stride, edges
 from nas_lightning.space.stem import Stem
 from nas_lightning.space.supernet import new_alphas
+from nas_lightning.tasks import Task
 
 
 class MixedOp(nn.Module):
@@ -55,7 +56,7 @@ class TextbookSupernet(nn.Module):
     The alphas are the parameters ``alphas.normal`` and ``alphas.reduce``, each ``[E, O]``; all other parameters are
     weights. BatchNorm has no affine parameters, so that an operation's strength shows in its op weight alone.
 
-    >>> net = TextbookSupernet(Size(3, 2, 1, 3, 2), Task(in_channels=1, length=16, num_classes=2))
+    >>> net = TextbookSupernet(Size(3, 2, 1, 3, 2), Classification(in_channels=1, length=16, num_classes=2))
     >>> net(torch.randn(4, 1, 16), {kind: a.softmax(-1) for kind, a in net.alphas.items()}).shape
     torch.Size([4, 2])
     """
@@ -66,7 +67,7 @@ class TextbookSupernet(nn.Module):
         self.stem = Stem(task.in_channels, size.stem_channels, affine=False)
         self.cells = nn.ModuleList(TextbookCell(plan, size, ops) for plan in size.plan())
         self.kinds = [plan.kind for plan in size.plan()]
-        self.head = nn.Linear(size.out_channels, task.num_classes)
+        self.head = task.head(size.out_channels)
         self.alphas = new_alphas(size, self.op_names)
 
     def weights(self) -> dict[str, nn.Parameter]:

@@ -7,6 +7,7 @@ from torch import Tensor, fx, nn
 from torch.func import functional_call
 
 from nas_lightning.space.fold import ChannelAffine, fold, trace
+from nas_lightning.tasks import Task
 
 _SHRINK = 0.01
 """How much of the way to the range of a training batch a wider range goes, per batch."""
@@ -16,9 +17,9 @@ _KEEPS_VALUES = (nn.MaxPool1d, nn.Flatten)
 
 
 def finetune_int8(
-    network: nn.Module, loader: Iterable[tuple[Tensor, Tensor]], epochs: int, learning_rate: float
+    network: nn.Module, task: Task, loader: Iterable[tuple[Tensor, Tensor]], epochs: int, learning_rate: float
 ) -> nn.Module:
-    """Train a folded copy of ``network`` by cross entropy while it rounds as int8 does.
+    """Train a folded copy of ``network`` by the loss of a task while it rounds as int8 does.
 
     Gradients pass the rounding as if it were not there (straight-through, Jacob et al. 2018, "Quantization and Training
     of Neural Networks for Efficient Integer-Arithmetic-Only Inference", arXiv 1712.05877, section 3). The optimizer is
@@ -27,7 +28,8 @@ def finetune_int8(
     not trained.
 
     Args:
-        network: maps ``[B, C, L]`` to logits ``[B, K]``; ``fold`` can fold it.
+        network: maps ``[B, C, L]`` to outputs ``[B, K]``; ``fold`` can fold it.
+        task: what the outputs are held against.
         loader: batches of samples ``[B, C, L]`` and labels ``[B]``; read once to observe ranges, then once an epoch.
         epochs: passes of training.
         learning_rate: of the first epoch.
@@ -49,17 +51,19 @@ def finetune_int8(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     model.train()
     for _ in range(epochs):
-        _train_epoch(model, loader, optimizer)
+        _train_epoch(model, task, loader, optimizer)
         schedule.step()
     for parameter in parameters:
         _demand_finite(parameter, "a weight")  # no loss shows what the last step did
     return folded.eval()
 
 
-def _train_epoch(model: nn.Module, loader: Iterable[tuple[Tensor, Tensor]], optimizer: torch.optim.Optimizer) -> None:
+def _train_epoch(
+    model: nn.Module, task: Task, loader: Iterable[tuple[Tensor, Tensor]], optimizer: torch.optim.Optimizer
+) -> None:
     own = next(model.parameters())
     for x, y in loader:
-        loss = nn.functional.cross_entropy(model(x.to(own.device, own.dtype)), y.to(own.device))
+        loss = task.loss(model(x.to(own.device, own.dtype)), y.to(own.device))
         _demand_finite(loss, "the loss")
         loss.backward()
         optimizer.step()

@@ -10,46 +10,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from nas_lightning.errors import InputError
 from nas_lightning.space.compiled import CompiledNetwork
 from nas_lightning.space.network import Network
-
-CLASS_WEIGHTS = ("none", "balanced", "sqrt")
-"""How classes count in the loss, see ``class_weights``."""
-
-
-def class_weights(counts: Tensor, how: str) -> Tensor | None:
-    """Weights of classes ``[K]`` in the loss whose mean over all samples is 1; None for ``none``.
-
-    >>> class_weights(torch.tensor([30, 10]), "balanced")
-    tensor([0.6667, 2.0000])
-
-    Args:
-        counts: samples of each class, ``[K]``.
-        how: ``balanced``: a class counts the same however many samples it has; ``sqrt``: half way, in proportion to the
-            square root of their number.
-    """
-    if how == "none":
-        return None
-    weights = counts.float() ** (-1.0 if how == "balanced" else -0.5)
-    return weights * counts.sum() / (weights * counts).sum()
-
-
-def weighted_loss(logits: Tensor, y: Tensor, weights: Tensor | None, label_smoothing: float) -> Tensor:
-    """The mean cross entropy of logits ``[N, K]`` and labels ``[N]``, each sample with the weight of its class.
-
-    ``torch.nn.functional.cross_entropy`` gives its weights to the classes of a smoothed label, too: then the rarest
-    class gets the larger part of every label, and a network learns to name no other.
-
-    Args:
-        logits: of a batch.
-        y: of the batch.
-        weights: of the classes, ``[K]``; None for 1.
-        label_smoothing: the share of a label that is spread over all classes.
-    """
-    if weights is None:
-        return nn.functional.cross_entropy(logits, y, label_smoothing=label_smoothing)
-    losses = nn.functional.cross_entropy(logits, y, label_smoothing=label_smoothing, reduction="none")
-    return (weights[y] * losses).mean()
+from nas_lightning.tasks import Task
 
 
 @torch.no_grad()
@@ -79,36 +43,41 @@ def learning_rate(network: nn.Module) -> float:
 
 
 class TrainModule(L.LightningModule):
-    """Trains a network by cross entropy.
+    """Trains a network for a task.
 
     Args:
-        network: maps ``[B, C, L]`` to logits ``[B, K]``.
+        network: maps ``[B, C, L]`` to outputs ``[B, num_outputs]``.
         optimizer: makes the optimizer from the parameters.
         scheduler: makes its scheduler, stepped once an epoch.
-        weights: of the classes in the loss, ``[K]``; None for 1.
-        label_smoothing: the share of a label that is spread over all classes, in training only.
+        task: what the outputs are held against; None for that of the network.
+        loss: of outputs and targets, a scalar; None for that of the task. In eval mode it is that of ``val``.
         clip_norm: largest norm of the gradient; None for any.
         pace: how often the schedule is stepped an epoch, on average: above 1 a shorter training plays all of it.
         compiled: what computes the network in training, where it serves; None for the network itself.
-    """
 
-    weights: Tensor | None
+    Raises:
+        InputError: if neither ``task`` is given nor the network has one.
+    """
 
     def __init__(
         self,
         network: nn.Module,
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler],
-        weights: Tensor | None = None,
-        label_smoothing: float = 0.0,
+        task: Task | None = None,
+        loss: Callable[[Tensor, Tensor], Tensor] | None = None,
         clip_norm: float | None = None,
         pace: float = 1.0,
         compiled: CompiledNetwork | None = None,
     ) -> None:
         super().__init__()
+        found = task or getattr(network, "task", None)
+        if found is None:
+            raise InputError("TrainModule: the network has no task; give one, for example a Classification")
+        self.task: Task = found
         self.network, self.make_optimizer, self.make_scheduler = network, optimizer, scheduler
-        self.register_buffer("weights", weights, persistent=False)
-        self.label_smoothing, self.clip_norm, self.pace, self.compiled = label_smoothing, clip_norm, pace, compiled
+        self.loss, self.val_metric = loss or self.task.loss, self.task.metric()
+        self.clip_norm, self.pace, self.compiled = clip_norm, pace, compiled
 
     def configure_optimizers(self) -> Any:
         """One optimizer, one schedule."""
@@ -135,23 +104,33 @@ class TrainModule(L.LightningModule):
         return self.network(x)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Cross entropy of one batch."""
-        return self._step("train", batch)
+        """The loss of one batch."""
+        outputs, loss = self._step("train", batch)
+        reward = self.task.rewards(outputs, batch[1]).mean()
+        self._log({f"training/train_{self.task.monitor}": reward}, len(batch[1]))
+        return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log loss and accuracy on ``val``."""
-        self._step("val", batch)
+        """Log the loss on ``val``, and count for the metrics."""
+        outputs, _ = self._step("val", batch)
+        self.val_metric.update(outputs, batch[1])
+
+    def on_validation_epoch_end(self) -> None:
+        """Log all metrics of the task."""
+        for name, value in self.val_metric.compute().items():
+            self.log(f"training/val_{name}", value, prog_bar=name == self.task.monitor)
+        self.val_metric.reset()
 
     def on_train_epoch_end(self) -> None:
         """Log the learning rate."""
         self.log("training/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
 
-    def _step(self, split: str, batch: tuple[Tensor, Tensor]) -> Tensor:
-        x, y = batch
-        logits = self(x)
-        smoothing = self.label_smoothing if split == "train" else 0.0
-        loss = weighted_loss(logits, y, self.weights, smoothing)
-        accuracy = (logits.argmax(1) == y).float().mean()
-        values = {f"training/{split}_loss": loss.detach(), f"training/{split}_accuracy": accuracy}
-        self.log_dict(values, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(y))
-        return loss
+    def _step(self, split: str, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        x, target = batch
+        outputs = self(x)
+        loss = self.loss(outputs, target)
+        self._log({f"training/{split}_loss": loss.detach()}, len(target))
+        return outputs, loss
+
+    def _log(self, values: dict[str, Tensor], count: int) -> None:
+        self.log_dict(values, on_step=False, on_epoch=True, prog_bar=True, batch_size=count)

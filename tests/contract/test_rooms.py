@@ -13,23 +13,29 @@ MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
     "kernels": BASE,
-    "space": BASE | {"kernels"},
-    "cost": BASE | {"space"},
+    "tasks": BASE,
+    "space": BASE | {"kernels", "tasks"},
+    "cost": BASE | {"space", "tasks"},
     "data": BASE,
     "config": BASE | {"space", "data"},
     "export": BASE | {"space", "cost", "data"},
-    "report": BASE | {"space", "cost", "data", "export"},
-    "training": BASE | {"space"},
-    "search": BASE | {"kernels", "space", "cost"},
+    "report": BASE | {"space", "cost", "tasks", "data", "export"},
+    "training": BASE | {"space", "tasks"},
+    "search": BASE | {"kernels", "space", "cost", "tasks"},
     "callbacks": BASE | {"space", "search", "report"},
-    "runs": BASE
-    | {"kernels", "space", "cost", "data", "config", "export", "report", "training", "search", "callbacks"},
+    "runs": (
+        BASE
+        | {"kernels", "tasks", "space", "cost", "data", "config", "export", "report"}
+        | {"training", "search", "callbacks"}
+    ),
     "api": {"errors", "data", "config", "runs"},
     "__main__": BASE | {"config", "export", "report", "runs"},
     "__init__": {"errors", "space", "data", "runs", "api"},
 }
 MAY_USE_HYDRA = {"__main__.py", "config", "runs/build.py", "runs/launching.py", "runs/sweep.py"}
-ROOMS = sorted({path.stem if path.is_file() else path.name for path in ROOT.iterdir() if path.name != "__pycache__"})
+ROOMS = sorted(
+    {path.stem for path in ROOT.iterdir() if (path.is_dir() or path.suffix == ".py") and path.name != "__pycache__"}
+)
 
 
 def imports(room):

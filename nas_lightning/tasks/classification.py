@@ -1,0 +1,164 @@
+"""Classification: each sample is of one of K classes."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torchmetrics.classification import MulticlassConfusionMatrix
+
+from nas_lightning.errors import InputError
+from nas_lightning.tasks.base import Figures
+
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
+"""All are from 0 to 1, and more is better."""
+
+CLASS_WEIGHTS = ("none", "balanced", "sqrt")
+"""How classes count in the loss, see ``weights_of``."""
+
+_MOST = 1 << 20
+
+
+@dataclass(frozen=True)
+class Classification:
+    """Samples ``[B, in_channels, length]`` to logits ``[B, num_classes]``, which are held against labels ``[B]``.
+
+    >>> task = Classification(in_channels=1, length=8, num_classes=2)
+    >>> task.figures(torch.tensor([[2.0, 0.0], [0.0, 2.0]]), torch.tensor([0, 1]))["accuracy"]
+    1.0
+
+    Raises:
+        InputError: if one of them is no whole number of 1 or more.
+    """
+
+    in_channels: int
+    length: int
+    num_classes: int
+
+    def __post_init__(self) -> None:
+        for name, count in vars(self).items():
+            if type(count) is not int or not 1 <= count <= _MOST:
+                raise InputError(f"task: {name} is {count!r}; allowed: whole numbers from 1 to {_MOST:,}")
+
+    @property
+    def num_outputs(self) -> int:
+        """One logit a class."""
+        return self.num_classes
+
+    @property
+    def monitor(self) -> str:
+        """Accuracy."""
+        return METRICS[0]
+
+    def head(self, channels: int) -> nn.Linear:
+        """A linear layer to the logits."""
+        return nn.Linear(channels, self.num_classes)
+
+    def loss(self, outputs: Tensor, target: Tensor, reduction: Literal["mean", "sum"] = "mean") -> Tensor:
+        """Cross entropy."""
+        return nn.functional.cross_entropy(outputs, target, reduction=reduction)
+
+    def training_loss(self, counts: Tensor, class_weights: str, label_smoothing: float) -> "ClassificationLoss":
+        """The loss of a final training.
+
+        Args:
+            counts: samples of each class, ``[K]``.
+            class_weights: one of ``CLASS_WEIGHTS``.
+            label_smoothing: the share of a label that is spread over all classes.
+        """
+        return ClassificationLoss(weights_of(counts, class_weights), label_smoothing)
+
+    def rewards(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """1 where the class of the largest logit is right, else 0."""
+        return (outputs.argmax(1) == target).float()
+
+    def metric(self) -> "ClassificationMetric":
+        """All of ``METRICS``."""
+        return ClassificationMetric(self.num_classes)
+
+    def figures(self, outputs: Tensor, target: Tensor) -> Figures:
+        """All of ``METRICS``, and the mean cross entropy."""
+        metric = self.metric()
+        metric.update(outputs, target)
+        return metric.compute() | {"loss": float(self.loss(outputs, target))}
+
+
+class ClassificationMetric(MulticlassConfusionMatrix):
+    """Accuracy, balanced accuracy and macro F1 from the counts of all batches, in float64.
+
+    Balanced accuracy and macro F1 are means over the classes that occur among the labels.
+
+    Args:
+        num_classes: K.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(max(2, num_classes), validate_args=False)  # one class alone is a case of its own there
+
+    def compute(self) -> dict[str, float]:  # type: ignore[override]
+        """Each metric by its name."""
+        counts = self.confmat.cpu().double().numpy()  # [K, K]: rows the true class, columns the predicted one
+        occurs = counts.sum(1) > 0
+        right, labelled, predicted = counts.diagonal()[occurs], counts.sum(1)[occurs], counts.sum(0)[occurs]
+        found = right.sum() / counts.sum(), (right / labelled).mean(), (2 * right / (labelled + predicted)).mean()
+        return dict(zip(METRICS, map(float, found), strict=True))
+
+
+def confusion(logits: Tensor, y: Tensor) -> Tensor:
+    """Counts ``[K, K]``: rows the true class, columns the predicted one."""
+    count = logits.shape[1]
+    return (y * count + logits.argmax(1)).bincount(minlength=count * count).reshape(count, count)
+
+
+def never_predicted(logits: Tensor, y: Tensor) -> list[int]:
+    """Classes that occur in ``y`` and that no sample is taken for.
+
+    >>> never_predicted(torch.tensor([[2.0, 0.0, 1.0], [3.0, 0.0, 1.0]]), torch.tensor([0, 1]))
+    [1]
+    """
+    counts = confusion(logits, y)
+    missed: list[int] = torch.nonzero((counts.sum(1) > 0) & (counts.sum(0) == 0)).flatten().tolist()
+    return missed
+
+
+def weights_of(counts: Tensor, how: str) -> Tensor | None:
+    """Weights of classes ``[K]`` in the loss whose mean over all samples is 1; None for ``none``.
+
+    >>> weights_of(torch.tensor([30, 10]), "balanced")
+    tensor([0.6667, 2.0000])
+
+    Args:
+        counts: samples of each class, ``[K]``.
+        how: ``balanced``: a class counts the same however many samples it has; ``sqrt``: half way, in proportion to the
+            square root of their number.
+    """
+    if how == "none":
+        return None
+    weights = counts.float() ** (-1.0 if how == "balanced" else -0.5)
+    return weights * counts.sum() / (weights * counts).sum()
+
+
+class ClassificationLoss(nn.Module):
+    """The mean cross entropy of logits ``[N, K]`` and labels ``[N]``, each sample with the weight of its class.
+
+    ``torch.nn.functional.cross_entropy`` gives its weights to the classes of a smoothed label, too: then the rarest
+    class gets the larger part of every label, and a network learns to name no other.
+
+    Args:
+        weights: of the classes, ``[K]``; None for 1.
+        label_smoothing: the share of a label that is spread over all classes, in training only.
+    """
+
+    weights: Tensor | None
+
+    def __init__(self, weights: Tensor | None = None, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        self.register_buffer("weights", weights, persistent=False)
+        self.label_smoothing = label_smoothing
+
+    def forward(self, logits: Tensor, y: Tensor) -> Tensor:
+        """The loss, a scalar."""
+        options: dict[str, Any] = {"label_smoothing": self.label_smoothing if self.training else 0.0}
+        if self.weights is None:
+            return nn.functional.cross_entropy(logits, y, **options)
+        return (self.weights[y] * nn.functional.cross_entropy(logits, y, reduction="none", **options)).mean()
