@@ -35,7 +35,8 @@ from nas_lightning.runs.build import build_size
 from nas_lightning.space.genotype import Genotype
 from nas_lightning.space.network import Network
 from nas_lightning.space.ops import DEFAULT_OPS, OPS
-from nas_lightning.space.size import Size, Task
+from nas_lightning.space.size import Size
+from nas_lightning.tasks import Classification
 
 PRESETS = ("s", "m", "l", "xl", "xxl")
 MODELS = {"int8": "model.c", "float32": "model_float.c"}
@@ -45,9 +46,11 @@ KIND_OF_OPERATOR = {
 }
 
 
-def draw(rng: random.Random, i: int) -> tuple[str, Network, Task]:
+def draw(rng: random.Random, i: int) -> tuple[str, Network, Classification]:
     """Network i: every second one of a preset."""
-    task = Task(rng.choice([1, 2, 3, 6]), rng.choice([24, 64, 96, 100, 128, 152, 187, 256, 400]), rng.randint(2, 12))
+    task = Classification(
+        rng.choice([1, 2, 3, 6]), rng.choice([24, 64, 96, 100, 128, 152, 187, 256, 400]), rng.randint(2, 12)
+    )
     name = PRESETS[i // 2 % len(PRESETS)] if i % 2 == 0 else "random"
     if name == "random":
         nodes = rng.randint(2, 5)
@@ -130,7 +133,7 @@ def parts(
 
 
 def measure(
-    name: str, network: Network, task: Task, cores: list[str], all_numbers: list[str]
+    name: str, network: Network, task: Classification, cores: list[str], all_numbers: list[str]
 ) -> Iterator[dict[str, Any]]:
     """The rows of one network."""
     samples = torch.randn(16, task.in_channels, task.length)

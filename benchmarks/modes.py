@@ -28,7 +28,8 @@ from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.runs.build import build_numbers, build_ops, build_size
 from nas_lightning.space.genotype import KINDS, derive
 from nas_lightning.space.ops import DEFAULT_OPS, OPS
-from nas_lightning.space.size import Task, rows_into
+from nas_lightning.space.size import rows_into
+from nas_lightning.tasks import Classification
 
 AXES = ("params", "macs")
 NETWORKS = 1000  # for the correlation
@@ -101,7 +102,7 @@ def _case(name: str, length: int, ops: Sequence[str], stride: int, draws: int, s
     overrides = [f"nas_model_size={name}", f"space.ops=[{','.join(ops)}]", f"space.post_reduction_stride={stride}"]
     config = compose_config(overrides)
     start = time.perf_counter()
-    space_cost = SpaceCost(build_size(config), Task(1, length, 4), build_ops(config), build_numbers(config))
+    space_cost = SpaceCost(build_size(config), Classification(1, length, 4), build_ops(config), build_numbers(config))
     torch.manual_seed(0)
     row: dict[str, float | str] = {"size": name, "length": length, "stride": stride, "num_ops": len(ops)}
     row["correlation"] = round(_correlation(space_cost), 5)

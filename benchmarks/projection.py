@@ -20,14 +20,14 @@ from nas_lightning.cost.projection import is_feasible, project
 from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.runs.build import build_ops, build_size
 from nas_lightning.space.genotype import KINDS, derive
-from nas_lightning.space.size import Task
+from nas_lightning.tasks import Classification
 
 
 def _case(name: str, length: int, num_projections: int) -> dict[str, float | str]:
     config = compose_config([f"nas_model_size={name}"])
     size, ops, rng = build_size(config), build_ops(config), random.Random(0)
     start = time.perf_counter()
-    space_cost = SpaceCost(size, Task(1, length, 4), ops)
+    space_cost = SpaceCost(size, Classification(1, length, 4), ops)
     tables = time.perf_counter() - start
     times = []
     torch.manual_seed(0)

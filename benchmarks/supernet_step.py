@@ -33,9 +33,10 @@ from nas_lightning.kernels.choice import KERNELS
 from nas_lightning.runs.build import build_size, build_strategy
 from nas_lightning.search.arch_step import AlphaLoss
 from nas_lightning.space.compiled import training_pass
-from nas_lightning.space.size import Size, Task
+from nas_lightning.space.size import Size
 from nas_lightning.space.supernet import Supernet
 from nas_lightning.space.textbook import TextbookSupernet
+from nas_lightning.tasks import Classification
 
 NUM_CLASSES = 4
 ORDERS = ("first", "unrolled")
@@ -44,7 +45,7 @@ ORDERS = ("first", "unrolled")
 class Textbook2d(TextbookSupernet):
     """The textbook supernet on ``[B, C, L, 1]``: every layer of the cells is its 2-D sibling, of width one."""
 
-    def __init__(self, size: Size, task: Task, ops: tuple[str, ...]) -> None:
+    def __init__(self, size: Size, task: Classification, ops: tuple[str, ...]) -> None:
         super().__init__(size, task, ops)
         _make_2d(self.cells)
 
@@ -103,7 +104,11 @@ def build_step(
     """
     settings = [f"nas_model_size={size}", f"search.unrolled={str(order == 'unrolled').lower()}"]
     config = compose_config([*settings, f"space.post_reduction_stride={post_reduction_stride}", *overrides])
-    task, outline, strategy = Task(in_channels, length, NUM_CLASSES), build_size(config), build_strategy(config)
+    task, outline, strategy = (
+        Classification(in_channels, length, NUM_CLASSES),
+        build_size(config),
+        build_strategy(config),
+    )
     torch.manual_seed(0)
     ops = tuple(config.space.ops)
     if side == "fast":

@@ -24,7 +24,7 @@ from nas_lightning.search.moment import Moment
 from nas_lightning.space.compiled import compile_network
 from nas_lightning.space.network import Network
 from nas_lightning.space.ops import DEFAULT_OPS
-from nas_lightning.space.size import Task
+from nas_lightning.tasks import Classification
 
 
 def build_step(network: Network, forward: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Callable[[], None]:
@@ -58,7 +58,7 @@ def main() -> None:
     options = parser.parse_args()
     for name in options.sizes:
         for length in options.lengths:
-            task, size = Task(1, length, 5), build_size(compose_config([f"nas_model_size={name}"]))
+            task, size = Classification(1, length, 5), build_size(compose_config([f"nas_model_size={name}"]))
             moment = Moment(1.0, torch.Generator().manual_seed(0), SpaceCost(size, task, DEFAULT_OPS))
             (genotype,) = draw_within(moment, {}, 1)
             torch.manual_seed(0)

@@ -42,7 +42,7 @@ def run_genotype(path: Path, index: int, seeds: Sequence[int], options: argparse
     from nas_lightning.search.derivation import draw_within
     from nas_lightning.search.moment import Moment
     from nas_lightning.space.blueprint import SearchedBlueprint
-    from nas_lightning.training.evaluate import figures, predict
+    from nas_lightning.training.evaluate import predict
 
     torch.set_num_threads(1)
     rows = []
@@ -76,7 +76,7 @@ def run_genotype(path: Path, index: int, seeds: Sequence[int], options: argparse
                 module = train_module(run, SearchedBlueprint(genotype, run.size, run.task), seed, pace)
                 build_short_trainer(config, folder, epochs).fit(module, data.train_dataloader(), data.val_dataloader())
                 for split, loader in (("val", data.val_dataloader()), ("test", data.test_dataloader())):
-                    found = figures(*predict(module.network, loader))
+                    found = run.task.figures(*predict(module.network, loader))
                     row |= {f"{label}_{split}": found["accuracy"], f"{label}_{split}_loss": found["loss"]}
                 row[f"{label}_seconds"] = time.perf_counter() - start
             rows.append(row)

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from nas_lightning.space.genotype import Genotype
 from nas_lightning.space.network import ConvNet
 from nas_lightning.space.ops import OPS
-from nas_lightning.space.size import Size, Task
+from nas_lightning.space.size import Size
+from nas_lightning.tasks import Classification
 
 ALL_OPS = tuple(OPS)
 
@@ -48,9 +49,9 @@ def random_size(rng: random.Random, most_nodes: int = 4) -> Size:
     )
 
 
-def random_task(rng: random.Random) -> Task:
+def random_task(rng: random.Random) -> Classification:
     """A small task of an even or odd length."""
-    return Task(rng.choice([1, 3]), rng.choice([31, 32, 57]), rng.choice([2, 5]))
+    return Classification(rng.choice([1, 3]), rng.choice([31, 32, 57]), rng.choice([2, 5]))
 
 
 @torch.no_grad()

@@ -21,7 +21,8 @@ from nas_lightning.export.onnx import run_onnx, to_onnx
 from nas_lightning.space.genotype import Genotype
 from nas_lightning.space.network import ConvNet, Network
 from nas_lightning.space.ops import OPS
-from nas_lightning.space.size import Size, Task
+from nas_lightning.space.size import Size
+from nas_lightning.tasks import Classification
 
 BUILT_OPS = tuple(op for op in OPS if op != "none")
 
@@ -31,7 +32,7 @@ class Small:
     """A network, samples for it, and its ONNX forms."""
 
     network: nn.Module
-    task: Task
+    task: Classification
     samples: Tensor
     floats: ModelProto
     integer: ModelProto
@@ -58,7 +59,7 @@ def as_trained(network: nn.Module, samples: Tensor) -> nn.Module:
     return network
 
 
-def small(network: nn.Module, task: Task, num_samples: int = 32) -> Small:
+def small(network: nn.Module, task: Classification, num_samples: int = 32) -> Small:
     """A network as trained, and quantized on its samples."""
     samples = torch.randn(num_samples, task.in_channels, task.length) + torch.randn(num_samples, task.in_channels, 1)
     samples *= 3 * (torch.rand(num_samples, 1, 1) + 0.5)
@@ -80,7 +81,7 @@ def every_op() -> Small:
     """One with every operation at stride 1 and at stride 2."""
     torch.manual_seed(0)
     cell = tuple((op, 0) for op in BUILT_OPS)
-    task = Task(2, 21, 3)
+    task = Classification(2, 21, 3)
     return small(Network(Genotype(cell, cell), Size(3, len(cell), 2, 1, len(cell)), task), task)
 
 
@@ -89,7 +90,7 @@ def with_twins() -> Small:
     """One in which two nodes take the same pool of one value, which is computed once."""
     torch.manual_seed(0)
     cell = (("avg_pool_3x1", 0), ("skip_connect", 0), ("avg_pool_3x1", 2), ("max_pool_3x1", 0))
-    task = Task(1, 32, 2)
+    task = Classification(1, 32, 2)
     return small(Network(Genotype(cell, cell), Size(3, 4, 2, 1, 3), task), task)
 
 
@@ -101,7 +102,7 @@ def hard_to_place(form: str = "plain") -> Small:
         "separable": (("sep_conv_3x1", 0), ("sep_conv_7x1", 0)),
     }
     torch.manual_seed(0)
-    cell, task = cells[form], Task(1, 32, 2)
+    cell, task = cells[form], Classification(1, 32, 2)
     normal = (("conv_bn_relu_3x1", 0),) * len(cell)
     return small(Network(Genotype(normal, cell), Size(3, len(cell), 2, 1, 2), task), task)
 
@@ -110,7 +111,7 @@ def hard_to_place(form: str = "plain") -> Small:
 def hand_made(in_channels: int = 2, length: int = 12, num_classes: int = 3) -> Small:
     """The smallest: two convolutions and a max pool."""
     torch.manual_seed(0)
-    task = Task(in_channels, length, num_classes)
+    task = Classification(in_channels, length, num_classes)
     return small(ConvNet(task, [2, 3], 3), task)
 
 

@@ -152,6 +152,7 @@ class Supernet(nn.Module):
     The alphas are the parameters ``alphas.normal`` and ``alphas.reduce``, each ``[E, O]``; all other parameters are
     weights. BatchNorm has no affine parameters, so that an operation's strength shows in its op weight alone.
 
+    >>> from nas_lightning.tasks import Classification
     >>> net = Supernet(Size(3, 2, 1, 3, 2), Classification(in_channels=1, length=16, num_classes=2))
     >>> net(torch.randn(4, 1, 16), {kind: a.softmax(-1) for kind, a in net.alphas.items()}).shape
     torch.Size([4, 2])

@@ -18,7 +18,7 @@ from nas_lightning.runs.build import (
     build_trainer,
 )
 from nas_lightning.runs.checks import check_config
-from nas_lightning.space.size import Task
+from nas_lightning.tasks import Classification
 
 OPTIONS = [f"{path.parent.name}={path.stem}" for path in sorted(conf_dir().glob("*/*.yaml"))]
 SIZES = {
@@ -46,7 +46,7 @@ def test_every_option_composes_and_builds(option, tmp_path):
     check_config(config)
     build_data(config)
     strategy = build_strategy(config)
-    build_reference(config, Task(1, 16, 2)).build()
+    build_reference(config, Classification(1, 16, 2)).build()
     assert all(callable(make) for make in (*build_optimizers(config, nn.Linear(1, 1)), strategy.weight_optimizer))
     build_trainer(config, tmp_path, "search", 1, [])
 
@@ -136,7 +136,7 @@ def test_a_size_can_be_customized_key_by_key():
 def test_three_reference_models_differ_in_size():
     models = [option for option in OPTIONS if option.startswith("model=")]
     counts = {
-        sum(p.numel() for p in build_reference(composed(option), Task(1, 16, 2)).build().parameters())
+        sum(p.numel() for p in build_reference(composed(option), Classification(1, 16, 2)).build().parameters())
         for option in models
     }
     assert len(counts) == len(models) >= 3

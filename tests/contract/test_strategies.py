@@ -22,11 +22,12 @@ from nas_lightning.search.moment import Moment
 from nas_lightning.space.edge_group import EdgeGroup
 from nas_lightning.space.genotype import KINDS, Genotype
 from nas_lightning.space.network import Network
-from nas_lightning.space.size import Size, Task, rows_into
+from nas_lightning.space.size import Size, rows_into
 from nas_lightning.space.supernet import Path, Supernet
+from nas_lightning.tasks import Classification
 
 NAMES = sorted(path.stem for path in (conf_dir() / "search").glob("*.yaml"))
-SIZE, TASK = Size(4, 3, 4, 1, 3), Task(2, 32, 3)
+SIZE, TASK = Size(4, 3, 4, 1, 3), Classification(2, 32, 3)
 SHORT = {"num_samples": 6, "num_steps": 1}
 """Keys of derivations that take long, if a strategy has them."""
 
@@ -196,7 +197,7 @@ def _quiet(recwarn):
 def test_alphas_and_weights_learn_as_the_strategy_says(name, strategy, data):
     """Nothing of the alphas before the end of the warm-up, and nothing ever where they have no step."""
     size = build_size(composed("training.nas_nodes_per_layer=3", "training.nas_fanout_concat=3"))
-    task = Task(*data.task_shape)
+    task = Classification(*data.task_shape)
     torch.manual_seed(0)
     alphas = strategy.relaxation.new_alphas(size, OPS)
     supernet = Supernet(size, task, OPS, "torch", alphas, strategy.partial_channels)

@@ -14,8 +14,9 @@ from nas_lightning.space.compiled import CompiledSupernet, compile_network, trai
 from nas_lightning.space.genotype import Genotype
 from nas_lightning.space.network import ConvNet, Network
 from nas_lightning.space.ops import OPS
-from nas_lightning.space.size import Size, Task
+from nas_lightning.space.size import Size
 from nas_lightning.space.supernet import Path, Supernet
+from nas_lightning.tasks import Classification
 
 pytestmark = pytest.mark.skipif(why_not_native() is not None, reason=str(why_not_native()))
 USED = [op for op in OPS if op != "none"]
@@ -61,7 +62,7 @@ def assert_same(network, task, batch):
 
 @pytest.mark.parametrize("op", USED)
 def test_every_operation_at_both_strides(op):
-    task = Task(1, 21, 3)
+    task = Classification(1, 21, 3)
     cell = ((op, 0), (op, 1))
     torch.manual_seed(0)
     assert_same(prepared(Network(Genotype(cell, cell), Size(3, 2, 2, 2, 2), task)), task, batch=3)
@@ -71,7 +72,7 @@ def test_every_operation_at_both_strides(op):
 def test_random_networks(seed):
     lengths, batches = itertools.cycle((9, 16, 31, 50, 37)), itertools.cycle((1, 2, 5))
     length = next(itertools.islice(lengths, seed, None))
-    task = Task(1 + seed % 3, length, 4)
+    task = Classification(1 + seed % 3, length, 4)
     outline = {"layers": 3 + seed % 4, "channels": 1 + seed % 4, "fanout_concat": 1 + seed % 4}
     network = random_network(seed, task, **outline, post_reduction_stride=1 + seed % 2)
     assert_same(network, task, batch=next(itertools.islice(batches, seed, None)) + 1)
@@ -79,7 +80,7 @@ def test_random_networks(seed):
 
 @pytest.mark.parametrize("kernel_size", [3, 9])
 def test_hand_made_networks(kernel_size):
-    task = Task(2, 33, 3)
+    task = Classification(2, 33, 3)
     torch.manual_seed(0)
     assert_same(prepared(ConvNet(task, [4, 6, 5], kernel_size)), task, batch=4)
 
@@ -92,7 +93,7 @@ SPACES = [tuple(OPS), ("none", "avg_pool_3x1", "max_pool_3x1", "skip_connect", "
 def test_a_supernet_in_both_steps_of_a_search(ops, stride):
     """One that learns op weights alone, as a step of the alphas does, and one that learns weights alone."""
     torch.manual_seed(0)
-    task, size = Task(2, 29, 3), Size(4, 3, 2, 2, 2, stride)
+    task, size = Classification(2, 29, 3), Size(4, 3, 2, 2, 2, stride)
     supernet = Supernet(size, task, ops).double().train()
     other = copy.deepcopy(supernet)
     compiled = CompiledSupernet(other)
@@ -117,24 +118,24 @@ def test_a_supernet_in_both_steps_of_a_search(ops, stride):
 
 
 def test_what_the_kernel_does_not_serve_is_left_to_the_supernet():
-    size, task = Size(3, 2, 4, 1, 2), Task(1, 16, 2)
+    size, task = Size(3, 2, 4, 1, 2), Classification(1, 16, 2)
     with pytest.raises(UnsupportedError):
         CompiledSupernet(Supernet(size, task, partial=2))
     for settings in ({"partial": 2}, {"kernels": "torch"}):
         supernet = Supernet(size, task, **settings)
         x, op_weights = torch.randn(3, 1, 16), {kind: a.softmax(1) for kind, a in supernet.alphas.items()}
         assert torch.equal(training_pass(supernet)(x, op_weights), supernet(x, op_weights))
-    compiled = CompiledSupernet(Supernet(Size(3, 2, 1, 1, 2), Task(1, 16, 2)))
+    compiled = CompiledSupernet(Supernet(Size(3, 2, 1, 1, 2), Classification(1, 16, 2)))
     assert compiled.serves(torch.zeros(4, 1, 16))
     assert not compiled.serves(torch.zeros(100_000, 1, 16))
     path = Path(Genotype((("skip_connect", 0), ("max_pool_3x1", 1)), (("conv_bn_relu_3x1", 0), ("avg_pool_3x1", 0))))
-    supernet = Supernet(Size(3, 2, 1, 1, 2), Task(1, 16, 2)).eval()
+    supernet = Supernet(Size(3, 2, 1, 1, 2), Classification(1, 16, 2)).eval()
     x = torch.randn(3, 1, 16)
     assert torch.equal(training_pass(supernet)(x, path), supernet(x, path))
 
 
 def test_gradients_are_finite_differences():
-    task = Task(1, 14, 2)
+    task = Classification(1, 14, 2)
     torch.manual_seed(0)
     cell = (("conv_bn_relu_3x1", 0), ("avg_pool_3x1", 1))
     network = prepared(Network(Genotype(cell, cell), Size(3, 2, 1, 1, 2), task))
@@ -186,7 +187,7 @@ def test_a_layer_without_a_compiled_form_is_refused(layer):
 
 
 def test_a_single_value_cannot_be_normalised():
-    task = Task(1, 4, 2)
+    task = Classification(1, 4, 2)
     cell = (("skip_connect", 0),)
     network = Network(Genotype(cell, cell), Size(3, 1, 1, 1, 1), task).double()
     with pytest.raises(ValueError, match="batch normalisation needs more than one value per channel in training"):
@@ -194,7 +195,7 @@ def test_a_single_value_cannot_be_normalised():
 
 
 def test_samples_that_the_kernel_cannot_take_are_left_to_the_network():
-    task = Task(1, 20, 2)
+    task = Classification(1, 20, 2)
     network = random_network(0, task).float()
     serves = compile_network(network, task, "auto").serves
     assert serves(torch.zeros(2, 1, 20))

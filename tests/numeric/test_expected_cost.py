@@ -12,7 +12,8 @@ from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.space.genotype import KINDS, Genotype, one_hot
 from nas_lightning.space.network import Network
 from nas_lightning.space.ops import DEFAULT_OPS
-from nas_lightning.space.size import Size, Task
+from nas_lightning.space.size import Size
+from nas_lightning.tasks import Classification
 
 
 def double(op_weights):
@@ -41,7 +42,7 @@ def test_every_operation_of_every_size_is_expected_at_its_exact_cost(op, preset,
     from nas_lightning.config.compose import compose_config
     from nas_lightning.runs.build import build_size
 
-    size, task = build_size(compose_config([f"nas_model_size={preset}"])), Task(1, length, 4)
+    size, task = build_size(compose_config([f"nas_model_size={preset}"])), Classification(1, length, 4)
     cell = tuple((op, node) for node in range(size.nodes_per_layer))
     genotype = Genotype(cell, cell)
     exact = cost_of(Network(genotype, size, task), 1, length)
@@ -69,14 +70,14 @@ def gradients(measure, size, task):
 
 def test_memory_and_compute_have_different_gradients():
     """Parameters do not depend on the length, MACs do; late cells are wide and short."""
-    size, task = Size(6, 3, 2, 3, 3), Task(1, 64, 2)
+    size, task = Size(6, 3, 2, 3, 3), Classification(1, 64, 2)
     params, macs = (gradients(measure, size, task) for measure in ("params", "macs"))
     ratio = [float(params[kind].norm() / macs[kind].norm()) for kind in KINDS]
     assert abs(ratio[0] / ratio[1] - 1) > 0.05
 
 
 def test_ram_is_lowered_by_the_identity():
-    gradient = gradients("ram_bytes", Size(3, 3, 2, 3, 3), Task(1, 64, 2))["normal"]
+    gradient = gradients("ram_bytes", Size(3, 3, 2, 3, 3), Classification(1, 64, 2))["normal"]
     skip = DEFAULT_OPS.index("skip_connect")
     assert (gradient[:, skip] < 0).all()
     assert (gradient[:, skip + 1 :] > 0).all()
@@ -85,7 +86,7 @@ def test_ram_is_lowered_by_the_identity():
 def test_macs_grow_with_the_length_and_parameters_do_not():
     size = Size(3, 2, 2, 3, 2)
     largest = {
-        (measure, length): SpaceCost(size, Task(1, length, 2), DEFAULT_OPS).largest(measure)
+        (measure, length): SpaceCost(size, Classification(1, length, 2), DEFAULT_OPS).largest(measure)
         for measure in ("params", "macs")
         for length in (32, 64)
     }
@@ -95,7 +96,7 @@ def test_macs_grow_with_the_length_and_parameters_do_not():
 
 @pytest.mark.parametrize("measure", MEASURES)
 def test_the_gradient_agrees_with_finite_differences(measure):
-    expected = ExpectedCost(SpaceCost(Size(3, 3, 1, 3, 2), Task(1, 16, 2), DEFAULT_OPS))
+    expected = ExpectedCost(SpaceCost(Size(3, 3, 1, 3, 2), Classification(1, 16, 2), DEFAULT_OPS))
     raw = torch.randn(2, 6, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
 
     def cost(alphas):
@@ -106,7 +107,7 @@ def test_the_gradient_agrees_with_finite_differences(measure):
 
 def test_every_convolution_costs_something():
     """A peer's cost model counted Conv1d as zero."""
-    space_cost = SpaceCost(Size(3, 2, 1, 3, 2), Task(1, 16, 2), ALL_OPS)
+    space_cost = SpaceCost(Size(3, 2, 1, 3, 2), Classification(1, 16, 2), ALL_OPS)
     for measure in ("params", "macs"):
         for column, op in enumerate(ALL_OPS):
             costs = space_cost.tables[measure]["normal"][:, column]

@@ -12,7 +12,8 @@ from torch import nn
 from nas_lightning.cost.exact import cost_of
 from nas_lightning.export.onnx import export_onnx
 from nas_lightning.space.network import ConvNet, Network
-from nas_lightning.space.size import Size, Task
+from nas_lightning.space.size import Size
+from nas_lightning.tasks import Classification
 
 SAME_MEMORY = {"Relu", "Reshape", "Identity", "Flatten", "Squeeze"}
 
@@ -20,12 +21,12 @@ SAME_MEMORY = {"Relu", "Reshape", "Identity", "Flatten", "Squeeze"}
 def networks():
     rng = random.Random(0)
     for size, task in (
-        (Size(3, 3, 2, 3, 2), Task(1, 24, 3)),
-        (Size(4, 2, 3, 1, 1, post_reduction_stride=2), Task(3, 33, 2)),
-        (Size(3, 4, 1, 3, 4), Task(2, 31, 5)),
+        (Size(3, 3, 2, 3, 2), Classification(1, 24, 3)),
+        (Size(4, 2, 3, 1, 1, post_reduction_stride=2), Classification(3, 33, 2)),
+        (Size(3, 4, 1, 3, 4), Classification(2, 31, 5)),
     ):
         yield as_trained(Network(random_genotype(rng, size.nodes_per_layer, ALL_OPS), size, task)), task
-    yield as_trained(ConvNet(Task(2, 40, 3), [4, 8, 8], 5)), Task(2, 40, 3)
+    yield as_trained(ConvNet(Classification(2, 40, 3), [4, 8, 8], 5)), Classification(2, 40, 3)
 
 
 def as_trained(network):

@@ -14,7 +14,8 @@ from nas_lightning.errors import BudgetError
 from nas_lightning.space.genotype import KINDS, Genotype, derive
 from nas_lightning.space.network import Network
 from nas_lightning.space.ops import DEFAULT_OPS
-from nas_lightning.space.size import Size, Task, edges
+from nas_lightning.space.size import Size, edges
+from nas_lightning.tasks import Classification
 
 
 def random_weights(rng, size, num_ops):
@@ -73,7 +74,7 @@ def log_weight(genotype, weights, ops):
 @pytest.mark.parametrize("seed", range(6))
 def test_it_is_the_best_of_all(seed, fanout):
     rng = random.Random(seed)
-    size, task = Size(4, 2, 2, 1, fanout), Task(1, 19, 3)
+    size, task = Size(4, 2, 2, 1, fanout), Classification(1, 19, 3)
     ops = ("none", "skip_connect", "max_pool_3x1", "conv_bn_relu_3x1", "sep_conv_5x1")
     space_cost, weights = SpaceCost(size, task, ops), random_weights(rng, size, len(ops))
     weights = {kind: w.double() for kind, w in weights.items()}
@@ -92,13 +93,17 @@ def test_it_is_the_best_of_all(seed, fanout):
 def test_without_limits_it_is_the_free_choice():
     size = Size(3, 3, 1, 3, 2)
     weights = random_weights(random.Random(0), size, len(DEFAULT_OPS))
-    found = project(weights, SpaceCost(size, Task(1, 32, 2), DEFAULT_OPS), {})
+    found = project(weights, SpaceCost(size, Classification(1, 32, 2), DEFAULT_OPS), {})
     assert found.genotype == derive(weights, DEFAULT_OPS, 3)
     assert found.log_weight == found.free_log_weight
 
 
 def test_the_least_of_each_measure_is_that_of_all_genotypes():
-    size, task, ops = Size(4, 2, 2, 1, 2), Task(1, 19, 3), ("none", "skip_connect", "conv_bn_relu_3x1", "sep_conv_5x1")
+    size, task, ops = (
+        Size(4, 2, 2, 1, 2),
+        Classification(1, 19, 3),
+        ("none", "skip_connect", "conv_bn_relu_3x1", "sep_conv_5x1"),
+    )
     space_cost = SpaceCost(size, task, ops)
     costs = [space_cost.of(genotype) for genotype in all_genotypes(2, ops)]
     for measure in MEASURES:
@@ -109,7 +114,7 @@ def test_the_least_of_each_measure_is_that_of_all_genotypes():
 
 
 def test_limits_that_cannot_be_met_say_what_could():
-    space_cost = SpaceCost(Size(3, 2, 1, 3, 2), Task(1, 16, 2), DEFAULT_OPS)
+    space_cost = SpaceCost(Size(3, 2, 1, 3, 2), Classification(1, 16, 2), DEFAULT_OPS)
     smallest = least("params", space_cost, {})
     with pytest.raises(BudgetError) as caught:
         check_feasible(space_cost, {"params": 10})
@@ -122,7 +127,7 @@ def test_limits_that_cannot_be_met_say_what_could():
 
 def test_limits_that_bind_only_together_are_told_apart():
     """Each can be met alone: a separable convolution has fewer parameters, but code for one more layer."""
-    space_cost = SpaceCost(Size(3, 2, 4, 1, 2), Task(1, 16, 2), ("none", "sep_conv_3x1", "conv_bn_relu_3x1"))
+    space_cost = SpaceCost(Size(3, 2, 4, 1, 2), Classification(1, 16, 2), ("none", "sep_conv_3x1", "conv_bn_relu_3x1"))
     limits = {measure: least(measure, space_cost, {}) for measure in ("params", "flash_bytes")}
     with pytest.raises(BudgetError) as caught:
         check_feasible(space_cost, limits)

@@ -26,12 +26,13 @@ from nas_lightning.search.relaxation import (
 from nas_lightning.space.convert import load_textbook, to_textbook
 from nas_lightning.space.genotype import KINDS, Genotype
 from nas_lightning.space.ops import DEFAULT_OPS, OPS
-from nas_lightning.space.size import Size, Task, edge_stride, edges
+from nas_lightning.space.size import Size, edge_stride, edges
 from nas_lightning.space.supernet import Path, Supernet
 from nas_lightning.space.textbook import TextbookSupernet
+from nas_lightning.tasks import Classification
 
 TINY_OPS = ("none", "skip_connect", "conv_bn_relu_3x1")
-TINY = SpaceCost(Size(3, 2, 1, 1, 2), Task(1, 16, 2), TINY_OPS)
+TINY = SpaceCost(Size(3, 2, 1, 1, 2), Classification(1, 16, 2), TINY_OPS)
 KERNELS = [
     "torch",
     pytest.param("native", marks=pytest.mark.skipif(why_not_native() is not None, reason=str(why_not_native()))),
@@ -114,7 +115,7 @@ def test_partial_channels_are_a_plain_loop(channels, partial, length, kernels):
     """Also where the channels cannot be shared out evenly, or are fewer than the parts."""
     torch.manual_seed(0)
     size = Size(4, 3, channels, 1, 2)
-    supernet = Supernet(size, Task(2, length, 3), DEFAULT_OPS, kernels, partial=partial).double()
+    supernet = Supernet(size, Classification(2, length, 3), DEFAULT_OPS, kernels, partial=partial).double()
     loop = LoopOfPartialChannels(supernet, partial)
     alphas = random_alphas(size.num_edges, len(DEFAULT_OPS))
     alphas |= {f"{kind}_edges": torch.randn(size.num_edges).double().requires_grad_() for kind in KINDS}
@@ -133,9 +134,9 @@ def test_partial_channels_are_a_plain_loop(channels, partial, length, kernels):
 
 def test_one_part_is_the_supernet_of_darts():
     torch.manual_seed(0)
-    whole = Supernet(Size(3, 2, 2, 2, 2), Task(1, 16, 2), partial=1)
+    whole = Supernet(Size(3, 2, 2, 2, 2), Classification(1, 16, 2), partial=1)
     torch.manual_seed(0)
-    plain = Supernet(Size(3, 2, 2, 2, 2), Task(1, 16, 2))
+    plain = Supernet(Size(3, 2, 2, 2, 2), Classification(1, 16, 2))
     assert whole.state_dict().keys() == plain.state_dict().keys()
     weights = {kind: alpha.softmax(-1) for kind, alpha in plain.alphas.items()}
     x = torch.randn(3, 1, 16)
@@ -149,7 +150,7 @@ def test_one_part_is_the_supernet_of_darts():
 def test_the_auxiliary_skip_adds_the_identity_at_stride_1(progress):
     """And at stride 2, where there is no identity, what ``skip_connect`` computes."""
     torch.manual_seed(0)
-    size, task = Size(4, 3, 2, 3, 2), Task(2, 33, 3)
+    size, task = Size(4, 3, 2, 3, 2), Classification(2, 33, 3)
     reference = TextbookSupernet(size, task, DEFAULT_OPS).double()
     supernet = Supernet(size, task, DEFAULT_OPS, "torch").double()
     load_textbook(supernet, reference.state_dict())
@@ -388,7 +389,7 @@ def one_op_counts():
     """Only one operation of each kind of cell lets anything through; the kernels of the others are 0, and stay so."""
     ops, size = ("none", "conv_bn_relu_1x1", "conv_bn_relu_3x1"), Size(3, 2, 2, 2, 1)
     torch.manual_seed(0)
-    supernet = Supernet(size, Task(1, 24, 2), ops, "torch")
+    supernet = Supernet(size, Classification(1, 24, 2), ops, "torch")
     signal = {"normal": (1, "conv_bn_relu_3x1"), "reduce": (1, "conv_bn_relu_1x1")}  # of the edge (0, 2)
     with torch.no_grad():
         for cell, kind in zip(supernet.cells, supernet.kinds, strict=True):

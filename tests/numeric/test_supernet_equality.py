@@ -12,9 +12,10 @@ from nas_lightning.runs.build import build_size
 from nas_lightning.space import edge_group, ops, textbook
 from nas_lightning.space.convert import load_textbook, to_textbook
 from nas_lightning.space.ops import DEFAULT_OPS, OPS
-from nas_lightning.space.size import Size, Task
+from nas_lightning.space.size import Size
 from nas_lightning.space.supernet import Supernet
 from nas_lightning.space.textbook import TextbookSupernet
+from nas_lightning.tasks import Classification
 
 TOLERANCE = 1e-9
 SIZES = sorted({path.stem for path in (conf_dir() / "nas_model_size").glob("*.yaml")} - {"auto"})  # auto is one of them
@@ -89,20 +90,20 @@ def assert_equal(size, task, op_names, kernels, train, batch_size=5):
 @pytest.mark.parametrize("name", SIZES)
 def test_every_size(name, kernels):
     config = compose_config([f"nas_model_size={name}"])
-    assert_equal(build_size(config), Task(1, 27, 3), DEFAULT_OPS, kernels, train=True)
+    assert_equal(build_size(config), Classification(1, 27, 3), DEFAULT_OPS, kernels, train=True)
 
 
 @pytest.mark.parametrize("train", [True, False])
 @pytest.mark.parametrize("length", [32, 33])
 @pytest.mark.parametrize("name", OP_LISTS)
 def test_every_list_of_operations(name, length, train, kernels):
-    assert_equal(Size(4, 3, 2, 3, 2), Task(2, length, 3), OP_LISTS[name], kernels, train)
+    assert_equal(Size(4, 3, 2, 3, 2), Classification(2, length, 3), OP_LISTS[name], kernels, train)
 
 
 @pytest.mark.parametrize("op", OPS)
 def test_every_operation_alone(op, kernels):
     others = () if op != "none" else ("skip_connect",)
-    assert_equal(Size(3, 2, 3, 2, 1), Task(1, 15, 2), (op, *others), kernels, train=True)
+    assert_equal(Size(3, 2, 3, 2, 1), Classification(1, 15, 2), (op, *others), kernels, train=True)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ def test_every_operation_alone(op, kernels):
     ],
 )
 def test_odd_outlines_and_batches(size, length, batch_size, kernels):
-    assert_equal(size, Task(3, length, 2), DEFAULT_OPS, kernels, True, batch_size)
+    assert_equal(size, Classification(3, length, 2), DEFAULT_OPS, kernels, True, batch_size)
 
 
 def test_an_operation_of_another_make_runs_as_the_module_that_it_is(kernels, monkeypatch):
@@ -124,12 +125,14 @@ def test_an_operation_of_another_make_runs_as_the_module_that_it_is(kernels, mon
     monkeypatch.setitem(OPS, "plain", lambda channels, stride, affine: nn.Conv1d(channels, channels, 3, stride, 1))
     monkeypatch.setitem(OPS, "wide_pool", lambda channels, stride, affine: nn.AvgPool1d(5, stride, 2))
     assert ops.OPS is edge_group.OPS is textbook.OPS
-    assert_equal(Size(3, 2, 2, 2, 2), Task(1, 19, 2), (*DEFAULT_OPS, "plain", "wide_pool"), kernels, train=True)
+    assert_equal(
+        Size(3, 2, 2, 2, 2), Classification(1, 19, 2), (*DEFAULT_OPS, "plain", "wide_pool"), kernels, train=True
+    )
 
 
 def test_the_state_survives_the_way_there_and_back(kernels):
-    _, supernet = make_pair(Size(4, 3, 2, 3, 2), Task(2, 16, 3), tuple(OPS), kernels)
-    other = Supernet(Size(4, 3, 2, 3, 2), Task(2, 16, 3), tuple(OPS), kernels).double()
+    _, supernet = make_pair(Size(4, 3, 2, 3, 2), Classification(2, 16, 3), tuple(OPS), kernels)
+    other = Supernet(Size(4, 3, 2, 3, 2), Classification(2, 16, 3), tuple(OPS), kernels).double()
     load_textbook(other, to_textbook(supernet))
     assert all(
         torch.equal(a, b) for a, b in zip(supernet.state_dict().values(), other.state_dict().values(), strict=True)
@@ -137,15 +140,15 @@ def test_the_state_survives_the_way_there_and_back(kernels):
 
 
 def test_a_state_of_another_size_is_refused():
-    state = TextbookSupernet(Size(3, 2, 1, 1, 1), Task(1, 16, 2)).state_dict()
+    state = TextbookSupernet(Size(3, 2, 1, 1, 1), Classification(1, 16, 2)).state_dict()
     with pytest.raises(ValueError, match=r"alphas.normal: found \[3, 7\]; this supernet needs \[6, 7\]"):
-        load_textbook(Supernet(Size(3, 3, 1, 1, 1), Task(1, 16, 2)), state)
+        load_textbook(Supernet(Size(3, 3, 1, 1, 1), Classification(1, 16, 2)), state)
 
 
 def test_float32_is_as_close_as_float32_allows(kernels):
     """Against float64: within a few times the textbook's own error (the largest of both is compared)."""
     config = compose_config(["nas_model_size=m"])
-    reference, supernet = make_pair(build_size(config), Task(1, 64, 3), DEFAULT_OPS, kernels)
+    reference, supernet = make_pair(build_size(config), Classification(1, 64, 3), DEFAULT_OPS, kernels)
     x = torch.randn(32, 1, 64, dtype=torch.float64)
     exact = reference(x, {kind: alpha.softmax(-1) for kind, alpha in reference.alphas.items()}).detach()
 

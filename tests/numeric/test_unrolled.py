@@ -6,8 +6,9 @@ from torch import nn
 
 from nas_lightning.kernels.build import why_not_native
 from nas_lightning.search.arch_step import AlphaLoss, FirstOrder, Unrolled
-from nas_lightning.space.size import Size, Task
+from nas_lightning.space.size import Size
 from nas_lightning.space.supernet import Supernet
+from nas_lightning.tasks import Classification
 
 
 def relax(alphas):
@@ -24,7 +25,7 @@ def problem(request):
     if request.param == "native" and why_not_native() is not None:
         pytest.skip(str(why_not_native()))
     torch.manual_seed(0)
-    supernet = Supernet(Size(3, 2, 2, 2, 2), Task(2, 16, 3), kernels=request.param).double()
+    supernet = Supernet(Size(3, 2, 2, 2, 2), Classification(2, 16, 3), kernels=request.param).double()
     batches = [(torch.randn(6, 2, 16, dtype=torch.float64), torch.arange(6) % 3) for _ in range(2)]
     sgd = torch.optim.SGD(supernet.weights().values(), lr=0.05, momentum=0.9, weight_decay=1e-2)
     for _ in range(2):

@@ -5,7 +5,8 @@ from nas_lightning.cost.npu import PROFILES, accelerated_ops, npu_report, round_
 from nas_lightning.space.genotype import Genotype
 from nas_lightning.space.network import Network
 from nas_lightning.space.ops import OPS
-from nas_lightning.space.size import Size, Task
+from nas_lightning.space.size import Size
+from nas_lightning.tasks import Classification
 
 STRICT, RELAXED = PROFILES["strict"], PROFILES["relaxed"]
 
@@ -68,13 +69,13 @@ def test_rounded_channels_leave_only_copies_and_the_input_norm_to_the_cpu():
     assert (size.init_channels, size.stem_channels) == (4, 12)
     assert round_channels(Size(4, 3, 8, 3, 2)).init_channels == 8
     cell = tuple((op, 0) for op in ("conv_bn_relu_7x1", "avg_pool_3x1", "skip_connect"))
-    report = npu_report(Network(Genotype(cell, cell), size, Task(1, 64, 3)), 1, 64, STRICT)
+    report = npu_report(Network(Genotype(cell, cell), size, Classification(1, 64, 3)), 1, 64, STRICT)
     rest = {row.kind for row in report if not row.accelerated}
     assert rest == {"ChannelAffine", "Concat"}
 
 
 def test_a_preset_with_one_channel_is_not_accelerated_as_it_is():
     cell = (("conv_bn_relu_3x1", 0),)
-    report = npu_report(Network(Genotype(cell, cell), Size(3, 1, 1, 3, 1), Task(1, 64, 3)), 1, 64, STRICT)
+    report = npu_report(Network(Genotype(cell, cell), Size(3, 1, 1, 3, 1), Classification(1, 64, 3)), 1, 64, STRICT)
     accelerated = [row.accelerated for row in report if row.kind == "Conv1d"]
     assert accelerated == [False] * 6 + [True]  # only the last convolution has 4 channels on both sides

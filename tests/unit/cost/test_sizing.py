@@ -11,10 +11,11 @@ from nas_lightning.errors import BudgetError, InputError
 from nas_lightning.space.genotype import Genotype
 from nas_lightning.space.network import Network
 from nas_lightning.space.ops import DEFAULT_OPS
-from nas_lightning.space.size import Size, Task
+from nas_lightning.space.size import Size
+from nas_lightning.tasks import Classification
 
 CANDIDATES = [Size(layers, 4, channels, 3, 4) for layers in (3, 5, 10) for channels in (1, 2, 4, 8)]
-TASK = Task(1, 96, 2)
+TASK = Classification(1, 96, 2)
 
 
 def choose(limits, task=TASK):
@@ -47,7 +48,7 @@ def test_a_budget_below_every_size_says_so():
 def test_sizes_that_are_too_deep_for_the_data_are_left_out():
     deep = Size(3, 4, 8, 3, 4, post_reduction_stride=2)
     shallow = Size(3, 4, 1, 3, 4)
-    size, _ = choose_size([deep, shallow], Task(1, 8, 2), DEFAULT_OPS, Numbers(), {"params": 20_000})
+    size, _ = choose_size([deep, shallow], Classification(1, 8, 2), DEFAULT_OPS, Numbers(), {"params": 20_000})
     assert size == shallow
 
 
@@ -55,7 +56,7 @@ def test_data_that_are_too_short_for_every_size_are_refused():
     with pytest.raises(
         InputError, match="data: the samples have 4 time steps, too few for any size of nas_model_size=auto"
     ):
-        choose({"params": 400}, Task(1, 4, 2))
+        choose({"params": 400}, Classification(1, 4, 2))
 
 
 def random_params(size):

@@ -9,7 +9,8 @@ from nas_lightning.export.equalise import equalise
 from nas_lightning.space.fold import ChannelAffine, fold
 from nas_lightning.space.genotype import Genotype
 from nas_lightning.space.network import ConvNet, Network
-from nas_lightning.space.size import Size, Task
+from nas_lightning.space.size import Size
+from nas_lightning.tasks import Classification
 from nas_lightning.training.fake_quant import fake_quantized, observe
 
 OPS = [op for op in ALL_OPS if op != "none"]
@@ -30,7 +31,7 @@ def with_statistics(network):
 
 def convnet(seed):
     torch.manual_seed(seed)
-    return with_statistics(ConvNet(Task(3, 32, 5), (8, 8, 8), 3)), torch.randn(64, 3, 32)
+    return with_statistics(ConvNet(Classification(3, 32, 5), (8, 8, 8), 3)), torch.randn(64, 3, 32)
 
 
 @torch.no_grad()
@@ -80,7 +81,7 @@ def test_a_value_with_two_readers_has_one_scale():
     """The depthwise layer weighs both channels alike, the other one does not: the larger share counts, which is 1."""
     genotype = Genotype(*[(("depthwise_3x1", 0), ("conv_bn_relu_1x1", 0))] * 2)
     torch.manual_seed(0)
-    network = with_statistics(Network(genotype, Size(3, 2, 2, 1, 2), Task(1, 16, 2)))
+    network = with_statistics(Network(genotype, Size(3, 2, 2, 1, 2), Classification(1, 16, 2)))
     nn.init.ones_(network.cells[0].preprocess[1].bias)
     x = torch.randn(30, 1, 16)
     assert_same(network, x)

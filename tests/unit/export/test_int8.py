@@ -15,7 +15,7 @@ from nas_lightning.export.int8 import METHODS, behind_front_end, integer_core, q
 from nas_lightning.export.onnx import run_onnx, to_onnx
 from nas_lightning.export.session import open_session
 from nas_lightning.space.network import ConvNet
-from nas_lightning.space.size import Task
+from nas_lightning.tasks import Classification
 
 NETWORKS = {"every operation": every_op, "hand-made": hand_made} | {
     f"random {seed}": lambda seed=seed: random_small(seed) for seed in (2, 3, 7, 10)
@@ -144,7 +144,7 @@ def test_each_method_finds_another_network():
 def with_dead_relu():
     """A network with a ReLU that is zero on the samples, but not on those times -20."""
     torch.manual_seed(0)
-    task = Task(1, 16, 3)
+    task = Classification(1, 16, 3)
     network = ConvNet(task, [2, 3, 4], 3)
     samples = torch.randn(32, 1, 16)
     as_trained(network, samples)

@@ -24,7 +24,7 @@ from nas_lightning.search.derivation import draw_within
 from nas_lightning.search.moment import Moment
 from nas_lightning.space.blueprint import ReferenceBlueprint
 from nas_lightning.space.genotype import Genotype
-from nas_lightning.space.size import Task
+from nas_lightning.tasks import Classification
 
 SMALL = ["training.nas_nodes_per_layer=2", "training.nas_fanout_concat=2", "training.training_epochs=8"]
 SMALL += ["control.epochs=1"]
@@ -384,7 +384,7 @@ def test_what_was_lost_is_the_first_line_of_the_summary(capsys, tmp_path, monkey
         seconds=1.0,
         sentence=sentence("accuracy", 7, value, 2, standing),
     )
-    blueprint = ReferenceBlueprint((4,), 3, Task(1, 8, 2))
+    blueprint = ReferenceBlueprint((4,), 3, Classification(1, 8, 2))
     cost = CostReport(**vars(cost_of(blueprint.build(), 1, 8)))
     metrics = RunMetrics(preset="s", dataset=None, seed=0, control=section)
     print_summary(RunResult(tmp_path, metrics, cost), blueprint)

@@ -13,7 +13,7 @@ from nas_lightning.export.contract import InputDescription
 from nas_lightning.files import write_json, write_torch
 from nas_lightning.space.blueprint import ReferenceBlueprint
 from nas_lightning.space.fold import fold
-from nas_lightning.space.size import Task
+from nas_lightning.tasks import Classification
 
 ABOUT = InputDescription(
     "0.2", "abc", ("idle", "wave"), shape=(3, 16), channels=("x", "y", "z"), window=16, stride=8, sampling_rate=50.0
@@ -22,7 +22,7 @@ ABOUT = InputDescription(
 
 @pytest.fixture
 def folder(tmp_path):
-    blueprint = ReferenceBlueprint((2, 3), 3, Task(3, 16, 2))
+    blueprint = ReferenceBlueprint((2, 3), 3, Classification(3, 16, 2))
     write_json(tmp_path / "model.json", blueprint.to_dict())
     write_torch(tmp_path / "model.pt", blueprint.build().state_dict())
     write_json(tmp_path / "input.json", ABOUT.to_dict())
@@ -34,7 +34,10 @@ def test_a_network_says_what_it_takes(folder):
     assert isinstance(network, nn.Module)
     assert not network.training
     assert network.description == copy.deepcopy(network).description == ABOUT
-    assert network.state_dict().keys() == ReferenceBlueprint((2, 3), 3, Task(3, 16, 2)).build().state_dict().keys()
+    assert (
+        network.state_dict().keys()
+        == ReferenceBlueprint((2, 3), 3, Classification(3, 16, 2)).build().state_dict().keys()
+    )
 
 
 @pytest.mark.parametrize(

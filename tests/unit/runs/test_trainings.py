@@ -10,7 +10,7 @@ from nas_lightning.files import plain
 from nas_lightning.runs import trainings
 from nas_lightning.runs.trainings import FinalTrainings, Trained, best_of
 from nas_lightning.space.blueprint import ReferenceBlueprint
-from nas_lightning.space.size import Task
+from nas_lightning.tasks import Classification
 
 
 def trained(index, accuracy, macro_f1, loss, blueprint=None):
@@ -43,7 +43,7 @@ def train(monkeypatch, short_config):
 
     def call(results, *overrides, num_networks=1, first=None):
         run = SimpleNamespace(config=short_config(f"selection.candidates={len(results)}", *overrides))
-        networks, done = [ReferenceBlueprint((2 + i,), 3, Task(1, 8, 2)) for i in range(num_networks)], []
+        networks, done = [ReferenceBlueprint((2 + i,), 3, Classification(1, 8, 2)) for i in range(num_networks)], []
 
         def train_one(run, blueprint, index):
             done.append((networks.index(blueprint), index))

@@ -14,11 +14,12 @@ from nas_lightning.runs.build import build_strategy
 from nas_lightning.search.arch_step import AlphaLoss, FirstOrder, PolicyGradient, Unrolled, log_probability
 from nas_lightning.search.penalties import BudgetPull
 from nas_lightning.space.genotype import KINDS, Genotype
-from nas_lightning.space.size import Size, Task
+from nas_lightning.space.size import Size
 from nas_lightning.space.supernet import Path, Supernet
+from nas_lightning.tasks import Classification
 
 OPS = ("none", "skip_connect", "conv_bn_relu_3x1")
-SIZE, TASK = Size(3, 1, 1, 1, 1), Task(1, 16, 2)
+SIZE, TASK = Size(3, 1, 1, 1, 1), Classification(1, 16, 2)
 SKIPS = Genotype((("skip_connect", 0),), (("skip_connect", 0),))
 CONVS = Genotype((("conv_bn_relu_3x1", 0),), (("conv_bn_relu_3x1", 0),))
 

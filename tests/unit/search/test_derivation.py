@@ -16,12 +16,13 @@ from nas_lightning.search.moment import Moment
 from nas_lightning.space.convert import to_textbook
 from nas_lightning.space.genotype import KINDS, Genotype, live_nodes
 from nas_lightning.space.ops import DEFAULT_OPS
-from nas_lightning.space.size import Size, Task, edges
+from nas_lightning.space.size import Size, edges
 from nas_lightning.space.supernet import Path, Supernet
 from nas_lightning.space.textbook import TextbookSupernet
+from nas_lightning.tasks import Classification
 
 OPS = ("none", "skip_connect", "max_pool_3x1", "conv_bn_relu_3x1")
-SIZE, TASK = Size(3, 2, 1, 1, 2), Task(1, 16, 2)
+SIZE, TASK = Size(3, 2, 1, 1, 2), Classification(1, 16, 2)
 SPACE_COST = SpaceCost(SIZE, TASK, OPS)
 
 

@@ -13,8 +13,8 @@ from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.runs.build import build_size, build_strategy
 from nas_lightning.search.module import SearchModule, search_loader
-from nas_lightning.space.size import Task
 from nas_lightning.space.supernet import Supernet
+from nas_lightning.tasks import Classification
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def data():
 
 def make_module(data, *overrides):
     config = compose_config(["training.nas_epochs=2", *overrides])
-    task, size = Task(*data.task_shape), build_size(config)
+    task, size = Classification(*data.task_shape), build_size(config)
     torch.manual_seed(0)
     supernet = Supernet(size, task, config.space.ops)
     cost = ExpectedCost(SpaceCost(size, task, supernet.op_names))

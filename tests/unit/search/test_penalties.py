@@ -6,9 +6,10 @@ from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.search.penalties import BudgetPull, CostPenalty, RamPenalty
 from nas_lightning.space.genotype import KINDS, derive
 from nas_lightning.space.ops import DEFAULT_OPS
-from nas_lightning.space.size import Size, Task
+from nas_lightning.space.size import Size
+from nas_lightning.tasks import Classification
 
-SIZE, TASK = Size(4, 3, 2, 3, 3), Task(1, 32, 2)
+SIZE, TASK = Size(4, 3, 2, 3, 3), Classification(1, 32, 2)
 SPACE_COST = SpaceCost(SIZE, TASK, DEFAULT_OPS)
 
 

@@ -19,12 +19,13 @@ from nas_lightning.search.relaxation import (
     uniform,
 )
 from nas_lightning.space.genotype import KINDS, Genotype, one_hot
-from nas_lightning.space.size import Size, Task
+from nas_lightning.space.size import Size
 from nas_lightning.space.supernet import Path
+from nas_lightning.tasks import Classification
 
 OPS = ("none", "skip_connect", "conv_bn_relu_3x1")
 SIZE = Size(3, 2, 1, 1, 2)
-SPACE_COST = SpaceCost(SIZE, Task(1, 16, 2), OPS)
+SPACE_COST = SpaceCost(SIZE, Classification(1, 16, 2), OPS)
 SAMPLERS = [NodeSoftmax(), GumbelPath((1.0, 0.5)), UniformPath(), BalancedPath()]
 
 
@@ -148,7 +149,7 @@ def test_temperatures_are_above_zero(temperatures):
 @pytest.mark.parametrize(("progress", "temperature"), [(0.0, 10.0), (0.25, 7.525), (1.0, 0.1)])
 def test_the_temperature_falls_linearly(progress, temperature):
     """One node, two operations: the gate's gradient is that of a sigmoid of the difference over the temperature."""
-    space_cost = SpaceCost(Size(3, 1, 1, 1, 1), Task(1, 16, 2), OPS)
+    space_cost = SpaceCost(Size(3, 1, 1, 1, 1), Classification(1, 16, 2), OPS)
     raw = {kind: torch.tensor([[0.0, 0.0, 1.0]], dtype=torch.float64, requires_grad=True) for kind in KINDS}
     path = GumbelPath((10.0, 0.1))(raw, moment(progress, 3, space_cost))
     (slope,) = torch.autograd.grad(path.gates["normal"].sum(), raw["normal"])

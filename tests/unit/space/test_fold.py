@@ -7,12 +7,12 @@ from torch import nn
 
 from nas_lightning.space.fold import ChannelAffine, fold
 from nas_lightning.space.network import ConvNet
-from nas_lightning.space.size import Task
+from nas_lightning.tasks import Classification
 
 
 def test_the_folded_network_computes_the_same_without_batch_norm():
     torch.manual_seed(0)
-    network = ConvNet(Task(3, 20, 4), (4, 6), 5)
+    network = ConvNet(Classification(3, 20, 4), (4, 6), 5)
     network.stem.norm.set_constants(torch.randn(3), torch.rand(3) + 0.5)
     for _ in range(5):
         network(3 * torch.randn(8, 3, 20) + 1)
@@ -33,7 +33,7 @@ def test_a_batch_norm_that_cannot_be_folded_is_an_error():
 
 def with_constants(mean, std):
     torch.manual_seed(0)
-    network = ConvNet(Task(3, 128, 3), (4, 6), 3)
+    network = ConvNet(Classification(3, 128, 3), (4, 6), 3)
     network.stem.norm.set_constants(mean, std)
     for parameter in network.parameters():
         nn.init.normal_(parameter, 0, 0.5)

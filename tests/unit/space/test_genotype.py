@@ -5,7 +5,8 @@ from nas_lightning.errors import InputError
 from nas_lightning.space.blueprint import ReferenceBlueprint, SearchedBlueprint
 from nas_lightning.space.genotype import Genotype, derive, live_nodes
 from nas_lightning.space.network import Network, makes_value
-from nas_lightning.space.size import Size, Task
+from nas_lightning.space.size import Size
+from nas_lightning.tasks import Classification
 
 OPS = ("none", "skip_connect", "conv_bn_relu_3x1")
 
@@ -40,14 +41,14 @@ GENOTYPE = Genotype(
 def test_nodes_that_do_not_reach_the_output_are_not_built():
     assert live_nodes(GENOTYPE.normal, 1) == {3}
     assert live_nodes(GENOTYPE.reduce, 1) == {1, 2, 3}
-    cells = Network(GENOTYPE, Size(3, 3, 2, 3, 1), Task(1, 16, 2)).cells
+    cells = Network(GENOTYPE, Size(3, 3, 2, 3, 1), Classification(1, 16, 2)).cells
     assert [list(cell.nodes) for cell in cells] == [["3"], ["1", "2", "3"], ["1", "2", "3"]]
 
 
 def test_the_trained_network_has_the_searched_structure():
     """peers.md: a peer dropped the number of nodes, the multiplier and the stem between search and training."""
     size = Size(layers=6, nodes_per_layer=3, init_channels=2, init_channel_multiplier=5, fanout_concat=2)
-    network = Network(GENOTYPE, size, Task(3, 32, 4))
+    network = Network(GENOTYPE, size, Classification(3, 32, 4))
     assert network.stem.conv[0].weight.shape == (10, 3, 3)
     assert len(network.cells) == 6
     assert [cell.preprocess[0].in_channels for cell in network.cells] == [10, 4, 4, 8, 8, 16]
@@ -56,14 +57,14 @@ def test_the_trained_network_has_the_searched_structure():
 
 
 def test_blueprints_survive_json():
-    searched = SearchedBlueprint(GENOTYPE, Size(3, 3, 2, 3, 1), Task(1, 16, 2))
-    reference = ReferenceBlueprint((4, 8), 5, Task(1, 16, 2))
+    searched = SearchedBlueprint(GENOTYPE, Size(3, 3, 2, 3, 1), Classification(1, 16, 2))
+    reference = ReferenceBlueprint((4, 8), 5, Classification(1, 16, 2))
     assert SearchedBlueprint.from_dict(searched.to_dict()) == searched
     assert ReferenceBlueprint.from_dict(reference.to_dict()) == reference
 
 
 def test_a_broken_genotype_file_is_named():
-    content = SearchedBlueprint(GENOTYPE, Size(3, 3, 2, 3, 1), Task(1, 16, 2)).to_dict()
+    content = SearchedBlueprint(GENOTYPE, Size(3, 3, 2, 3, 1), Classification(1, 16, 2)).to_dict()
     with pytest.raises(InputError, match=r"genotype: cannot be made of this \(KeyError\('task'\)\)"):
         SearchedBlueprint.from_dict({key: value for key, value in content.items() if key != "task"})
     content["size"]["nodes_per_layer"] = 4
@@ -76,11 +77,11 @@ def test_the_weights_of_a_network_follow_from_the_seed_alone():
     weights = []
     for _ in range(2):
         torch.manual_seed(0)
-        weights.append(Network(GENOTYPE, Size(3, 3, 2, 3, 2), Task(1, 16, 2)).head.weight)
+        weights.append(Network(GENOTYPE, Size(3, 3, 2, 3, 2), Classification(1, 16, 2)).head.weight)
         makes_value.cache_clear()
     torch.manual_seed(0)
-    Network(GENOTYPE, Size(3, 3, 2, 3, 2), Task(1, 16, 2))
+    Network(GENOTYPE, Size(3, 3, 2, 3, 2), Classification(1, 16, 2))
     torch.manual_seed(0)
-    weights.append(Network(GENOTYPE, Size(3, 3, 2, 3, 2), Task(1, 16, 2)).head.weight)
+    weights.append(Network(GENOTYPE, Size(3, 3, 2, 3, 2), Classification(1, 16, 2)).head.weight)
     assert torch.equal(weights[0], weights[1])
     assert torch.equal(weights[0], weights[2])

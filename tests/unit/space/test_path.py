@@ -11,8 +11,9 @@ from nas_lightning.space.edge_group import EdgeGroup
 from nas_lightning.space.genotype import KINDS, Genotype, one_hot
 from nas_lightning.space.network import Network
 from nas_lightning.space.ops import DEFAULT_OPS, OPS
-from nas_lightning.space.size import Size, Task
+from nas_lightning.space.size import Size
 from nas_lightning.space.supernet import Path, Supernet
+from nas_lightning.tasks import Classification
 
 KEPT = [op for op in OPS if op != "none"]
 
@@ -38,7 +39,7 @@ def hot(genotype, ops):
 @pytest.mark.parametrize("op", KEPT)
 def test_a_path_is_the_mixture_with_all_weight_on_it(op, fanout, train):
     """At both strides; statistics of what runs move alike, those of what does not stay as they are."""
-    size, task = Size(4, 3, 2, 3, fanout, post_reduction_stride=2), Task(2, 33, 3)
+    size, task = Size(4, 3, 2, 3, fanout, post_reduction_stride=2), Classification(2, 33, 3)
     other = KEPT[KEPT.index(op) - 1]
     genotype = Genotype(((op, 0), (other, 0), (op, 1)), ((op, 0), (op, 1), (other, 0)))
     mixture = make_supernet(size, task).train(train)
@@ -56,7 +57,7 @@ def test_a_path_is_the_mixture_with_all_weight_on_it(op, fanout, train):
 
 
 def test_the_gradient_of_the_weights_is_that_of_the_mixture():
-    size, task = Size(4, 3, 2, 3, 2), Task(2, 32, 3)
+    size, task = Size(4, 3, 2, 3, 2), Classification(2, 32, 3)
     genotype = Genotype(
         (("conv_bn_relu_5x1", 0), ("sep_conv_3x1", 1), ("max_pool_3x1", 0)),
         (("dil_conv_5x1", 0), ("skip_connect", 0), ("conv_bn_relu_3x1", 2)),
@@ -79,7 +80,7 @@ def test_the_gradient_of_the_weights_is_that_of_the_mixture():
 
 def test_gates_multiply_the_values_of_the_nodes():
     """Against the cells one by one."""
-    size, task = Size(3, 1, 2, 1, 1), Task(1, 32, 2)
+    size, task = Size(3, 1, 2, 1, 1), Classification(1, 32, 2)
     supernet = make_supernet(size, task).eval()
     genotype = Genotype((("skip_connect", 0),), (("skip_connect", 0),))
     x = torch.randn(3, 1, 32, dtype=torch.float64)
@@ -123,7 +124,7 @@ def test_as_many_convolutions_and_pools_run_as_in_the_network(seed):
 
     from random_networks import random_genotype
 
-    size, task = Size(5, 4, 1, 3, 2), Task(1, 64, 2)
+    size, task = Size(5, 4, 1, 3, 2), Classification(1, 64, 2)
     genotype = random_genotype(random.Random(seed), 4, DEFAULT_OPS)
     supernet = Supernet(size, task, DEFAULT_OPS, "torch")
     x = torch.randn(2, 1, 64)
@@ -138,7 +139,7 @@ def test_as_many_convolutions_and_pools_run_as_in_the_network(seed):
 
 
 def test_partial_channels_have_no_path():
-    supernet = make_supernet(Size(3, 1, 4, 1, 1), Task(1, 16, 2), DEFAULT_OPS, partial=4)
+    supernet = make_supernet(Size(3, 1, 4, 1, 1), Classification(1, 16, 2), DEFAULT_OPS, partial=4)
     genotype = Genotype((("skip_connect", 0),), (("skip_connect", 0),))
     with pytest.raises(NotImplementedError, match="partial channels: a path cannot be run alone"):
         supernet(torch.randn(2, 1, 16, dtype=torch.float64), Path(genotype))

@@ -6,11 +6,12 @@ from torch import nn
 
 from nas_lightning.space.genotype import KINDS, Genotype
 from nas_lightning.space.network import Network
-from nas_lightning.space.size import Size, Task, edges
+from nas_lightning.space.size import Size, edges
 from nas_lightning.space.supernet import Supernet
 from nas_lightning.space.textbook import TextbookSupernet
+from nas_lightning.tasks import Classification
 
-SIZE, TASK = Size(4, 3, 2, 3, 2, post_reduction_stride=2), Task(3, 33, 4)
+SIZE, TASK = Size(4, 3, 2, 3, 2, post_reduction_stride=2), Classification(3, 33, 4)
 
 
 def softmax(supernet):
@@ -93,7 +94,7 @@ def test_half_precision_and_copies_of_the_module_work():
 
 def test_a_single_value_per_channel_cannot_be_normalised():
     """The textbook raises for it too; two reductions leave one step of four."""
-    supernet = Supernet(Size(3, 1, 1, 1, 1), Task(1, 4, 2))
+    supernet = Supernet(Size(3, 1, 1, 1, 1), Classification(1, 4, 2))
     with pytest.raises(ValueError, match="more than one value per channel"):
         supernet(torch.randn(1, 1, 4), softmax(supernet))
 

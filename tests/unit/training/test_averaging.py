@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from nas_lightning.tasks import Classification
 from nas_lightning.training.averaging import MovingAverage
 from nas_lightning.training.module import TrainModule
 
@@ -18,7 +19,8 @@ def new_module():
     torch.manual_seed(0)
     network = nn.Sequential(nn.BatchNorm1d(2), nn.Flatten(), nn.Linear(32, 3))
     optimizer = functools.partial(torch.optim.SGD, lr=0.5)
-    return TrainModule(network, optimizer, functools.partial(torch.optim.lr_scheduler.ConstantLR, factor=1.0))
+    scheduler = functools.partial(torch.optim.lr_scheduler.ConstantLR, factor=1.0)
+    return TrainModule(network, optimizer, scheduler, Classification(2, 16, 3))
 
 
 def loader():

@@ -13,7 +13,8 @@ from nas_lightning.export.onnx import run_onnx, to_onnx
 from nas_lightning.space.fold import fold
 from nas_lightning.space.genotype import Genotype
 from nas_lightning.space.network import ConvNet, Network
-from nas_lightning.space.size import Size, Task
+from nas_lightning.space.size import Size
+from nas_lightning.tasks import Classification
 from nas_lightning.training.fake_quant import FakeQuant, FakeQuantLayer, fake_quantized, finetune_int8, observe
 
 SEPARABLE = Genotype(*[(("sep_conv_3x1", 0), ("dil_conv_3x1", 0), ("depthwise_3x1", 1))] * 2)
@@ -137,7 +138,7 @@ def test_gradients_pass_the_rounding():
 
 def test_every_weight_has_a_gradient():
     torch.manual_seed(0)
-    network, x = Network(SEPARABLE, Size(3, 3, 2, 3, 3), Task(3, 32, 4)), torch.randn(16, 3, 32)
+    network, x = Network(SEPARABLE, Size(3, 3, 2, 3, 3), Classification(3, 32, 4)), torch.randn(16, 3, 32)
     network(x)
     model = fake_quantized(network)
     observe(model, [x])
@@ -171,7 +172,7 @@ def loader(tensors):
 
 
 def trained_network(loader, epochs):
-    network = ConvNet(Task(6, 100, 4), (8, 8, 8), 5)
+    network = ConvNet(Classification(6, 100, 4), (8, 8, 8), 5)
     x = loader.dataset.tensors[0]
     network.stem.norm.set_constants(x.mean((0, 2)), x.std((0, 2)))
     optimizer = torch.optim.Adam(network.parameters(), 0.01)
@@ -202,14 +203,14 @@ def test_fine_tuning_wins_back_what_int8_loses(seed, tensors, loader):
     scale_apart(network, torch.logspace(-1.3, 1.3, 8))
     assert accuracy(network, tensors) > 0.95
     assert int8_accuracy(network, tensors) < 0.8
-    assert int8_accuracy(finetune_int8(network, loader, 20, 1e-3), tensors) > 0.9
+    assert int8_accuracy(finetune_int8(network, network.task, loader, 20, 1e-3), tensors) > 0.9
 
 
 def test_it_returns_the_folded_network_with_other_weights(loader):
     torch.manual_seed(0)
     network = trained_network(loader, 1)
     before = copy.deepcopy(network.state_dict())
-    found, start = finetune_int8(network.train(), loader, 1, 1e-3), fold(network)
+    found, start = finetune_int8(network.train(), network.task, loader, 1, 1e-3), fold(network)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert not any(module.training for module in found.modules())
     assert [(name, type(module)) for name, module in found.named_modules()] == [
@@ -225,7 +226,7 @@ def test_a_seed_decides_the_result(loader):
     results = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
-        results.append(finetune_int8(network, loader, 2, 1e-3).head.weight)
+        results.append(finetune_int8(network, network.task, loader, 2, 1e-3).head.weight)
     assert torch.equal(results[0], results[1])
     assert not torch.equal(results[0], results[2])
 
@@ -237,4 +238,4 @@ def test_divergence_is_an_error(epochs, loader):
     network = trained_network(loader, 1)
     batches = list(loader)[:1]
     with pytest.raises(FloatingPointError, match=r"lower export\.finetune\.learning_rate"):
-        finetune_int8(network, batches, epochs, float("inf") if epochs == 1 else 1e30)
+        finetune_int8(network, network.task, batches, epochs, float("inf") if epochs == 1 else 1e30)

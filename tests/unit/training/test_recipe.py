@@ -1,7 +1,7 @@
 """The recipe of the final training: its loss, its start and its schedule."""
 
 import functools
-import math
+from typing import ClassVar
 
 import lightning as L
 import pytest
@@ -9,19 +9,22 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from nas_lightning.errors import InputError
 from nas_lightning.space.genotype import Genotype
 from nas_lightning.space.network import ConvNet, Network
-from nas_lightning.space.size import Size, Task
-from nas_lightning.training.module import TrainModule, class_weights, open_relus, weighted_loss
+from nas_lightning.space.size import Size
+from nas_lightning.tasks import Classification
+from nas_lightning.tasks.classification import ClassificationLoss
+from nas_lightning.training.module import TrainModule, open_relus
 
-TASK = Task(2, 16, 3)
+TASK = Classification(2, 16, 3)
 
 
 def linear_module(**settings):
     network = nn.Sequential(nn.Flatten(), nn.Linear(32, 3))
     optimizer = functools.partial(torch.optim.SGD, lr=1.0)
     scheduler = functools.partial(torch.optim.lr_scheduler.LinearLR, start_factor=1.0, end_factor=0.0, total_iters=8)
-    return TrainModule(network, optimizer, scheduler, **settings)
+    return TrainModule(network, optimizer, scheduler, **{"task": TASK} | settings)
 
 
 def loader():
@@ -46,8 +49,8 @@ def test_a_step_is_no_longer_than_the_clipped_gradient():
 
 
 def quiet_trainer(**settings):
-    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    return L.Trainer(accelerator="cpu", enable_model_summary=False, limit_val_batches=0, **quiet, **settings)
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "limit_val_batches": 0}
+    return L.Trainer(accelerator="cpu", enable_model_summary=False, **quiet | settings)
 
 
 def rates(pace, epochs):
@@ -77,55 +80,42 @@ def test_a_shorter_training_plays_the_whole_schedule(pace, epochs):
     assert rates(pace, epochs) == pytest.approx(expected)
 
 
-def test_weights_of_classes_by_hand():
-    counts = torch.tensor([40, 10, 0])[:2]
-    assert class_weights(counts, "none") is None
-    assert class_weights(counts, "balanced").tolist() == pytest.approx([50 / 80, 50 / 20])
-    roots = [40**-0.5, 10**-0.5]
-    scale = 50 / (40 * roots[0] + 10 * roots[1])
-    assert class_weights(counts, "sqrt").tolist() == pytest.approx([scale * root for root in roots])
-
-
-def test_a_weight_is_that_of_the_sample_and_not_of_what_smoothing_gives_to_other_classes():
-    """Labels of 0.9 + 0.1 / 3, 0.1 / 3 and 0.1 / 3; the weights are 1 and 5."""
-    logits, y = torch.tensor([[2.0, 0.0, 1.0], [0.5, -1.0, 0.0]]), torch.tensor([0, 2])
-    logs = [[z - math.log(sum(math.exp(other) for other in row)) for z in row] for row in logits.tolist()]
-    losses = [-sum((0.9 * (k == label) + 0.1 / 3) * logs[i][k] for k in range(3)) for i, label in enumerate(y.tolist())]
-    assert float(weighted_loss(logits, y, torch.tensor([1.0, 1.0, 5.0]), 0.1)) == pytest.approx(
-        (losses[0] + 5 * losses[1]) / 2
-    )
-    assert float(weighted_loss(logits, y, None, 0.1)) == pytest.approx(sum(losses) / 2)
-
-
-@pytest.mark.parametrize("how", ["balanced", "sqrt"])
-def test_the_mean_weight_of_a_sample_is_one(how):
-    counts = torch.tensor([292, 177, 10, 19, 2])
-    assert float((class_weights(counts, how) * counts).sum() / counts.sum()) == pytest.approx(1)
-
-
-def test_the_loss_counts_classes_as_it_is_told():
+@pytest.mark.parametrize("is_training", [True, False])
+def test_labels_are_smoothed_in_training_only_and_classes_have_their_weights_in_both(is_training):
     x, y = next(iter(loader()))
-    module = linear_module(weights=torch.tensor([1.0, 2.0, 5.0]))
+    weights = torch.tensor([1.0, 2.0, 5.0])
+    module = linear_module(loss=ClassificationLoss(weights, 0.3)).train(is_training)
     module.log_dict = lambda *arguments, **named: None
-    losses = -module(x).log_softmax(1)[range(6), y]
-    weights = torch.tensor([1.0, 2.0, 5.0])[y]
-    assert float(module._step("val", (x, y)).detach()) == pytest.approx(
-        float((weights * losses).mean().detach()), rel=1e-5
-    )
+    labels = nn.functional.one_hot(y, 3) * 1.0
+    if is_training:
+        labels = 0.7 * labels + 0.1
+    expected = (weights[y] * -(labels * module(x).log_softmax(1)).sum(1)).mean()
+    _, loss = module._step("train" if is_training else "val", (x, y))
+    assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
 
 
-def test_labels_are_smoothed_in_training_only():
-    x, y = next(iter(loader()))
-    module = linear_module(label_smoothing=0.3)
-    module.log_dict = lambda *arguments, **named: None
-    logs = module(x).log_softmax(1)
-    soft = 0.7 * nn.functional.one_hot(y, 3) + 0.1
-    assert float(module._step("train", (x, y)).detach()) == pytest.approx(
-        float(-(soft * logs).sum(1).mean().detach()), rel=1e-5
-    )
-    assert float(module._step("val", (x, y)).detach()) == pytest.approx(
-        float(-logs[range(6), y].mean().detach()), rel=1e-5
-    )
+def test_all_metrics_of_the_task_are_logged_on_val():
+    class Watch(L.Callback):
+        seen: ClassVar = {}
+
+        def on_validation_end(self, trainer, pl_module):
+            self.seen.update(trainer.callback_metrics)
+            self.shown = {name for name in trainer.progress_bar_metrics if "/val_" in name}
+
+    watch, module = Watch(), linear_module()
+    trainer = quiet_trainer(max_epochs=2, callbacks=[watch], limit_val_batches=None)
+    trainer.fit(module, loader(), loader())
+    (x, y), _ = next(iter(loader())), module.eval()
+    expected = TASK.figures(module(x).detach(), y)
+    found = {name: float(watch.seen[f"training/val_{name}"]) for name in expected}
+    assert found == pytest.approx(expected, rel=1e-6)
+    assert watch.shown == {"training/val_loss", "training/val_accuracy"}
+
+
+def test_a_network_without_a_task_needs_one():
+    with pytest.raises(InputError, match="TrainModule: the network has no task; give one"):
+        linear_module(task=None)
+    assert TrainModule(ConvNet(TASK, [4, 4], 3), None, None).task == TASK
 
 
 @pytest.mark.parametrize(
