@@ -1,7 +1,7 @@
 """The DataModule: recordings in, batches ``(x [B, C, L] float32, y [B] int64)`` out."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -17,9 +17,11 @@ from nas_lightning.data.augment import Augmentation
 from nas_lightning.data.doubts import doubtful_channels
 from nas_lightning.data.features import FrontEnd, FrontEndCost
 from nas_lightning.data.made import MakeSource, source_of_arrays, source_of_frame
+from nas_lightning.data.moments import channel_constants, digest, ranges
+from nas_lightning.data.protocol import Rows
 from nas_lightning.data.readers import open_source
 from nas_lightning.data.reading import Reading
-from nas_lightning.data.recordings import Recordings, collect, give_back
+from nas_lightning.data.recordings import Recordings, collect
 from nas_lightning.data.splits import (
     Segments,
     check_splits,
@@ -29,13 +31,24 @@ from nas_lightning.data.splits import (
     report,
     to_lists,
 )
-from nas_lightning.data.windows import NEARLY, Pieces, Samples, check_rate, cut, pad, pieces_of, resample
+from nas_lightning.data.suits import check_rounding, check_whole_numbers
+from nas_lightning.data.windows import (
+    NEARLY,
+    Pieces,
+    Samples,
+    as_is,
+    check_rate,
+    cut,
+    pad,
+    pieces_of,
+    rate_decisions,
+    resample,
+)
 from nas_lightning.errors import InputError
 from nas_lightning.files import write_json
 
 _SECTION = "data_processing_feature_extraction"
 _CHUNK_VALUES = 1 << 22
-_MOST_MOVED = 1e-3
 _MEASURED = 256  # samples per batch where nothing is trained
 
 
@@ -71,6 +84,8 @@ class TimeSeriesData(L.LightningDataModule):
     Raises:
         InputError: from ``setup``, for data that cannot be used.
     """
+
+    has_test = True
 
     def __init__(
         self,
@@ -176,10 +191,13 @@ class TimeSeriesData(L.LightningDataModule):
         """Read and split, once."""
         if self.splits:
             return
-        reading = self._reading()
+        reading = replace(self.reading, columns=self.columns or {}, variables=self.variables)
         source = self._make_source(reading) if self._make_source else open_source(self.name, self.path, reading)
         self.recordings = collect(source, self.variables, self.missing, self.group_pattern, reading)
-        self.decisions = [*source.findings.decisions, *self._rate_decision()]
+        self.decisions = [
+            *source.findings.decisions,
+            *rate_decisions(self.recordings.sampling_rates, self.sampling_rate),
+        ]
         self.notes += source.findings.warnings + doubtful_channels(self.recordings)
         if len(self.recordings.breaks) and not self.front_end.rows:
             self.notes.append(
@@ -204,26 +222,10 @@ class TimeSeriesData(L.LightningDataModule):
                 f"{_SECTION}: {', '.join(['scale', *self.front_end.names])} give values of the train split that are "
                 "NaN or infinite; allowed: what keeps them finite"
             )
-        self._check_whole_numbers()
+        check_whole_numbers(self.front_end, self.recordings)
         x, _ = splits["train"][0]
         self.task_shape = (x.shape[0], x.shape[1], len(self.class_names))
         self.splits = splits
-
-    def _reading(self) -> Reading:
-        return replace(self.reading, columns=self.columns or {}, variables=self.variables)
-
-    def _check_whole_numbers(self) -> None:
-        """Fixed-point steps round what they get: values between -1 and 1 would all become 0 or 1."""
-        names = self.front_end.names
-        if {"FFT_Q15", "PIR_FE_Q15"} & set(names) and "TO_Q15" not in names:
-            least, most = (float(value) for value in self.recordings.values.aminmax())  # without a copy of all
-            largest = max(-least, most) / abs(self.front_end.scale or 1)
-            if largest <= 1:
-                raise InputError(
-                    f"{_SECTION}.feat_ext_transform: {names[0]} takes whole numbers, and those of "
-                    f"{self.recordings.source} lie within -{largest:g} and {largest:g}; allowed: TO_Q15 before it, or "
-                    "another scale"
-                )
 
     @property
     def rate(self) -> float | None:
@@ -266,18 +268,6 @@ class TimeSeriesData(L.LightningDataModule):
             rates = check_rate(recordings.sampling_rates, self.sampling_rate, self.new_sr)
             rows = math.ceil(rows * float(rates.max()) / self.new_sr)
         return make_splits(recordings, self.split_type, self.split_factor, self.seed, rows)
-
-    def _rate_decision(self) -> list[str]:
-        """What the recordings say of their sampling rate, where the user says nothing."""
-        rates = self.recordings.sampling_rates
-        if self.sampling_rate is not None:
-            return []
-        known = rates[~np.isnan(rates)]
-        if not len(known):
-            return [f"the recordings do not say their sampling rate [{_SECTION}.sampling_rate]"]
-        span = f"{known.min():.6g}" if known.min() == known.max() else f"{known.min():.6g} to {known.max():.6g}"
-        of = "" if len(known) == len(rates) else f" of {len(known):,} of {len(rates):,} recordings"
-        return [f"the sampling rate{of} is {span} Hz [{_SECTION}.sampling_rate]"]
 
     def _pieces(self, split: str) -> Pieces:
         """The rows of a split at the new rate; those of a recording end where time does not go on, if it is cut."""
@@ -323,16 +313,55 @@ class TimeSeriesData(L.LightningDataModule):
         Raises:
             InputError: if rounding alone moves the features: the logarithm of a spectrum that is 0 in exact numbers.
         """
-        exported = self.front_end.for_export()
         for split in SPLITS:
-            for x in self.splits[split].raw_batches():
-                moved = float(((exported(x) - self.front_end(x)).abs().amax((0, 2)) / self.std).max())
-                if not moved <= _MOST_MOVED:
-                    raise InputError(
-                        f"export.include_features: rounding alone moves features of {split} by {moved:.2g} standard "
-                        f"deviations, because a spectrum is 0 there; put RAW_FE before the FFT, raise log_threshold, "
-                        "or leave it false"
-                    )
+            check_rounding(self.front_end, self.raw_batches(split), self.std, split)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Samples of each split."""
+        return {split: len(samples) for split, samples in self.splits.items()}
+
+    def samples(self, most: int) -> Tensor:
+        """Up to so many samples ``[N, C, L]`` of ``train`` as they are, spread over the split."""
+        train = self.splits["train"]
+        return train.__getitems__(torch.linspace(0, len(train) - 1, min(most, len(train))).long())[0]
+
+    def raw_batches(self, split: str) -> Iterator[Tensor]:
+        """Rows ``[B, channels, rows]`` of a split before the front end, in order."""
+        return self.splits[split].raw_batches()
+
+    @property
+    def raw_shape(self) -> tuple[int, int]:
+        """Channels and rows of a sample before the front end."""
+        return self.recordings.values.shape[1], self.splits["train"].windows.rows
+
+    def rows(self) -> Rows:
+        """What the rows are of which samples are made."""
+        count, window = self.raw_shape
+        offsets = np.zeros(count) if self.recordings.offsets is None else self.recordings.offsets
+        least, most = ranges(self.raw_batches("train"))
+        numbers = self.variables if isinstance(self.variables, list) else range(count)
+        return Rows(
+            channels=self.recordings.channels or tuple(map(str, numbers)),
+            window=window,
+            stride=self.front_end.hop or window,
+            sampling_rate=self.rate,
+            unit=self.recordings.unit,
+            offsets=tuple(offsets.tolist()),
+            least=tuple((least + offsets).tolist()),
+            most=tuple((most + offsets).tolist()),
+        )
+
+    def augmented(self, count: int, seed: int) -> tuple[Tensor, Tensor] | None:
+        """Some windows of ``train`` before and after the augmentation; None without one."""
+        if self.augmentation is None:
+            return None
+        x = self.splits["train"].windows.gather(torch.arange(min(count, len(self.splits["train"]))))
+        return x, self.augmentation(x, torch.Generator().manual_seed(seed))
+
+    def digest(self) -> str:
+        """A digest of recordings, labels and splits, whatever their names are."""
+        return digest(self.recordings, [samples.windows for samples in self.splits.values()])
 
     def write_annotations(self, folder: Path) -> None:
         """Write the lists of the splits, and a report of them, into ``folder/annotations``."""
@@ -346,7 +375,7 @@ class TimeSeriesData(L.LightningDataModule):
         sampler: Sampler | None = DistributedSampler(samples, 1, 0, shuffle=True, seed=self.seed) if shuffle else None
         if split == "train" and isinstance(sampler, DistributedSampler) and self.augmentation is not None:
             samples = samples.augmented(self.augmentation, self.seed, sampler)
-        return DataLoader(samples, self._batch_size(shuffle), sampler=sampler, collate_fn=_as_is)
+        return DataLoader(samples, self._batch_size(shuffle), sampler=sampler, collate_fn=as_is)
 
     def _batch_size(self, trains: bool) -> int:
         channels, length, _ = self.task_shape
@@ -368,37 +397,3 @@ class TimeSeriesData(L.LightningDataModule):
     def test_dataloader(self) -> DataLoader:
         """Batches of ``test`` in order."""
         return self.loader("test", shuffle=False)
-
-
-def channel_constants(samples: Samples | Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation ``[C]`` of samples ``[N, C, L]``; a constant channel gets a deviation of 1."""
-    chunks = _chunks(samples) if isinstance(samples, Samples) else [samples]
-    mean, std = moments(chunk.transpose(0, 1).flatten(1) for chunk in chunks)
-    return mean.float(), torch.where(std > 1e-6 * (1 + mean.abs()), std, 1.0).float()
-
-
-def moments(chunks: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation, float64 ``[C]``, over chunks ``[C, T]`` that need not be in memory together.
-
-    The moments of the chunks are merged (Chan, Golub and LeVeque 1983, equation 2.1).
-    """
-    count, mean, squares = 0, torch.zeros(()), torch.zeros(())
-    for chunk in chunks:
-        values = chunk.double()
-        own, num = values.mean(1), values.shape[1]
-        difference = own - mean
-        squares = squares + values.var(1, correction=0) * num + difference**2 * (count * num / (count + num))
-        mean = mean + difference * (num / (count + num))
-        count += num
-    return mean, (squares / count).sqrt()
-
-
-def _chunks(samples: Samples) -> Iterator[Tensor]:
-    values = samples[0][0].numel()
-    for indices in torch.arange(len(samples)).split(max(1, _CHUNK_VALUES // values)):
-        yield samples.__getitems__(indices)[0]
-        give_back(samples.windows.values)
-
-
-def _as_is(batch: Any) -> Any:
-    return batch

@@ -1,6 +1,7 @@
 """Plain DataLoaders of a user, made to look like ``TimeSeriesData``."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -8,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from nas_lightning.data.datamodule import channel_constants
 from nas_lightning.data.features import FrontEnd, FrontEndCost
+from nas_lightning.data.moments import channel_constants, ranges
+from nas_lightning.data.protocol import Rows
 from nas_lightning.data.readers.sets import ArraySet, Part, read_set
 from nas_lightning.data.reading import Findings, Reading
 from nas_lightning.data.recordings import collect
@@ -73,6 +75,8 @@ class LoaderData(L.LightningDataModule):
         InputError: from ``setup``, for data that cannot be used.
     """
 
+    has_test = False
+
     def __init__(self, train_loader: DataLoader, valid_loader: DataLoader) -> None:
         super().__init__()
         self.train_pairs = PairLoader(train_loader, "train_loader")
@@ -80,6 +84,8 @@ class LoaderData(L.LightningDataModule):
         self.class_names: tuple[str, ...] = ()
         self.front_end, self.front_end_cost = FrontEnd(), FrontEndCost()
         self.notes: list[str] = []
+        self.decisions: list[str] = []
+        self.sizes: dict[str, int] = {}
 
     def setup(self, stage: str | None = None) -> None:
         """Look once at both loaders."""
@@ -105,7 +111,7 @@ class LoaderData(L.LightningDataModule):
             raise InputError(
                 f"train_loader: has the labels {y_train.unique().tolist()}; allowed: 0 to K - 1, each present"
             )
-        self.class_counts = y_train.bincount()
+        self.class_counts, self.sizes = y_train.bincount(), {"train": len(y_train), "val": len(y_val)}
         self.class_names = tuple(str(label) for label in range(num_classes))
         self.task_shape = (x_train.shape[1], x_train.shape[2], num_classes)
         self.mean, self.std = channel_constants(x_train)
@@ -121,6 +127,42 @@ class LoaderData(L.LightningDataModule):
     def val_dataloader(self) -> PairLoader:
         """The validation loader."""
         return self.val_pairs
+
+    def samples(self, most: int) -> Tensor:
+        """The first samples ``[N, C, L]`` of the training loader."""
+        return torch.cat([x for x, _ in self.train_pairs])[:most]
+
+    def raw_batches(self, split: str) -> None:
+        """There are samples only."""
+
+    @property
+    def raw_shape(self) -> tuple[int, int]:
+        """That of a sample."""
+        return self.task_shape[:2]
+
+    def rows(self) -> Rows:
+        """The time steps of a sample."""
+        channels, length, _ = self.task_shape
+        least, most = ranges(x for x, _ in self.train_pairs)
+        names, offsets = tuple(map(str, range(channels))), (0.0,) * channels
+        return Rows(names, length, length, None, None, offsets, tuple(least.tolist()), tuple(most.tolist()))
+
+    def augmented(self, count: int, seed: int) -> None:
+        """The loaders augment by themselves."""
+
+    def digest(self) -> None:
+        """A loader may give other samples in each pass."""
+
+    def check_export(self) -> None:
+        """Refuse: there are no rows to begin with.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError("export.include_features: needs recordings; allowed: false where DataLoaders are given")
+
+    def write_annotations(self, folder: Path) -> None:
+        """There are no lists of loaders."""
 
 
 def _whole(pairs: PairLoader) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -233,6 +234,19 @@ class Samples(Dataset):
         return len(self) * of_one <= _MOST_CACHED * self.windows.values.numel()
 
 
+def rate_decisions(rates: np.ndarray, given: float | None) -> list[str]:
+    """What recordings say of their sampling rates, where the user says nothing."""
+    key = f"[{_SECTION}.sampling_rate]"
+    if given is not None:
+        return []
+    known = rates[~np.isnan(rates)]
+    if not len(known):
+        return [f"the recordings do not say their sampling rate {key}"]
+    span = f"{known.min():.6g}" if known.min() == known.max() else f"{known.min():.6g} to {known.max():.6g}"
+    of = "" if len(known) == len(rates) else f" of {len(known):,} of {len(rates):,} recordings"
+    return [f"the sampling rate{of} is {span} Hz {key}"]
+
+
 def check_rate(rates: np.ndarray, sampling_rate: float | None, new_rate: float | None) -> np.ndarray:
     """The sampling rate of each piece: the configured one, else its own, NaN where it is not known.
 
@@ -262,3 +276,8 @@ def check_rate(rates: np.ndarray, sampling_rate: float | None, new_rate: float |
             f"{slowest:g} Hz, and {NEARLY - 1:.0%} above it{unit}"
         )
     return known
+
+
+def as_is(batch: Any) -> Any:
+    """For a DataLoader whose data set gives whole batches."""
+    return batch

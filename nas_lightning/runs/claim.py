@@ -1,6 +1,5 @@
 """A run folder belongs to one process, one configuration and one set of recordings, from its first file to its last."""
 
-import hashlib
 import itertools
 import json
 from collections.abc import Iterator
@@ -14,9 +13,7 @@ from filelock import FileLock, Timeout
 from nas_lightning.config.compose import config_yaml
 from nas_lightning.config.keys import flatten
 from nas_lightning.config.records import Config
-from nas_lightning.data.datamodule import TimeSeriesData
-from nas_lightning.data.loaders import LoaderData
-from nas_lightning.data.recordings import give_back
+from nas_lightning.data.protocol import SearchData
 from nas_lightning.errors import FolderError, InputError, UsedFolderError
 from nas_lightning.files import read_json, write_json, write_text
 
@@ -29,7 +26,6 @@ STARTED = "started.json"
 _NAMES = ("common.run_name", "dataset.input_data_path", "dataset.annotations", "data.path", "data.annotations")
 """Keys that say where something lies, and change no result."""
 
-_CHUNK_ROWS = 1 << 20
 _MOST_ATTEMPTS = 100
 
 
@@ -90,7 +86,7 @@ def refuse_used(folder: Path, resume: bool) -> None:
         )
 
 
-def begin(folder: Path, config: Config, data: TimeSeriesData | LoaderData | None) -> None:
+def begin(folder: Path, config: Config, data: SearchData | None) -> None:
     """Write down what a run begins with; where one goes on, refuse what is not what it began with.
 
     Args:
@@ -103,7 +99,7 @@ def begin(folder: Path, config: Config, data: TimeSeriesData | LoaderData | None
     """
     now = {
         "config": {key: value for key, value in flatten(asdict(config)) if key not in _NAMES},
-        "data": digest(data) if isinstance(data, TimeSeriesData) else None,
+        "data": None if data is None else data.digest(),
     }
     if (folder / "config.yaml").exists() and (folder / STARTED).exists():
         _compare(folder, read_json(folder / STARTED), now, config)
@@ -135,15 +131,3 @@ def _compare(folder: Path, then: dict[str, Any], now: dict[str, Any], config: Co
 
 def _shown(value: Any) -> str:
     return value if value == "nothing" else json.dumps(value)
-
-
-def digest(data: TimeSeriesData) -> str:
-    """A digest of recordings, labels and splits, whatever their names are."""
-    recordings, found = data.recordings, hashlib.blake2b(digest_size=16)
-    for rows in recordings.values.split(_CHUNK_ROWS):
-        found.update(rows.numpy().tobytes())
-        give_back(recordings.values)
-    found.update(recordings.starts.tobytes() + recordings.labels.tobytes() + repr(recordings.class_names).encode())
-    for samples in data.splits.values():
-        found.update(samples.windows.starts.numpy().tobytes())
-    return found.hexdigest()

@@ -9,8 +9,7 @@ from nas_lightning.cost.budget import Budget
 from nas_lightning.cost.exact import Numbers
 from nas_lightning.cost.sizing import choose_size, nearest_size
 from nas_lightning.cost.tables import SpaceCost
-from nas_lightning.data.datamodule import TimeSeriesData
-from nas_lightning.data.loaders import LoaderData
+from nas_lightning.data.protocol import SearchData
 from nas_lightning.runs.build import (
     build_budget,
     build_candidates,
@@ -28,7 +27,7 @@ class Run:
     """What every stage needs: the configuration, the data after ``setup``, and the folder."""
 
     config: Config
-    data: TimeSeriesData | LoaderData
+    data: SearchData
     folder: Path
     warm_start: Path | None = None
 

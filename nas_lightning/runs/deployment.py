@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from nas_lightning.config.records import Config
 from nas_lightning.cost.code import REFERENCE_CORE, core_named
 from nas_lightning.cost.npu import PROFILES, npu_report
-from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.features import FrontEnd
-from nas_lightning.data.loaders import LoaderData
+from nas_lightning.data.protocol import SearchData
 from nas_lightning.errors import BudgetError
 from nas_lightning.export import emulator, host, ti
 from nas_lightning.export.contract import InputDescription
@@ -39,8 +38,6 @@ from nas_lightning.tasks import Figures, Task
 from nas_lightning.training.fake_quant import finetune_int8
 
 log = logging.getLogger("nas_lightning")
-
-Data = TimeSeriesData | LoaderData
 
 VECTORS = "vectors.npz"
 """Samples, and what they give: for the parity tests of ``nas-lightning verify``."""
@@ -84,7 +81,7 @@ def export_int8(
     """
     config, data = run.config, run.data
     metric, allowed = config.testing.metric, config.export.max_int8_drop
-    samples = _calibration(data, config.export.calibration_samples)
+    samples = data.samples(config.export.calibration_samples)
     found: dict[str, tuple[ModelProto, ModelProto, Figures]] = {}
     values: dict[str, float] = {}
     for method in ("minmax", *config.export.int8_remedies):
@@ -108,16 +105,15 @@ def export_int8(
     metrics = {"val": on_val} | {
         split: _figures(run.task, qdq, loader_of(data, split)) for split in floats if split != "val"
     }
-    if config.export.include_features and isinstance(data, TimeSeriesData):
-        rows = data.splits["val"].windows
-        front_end = to_onnx(data.front_end.for_export(), [rows.values.shape[1], rows.rows])
+    if config.export.include_features:
+        front_end = to_onnx(data.front_end.for_export(), data.raw_shape)
         qdq = behind_front_end(front_end, qdq)
     write_bytes(run.folder / "model_int8.onnx", described(qdq, description).SerializeToString())
     log.info("model_int8.onnx: by %s; %s on val %.4f, float %.4f", best, metric, values[best], floats["val"][metric])
     return Int8(integer, metrics, Int8Report(method=best, tried=values))
 
 
-def loader_of(data: Data, split: str) -> Iterable[tuple[Tensor, Tensor]]:
+def loader_of(data: SearchData, split: str) -> Iterable[tuple[Tensor, Tensor]]:
     """Batches of val or test."""
     return data.val_dataloader() if split == "val" else data.test_dataloader()
 
@@ -131,14 +127,6 @@ def _quantize(run: Run, network: nn.Module, model: ModelProto, samples: Tensor, 
         epochs, rate = run.config.export.finetune.epochs, run.config.export.finetune.learning_rate
         changed = finetune_int8(changed, run.task, run.data.train_dataloader(), epochs, rate)
     return quantize(to_onnx(changed, samples.shape[1:]), [samples])
-
-
-def _calibration(data: Data, most: int) -> Tensor:
-    """Samples ``[N, C, L]`` of train as they are, spread over the split."""
-    if isinstance(data, TimeSeriesData):
-        samples = data.splits["train"]
-        return samples.__getitems__(torch.linspace(0, len(samples) - 1, min(most, len(samples))).long())[0]
-    return torch.cat([x for x, _ in data.train_dataloader()])[:most]
 
 
 def _figures(task: Task, model: ModelProto, loader: Iterable[tuple[Tensor, Tensor]]) -> Figures:
@@ -189,16 +177,19 @@ def build_firmware(
         int8_samples=host.check_int8(firmware, integer, (x for x, _ in loader_of(data, split))),
         float_max_difference=host.check_float(firmware, floats, (x for x, _ in loader_of(data, split))),
     )
-    if rows is not None and isinstance(data, TimeSeriesData):
+    if rows is not None:
         report = _check_front_end(firmware, data, report)
     text = "firmware: int8 equal bit for bit on %d samples of %s; float differs by at most %.2g"
     log.info(text, report.int8_samples, split, report.float_max_difference)
     return Built(firmware, vectors, report)
 
 
-def _check_front_end(firmware: Path, data: TimeSeriesData, report: FirmwareReport) -> FirmwareReport:
+def _check_front_end(firmware: Path, data: SearchData, report: FirmwareReport) -> FirmwareReport:
     """The report with what the C of the front end differs by."""
-    batches = data.splits[report.split].raw_batches
+
+    def batches() -> Iterable[Tensor]:
+        return data.raw_batches(report.split) or ()
+
     tolerance = _front_end_tolerance(data.front_end, batches())
     found = host.check_front_end(firmware, ((raw, data.front_end(raw)) for raw in batches()), tolerance)
     if found > NOTEWORTHY:
@@ -213,10 +204,11 @@ def _front_end_tolerance(front_end: FrontEnd, batches: Iterable[Tensor]) -> floa
     return max(host.TOLERANCE, 10 * max(moved))
 
 
-def _first_samples(data: Data, split: str) -> tuple[Tensor | None, Tensor]:
+def _first_samples(data: SearchData, split: str) -> tuple[Tensor | None, Tensor]:
     """Raw rows, if there is a front end in C, and inputs of the network, of the first samples of a split."""
-    if isinstance(data, TimeSeriesData) and (data.front_end.names or data.front_end.scale is not None):
-        rows = next(iter(data.splits[split].raw_batches()))[:NUM_SAVED]
+    has_front_end = bool(data.front_end.names) or data.front_end.scale is not None
+    if has_front_end and (batches := data.raw_batches(split)) is not None:
+        rows = next(iter(batches))[:NUM_SAVED]
         return rows, data.front_end(rows)
     samples = itertools.chain.from_iterable(x for x, _ in loader_of(data, split))
     return None, torch.stack(list(itertools.islice(samples, NUM_SAVED)))

@@ -9,7 +9,6 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 
 from nas_lightning.config.records import Config
-from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.errors import brief
 from nas_lightning.export.bundle import write_bundle
 from nas_lightning.export.onnx import NOTEWORTHY, check_parity, export_onnx, relative_difference
@@ -57,7 +56,7 @@ def finish(run: Run, kept: Kept, metrics: RunMetrics) -> RunResult:
         ParityError: if an exported file does not compute what the network computes.
     """
     best, network = kept.best, kept.best.network
-    tested = run.config.testing.enable and isinstance(run.data, TimeSeriesData)
+    tested = run.config.testing.enable and run.data.has_test
     split, loader = ("test", run.data.test_dataloader()) if tested else ("val", run.data.val_dataloader())
     logits, y = predict(network, loader)
     metrics = replace(metrics, selection=kept.selection, training=kept.summary)
@@ -78,7 +77,7 @@ def finish(run: Run, kept: Kept, metrics: RunMetrics) -> RunResult:
 def finish_kept(run: Run, metrics: RunMetrics) -> RunResult:
     """End a run that kept the best of several networks: test and deploy what lies in its folder."""
     network, cost = load_network(run.folder), read_record(run.folder / "cost.json", CostReport)
-    if run.config.testing.enable and isinstance(run.data, TimeSeriesData):
+    if run.config.testing.enable and run.data.has_test:
         metrics = replace(metrics, test=run.task.figures(*predict(network, run.data.test_dataloader())))
         log.info("test accuracy %.4f", metrics.figures("test")["accuracy"])
     with quiet_lightning():
@@ -130,11 +129,10 @@ def _export(
     exact, _ = predict(copy.deepcopy(network).double(), loader)
     rounding = relative_difference(logits.numpy(), exact.numpy())
     samples: Iterable[Tensor] = (x for x, _ in loader)
-    if run.config.export.include_features and isinstance(run.data, TimeSeriesData):
-        front_end, windows = run.data.front_end, run.data.splits[split].windows
-        samples, shape = run.data.splits[split].raw_batches(), [windows.values.shape[1], windows.rows]
-        network = nn.Sequential(front_end.for_export(), network)
-        write_json(run.folder / "front_end.json", front_end.settings)
+    if run.config.export.include_features and (rows := run.data.raw_batches(split)) is not None:
+        samples, shape = rows, list(run.data.raw_shape)
+        network = nn.Sequential(run.data.front_end.for_export(), network)
+        write_json(run.folder / "front_end.json", run.data.front_end.settings)
     description = describe_input(run, blueprint)
     export_onnx(network, shape, path, description)
     write_json(run.folder / "input.json", description.to_dict())

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from nas_lightning.callbacks import BestCheckpoint, NewestCheckpoint
-from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.errors import InputError
 from nas_lightning.files import damage, read_torch
 from nas_lightning.report.pictures import augmentation_picture
@@ -112,11 +110,7 @@ def _keep_csv(folder: Path, name: str) -> None:
 
 def _log_augmentation(run: Run, trainer: L.Trainer) -> None:
     """Pictures of a few training samples before and after the augmentation."""
-    if not isinstance(trainer.logger, TensorBoardLogger) or not isinstance(run.data, TimeSeriesData):
+    if not isinstance(trainer.logger, TensorBoardLogger) or (found := run.data.augmented(4, run.config.seed)) is None:
         return
-    if run.data.augmentation is None:
-        return
-    x = run.data.splits["train"].windows.gather(torch.arange(min(4, len(run.data.splits["train"]))))
-    generator = torch.Generator().manual_seed(run.config.seed)
-    picture = augmentation_picture(x.numpy(), run.data.augmentation(x, generator).numpy())
-    trainer.logger.experiment.add_figure("augmentation", picture)
+    before, after = found
+    trainer.logger.experiment.add_figure("augmentation", augmentation_picture(before.numpy(), after.numpy()))

@@ -15,7 +15,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 from nas_lightning.config.records import Config
 from nas_lightning.data.annotations import SPLITS
-from nas_lightning.data.datamodule import TimeSeriesData, moments
+from nas_lightning.data.datamodule import TimeSeriesData
+from nas_lightning.data.moments import moments
 from nas_lightning.data.windows import Samples
 from nas_lightning.errors import InputError, printable
 from nas_lightning.files import write_json

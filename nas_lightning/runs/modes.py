@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from nas_lightning.config.records import Config
-from nas_lightning.data.datamodule import TimeSeriesData
-from nas_lightning.data.loaders import LoaderData
+from nas_lightning.data.protocol import SearchData
 from nas_lightning.errors import InputError
 from nas_lightning.report.results import RunResult
 from nas_lightning.runs import best_features, pipeline, smallest
@@ -14,9 +13,7 @@ REPLACEABLE = ("searches.json", "contest.json", "metrics.json", STARTED)
 """Files of a run folder that can be removed where they are damaged; a run that goes on makes them again."""
 
 
-def run(
-    config: Config, folder: Path, data: TimeSeriesData | LoaderData | None = None, *, resume: bool = False
-) -> RunResult:
+def run(config: Config, folder: Path, data: SearchData | None = None, *, resume: bool = False) -> RunResult:
     """Do what the configuration asks for, and leave it in ``folder``.
 
     Args:

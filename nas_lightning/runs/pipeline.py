@@ -5,8 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nas_lightning.config.records import Config
-from nas_lightning.data.datamodule import TimeSeriesData
-from nas_lightning.data.loaders import LoaderData
+from nas_lightning.data.protocol import SearchData
 from nas_lightning.files import plain, write_json
 from nas_lightning.report.results import RunMetrics, RunResult, SearchSummary
 from nas_lightning.runs.build import build_data, build_reference, try_parts
@@ -29,7 +28,7 @@ log = logging.getLogger("nas_lightning")
 def run(
     config: Config,
     folder: Path,
-    data: TimeSeriesData | LoaderData | None = None,
+    data: SearchData | None = None,
     *,
     warm_start: Path | None = None,
 ) -> RunResult:
@@ -59,7 +58,7 @@ def run(
         return finish(stage, kept, identity(config))
 
 
-def check_start(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None) -> TimeSeriesData | LoaderData:
+def check_start(config: Config, folder: Path, data: SearchData | None) -> SearchData:
     """What comes before anything is written: check the configuration, and read the data.
 
     Raises:
@@ -72,7 +71,7 @@ def check_start(config: Config, folder: Path, data: TimeSeriesData | LoaderData 
     if config.export.include_features:
         data.front_end.for_export()  # refuses steps that ONNX cannot express, before anything is read
     data.setup()
-    if config.export.include_features and isinstance(data, TimeSeriesData):
+    if config.export.include_features:
         data.check_export()
     return data
 
@@ -125,14 +124,11 @@ def _summary(run: Run, searches: list[Searched]) -> SearchSummary:
 
 def _write_data(run: Run) -> None:
     """The lists of the splits, and what a user should know about the data."""
-    if isinstance(run.data, TimeSeriesData):
-        for decision in run.data.decisions:
-            log.info("data: %s", decision)
+    for decision in run.data.decisions:
+        log.info("data: %s", decision)
     for note in run.data.notes:
         log.warning("data: %s", note)
-    if not isinstance(run.data, TimeSeriesData):
-        return
     run.data.write_annotations(run.folder)
-    counts = ", ".join(f"{split} {len(samples):,}" for split, samples in run.data.splits.items())
+    counts = ", ".join(f"{split} {count:,}" for split, count in run.data.sizes.items())
     channels, length, classes = run.data.task_shape
     log.info("data: %s samples of %d channels and %d steps, %d classes", counts, channels, length, classes)

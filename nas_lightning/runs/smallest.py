@@ -10,8 +10,7 @@ from nas_lightning.cost.budget import milliseconds
 from nas_lightning.cost.exact import MEASURES
 from nas_lightning.cost.projection import least
 from nas_lightning.cost.tables import SpaceCost
-from nas_lightning.data.datamodule import TimeSeriesData
-from nas_lightning.data.loaders import LoaderData
+from nas_lightning.data.protocol import SearchData
 from nas_lightning.errors import InputError
 from nas_lightning.files import has_ended, read_record, write_text
 from nas_lightning.report.pictures import tradeoff_picture
@@ -35,7 +34,7 @@ COLUMNS = ("round", "limit", *MEASURES, "val_accuracy", "reached")
 """Columns of ``tradeoff.csv``."""
 
 
-def run(config: Config, folder: Path, data: TimeSeriesData | LoaderData | None = None) -> RunResult:
+def run(config: Config, folder: Path, data: SearchData | None = None) -> RunResult:
     """Find the smallest network that reaches ``target_accuracy``, and leave it in ``folder``.
 
     The first run is followed by up to ``target_rounds`` others, each within a smaller or larger limit on what the
@@ -82,7 +81,7 @@ class _Round:
 class _Descent:
     """The rounds of one ``target_accuracy``; a round that ended is not run again."""
 
-    def __init__(self, config: Config, folder: Path, data: TimeSeriesData | LoaderData) -> None:
+    def __init__(self, config: Config, folder: Path, data: SearchData) -> None:
         assert config.target_accuracy is not None  # nosec B101 # for mypy: runs.run asks
         self.config, self.folder, self.data, self.target = config, folder, data, config.target_accuracy
         self.measure = MODES[config.training.nas_optimization_mode.lower()]

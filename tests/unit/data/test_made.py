@@ -1,6 +1,7 @@
 """Arrays and tables of a program give what the same data give as a file."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -139,7 +140,9 @@ def test_counts_far_from_zero_keep_their_type():
     counts = (2**40 + np.arange(24 * 3 * 40)).reshape(24, 3, 40)
     for x in (counts, list(counts), torch.from_numpy(counts)):
         data = TimeSeriesData.from_arrays(x, Y)
-        items = list(data._make_source(data._reading()).recordings)
+        items = list(
+            data._make_source(replace(data.reading, columns=data.columns or {}, variables=data.variables)).recordings
+        )
         assert {item.values.dtype for item in items} == {np.dtype("int64")}
         assert (
             np.concatenate([item.values for item in items]).tolist()

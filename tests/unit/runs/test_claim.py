@@ -14,7 +14,7 @@ from nas_lightning.config.records import with_values
 from nas_lightning.errors import InputError, UsedFolderError
 from nas_lightning.files import read_json, write_json, write_text
 from nas_lightning.runs.build import build_data
-from nas_lightning.runs.claim import LOCK, STARTED, begin, claimed, digest, refuse_used, withdraw
+from nas_lightning.runs.claim import LOCK, STARTED, begin, claimed, refuse_used, withdraw
 
 HOLDER = textwrap.dedent("""
     import sys, pathlib
@@ -188,7 +188,7 @@ def test_other_data_are_noticed_and_moved_ones_are_not(tmp_path, arrays, with_da
 
 
 def test_the_digest_follows_from_the_splits_too(with_data):
-    digests = {digest(with_data(*overrides)[1]) for overrides in ([], ["seed=1"], [])}
+    digests = {with_data(*overrides)[1].digest() for overrides in ([], ["seed=1"], [])}
     assert len(digests) == 2
 
 
