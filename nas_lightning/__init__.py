@@ -11,15 +11,28 @@ if TYPE_CHECKING:
     from nas_lightning.errors import InputError
     from nas_lightning.runs.folder import load
     from nas_lightning.space.genotype import Genotype
+    from nas_lightning.tasks import Classification
+    from nas_lightning.training.module import TrainModule
 
-__all__ = ["FrontEnd", "Genotype", "InputError", "TimeSeriesData", "load", "search_and_get_model"]
+__all__ = [
+    "Classification",
+    "FrontEnd",
+    "Genotype",
+    "InputError",
+    "TimeSeriesData",
+    "TrainModule",
+    "load",
+    "search_and_get_model",
+]
 __version__ = version("nas-lightning")
 
 _PLACES = {
+    "Classification": "tasks",
     "FrontEnd": "data.features",
     "Genotype": "space.genotype",
     "InputError": "errors",
     "TimeSeriesData": "data.datamodule",
+    "TrainModule": "training.module",
     "load": "runs.folder",
     "search_and_get_model": "api",
 }

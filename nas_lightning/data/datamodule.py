@@ -292,8 +292,7 @@ class TimeSeriesData(L.LightningDataModule):
     def _samples(self, split: str, pieces: Pieces, rows: int) -> Samples:
         hop = self.front_end.hop or rows
         windows = cut(pad(pieces, rows, hop) if self.keep_short_tails else pieces, rows, hop)
-        names = [self.recordings.names[number] for number in windows.short]
-        if names:
+        if names := [self.recordings.names[number] for number in windows.short]:
             self.notes.append(
                 f"{len(names)} recordings of {split} are shorter than a sample of {rows} rows and are left out, the "
                 f"first {names[0]}; {_SECTION}.keep_short_tails=true keeps them, filled up with zeros"
@@ -375,11 +374,11 @@ class TimeSeriesData(L.LightningDataModule):
         sampler: Sampler | None = DistributedSampler(samples, 1, 0, shuffle=True, seed=self.seed) if shuffle else None
         if split == "train" and isinstance(sampler, DistributedSampler) and self.augmentation is not None:
             samples = samples.augmented(self.augmentation, self.seed, sampler)
-        return DataLoader(samples, self._batch_size(shuffle), sampler=sampler, collate_fn=as_is)
+        # By name: Lightning makes a loader anew to predict with it.
+        return DataLoader(samples, batch_size=self._batch_size(shuffle), sampler=sampler, collate_fn=as_is)
 
     def _batch_size(self, trains: bool) -> int:
-        channels, length, _ = self.task_shape
-        affordable = min(_MEASURED, _CHUNK_VALUES // (channels * length))
+        affordable = min(_MEASURED, _CHUNK_VALUES // math.prod(self.task_shape[:2]))
         return self.batch_size if trains else max(self.batch_size, affordable)
 
     def train_dataloader(self) -> DataLoader:
@@ -397,3 +396,5 @@ class TimeSeriesData(L.LightningDataModule):
     def test_dataloader(self) -> DataLoader:
         """Batches of ``test`` in order."""
         return self.loader("test", shuffle=False)
+
+    predict_dataloader = test_dataloader

@@ -121,6 +121,25 @@ class TrainModule(L.LightningModule):
             self.log(f"training/val_{name}", value, prog_bar=name == self.task.monitor)
         self.val_metric.reset()
 
+    def on_test_epoch_start(self) -> None:
+        """Count anew."""
+        self.test_metric = self.task.metric().to(self.device)
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Log the loss, and count for the metrics."""
+        x, target = batch
+        outputs = self(x)
+        self.test_metric.update(outputs, target)
+        self.log("test/loss", self.task.loss(outputs, target), on_epoch=True, batch_size=len(target))
+
+    def on_test_epoch_end(self) -> None:
+        """Log all metrics of the task."""
+        self.log_dict({f"test/{name}": value for name, value in self.test_metric.compute().items()})
+
+    def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """The outputs ``[B, K]`` of one batch, whose targets are not looked at."""
+        return self(batch[0])
+
     def on_train_epoch_end(self) -> None:
         """Log the learning rate."""
         self.log("training/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
