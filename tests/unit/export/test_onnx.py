@@ -1,11 +1,15 @@
 import copy
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+import nas_lightning
 from nas_lightning.errors import ParityError
 from nas_lightning.export.onnx import check_parity, export_onnx, relative_difference, run_onnx
+from nas_lightning.space.network import ConvNet
+from nas_lightning.tasks import Classification
 
 
 def test_a_mismatch_is_an_error(tmp_path):
@@ -52,3 +56,13 @@ def test_a_file_may_differ_by_what_float32_does_to_the_network(tmp_path):
     assert check_parity(path, [x], expected, rounding) <= 4 * rounding
     with pytest.raises(ParityError, match=r"model.onnx: differs from the network by"):
         check_parity(path, [x], expected + 8 * rounding * expected.abs().amax(1, keepdim=True).clamp(min=1), rounding)
+
+
+def test_a_file_holds_nothing_of_the_machine_that_wrote_it(tmp_path):
+    """The exporter notes the lines of source and the places of their files at each node."""
+    network = ConvNet(Classification(2, 16, 3), [4, 4], 3).eval()
+    export_onnx(network, (2, 16), tmp_path / "model.onnx")
+    written = (tmp_path / "model.onnx").read_bytes()
+    assert len(written) > 1000
+    for text in (".py", "site-packages", str(Path(nas_lightning.__file__).parent), "forward"):
+        assert text.encode() not in written
