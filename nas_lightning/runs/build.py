@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -182,9 +183,8 @@ def try_parts(config: Config, folder: Path) -> None:
     make_optimizer, make_scheduler = build_optimizers(config, nn.Linear(1, 1))
     _try_steps("optimizer", make_optimizer, "scheduler", make_scheduler)
     strategy = build_strategy(config)
-    _try_steps(
-        "search.weight_optimizer", strategy.weight_optimizer, "search.weight_scheduler", strategy.weight_scheduler
-    )
+    schedule = partial(strategy.new_scheduler, num_epochs=config.training.nas_epochs)
+    _try_steps("search.weight_optimizer", strategy.weight_optimizer, "search.weight_scheduler", schedule)
     _try_steps("search.alpha_optimizer", strategy.alpha_optimizer)
     if config.training.nas_enabled:
         nodes, fanout = config.training.nas_nodes_per_layer, config.training.nas_fanout_concat

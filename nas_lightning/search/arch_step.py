@@ -49,6 +49,9 @@ class ArchStep(Protocol):
     through_weights: bool
     """Whether the loss is differentiated with respect to the weights, too."""
 
+    needs_paths: bool
+    """Whether it works with paths alone."""
+
     def __call__(self, at: AlphaLoss, train_batch: Batch, val_batch: Batch) -> tuple[Tensor, Tensor]:
         """The loss of the alphas, and logits ``[B, K]`` of the ``val`` batch."""
 
@@ -56,7 +59,7 @@ class ArchStep(Protocol):
 class FirstOrder:
     """The loss on ``val`` at the present weights (DARTS, arXiv 1806.09055, section 2.3 with xi = 0)."""
 
-    through_weights = False
+    through_weights, needs_paths = False, False
 
     def __call__(self, at: AlphaLoss, train_batch: Batch, val_batch: Batch) -> tuple[Tensor, Tensor]:
         """The loss, and the logits."""
@@ -74,7 +77,7 @@ class Unrolled:
     run on copies of the buffers, so that the BatchNorm statistics stay as they are.
     """
 
-    through_weights = True
+    through_weights, needs_paths = True, False
 
     def __call__(self, at: AlphaLoss, train_batch: Batch, val_batch: Batch) -> tuple[Tensor, Tensor]:
         """The loss, and the logits."""
@@ -115,11 +118,11 @@ class PolicyGradient(nn.Module):
         baseline_decay: of the moving average, from 0 to less than 1.
     """
 
-    through_weights = False
+    through_weights, needs_paths = False, True
     baseline: Tensor
     num_rewards: Tensor
 
-    def __init__(self, baseline_decay: float) -> None:
+    def __init__(self, baseline_decay: float = 0.95) -> None:
         super().__init__()
         if not 0 <= baseline_decay < 1:
             raise InputError(f"search.arch_step.baseline_decay: found {baseline_decay}; allowed: 0 to less than 1")

@@ -56,7 +56,7 @@ class SearchModule(L.LightningModule):
         """SGD for the weights with its schedule, Adam for the alphas: every parameter is in exactly one of them."""
         weight_optimizer = self.strategy.weight_optimizer(self.supernet.weights().values())
         alpha_optimizer = self.strategy.alpha_optimizer(self.supernet.alphas.values())
-        return [weight_optimizer, alpha_optimizer], [self.strategy.weight_scheduler(weight_optimizer)]
+        return [weight_optimizer, alpha_optimizer], [self.strategy.new_scheduler(weight_optimizer, self.num_epochs)]
 
     def on_fit_start(self) -> None:
         """Say what searches, and on what."""

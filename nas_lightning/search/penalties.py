@@ -30,7 +30,7 @@ class CostPenalty:
         InputError: for a negative weight.
     """
 
-    def __init__(self, weight: float) -> None:
+    def __init__(self, weight: float = 0.1) -> None:
         self.weight = _not_negative("search.penalties.cost.weight", weight)
 
     def __call__(self, op_weights: OpWeights, expected_cost: ExpectedCost) -> Tensor:
@@ -55,7 +55,7 @@ class BudgetPull:
         InputError: for a negative weight.
     """
 
-    def __init__(self, weight: float) -> None:
+    def __init__(self, weight: float = 1.0) -> None:
         self.weight = _not_negative("search.penalties.budget.weight", weight)
 
     def __call__(self, op_weights: OpWeights, expected_cost: ExpectedCost) -> Tensor:
@@ -79,7 +79,7 @@ class RamPenalty:
         InputError: for a negative weight.
     """
 
-    def __init__(self, weight: float) -> None:
+    def __init__(self, weight: float = 1.0) -> None:
         self.weight = _not_negative("search.penalties.ram.weight", weight)
 
     def __call__(self, op_weights: OpWeights, expected_cost: ExpectedCost) -> Tensor:
@@ -101,7 +101,7 @@ class BetaDecay:
         InputError: for a negative weight.
     """
 
-    def __init__(self, weight: float) -> None:
+    def __init__(self, weight: float = 50.0) -> None:
         self.weight = _not_negative("search.regularisers.beta.weight", weight)
 
     def __call__(self, alphas: Alphas, progress: float) -> Tensor:
@@ -128,7 +128,7 @@ class ConcentrationAnchor:
         InputError: for a negative weight.
     """
 
-    def __init__(self, weight: float) -> None:
+    def __init__(self, weight: float = 0.001) -> None:
         self.weight = _not_negative("search.regularisers.anchor.weight", weight)
 
     def __call__(self, alphas: Alphas, progress: float) -> Tensor:

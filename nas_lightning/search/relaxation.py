@@ -22,7 +22,13 @@ from nas_lightning.space.supernet import Choice, Path, new_alphas
 
 
 class Relaxation(Protocol):
-    """The first part of a strategy."""
+    """The first part of a strategy.
+
+    Attributes:
+        draws_paths: whether it gives one path a step, and not a mixture.
+    """
+
+    draws_paths: bool
 
     def new_alphas(self, size: Size, ops: Sequence[str]) -> nn.ParameterDict:
         """The alphas at the start of a search."""
@@ -36,6 +42,8 @@ class Relaxation(Protocol):
 
 class Softmax:
     """A softmax over the operations of each edge (DARTS, arXiv 1806.09055, equation 2)."""
+
+    draws_paths = False
 
     def new_alphas(self, size: Size, ops: Sequence[str]) -> nn.ParameterDict:
         """Near zero."""
@@ -78,7 +86,7 @@ class AuxiliarySkip(Softmax):
         start: beta at the start.
     """
 
-    def __init__(self, start: float) -> None:
+    def __init__(self, start: float = 1.0) -> None:
         if start < 0:
             raise InputError(f"search.relaxation.start: found {start}; allowed: 0 or more")
         self.start = start
@@ -140,6 +148,8 @@ class NodeSoftmax(Softmax):
     it is the policy of TuNAS (arXiv 2008.06120, section 3).
     """
 
+    draws_paths = True
+
     def __call__(self, alphas: Alphas, moment: Moment) -> Choice:
         """A path whose nodes are drawn by their probabilities."""
         return Path(draw(self.settled(alphas, moment.space_cost.ops), moment))
@@ -161,7 +171,7 @@ class GumbelPath(NodeSoftmax):
         temperatures: above 0.
     """
 
-    def __init__(self, temperatures: tuple[float, float]) -> None:
+    def __init__(self, temperatures: tuple[float, float] = (10.0, 0.1)) -> None:
         if min(temperatures) <= 0:
             raise InputError(f"search.relaxation.temperatures: found {temperatures}; allowed: more than 0")
         self.first, self.last = temperatures

@@ -1,26 +1,36 @@
 """A strategy: the choices that make one search, as a record of small parts."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
 from nas_lightning.cost.expected import ExpectedCost, OpWeights
 from nas_lightning.errors import InputError
-from nas_lightning.search.arch_step import ArchStep, FirstOrder, PolicyGradient, Unrolled
-from nas_lightning.search.derivation import Derivation
+from nas_lightning.search.arch_step import ArchStep, FirstOrder, Unrolled
+from nas_lightning.search.derivation import Derivation, Strongest
 from nas_lightning.search.moment import Alphas
-from nas_lightning.search.penalties import Penalty, Regulariser
-from nas_lightning.search.relaxation import NodeSoftmax, Relaxation
+from nas_lightning.search.penalties import BudgetPull, CostPenalty, Penalty, RamPenalty, Regulariser
+from nas_lightning.search.relaxation import Relaxation, Softmax
+
+_SGD = partial(torch.optim.SGD, lr=0.025, momentum=0.9, weight_decay=3e-4)
+_ADAM = partial(torch.optim.Adam, lr=0.01, betas=(0.5, 0.999), weight_decay=0.001)
+
+
+def _penalties() -> dict[str, Penalty]:
+    return {"cost": CostPenalty(), "budget": BudgetPull(), "ram": RamPenalty()}
 
 
 @dataclass
 class Strategy:
     """What a search does with alphas and weights; a file of ``conf/search`` is one call of this constructor.
+
+    The defaults are those of ``conf/search/darts.yaml``.
 
     Attributes:
         name: goes into ``metrics.json``.
@@ -37,28 +47,28 @@ class Strategy:
         warmup: the share of the epochs, from 0 to 1, in which the weights learn alone.
         partial_channels: one of this many channels of a node goes through the operations.
         weight_optimizer: makes the optimizer of the weights from their parameters; SGD if ``unrolled``.
-        weight_scheduler: makes its scheduler, stepped once an epoch.
+        weight_scheduler: makes its scheduler, stepped once an epoch; None for a cosine from its rate to 0.001.
         alpha_optimizer: makes the optimizer of the alphas.
         clip_norm: largest norm of the weights' gradient; None for any.
     """
 
-    name: str
-    relaxation: Relaxation
-    arch_step: ArchStep | None
-    unrolled: bool
-    penalties: dict[str, Penalty]
-    regularisers: dict[str, Regulariser]
-    derivation: Derivation
-    trains: bool
-    num_seeds: int
-    vote: bool
-    on_collapse: str
-    warmup: float
-    partial_channels: int
-    weight_optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
-    weight_scheduler: Callable[[Optimizer], LRScheduler]
-    alpha_optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
-    clip_norm: float | None
+    name: str = "darts"
+    relaxation: Relaxation = field(default_factory=Softmax)
+    arch_step: ArchStep | None = field(default_factory=FirstOrder)
+    unrolled: bool = False
+    penalties: dict[str, Penalty] = field(default_factory=_penalties)
+    regularisers: dict[str, Regulariser] = field(default_factory=dict)
+    derivation: Derivation = field(default_factory=Strongest)
+    trains: bool = True
+    num_seeds: int = 1
+    vote: bool = True
+    on_collapse: str = "warn"
+    warmup: float = 0.0
+    partial_channels: int = 1
+    weight_optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] = _SGD
+    weight_scheduler: Callable[[Optimizer], LRScheduler] | None = None
+    alpha_optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] = _ADAM
+    clip_norm: float | None = 5.0
 
     def __post_init__(self) -> None:
         if self.clip_norm is not None and self.clip_norm <= 0:
@@ -76,8 +86,9 @@ class Strategy:
             raise InputError(
                 f"search.partial_channels: found {self.partial_channels}; allowed: 1, because {self.name} runs paths"
             )
-        if isinstance(self.arch_step, PolicyGradient) and not self.draws_paths:
-            raise InputError("search.arch_step: PolicyGradient needs a search.relaxation that draws paths")
+        if self.arch_step is not None and self.arch_step.needs_paths and not self.draws_paths:
+            step = type(self.arch_step).__name__
+            raise InputError(f"search.arch_step: {step} needs a search.relaxation that draws paths")
         if self.unrolled:
             self._unroll()
 
@@ -100,7 +111,13 @@ class Strategy:
     @property
     def draws_paths(self) -> bool:
         """Whether the supernet runs one path a step."""
-        return isinstance(self.relaxation, NodeSoftmax)
+        return self.relaxation.draws_paths
+
+    def new_scheduler(self, weight_optimizer: Optimizer, num_epochs: int) -> LRScheduler:
+        """The schedule of the weights' rate in a search of so many epochs."""
+        if self.weight_scheduler is None:
+            return CosineAnnealingLR(weight_optimizer, num_epochs, eta_min=0.001)
+        return self.weight_scheduler(weight_optimizer)
 
     def penalty(self, op_weights: OpWeights, expected_cost: ExpectedCost) -> Tensor:
         """The sum of all penalties, a scalar."""

@@ -1,6 +1,8 @@
 """Every strategy, found by listing ``conf/search``: what a search relies on."""
 
 import copy
+import dataclasses
+import functools
 import warnings
 from functools import cache
 
@@ -15,10 +17,13 @@ from nas_lightning.config.compose import compose_config, conf_dir
 from nas_lightning.cost.expected import ExpectedCost
 from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.data.datamodule import TimeSeriesData
+from nas_lightning.errors import InputError
 from nas_lightning.runs.build import build_size, build_strategy
+from nas_lightning.search import strategies
 from nas_lightning.search.derivation import Found
 from nas_lightning.search.module import SearchModule, search_loader
 from nas_lightning.search.moment import Moment
+from nas_lightning.search.strategy import Strategy
 from nas_lightning.space.edge_group import EdgeGroup
 from nas_lightning.space.genotype import KINDS, Genotype
 from nas_lightning.space.network import Network
@@ -267,3 +272,44 @@ def test_operations_without_none_and_a_single_one_work_too(strategy):
         settled = {kind: w.detach() for kind, w in strategy.relaxation.settled(alphas, ops).items()}
         batches = [(x, y)]
         assert len(strategy.derivation(Found(supernet, settled, {}, here, batches, batches), 1)) == 1
+
+
+# In Python
+
+
+def parts(value):
+    """A strategy, its parts and their settings, as far as they can be compared."""
+    if isinstance(value, functools.partial):
+        return value.func, parts(value.keywords)
+    if isinstance(value, dict):
+        return {key: parts(each) for key, each in value.items() if each != {}}
+    if isinstance(value, list | tuple):
+        return [parts(each) for each in value]
+    if type(value).__module__.startswith("nas_lightning."):
+        return type(value), parts({k: v for k, v in vars(value).items() if not k.startswith("_")})
+    return value
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (conf_dir() / "search").glob("*.yaml")))
+def test_a_strategy_is_the_same_in_python_as_in_yaml(name):
+    made, configured = getattr(strategies, name)(), build_strategy(compose_config([f"search={name}"]))
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], 0.025)
+    schedules = [each.new_scheduler(optimizer, 10) for each in (made, configured)]
+    assert type(schedules[0]) is type(schedules[1])
+    assert schedules[0].state_dict() == schedules[1].state_dict()
+    one, other = (dataclasses.replace(each, weight_scheduler=None, unrolled=False) for each in (made, configured))
+    assert parts(one) == parts(other)
+    changed = getattr(strategies, name)(num_seeds=3, clip_norm=None)
+    assert (changed.num_seeds, changed.clip_norm, changed.name) == (3, None, name)
+
+
+def test_a_part_says_what_it_can_and_need_not_be_of_a_class_of_this_package():
+    class OwnPath:
+        draws_paths = True
+
+    class OwnStep:
+        through_weights, needs_paths = False, True
+
+    assert Strategy(relaxation=OwnPath(), arch_step=OwnStep()).draws_paths
+    with pytest.raises(InputError, match=r"OwnStep needs a search.relaxation that draws paths"):
+        Strategy(arch_step=OwnStep())
