@@ -21,9 +21,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from recording_files import EQUAL_LENGTH, FORMATS, ONE_CHANNEL, make_recordings
 
+from nas_lightning.data.collect import collect
 from nas_lightning.data.readers import open_source
 from nas_lightning.data.reading import AXES, CLOCK_POLICIES, DECIMALS, DELIMITERS, ENDS, TIME_UNITS, Reading
-from nas_lightning.data.recordings import collect
 from nas_lightning.errors import InputError
 
 TIMEOUT_SECONDS = 20

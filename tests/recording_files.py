@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from scipy.io import savemat, wavfile
 
+from nas_lightning.data.collect import collect
 from nas_lightning.data.readers import open_source
 from nas_lightning.data.reading import Reading
-from nas_lightning.data.recordings import collect
 
 LABELS = ("calm", "wild")
 

@@ -14,14 +14,15 @@ from torch.utils.data import DataLoader, DistributedSampler, Sampler
 
 from nas_lightning.data.annotations import FOLDER, SPLITS, read_lists, write_lists
 from nas_lightning.data.augment import Augmentation
+from nas_lightning.data.collect import collect
 from nas_lightning.data.doubts import doubtful_channels
 from nas_lightning.data.features import FrontEnd, FrontEndCost
 from nas_lightning.data.made import MakeSource, source_of_arrays, source_of_frame
 from nas_lightning.data.moments import channel_constants, digest, ranges
-from nas_lightning.data.protocol import Rows
+from nas_lightning.data.protocol import InputRows
 from nas_lightning.data.readers import open_source
 from nas_lightning.data.reading import Reading
-from nas_lightning.data.recordings import Recordings, collect
+from nas_lightning.data.recordings import Recordings
 from nas_lightning.data.splits import (
     Segments,
     check_splits,
@@ -334,13 +335,13 @@ class TimeSeriesData(L.LightningDataModule):
         """Channels and rows of a sample before the front end."""
         return self.recordings.values.shape[1], self.splits["train"].windows.rows
 
-    def rows(self) -> Rows:
+    def rows(self) -> InputRows:
         """What the rows are of which samples are made."""
         count, window = self.raw_shape
         offsets = np.zeros(count) if self.recordings.offsets is None else self.recordings.offsets
         least, most = ranges(self.raw_batches("train"))
         numbers = self.variables if isinstance(self.variables, list) else range(count)
-        return Rows(
+        return InputRows(
             channels=self.recordings.channels or tuple(map(str, numbers)),
             window=window,
             stride=self.front_end.hop or window,

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from nas_lightning.data.collect import collect
 from nas_lightning.data.features import FrontEnd, FrontEndCost
 from nas_lightning.data.moments import channel_constants, ranges
-from nas_lightning.data.protocol import Rows
+from nas_lightning.data.protocol import InputRows
 from nas_lightning.data.readers.sets import ArraySet, Part, read_set
 from nas_lightning.data.reading import Findings, Reading
-from nas_lightning.data.recordings import collect
 from nas_lightning.errors import InputError
 
 
@@ -140,12 +140,12 @@ class LoaderData(L.LightningDataModule):
         """That of a sample."""
         return self.task_shape[:2]
 
-    def rows(self) -> Rows:
+    def rows(self) -> InputRows:
         """The time steps of a sample."""
         channels, length, _ = self.task_shape
         least, most = ranges(x for x, _ in self.train_pairs)
         names, offsets = tuple(map(str, range(channels))), (0.0,) * channels
-        return Rows(names, length, length, None, None, offsets, tuple(least.tolist()), tuple(most.tolist()))
+        return InputRows(names, length, length, None, None, offsets, tuple(least.tolist()), tuple(most.tolist()))
 
     def augmented(self, count: int, seed: int) -> None:
         """The loaders augment by themselves."""

@@ -14,7 +14,7 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
-class Rows:
+class InputRows:
     """What the rows of the recordings are, from which samples are made.
 
     Attributes:
@@ -98,7 +98,7 @@ class SearchData(Protocol):
     def raw_shape(self) -> tuple[int, int]:
         """Channels and rows of a sample before the front end."""
 
-    def rows(self) -> Rows:
+    def rows(self) -> InputRows:
         """What these rows are."""
 
     def augmented(self, count: int, seed: int) -> tuple[Tensor, Tensor] | None:

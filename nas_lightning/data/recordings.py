@@ -2,32 +2,23 @@
 
 import itertools
 import mmap
-import re
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import IO, Any
+from typing import IO
 from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from nas_lightning.data.progress import reading_bar
-from nas_lightning.data.reading import Findings, Reading, choose, is_named, no_rows
-from nas_lightning.data.values import Float32, Rows
-from nas_lightning.data.words import Words, first_repeated, in_order, join_names
-from nas_lightning.errors import InputError, brief
+from nas_lightning.data.reading import Findings, no_rows
+from nas_lightning.data.words import Words
+from nas_lightning.errors import brief
 
 _IN_MEMORY_VALUES = 1 << 24
 """Recordings above this many values (64 MiB) lie in a temporary file that is mapped into memory."""
-
-_BLOCK_VALUES = 1 << 20
-"""Recordings are looked at together up to about this many values."""
-
-_VARIABLES = "data_processing_feature_extraction.variables"
 
 Lists = dict[str, list[tuple[str, int, int | None]]]
 """By split: names of recordings, with the first of their rows and the row behind the last (None: all)."""
@@ -260,242 +251,3 @@ def give_back(values: Tensor) -> None:
     mapping = _mappings.get(values.data_ptr())
     if mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
         mapping.madvise(mmap.MADV_DONTNEED)
-
-
-def collect(
-    source: Source,
-    variables: Any = None,
-    missing: str = "error",
-    group_pattern: str | None = None,
-    reading: Reading | None = None,
-) -> Recordings:
-    """Read all recordings of a source, check them, and keep the chosen channels.
-
-    Args:
-        source: from a reader.
-        variables: None for all channels, n for the first n, or a list of channel numbers from 0 or of names.
-        missing: one of ``MISSING_POLICIES``.
-        group_pattern: a regular expression whose first group (or whole match) in a recording's name is its group;
-            without it the groups of the source hold.
-        reading: of it, ``offset`` and ``similar_labels``.
-
-    Raises:
-        InputError: naming the source or the recording, what was found and what is allowed.
-    """
-    collected = _Collected(source, variables, missing, group_pattern, reading or Reading())
-    with reading_bar(source.name, source.total, source.unit, source.began) as bar:
-        for block in _in_blocks(_counted(source, bar)):
-            collected.add(block)
-    return collected.finish()
-
-
-def _counted(source: Source, bar: tqdm) -> Iterator[Recording | Block]:
-    for item in source.recordings:
-        bar.update(len(item.values) if source.unit == "row" else len(item))
-        yield item
-
-
-def _in_blocks(items: Iterable[Recording | Block]) -> Iterator[Block]:
-    """Small recordings of the same channels that follow each other, together."""
-    held: list[Recording] = []
-    size = 0
-    try:
-        for item in items:
-            is_small = isinstance(item, Recording) and item.values.size < _BLOCK_VALUES
-            if held and not (is_small and _are_alike(held[0], item) and size < _BLOCK_VALUES):
-                yield Block.of(held)
-                held, size = [], 0
-            if isinstance(item, Block):
-                yield item
-            elif is_small:
-                held.append(item)
-                size += item.values.size
-            else:
-                yield Block.of([item])
-    except InputError:
-        if held:  # what is wrong with them was there first
-            yield Block.of(held)
-        raise
-    if held:
-        yield Block.of(held)
-
-
-def _are_alike(one: Recording, other: Recording | Block) -> bool:
-    return (one.values.shape[1], one.channels, one.unit) == (other.values.shape[1], other.channels, other.unit)
-
-
-class _Collected:
-    """What was read so far, and the checks of what is added; see ``collect`` for the arguments."""
-
-    def __init__(
-        self, source: Source, variables: Any, missing: str, group_pattern: str | None, reading: Reading
-    ) -> None:
-        self._source, self._variables, self._pattern, self._reading = source, variables, group_pattern, reading
-        self._to_float32 = Float32(missing, reading.offset, self._shown, source.findings)
-        self._store: RowStore | None = None
-        self._first = ""
-        self._channels: tuple[str, ...] | None = None
-        self._names: list[Sequence[str]] = []
-        self._lengths: list[np.ndarray] = []
-        self._rates: list[np.ndarray] = []
-        self._labels: list[Words] = []
-        self._groups: list[Words | None] = []
-        self._splits: list[Words | None] = []
-        self._breaks: list[np.ndarray] = []
-        self._unit: str | None = None
-
-    def add(self, block: Block) -> None:
-        """Check and keep recordings; if something is wrong, what is wrong with the first of them is said."""
-        try:
-            self._add(block)
-        except InputError:
-            if len(block) > 1:
-                for one in block.singles():
-                    self._add(one)
-            raise
-
-    def _add(self, block: Block) -> None:
-        shown = self._shown(block.names[0])
-        values, channels = block.values, block.channels
-        if not self._source.is_chosen and self._variables is not None:
-            chosen = choose(shown, values.shape[1], channels, self._variables)
-            values = values[:, chosen]
-            channels = None if channels is None else tuple(channels[number] for number in chosen)
-        if self._store is None:
-            self._store, self._first, self._unit = RowStore(values.shape[1]), block.names[0], block.unit
-        self._check_channels(shown, values.shape[1], channels)
-        rows = self._to_float32(block.names, Rows(values, block.lengths, block.breaks), channels)
-        self._groups.append(self._groups_of(block))
-        self._breaks.append(self._store.num_rows + rows.breaks)
-        self._store.add(rows.values)
-        self._unit = self._unit if self._unit == block.unit else None
-        self._names.append(block.names)
-        self._lengths.append(rows.lengths)
-        self._labels.append(block.labels)
-        self._splits.append(block.splits)
-        unknown = np.full(len(block), np.nan)
-        self._rates.append(unknown if block.sampling_rates is None else block.sampling_rates)
-
-    def finish(self) -> Recordings:
-        """All recordings, after a look at them together."""
-        source = self._source
-        if self._store is None:
-            raise InputError(f"{source.name}: has no recordings; at least 2 are needed, of 2 classes")
-        names = join_names(self._names)
-        if (repeated := first_repeated(names)) is not None:
-            raise InputError(f"{self._shown(repeated)}: there are two recordings of this name; allowed: each once")
-        labels, class_names = _distinct(source, Words.join(self._labels), self._reading.similar_labels)
-        splits = _all_or_none(source.name, "split", self._splits, len(names))
-        _check_classes(source.name, labels, splits, class_names)
-        numbers = {name: number for number, name in enumerate(class_names)}
-        return Recordings(
-            source=source.name,
-            values=self._store.finish(),
-            starts=np.concatenate([[0], np.cumsum(np.concatenate(self._lengths))]),
-            names=names,
-            labels=np.array([numbers.get(word, -1) for word in labels.words])[labels.numbers],
-            class_names=class_names,
-            groups=_all_or_none(source.name, "group", self._groups, len(names)),
-            splits=splits,
-            sampling_rates=np.concatenate(self._rates),
-            lists=source.lists,
-            channels=self._channels,
-            breaks=np.concatenate(self._breaks),
-            offsets=self._to_float32.offsets,
-            unit=self._unit,
-        )
-
-    def _shown(self, name: str) -> str:
-        return f"{self._source.name}: {brief(name)}"
-
-    def _check_channels(self, shown: str, count: int, channels: tuple[str, ...] | None) -> None:
-        assert self._store is not None  # nosec B101 # tells the type checker
-        if count != self._store.channels:
-            raise InputError(
-                f"{shown} has {count} channels and {self._first} has {self._store.channels}; they must agree"
-            )
-        self._channels = self._channels or channels
-        if not is_named(self._variables) and channels not in (None, self._channels):
-            raise InputError(
-                f"{shown} names its channels {brief(', '.join(channels or ()))} and {self._first} names them "
-                f"{brief(', '.join(self._channels or ()))}; name the ones to take by {_VARIABLES}"
-            )
-
-    def _groups_of(self, block: Block) -> Words | None:
-        if self._pattern is None:
-            return block.groups
-        return Words.of([_group(self._shown(name), name, self._pattern) for name in block.names])
-
-
-def _group(shown: str, name: str, pattern: str) -> str:
-    match = re.search(pattern, name)
-    found = next((part for part in (match.groups() or (match[0],)) if part is not None), None) if match else None
-    if found is None:
-        raise InputError(
-            f"dataset.group_pattern: {pattern!r} finds nothing in the name of {shown}; allowed: a pattern that "
-            "is found in every name, or null"
-        )
-    return found
-
-
-def _distinct(source: Source, labels: Words, policy: str | None) -> tuple[Words, tuple[str, ...]]:
-    """The labels and the classes, with what stands for the same class settled.
-
-    Raises:
-        InputError: if labels differ by case, spaces or the form of a number only, and nothing says what that means.
-    """
-    class_names = tuple(source.class_names or in_order(labels.present))
-    alike: dict[str, list[str]] = {}
-    for name in class_names:
-        alike.setdefault(_plain(name), []).append(name)
-    several = [names for names in alike.values() if len(set(names)) > 1]
-    if not several or policy == "keep":
-        return labels, class_names
-    if policy is None:
-        raise InputError(
-            f"{source.name}: has the labels {brief(several[0])}, which differ by case, spaces or the form of a number "
-            "only; dataset.similar_labels=merge makes them one class, keep leaves them apart"
-        )
-    first = {name: names[0] for names in alike.values() for name in names}
-    for names in several:
-        source.findings.decide(f"the labels {brief(names)} are one class, {names[0]}", key="dataset.similar_labels")
-    words = [first.get(word, word) for word in labels.words]
-    places = {word: place for place, word in enumerate(dict.fromkeys(words))}
-    numbers = np.array([*(places[word] for word in words), -1])[labels.numbers]
-    return Words(numbers, list(places)), tuple(dict.fromkeys(first[name] for name in class_names))
-
-
-def _plain(label: str) -> str:
-    """A label without what a hand that types it may do now and again otherwise."""
-    text = " ".join(label.split()).casefold()
-    try:
-        return str(float(text))
-    except ValueError:
-        return text
-
-
-def _check_classes(source: str, labels: Words, splits: Words | None, class_names: tuple[str, ...]) -> None:
-    found = labels.present
-    unknown = sorted(found - set(class_names))
-    if unknown:
-        raise InputError(f"{source}: has the labels {brief(unknown)} beside its classes {brief(list(class_names))}")
-    repeated = sorted({name for name in class_names if class_names.count(name) > 1})
-    if repeated:
-        raise InputError(f"{source}: has several classes of the names {brief(repeated)}; allowed: each name once")
-    trained = found if splits is None else Words(labels.numbers[~splits.are("test")], labels.words).present
-    if len(trained) < 2:
-        raise InputError(f"{source}: has the one class {brief(sorted(trained))} to train on; at least 2 are needed")
-    empty = [name for name in class_names if name not in found]
-    if empty:
-        raise InputError(f"{source}: the classes {brief(empty)} have no recording; leave them out or give them some")
-    unseen = [name for name in class_names if name not in trained]
-    if unseen:
-        raise InputError(f"{source}: the test split has classes that the train split lacks: {brief(unseen)}")
-
-
-def _all_or_none(source: str, what: str, parts: Sequence[Words | None], total: int) -> Words | None:
-    given = [part for part in parts if part is not None]
-    count = sum(int((part.numbers >= 0).sum()) for part in given)
-    if 0 < count < total:
-        raise InputError(f"{source}: {count} of {total} recordings have a {what}; allowed: all or none")
-    return Words.join(given) if count else None

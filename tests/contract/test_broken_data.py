@@ -11,8 +11,8 @@ import pytest
 from recording_files import csv_folder, csv_text, long_table, make_recordings, saved_dataset, ts_pair
 from scipy.io import wavfile
 
+from nas_lightning.data.collect import collect
 from nas_lightning.data.readers import open_source
-from nas_lightning.data.recordings import collect
 from nas_lightning.errors import InputError
 
 GOOD = make_recordings((12,) * 6)

@@ -5,9 +5,9 @@ import pytest
 from recording_files import EQUAL_LENGTH, FIXED_TEST, FORMATS, ONE_CHANNEL, SCALE, make_recordings
 
 import nas_lightning.data.readers as readers
+from nas_lightning.data.collect import collect
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.readers import folder, open_source, series
-from nas_lightning.data.recordings import collect
 
 
 def by_content(recordings):

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from nas_lightning.data.collect import collect
 from nas_lightning.data.doubts import doubtful_channels
-from nas_lightning.data.recordings import Recording, Source, collect
+from nas_lightning.data.recordings import Recording, Source
 
 
 def made(*columns, lengths=(50, 60)):

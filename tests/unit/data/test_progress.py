@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from recording_files import csv_folder, make_recordings
 
+from nas_lightning.data.collect import collect
 from nas_lightning.data.readers import open_source
-from nas_lightning.data.recordings import Recording, Source, collect
+from nas_lightning.data.recordings import Recording, Source
 
 
 class Terminal(io.StringIO):

@@ -11,10 +11,11 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from nas_lightning.data.collect import collect
 from nas_lightning.data.features import FrontEnd
 from nas_lightning.data.readers.text import read_many, read_numbers
 from nas_lightning.data.reading import Findings, Reading
-from nas_lightning.data.recordings import Block, Recording, Recordings, Source, collect
+from nas_lightning.data.recordings import Block, Recording, Recordings, Source
 from nas_lightning.data.splits import check_splits, make_splits
 from nas_lightning.data.windows import Pieces, cut, pad, pieces_of, resample
 from nas_lightning.data.words import Words

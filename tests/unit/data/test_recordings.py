@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from nas_lightning.data import recordings as module
-from nas_lightning.data.recordings import Recording, Source, collect
+from nas_lightning.data.collect import collect
+from nas_lightning.data.recordings import Recording, Source
 from nas_lightning.errors import InputError
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from nas_lightning.data import values
+from nas_lightning.data.collect import collect
 from nas_lightning.data.reading import Reading
-from nas_lightning.data.recordings import Block, Recording, Source, collect
+from nas_lightning.data.recordings import Block, Recording, Source
 from nas_lightning.errors import InputError
 
 

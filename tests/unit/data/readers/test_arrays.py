@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from nas_lightning.data import recordings
+from nas_lightning.data.collect import collect
 from nas_lightning.data.readers import open_source, sets
 from nas_lightning.data.reading import Reading
-from nas_lightning.data.recordings import collect
 from nas_lightning.errors import InputError
 
 RANDOM = np.random.default_rng(0)

@@ -3,8 +3,8 @@ import zipfile
 import pytest
 from recording_files import csv_folder, make_recordings
 
+from nas_lightning.data.collect import collect
 from nas_lightning.data.readers import open_source, text
-from nas_lightning.data.recordings import collect
 from nas_lightning.errors import InputError
 
 MADE = make_recordings((12,) * 6)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from aeon.datasets import load_from_arff_file
 
+from nas_lightning.data.collect import collect
 from nas_lightning.data.readers import open_source
 from nas_lightning.data.reading import Reading
-from nas_lightning.data.recordings import collect
 from nas_lightning.errors import InputError
 
 VALUES = np.arange(24.0).reshape(6, 4) ** 2 / 8

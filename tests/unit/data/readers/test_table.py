@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from recording_files import long_table, make_recordings
 
+from nas_lightning.data.collect import collect
 from nas_lightning.data.readers import open_source, table
 from nas_lightning.data.reading import ROLES, Reading
-from nas_lightning.data.recordings import collect
 from nas_lightning.errors import InputError
 
 MADE = make_recordings((12,) * 6)

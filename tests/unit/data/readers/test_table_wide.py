@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from nas_lightning.data.collect import collect
 from nas_lightning.data.readers import open_source
 from nas_lightning.data.reading import ROLES, Reading
-from nas_lightning.data.recordings import collect
 from nas_lightning.errors import InputError
 
 LABELS = ["idle", "wave", "shake"] * 3
