@@ -38,7 +38,7 @@ _PIR = ("PIR_FE", "PIR_FE_Q15")
 _FIXED = ("FFT_Q15", "Q15_SCALE", "Q15_MAG", "BIN_Q15", "PIR_FE_Q15")
 _NOT_IN_ONNX = {*_FIXED, "TO_Q15", *STATISTICS, *_PIR}
 
-# Of the C code, library functions included, on a core without a floating-point unit (export/front_end.py).
+# Of the C code, library functions included, on a core without a floating-point unit (export/front_end).
 _CODE_BYTES = {
     "base": 400,
     **{"WINDOWING": 100, "FFT_FE": 600, "ABS": 500, "BINNING": 200, "LOG_DB": 1300, "ENT_FE": 1500, "DOM_FE": 800},
