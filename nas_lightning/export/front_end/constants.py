@@ -5,7 +5,8 @@ import math
 import torch
 
 from nas_lightning.data import pir
-from nas_lightning.data.features import LEAST_THRESHOLD, FrontEnd
+from nas_lightning.data.features import FrontEnd
+from nas_lightning.data.spectrum import LEAST_THRESHOLD
 from nas_lightning.errors import InputError
 
 SECTION = "data_processing_feature_extraction"
