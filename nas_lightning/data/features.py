@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_lightning.data import fixed_point, pir
+from nas_lightning.data.spectrum import dft_matrices, group_bins, log_db, magnitude, remove_mean, to_int16
 from nas_lightning.errors import InputError
 
 STEPS = (
@@ -31,14 +32,13 @@ STACKINGS = ("2D1", "1D")
 
 _SECTION = "data_processing_feature_extraction"
 _LARGEST_FRAME = 1 << 20
-LEAST_THRESHOLD = 1e-30  # far above the numbers that float32 hardware takes for 0
 STATISTICS = ("KURT_FE", "ENT_FE", "ZCR_FE", "DOM_FE", "SLOPE_FE")
 """Steps that each make one value or a few of a frame."""
 _PIR = ("PIR_FE", "PIR_FE_Q15")
 _FIXED = ("FFT_Q15", "Q15_SCALE", "Q15_MAG", "BIN_Q15", "PIR_FE_Q15")
 _NOT_IN_ONNX = {*_FIXED, "TO_Q15", *STATISTICS, *_PIR}
 
-# Of the C code, library functions included, on a core without a floating-point unit (export/front_end.py).
+# Of the C code, library functions included, on a core without a floating-point unit (export/front_end).
 _CODE_BYTES = {
     "base": 400,
     **{"WINDOWING": 100, "FFT_FE": 600, "ABS": 500, "BINNING": 200, "LOG_DB": 1300, "ENT_FE": 1500, "DOM_FE": 800},
@@ -128,7 +128,8 @@ class FrontEnd(nn.Module):
         super().__init__()
         self.settings = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
         names = list(feat_ext_transform)
-        _check(names, frame_size, stride_size, num_frame_concat, frame_skip, stacking, scale)
+        _check_frames(names, frame_size, stride_size, num_frame_concat, frame_skip, stacking, scale)
+        _check_steps(names, num_frame_concat, stacking)
         _check_numbers(names, frame_size, log_mul, log_base, log_threshold, fft_size, kurt_chunk_size)
         self.names = [name for name in STEPS if name in names]
         self.frame_size, self.num_frames, self.stacking, self.scale = frame_size, num_frame_concat, stacking, scale
@@ -136,42 +137,7 @@ class FrontEnd(nn.Module):
         self.frame_skip = frame_skip
         self.cosines: Tensor | None = None
         self.sines: Tensor | None = None
-        size = frame_size or 0
-        first_bin = min_bin - ("DC_REMOVE" in names)
-        num_groups, width = 0, 0
-        if {"BINNING", "BIN_Q15"} & set(names):
-            num_groups, width = _groups(size, feature_size_per_frame, analysis_bandwidth, first_bin)
-        rate = new_sr or sampling_rate or 1.0
-        statistics: dict[str, Step] = {
-            "KURT_FE": partial(pir.kurtosis, chunk_size=kurt_chunk_size),
-            "ENT_FE": partial(pir.spectral_entropy, fft_size=fft_size),
-            "ZCR_FE": pir.zero_crossing_rate,
-            "DOM_FE": partial(pir.dominant_frequencies, sampling_rate=rate, fft_size=fft_size),
-            "SLOPE_FE": pir.slope_change_rate,
-        }
-        listed = [statistics[name] for name in self.names if name in statistics]
-        steps: dict[str, Step] = {
-            "WINDOWING": lambda x: x * torch.hann_window(size, periodic=False, device=x.device),
-            "RAW_FE": remove_mean if dc_remove else _same,
-            "TO_Q15": fixed_point.to_q15,
-            "FFT_Q15": lambda x: fixed_point.rfft_q15(to_int16(x)),
-            "Q15_SCALE": partial(fixed_point.shift_q15, bits=q15_scale_factor),
-            "Q15_MAG": lambda x: fixed_point.magnitude_q15(x[..., : size + 2]),
-            "FFT_FE": self._fft,
-            "NORMALIZE": lambda x: x / size,
-            "ROUND_OFF": torch.round,
-            "FFT_POS_HALF": lambda x: x[..., : size // 2 + 1],
-            "ABS": magnitude if "FFT_FE" in names else torch.abs,
-            "PIR_FE": partial(pir.pir_features, sampling_rate=rate, fft_size=fft_size),
-            "PIR_FE_Q15": partial(pir.pir_features_q15, sampling_rate=rate, fft_size=fft_size),
-            "DC_REMOVE": lambda x: x[..., 1:],
-            "BIN_Q15": partial(fixed_point.bin_q15, num_bins=num_groups, width=width, offset=first_bin),
-            "BINNING": partial(group_bins, num_groups, width, first_bin, normalize_bin),
-            "LOG_DB": partial(log_db, log_mul, log_base, log_threshold),
-        }
-        self._steps: list[Step] = [steps[name] for name in self.names if name in steps]
-        if listed:
-            self._steps.append(lambda x: torch.cat([statistic(x.float()) for statistic in listed], dim=-1))
+        self._steps = self._functions()
 
     @property
     def is_raw(self) -> bool:
@@ -249,6 +215,40 @@ class FrontEnd(nn.Module):
         code = _CODE_BYTES["base"] + sum(size for name, size in _CODE_BYTES.items() if name in names)
         return FrontEndCost(macs, (2 if is_fixed else 4) * worked_in + 4 * features, tables + code)
 
+    def _functions(self) -> list[Step]:
+        """What the steps do to frames, in their order; statistics come last, side by side."""
+        settings, names, size = self.settings, set(self.names), self.frame_size or 0
+        first_bin = settings["min_bin"] - ("DC_REMOVE" in names)
+        num_groups, width = 0, 0
+        if {"BINNING", "BIN_Q15"} & names:
+            num_groups, width = _groups(
+                size, settings["feature_size_per_frame"], settings["analysis_bandwidth"], first_bin
+            )
+        rate, fft_size = settings["new_sr"] or settings["sampling_rate"] or 1.0, settings["fft_size"]
+        steps: dict[str, Step] = {
+            "WINDOWING": lambda x: x * torch.hann_window(size, periodic=False, device=x.device),
+            "RAW_FE": remove_mean if settings["dc_remove"] else _same,
+            "TO_Q15": fixed_point.to_q15,
+            "FFT_Q15": lambda x: fixed_point.rfft_q15(to_int16(x)),
+            "Q15_SCALE": partial(fixed_point.shift_q15, bits=settings["q15_scale_factor"]),
+            "Q15_MAG": lambda x: fixed_point.magnitude_q15(x[..., : size + 2]),
+            "FFT_FE": self._fft,
+            "NORMALIZE": lambda x: x / size,
+            "ROUND_OFF": torch.round,
+            "FFT_POS_HALF": lambda x: x[..., : size // 2 + 1],
+            "ABS": magnitude if "FFT_FE" in names else torch.abs,
+            "PIR_FE": partial(pir.pir_features, sampling_rate=rate, fft_size=fft_size),
+            "PIR_FE_Q15": partial(pir.pir_features_q15, sampling_rate=rate, fft_size=fft_size),
+            "DC_REMOVE": lambda x: x[..., 1:],
+            "BIN_Q15": partial(fixed_point.bin_q15, num_bins=num_groups, width=width, offset=first_bin),
+            "BINNING": partial(group_bins, num_groups, width, first_bin, settings["normalize_bin"]),
+            "LOG_DB": partial(log_db, settings["log_mul"], settings["log_base"], settings["log_threshold"]),
+        }
+        statistics = _statistics(rate, fft_size, settings["kurt_chunk_size"])
+        listed = [statistics[name] for name in self.names if name in statistics]
+        beside = [lambda x: torch.cat([statistic(x.float()) for statistic in listed], dim=-1)] if listed else []
+        return [steps[name] for name in self.names if name in steps] + beside
+
     def _fft(self, x: Tensor) -> Tensor:
         if self.cosines is not None and self.sines is not None:
             return torch.stack([x @ self.cosines, x @ self.sines], dim=-2)
@@ -256,42 +256,18 @@ class FrontEnd(nn.Module):
         return torch.stack([spectrum.real, spectrum.imag], dim=-2)
 
 
-def remove_mean(x: Tensor) -> Tensor:
-    """``x - mean(x)`` of each frame."""
-    return x - x.mean(-1, keepdim=True)
-
-
-def to_int16(x: Tensor) -> Tensor:
-    """Whole numbers as they are, others rounded; beyond int16 the nearest value it holds."""
-    return x.round().clamp(-32768, 32767).to(torch.int16) if x.dtype != torch.int16 else x
-
-
-def dft_matrices(size: int, bins: int) -> tuple[Tensor, Tensor]:
-    """Cosine and minus sine, each ``[size, bins]``: a discrete Fourier transform as a product."""
-    angles = torch.arange(size)[:, None] * torch.arange(bins)[None] % size * (2 * math.pi / size)
-    return torch.cos(angles.double()).float(), -torch.sin(angles.double()).float()
-
-
-def magnitude(x: Tensor) -> Tensor:
-    """``[..., 2, M]`` real and imaginary parts to ``[..., M]``."""
-    return torch.sqrt(x[..., 0, :] ** 2 + x[..., 1, :] ** 2)
-
-
-def group_bins(num_groups: int, width: int, first: int, is_mean: bool, x: Tensor) -> Tensor:
-    """Sums or means of ``num_groups`` neighbouring groups of ``width`` values, from the value ``first`` on."""
-    groups = x[..., first : first + num_groups * width].unflatten(-1, (num_groups, width)).sum(-1)
-    return groups / width if is_mean else groups
-
-
-def log_db(mul: float, base: float | str, threshold: float, x: Tensor) -> Tensor:
-    """``mul * log_base(threshold + x)``."""
-    factor = mul if base == "e" else mul / math.log(float(base))
-    # The second threshold repeats the first: exporters take the addition of a small number for one of 0, and drop it.
-    return factor * torch.log((x + threshold).clamp(min=max(threshold, LEAST_THRESHOLD)))
-
-
 def _same(x: Tensor) -> Tensor:
     return x
+
+
+def _statistics(rate: float, fft_size: int, chunk_size: int) -> dict[str, Step]:
+    return {
+        "KURT_FE": partial(pir.kurtosis, chunk_size=chunk_size),
+        "ENT_FE": partial(pir.spectral_entropy, fft_size=fft_size),
+        "ZCR_FE": pir.zero_crossing_rate,
+        "DOM_FE": partial(pir.dominant_frequencies, sampling_rate=rate, fft_size=fft_size),
+        "SLOPE_FE": pir.slope_change_rate,
+    }
 
 
 def _groups(frame_size: int | None, groups: int | None, bandwidth: int, first: int) -> tuple[int, int]:
@@ -311,7 +287,7 @@ def _groups(frame_size: int | None, groups: int | None, bandwidth: int, first: i
     return groups, width
 
 
-def _check(
+def _check_frames(
     names: list[str],
     frame_size: int | None,
     stride_size: float,
@@ -341,6 +317,9 @@ def _check(
         raise InputError(f"{_SECTION}.frame_size: is null; {', '.join(names) or 'num_frame_concat'} needs frames")
     if num_frames > 1 and "CONCAT" not in names:
         raise InputError(f"{_SECTION}.num_frame_concat: found {num_frames}; more than 1 needs the step CONCAT")
+
+
+def _check_steps(names: list[str], num_frames: int, stacking: str) -> None:
     needs = {"FFT_POS_HALF": "FFT_FE", "NORMALIZE": "FFT_FE", "Q15_SCALE": "FFT_Q15", "Q15_MAG": "FFT_Q15"}
     needs |= {"BINNING": "ABS", "BIN_Q15": "Q15_MAG", "FFT_FE": "ABS", "FFT_Q15": "Q15_MAG"}
     for name, needed in needs.items():

@@ -16,7 +16,9 @@ from small_firmware import every_op, hand_made, hard_to_place, random_small, wit
 
 from nas_lightning.cost.code import signature_of
 from nas_lightning.cost.exact import Numbers, cost_of, layers_of
-from nas_lightning.export.emx import RESCALING, FormError, compile_network, fixed_point
+from nas_lightning.export.emx import compile_network
+from nas_lightning.export.emx.form import FormError
+from nas_lightning.export.emx.rescaling import RESCALING, fixed_point
 from nas_lightning.export.int8 import integer_core
 from nas_lightning.export.session import open_session
 
