@@ -150,9 +150,9 @@ def test_a_run_that_is_lost_for_good_has_failed_and_the_others_end(cluster, prog
 @pytest.mark.slow
 def test_an_interrupted_sweep_says_how_its_runs_go_on(cluster, program, tmp_path):
     ray = ["hydra/launcher=ray", f"hydra.launcher.address={cluster.address}", "hydra.sweep.dir=sweep"]
-    sweep = program("-m", "seed=0,1", *ray, *LONGER, "training.training_epochs=2000")
+    sweep = program("-m", "seed=0,1", *ray, *LONGER, "training.training_epochs=100000")
     process_of(tmp_path / "sweep" / "1", sweep)
-    for _ in range(5):  # Ray does not hand on one that comes while it calls back
+    for _ in range(10):  # Ray does not hand on one that comes while it calls back
         sweep.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
             sweep.wait(timeout=20)
