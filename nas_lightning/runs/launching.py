@@ -143,8 +143,11 @@ def _objective(folder: Path) -> float | None:
     from nas_lightning.runs.finish import judged_split
     from nas_lightning.runs.folder import read_value
 
-    config = load_config(folder / "config.yaml")
-    return read_value(folder, judged_split(config), config.testing.metric) if has_ended(folder) else None
+    try:
+        config = load_config(folder / "config.yaml")
+        return read_value(folder, judged_split(config), config.testing.metric) if has_ended(folder) else None
+    except InputError:  # the table says what is damaged
+        return None
 
 
 def run_once(config: Config, folder: Path, resume: bool = False) -> None:
