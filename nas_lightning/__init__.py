@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from nas_lightning.data.features import FrontEnd
     from nas_lightning.errors import InputError
     from nas_lightning.runs.folder import load
+    from nas_lightning.search.loaders import SearchLoaders
+    from nas_lightning.search.module import SearchModule
+    from nas_lightning.search.strategy import Strategy
     from nas_lightning.space.genotype import Genotype
     from nas_lightning.tasks import Classification
     from nas_lightning.training.module import TrainModule
@@ -19,6 +22,9 @@ __all__ = [
     "FrontEnd",
     "Genotype",
     "InputError",
+    "SearchLoaders",
+    "SearchModule",
+    "Strategy",
     "TimeSeriesData",
     "TrainModule",
     "load",
@@ -31,6 +37,9 @@ _PLACES = {
     "FrontEnd": "data.features",
     "Genotype": "space.genotype",
     "InputError": "errors",
+    "SearchLoaders": "search.loaders",
+    "SearchModule": "search.module",
+    "Strategy": "search.strategy",
     "TimeSeriesData": "data.datamodule",
     "TrainModule": "training.module",
     "load": "runs.folder",

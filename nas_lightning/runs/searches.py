@@ -13,7 +13,6 @@ from torch import Tensor
 
 from nas_lightning.callbacks import CollapseAlarm, GenotypeHistory, SecondRun
 from nas_lightning.cost.exact import ADDITIVE
-from nas_lightning.cost.expected import ExpectedCost
 from nas_lightning.cost.projection import meets
 from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.errors import DamagedFileError
@@ -22,9 +21,9 @@ from nas_lightning.runs.build import build_strategy
 from nas_lightning.runs.checks import MODES
 from nas_lightning.runs.context import Run
 from nas_lightning.runs.fitting import fit
-from nas_lightning.search.module import SearchModule, search_loader
+from nas_lightning.search.loaders import search_loader
+from nas_lightning.search.module import SearchModule
 from nas_lightning.space.genotype import Genotype
-from nas_lightning.space.supernet import Supernet
 
 log = logging.getLogger("nas_lightning")
 
@@ -117,15 +116,17 @@ def _search_once(run: Run, index: int, num_candidates: int, on_end: Callable[[Se
 
 def _module(run: Run, seed: int, name: str) -> SearchModule:
     """A fresh supernet, or that of the search of this name that this one starts from."""
-    config = run.config
-    strategy = build_strategy(config)
-    alphas = strategy.relaxation.new_alphas(run.size, run.space_cost.ops)
-    kernels, partial = config.training.nas_kernels, strategy.partial_channels
-    supernet = Supernet(run.size, run.task, run.space_cost.ops, kernels, alphas, partial)
-    supernet.stem.norm.set_constants(run.data.mean, run.data.std)
-    measure = MODES[config.training.nas_optimization_mode.lower()]
-    expected_cost = ExpectedCost(run.space_cost, measure, run.limits, run.limits.targets)
-    module = SearchModule(supernet, strategy, expected_cost, config.training.nas_epochs, seed)
+    config, strategy = run.config, build_strategy(run.config)
+    module = SearchModule.of_space(
+        run.space_cost,
+        strategy,
+        config.training.nas_epochs,
+        constants=(run.data.mean, run.data.std),
+        budget=run.limits,
+        measure=MODES[config.training.nas_optimization_mode.lower()],
+        kernels=config.training.nas_kernels,
+        seed=seed,
+    )
     path = run.warm_start / name / "last.ckpt" if run.warm_start else None
     if path is not None and path.is_file():
         content = read_torch(path)

@@ -3,19 +3,20 @@
 import logging
 from collections.abc import Iterable
 from functools import cache
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import lightning as L
 import numpy as np
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
-from lightning.pytorch.utilities.combined_loader import CombinedLoader
 from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
 
+from nas_lightning.cost.budget import Budget
 from nas_lightning.cost.exact import MEASURES
 from nas_lightning.cost.expected import ExpectedCost
 from nas_lightning.cost.projection import Projected, project
+from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.errors import InputError
 from nas_lightning.kernels.choice import describe, warn_if_slow
 from nas_lightning.search.arch_step import AlphaLoss, Batch
@@ -51,6 +52,46 @@ class SearchModule(L.LightningModule):
         self.arch_step = strategy.arch_step  # what it remembers goes into the checkpoints
         self.num_steps = 0
         self.max_free: int | None = None  # nodes of a cell that may keep an operation without parameters
+
+    @classmethod
+    def of_space(
+        cls,
+        space_cost: SpaceCost,
+        strategy: Strategy | None = None,
+        num_epochs: int = 10,
+        *,
+        constants: tuple[Tensor, Tensor] | None = None,
+        budget: Budget | None = None,
+        measure: str = "params",
+        kernels: str = "auto",
+        seed: int = 0,
+    ) -> Self:
+        """A search with a fresh supernet.
+
+        >>> from nas_lightning import Classification
+        >>> from nas_lightning.space.ops import DEFAULT_OPS
+        >>> from nas_lightning.space.size import SIZES
+        >>> search = SearchModule.of_space(SpaceCost(SIZES["s"], Classification(1, 32, 2), DEFAULT_OPS))
+        >>> search.found().genotype.num_nodes
+        4
+
+        Args:
+            space_cost: of the size, the task and the operations.
+            strategy: of the search; None for first-order DARTS.
+            num_epochs: of the search.
+            constants: mean and standard deviation ``[C]`` of the samples; None for 0 and 1.
+            budget: what the network found must not exceed.
+            measure: what becomes cheaper where no budget limits it.
+            kernels: what computes the supernet, see ``Supernet``.
+            seed: of what the strategy draws; the first weights follow from the seed of PyTorch.
+        """
+        strategy, budget = strategy or Strategy(), budget or Budget({})
+        alphas = strategy.relaxation.new_alphas(space_cost.size, space_cost.ops)
+        parts = space_cost.size, space_cost.task, space_cost.ops, kernels, alphas, strategy.partial_channels
+        supernet = Supernet(*parts)
+        if constants is not None:
+            supernet.stem.norm.set_constants(*constants)
+        return cls(supernet, strategy, ExpectedCost(space_cost, measure, budget, budget.targets), num_epochs, seed)
 
     def configure_optimizers(self) -> Any:
         """SGD for the weights with its schedule, Adam for the alphas: every parameter is in exactly one of them."""
@@ -206,8 +247,3 @@ class SearchModule(L.LightningModule):
         reward = task.rewards(logits, y).mean()
         values = {f"search/{level}_loss": loss.detach(), f"search/{level}_{task.monitor}": reward}
         self.log_dict(values, on_step=False, on_epoch=True, prog_bar=level != "alphas", batch_size=len(y))
-
-
-def search_loader(weights_loader: Any, alphas_loader: Any) -> CombinedLoader:
-    """Both levels in step: as many steps as the longer loader has batches; the shorter one starts over when it ends."""
-    return CombinedLoader({"weights": weights_loader, "alphas": alphas_loader}, "max_size_cycle")

@@ -135,3 +135,13 @@ def rows_into(node: int) -> range:
 def edge_stride(is_reduction: bool, source: int) -> int:
     """The stride of the edges out of a node: 2 out of node 0 of a reduction cell, else 1."""
     return 2 if is_reduction and source == 0 else 1
+
+
+SIZES = {
+    "s": Size(3, 4, 1, 3, 4),
+    "m": Size(10, 4, 1, 3, 4),
+    "l": Size(12, 4, 4, 3, 4),
+    "xl": Size(20, 4, 4, 3, 4),
+    "xxl": Size(20, 6, 8, 3, 4),
+}
+"""The presets of the user guide, as in ``conf/nas_model_size``."""

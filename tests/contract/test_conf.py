@@ -18,6 +18,7 @@ from nas_lightning.runs.build import (
     build_trainer,
 )
 from nas_lightning.runs.checks import check_config
+from nas_lightning.space.size import SIZES as PRESETS
 from nas_lightning.tasks import Classification
 
 OPTIONS = [f"{path.parent.name}={path.stem}" for path in sorted(conf_dir().glob("*/*.yaml"))]
@@ -140,3 +141,8 @@ def test_three_reference_models_differ_in_size():
         for option in models
     }
     assert len(counts) == len(models) >= 3
+
+
+def test_the_sizes_of_the_guide_are_the_same_in_python():
+    names = {path.stem for path in (conf_dir() / "nas_model_size").glob("*.yaml")} - {"auto"}
+    assert {name: build_size(composed(f"nas_model_size={name}")) for name in names} == PRESETS

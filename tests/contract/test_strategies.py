@@ -21,7 +21,8 @@ from nas_lightning.errors import InputError
 from nas_lightning.runs.build import build_size, build_strategy
 from nas_lightning.search import strategies
 from nas_lightning.search.derivation import Found
-from nas_lightning.search.module import SearchModule, search_loader
+from nas_lightning.search.loaders import search_loader
+from nas_lightning.search.module import SearchModule
 from nas_lightning.search.moment import Moment
 from nas_lightning.search.strategy import Strategy
 from nas_lightning.space.edge_group import EdgeGroup

@@ -1,5 +1,7 @@
 """The modules in a Trainer of the user's own, without a configuration."""
 
+import math
+import re
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from torch import nn
 
 import nas_lightning
 from nas_lightning import Classification, TimeSeriesData, TrainModule
+from nas_lightning.cost.exact import cost_of
 from nas_lightning.training.evaluate import predict
 
 
@@ -50,6 +53,23 @@ def test_a_network_of_the_user_is_fitted_validated_tested_and_predicts(data, tmp
     assert on_test["test/accuracy"] > 0.5
     val = task.figures(*predict(network, data.val_dataloader()))
     assert on_val == pytest.approx({f"training/val_{name}": value for name, value in val.items()}, rel=1e-6)
+
+
+def test_the_page_runs_and_what_it_finds_keeps_the_budget(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    L.seed_everything(0, verbose=False)
+    page = Path(__file__).parents[2] / "docs/own_trainer.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    assert len(blocks) == 4
+    names = {}
+    for block in blocks:
+        exec(compile(block, str(page), "exec"), names)
+    assert names["search"].num_steps == 5 * math.ceil(30 / names["data"].batch_size)
+    alphas = torch.cat([alpha.detach().flatten() for alpha in names["search"].supernet.alphas.values()])
+    assert alphas.abs().max() > 0.01  # they start near zero
+    assert 300 < cost_of(names["found"], *names["data"].task_shape[:2]).params <= 500
+    assert names["trainer"].callback_metrics["test/accuracy"] > 0.5
+    assert torch.cat(names["logits"]).shape == (40, 4)
 
 
 def test_every_public_name_is_there_and_typed():

@@ -12,7 +12,8 @@ from nas_lightning.cost.expected import ExpectedCost
 from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.runs.build import build_size, build_strategy
-from nas_lightning.search.module import SearchModule, search_loader
+from nas_lightning.search.loaders import search_loader
+from nas_lightning.search.module import SearchModule
 from nas_lightning.space.supernet import Supernet
 from nas_lightning.tasks import Classification
 
