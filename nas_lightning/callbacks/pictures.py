@@ -1,8 +1,8 @@
 """The callback that draws the search into TensorBoard."""
 
 import lightning as L
-from lightning.pytorch.loggers import TensorBoardLogger
 
+from nas_lightning.callbacks.boards import add_picture, boards_of
 from nas_lightning.errors import InputError
 from nas_lightning.report.pictures import alpha_heatmap, genotype_drawing
 from nas_lightning.search.module import SearchModule
@@ -28,12 +28,12 @@ class AlphaPictures(L.Callback):
         """Draw, if this run is a search and TensorBoard listens."""
         epoch = trainer.current_epoch
         is_due = (epoch + 1) % self.every_n_epochs == 0 or epoch + 1 == trainer.max_epochs
-        if not (is_due and isinstance(pl_module, SearchModule) and isinstance(trainer.logger, TensorBoardLogger)):
+        if not (is_due and isinstance(pl_module, SearchModule) and boards_of(trainer)):
             return
-        board, supernet, genotype = trainer.logger.experiment, pl_module.supernet, pl_module.found().genotype
+        supernet, genotype = pl_module.supernet, pl_module.found().genotype
         for kind in KINDS:  # a strategy can have further alphas, of edges
             values = supernet.alphas[kind].detach().float().cpu().numpy()
             title = f"{kind} cell, epoch {epoch + 1}"
             picture = alpha_heatmap(values, supernet.op_names, genotype.cell(kind), title)
-            board.add_figure(f"alphas/{kind}", picture, epoch)
-        board.add_figure("genotype", genotype_drawing(genotype, supernet.size.fanout_concat), epoch)
+            add_picture(trainer, f"alphas/{kind}", picture, epoch)
+        add_picture(trainer, "genotype", genotype_drawing(genotype, supernet.size.fanout_concat), epoch)

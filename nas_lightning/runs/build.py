@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 import lightning as L
 import torch
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import Logger
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from nas_lightning.callbacks.checkpoint import WholeCheckpoints
-from nas_lightning.config.arguments import check_arguments
+from nas_lightning.config.arguments import argument_types, check_arguments, shown
 from nas_lightning.config.compose import data_links
 from nas_lightning.config.keys import escaped
 from nas_lightning.config.records import Config
@@ -149,22 +149,34 @@ def build_trainer(config: Config, folder: Path, stage: str, epochs: int, callbac
     """The Trainer of one stage, with the configured callbacks behind ``callbacks``."""
     given = {f"callbacks.{name}": record for name, record in config.callbacks.items() if record}
     configured = [_made(key, _call(key, record), L.Callback) for key, record in given.items()]
-    logger: Logger | bool = False
-    if config.logger:
-        logger = _call("logger", config.logger, save_dir=folder, version=stage)
-        _made("logger", logger, Logger)  # type: ignore[type-abstract]
     trainer = _call(
         "trainer",
         config.trainer,
         max_epochs=epochs,
         callbacks=callbacks + configured,
-        logger=logger,
+        logger=_loggers(config, folder, stage) or False,
         default_root_dir=folder,
         plugins=[WholeCheckpoints()],
         # Without this Lightning adds a bar of its own, and its rich one cannot run inside another fit.
         enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in configured),
     )
     return _made("trainer", trainer, L.Trainer)
+
+
+def _loggers(config: Config, folder: Path, stage: str) -> list[Logger]:
+    """The one of the group ``logger``, or several by name; each gets what its constructor takes of folder and stage."""
+    records = {f"logger.{name}": record for name, record in config.logger.items() if record}
+    if "_target_" in config.logger:
+        records = {"logger": config.logger}
+    found = []
+    for key, record in records.items():
+        if not isinstance(record, dict) or "_target_" not in record:
+            raise InputError(f"{key}: found {shown(record)}; allowed: a logger with its _target_, or loggers by name")
+        check_targets(key, record)
+        takes = argument_types(get_object(record["_target_"]))
+        own = {name: value for name, value in {"save_dir": folder, "version": stage}.items() if name in takes}
+        found.append(_made(key, _call(key, record, **own), Logger))  # type: ignore[type-abstract]
+    return found
 
 
 def build_short_trainer(config: Config, folder: Path, epochs: int) -> L.Trainer:

@@ -5,9 +5,9 @@ import logging
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 
-from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 
+from nas_lightning.callbacks.boards import add_picture, boards_of
 from nas_lightning.config.records import Config
 from nas_lightning.errors import brief
 from nas_lightning.export.bundle import write_bundle
@@ -152,15 +152,16 @@ def _log_results(
 ) -> None:
     """The confusion matrix and the row of the ``hparams`` page."""
     trainer = kept.best.trainer
-    if not isinstance(trainer.logger, TensorBoardLogger):
+    if not (boards := boards_of(trainer)):
         return
     picture = confusion_picture(confusion(logits, y).numpy(), run.data.class_names, split)
-    trainer.logger.experiment.add_figure("confusion", picture, trainer.current_epoch)
+    add_picture(trainer, "confusion", picture, trainer.current_epoch)
     training = {key: value for key, value in asdict(run.config.training).items() if key.startswith("nas_")}
     if run.config.training.nas_enabled:
         training |= {"nas_layers": run.size.layers, "nas_init_channels": run.size.init_channels}
     results = {f"hparams/{name}": float(metrics.figures(split)[name]) for name in ("accuracy", "macro_f1")}
     results |= {f"hparams/{name}": float(getattr(cost, name)) for name in ("params", "macs")}
-    trainer.logger.log_hyperparams({**plain(identity(run.config)), **training}, results)
-    trainer.logger.save()
-    trainer.logger.experiment.flush()  # what cannot be written is said before the run counts as ended
+    for board in boards:
+        board.log_hyperparams({**plain(identity(run.config)), **training}, results)
+        board.save()
+        board.experiment.flush()  # what cannot be written is said before the run counts as ended

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from nas_lightning.callbacks import BestCheckpoint, NewestCheckpoint
+from nas_lightning.callbacks.boards import add_picture, boards_of
 from nas_lightning.errors import InputError
 from nas_lightning.files import damage, read_torch
 from nas_lightning.report.pictures import augmentation_picture
@@ -110,7 +110,6 @@ def _keep_csv(folder: Path, name: str) -> None:
 
 def _log_augmentation(run: Run, trainer: L.Trainer) -> None:
     """Pictures of a few training samples before and after the augmentation."""
-    if not isinstance(trainer.logger, TensorBoardLogger) or (found := run.data.augmented(4, run.config.seed)) is None:
-        return
-    before, after = found
-    trainer.logger.experiment.add_figure("augmentation", augmentation_picture(before.numpy(), after.numpy()))
+    if boards_of(trainer) and (found := run.data.augmented(4, run.config.seed)) is not None:
+        before, after = found
+        add_picture(trainer, "augmentation", augmentation_picture(before.numpy(), after.numpy()))

@@ -389,7 +389,7 @@ def test_options_come_from_a_folder_of_the_user_too(cli, tmp_path):
     ("arguments", "text"),
     [
         (["--help"], "nas_model_size: auto, l, m, s, xl, xxl\n"),
-        (["nas_model_size=m", "-h"], "logger: csv, none, tensorboard\n"),
+        (["nas_model_size=m", "-h"], "logger: csv, none, tensorboard, tensorboard_csv\n"),
         (["--cfg", "job"], "nas_epochs: 10"),
     ],
 )
@@ -419,6 +419,40 @@ def test_what_needs_no_network_is_answered_without_loading_pytorch(tmp_path):
         command = [sys.executable, "-c", code, *arguments]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
         assert done.stdout.splitlines()[-1] == "[]", arguments
+
+
+def rows_of(path):
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def test_several_loggers_get_all_that_one_gets(cli, tmp_path):
+    status, _, err = cli("logger=tensorboard_csv", "hydra.run.dir=run", "augmentation=sensor", "seed=3", *SHORT)
+    assert status == 0, err
+    for stage in ("search", "training"):
+        rows = rows_of(tmp_path / "run/csv" / stage / "metrics.csv")
+        logged = {key for row in rows for key, value in row.items() if value} - {"epoch", "step"}
+        tags = EventAccumulator(str(tmp_path / "run/tensorboard" / stage)).Reload().Tags()
+        assert f"{stage}/val_loss" in logged <= set(tags["scalars"])
+        assert "augmentation" in tags["images"]
+    assert "confusion" in tags["images"]
+
+
+def test_a_logger_gets_no_argument_that_it_does_not_take(cli, tmp_path, monkeypatch):
+    """As that of MLflow, which knows no version."""
+    (tmp_path / "plain_logger.py").write_text(
+        "from lightning.pytorch.loggers import CSVLogger\n"
+        "class Plain(CSVLogger):\n"
+        "    def __init__(self, save_dir):\n"
+        "        super().__init__(save_dir, name='plain', version='one')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    own_conf(tmp_path / "mine", "plain_logger.Plain")
+    (tmp_path / "mine/logger").mkdir()
+    (tmp_path / "mine/logger/own.yaml").write_text("own:\n  _target_: plain_logger.Plain\n")
+    arguments = ["--config-dir", "mine", "logger=own", "training.nas_enabled=false", "hydra.run.dir=run"]
+    status, _, err = cli(*arguments, *SHORT)
+    assert status == 0, err
+    assert rows_of(tmp_path / "run/plain/one/metrics.csv")
 
 
 @pytest.mark.parametrize("key", ["training.learning_rate", "optimizer.lr"])
