@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import torch
 from aeon.datasets import load_classification
+from shared_builds import sharing
 from torch.utils.data import DataLoader, TensorDataset
 
 from nas_lightning.config.compose import compose_config
+from nas_lightning.export import emulator, host
 
 SHORT = ["training.nas_epochs=2", "training.training_epochs=2", "callbacks=none"]
 SHORT += ["selection.candidates=1", "control.num_random=0", "export.int8=false"]  # no contest
@@ -31,6 +33,16 @@ def _one_table_of_translations():
         with contextlib.suppress(ImportError, AttributeError):  # a detail of torch
             registry = importlib.import_module("torch.onnx._internal.exporter._registration").ONNXRegistry
             patch.setattr(registry, "from_torchlib", staticmethod(cache(registry.from_torchlib)))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_build_of_each_program(tmp_path_factory):
+    """Most tests of firmware compile the programs of the same few networks."""
+    make = sharing(host.make, tmp_path_factory.mktemp("builds"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(host, "make", make)
+        patch.setattr(emulator, "make", make)
         yield
 
 
@@ -70,7 +82,7 @@ def write_npz(tmp_path, arrays):
     return write
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def short_config():
     """Compose a short run with further overrides."""
 
