@@ -3,7 +3,7 @@
 import contextlib
 import importlib
 import os
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from aeon.datasets import load_classification
+from jinja2 import BytecodeCache
 from shared_builds import sharing
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -33,6 +34,30 @@ def _one_table_of_translations():
         with contextlib.suppress(ImportError, AttributeError):  # a detail of torch
             registry = importlib.import_module("torch.onnx._internal.exporter._registration").ONNXRegistry
             patch.setattr(registry, "from_torchlib", staticmethod(cache(registry.from_torchlib)))
+        yield
+
+
+class Templates(BytecodeCache):
+    """Compiled Jinja templates, in memory."""
+
+    def __init__(self):
+        self.known = {}
+
+    def load_bytecode(self, bucket):
+        if (bucket.key, bucket.checksum) in self.known:
+            bucket.bytecode_from_string(self.known[bucket.key, bucket.checksum])
+
+    def dump_bytecode(self, bucket):
+        self.known[bucket.key, bucket.checksum] = bucket.bytecode_to_string()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_compilation_of_each_template():
+    """``emx-onnx-cgen`` compiles all its templates for each network, which takes a second; here that is done once."""
+    with pytest.MonkeyPatch.context() as patch:
+        with contextlib.suppress(ImportError, AttributeError):  # a detail of emx-onnx-cgen
+            emitter = importlib.import_module("emx_onnx_cgen.codegen.c_emitter")
+            patch.setattr(emitter, "Environment", partial(emitter.Environment, bytecode_cache=Templates()))
         yield
 
 
