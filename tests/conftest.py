@@ -3,7 +3,7 @@
 import contextlib
 import importlib
 import os
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 import torch
 from aeon.datasets import load_classification
+from jinja2 import BytecodeCache
+from shared_builds import sharing
 from torch.utils.data import DataLoader, TensorDataset
 
 from nas_lightning.config.compose import compose_config
+from nas_lightning.export import emulator, host
 
 SHORT = ["training.nas_epochs=2", "training.training_epochs=2", "callbacks=none"]
 SHORT += ["selection.candidates=1", "control.num_random=0", "export.int8=false"]  # no contest
@@ -31,6 +34,40 @@ def _one_table_of_translations():
         with contextlib.suppress(ImportError, AttributeError):  # a detail of torch
             registry = importlib.import_module("torch.onnx._internal.exporter._registration").ONNXRegistry
             patch.setattr(registry, "from_torchlib", staticmethod(cache(registry.from_torchlib)))
+        yield
+
+
+class Templates(BytecodeCache):
+    """Compiled Jinja templates, in memory."""
+
+    def __init__(self):
+        self.known = {}
+
+    def load_bytecode(self, bucket):
+        if (bucket.key, bucket.checksum) in self.known:
+            bucket.bytecode_from_string(self.known[bucket.key, bucket.checksum])
+
+    def dump_bytecode(self, bucket):
+        self.known[bucket.key, bucket.checksum] = bucket.bytecode_to_string()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_compilation_of_each_template():
+    """``emx-onnx-cgen`` compiles all its templates for each network, which takes a second; here that is done once."""
+    with pytest.MonkeyPatch.context() as patch:
+        with contextlib.suppress(ImportError, AttributeError):  # a detail of emx-onnx-cgen
+            emitter = importlib.import_module("emx_onnx_cgen.codegen.c_emitter")
+            patch.setattr(emitter, "Environment", partial(emitter.Environment, bytecode_cache=Templates()))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_build_of_each_program(tmp_path_factory):
+    """Most tests of firmware compile the programs of the same few networks."""
+    make = sharing(host.make, tmp_path_factory.mktemp("builds"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(host, "make", make)
+        patch.setattr(emulator, "make", make)
         yield
 
 
@@ -70,7 +107,7 @@ def write_npz(tmp_path, arrays):
     return write
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def short_config():
     """Compose a short run with further overrides."""
 

@@ -6,6 +6,7 @@ is a plain dictionary with a ``_target_``. Records are frozen: ``with_values`` m
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, TypeVar
 
 from omegaconf import MISSING, DictConfig, OmegaConf
@@ -270,8 +271,9 @@ def with_values(record: R, values: Mapping[str, Any]) -> R:
     return record
 
 
+@cache
 def schema(kind: type) -> DictConfig:
-    """A record type as OmegaConf wants it, to be filled; that of a frozen record would refuse every value."""
+    """A record type as OmegaConf wants it, to be merged with; that of a frozen record would refuse every value."""
     found = OmegaConf.structured(kind)
     _thaw(found)
     return found

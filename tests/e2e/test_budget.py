@@ -40,12 +40,21 @@ def test_limits_stand_in_the_cost_file_and_hold_for_the_trained_network(run):
     assert exact.ram_bytes <= 1210
 
 
+FREE = ["data_processing_feature_extraction.variables=1"]
+FREE += ["search.penalties.cost.weight=0", "training.enable=false", "training.nas_epochs=1"]
+
+
+@pytest.fixture(scope="module")
+def free(short_config, tmp_path_factory):
+    """What the network of a search without limits costs."""
+    folder = tmp_path_factory.mktemp("free") / "run"
+    run_config(short_config(*FREE), folder)
+    return read(folder, "cost.json")
+
+
 @pytest.mark.parametrize("measure", ["params", "macs", "flash_bytes", "ram_bytes"])
-def test_each_limit_changes_the_network(run, measure):
-    overrides = ["data_processing_feature_extraction.variables=1"]
-    overrides += ["search.penalties.cost.weight=0", "training.enable=false", "training.nas_epochs=1"]
-    free = read(run(*overrides, name="free"), "cost.json")
-    held = read(run(*overrides, f"budget.{measure}={int(0.85 * free[measure])}", name="held"), "cost.json")
+def test_each_limit_changes_the_network(run, free, measure):
+    held = read(run(*FREE, f"budget.{measure}={int(0.85 * free[measure])}", name="held"), "cost.json")
     assert held[measure] <= 0.85 * free[measure]
 
 
