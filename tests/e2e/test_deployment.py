@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -14,13 +15,17 @@ import onnxruntime
 import pytest
 from recording_files import csv_folder, make_recordings
 from small_firmware import path_without
+from torch import nn
 
 from nas_lightning.config.compose import compose_config, load_config
+from nas_lightning.cost.exact import cost_of
 from nas_lightning.errors import BudgetError, ParityError
 from nas_lightning.export import emulator, host
+from nas_lightning.export.emulator import Usage
 from nas_lightning.export.session import open_session
 from nas_lightning.files import has_ended
-from nas_lightning.runs import pipeline
+from nas_lightning.report.results import CostReport, MeasuredFirmware, ProgramSize
+from nas_lightning.runs import finish
 from nas_lightning.runs.checks import REMEDIES
 from nas_lightning.runs.deployment import check_fits
 from nas_lightning.runs.modes import run as run_config
@@ -319,11 +324,16 @@ def test_a_program_that_the_linker_cannot_place_ends_with_status_3(cli, tmp_path
 
 def test_what_does_not_fit_is_said_in_numbers():
     config = compose_config(["target_device=MSPM0G3507", "device.flash_bytes=1000", "device.ram_bytes=2000"])
-    check_fits(config, {})
-    check_fits(config, {"measured": {}})
-    check_fits(config, {"measured": {"exceeds": {}}})
+    cost = CostReport(**vars(cost_of(nn.Conv1d(1, 1, 1), 1, 8)))
+    usage = Usage(flash_bytes=1, ram_bytes=1, stack_bytes=1, instructions=1)
+    program = ProgramSize(flash_bytes=1, ram_bytes=1, stack_bytes=1)
+    about = {"core": "cortex-m0plus", "clock_mhz": 80.0, "numbers": "int8", "compiler": "gcc", "program": program}
+    measured = MeasuredFirmware(**vars(usage), **about)
+    for fits in (cost, replace(cost, measured=measured), replace(cost, measured=replace(measured, exceeds={}))):
+        check_fits(config, fits)
+    large = replace(measured, exceeds={"flash_bytes": 5, "ram_bytes": 70})
     with pytest.raises(BudgetError) as error:
-        check_fits(config, {"measured": {"exceeds": {"flash_bytes": 5, "ram_bytes": 70}}})
+        check_fits(config, replace(cost, measured=large))
     assert str(error.value) == (
         "budget: the program linked for MSPM0G3507 does not fit its memories, flash_bytes 1,000, ram_bytes 2,000; "
         "flash_bytes and ram_bytes bind; the nearest limits that can be met: flash_bytes 1,005, ram_bytes 2,070"
@@ -545,7 +555,7 @@ def test_the_configuration_is_written_and_read_back(deployed):
 
 def test_a_difference_that_can_change_a_class_is_a_warning(tmp_path, monkeypatch):
     """As no network here differs by 0.01, the bound is taken away."""
-    monkeypatch.setattr(pipeline, "NOTEWORTHY", 0.0)
+    monkeypatch.setattr(finish, "NOTEWORTHY", 0.0)
     folder = start(tmp_path / "run", "export.int8=false", "training.nas_enabled=false")
     (line,) = [line for line in (folder / "run.log").read_text().splitlines() if "model.onnx: differs" in line]
     assert "WARNING model.onnx: differs from the network by up to " in line
