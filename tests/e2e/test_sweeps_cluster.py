@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,9 @@ def program(tmp_path):
     def start(*arguments):
         command = [sys.executable, "-m", "nas_lightning", *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        started.append(subprocess.Popen(command, cwd=tmp_path, text=True, **pipes))
+        # What is started in the background ignores interrupts, and so would all that it starts.
+        heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        started.append(subprocess.Popen(command, cwd=tmp_path, text=True, preexec_fn=heed, **pipes))
         return started[-1]
 
     yield start
@@ -152,7 +155,7 @@ def test_an_interrupted_sweep_says_how_its_runs_go_on(cluster, program, tmp_path
     ray = ["hydra/launcher=ray", f"hydra.launcher.address={cluster.address}", "hydra.sweep.dir=sweep"]
     sweep = program("-m", "seed=0,1", *ray, *LONGER, "training.training_epochs=100000")
     process_of(tmp_path / "sweep" / "1", sweep)
-    for _ in range(10):  # Ray does not hand on one that comes while it calls back
+    for _ in range(5):  # Ray does not hand on one that comes while it calls back
         sweep.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
             sweep.wait(timeout=20)

@@ -1,9 +1,12 @@
 import csv
 
 import numpy as np
+from torch import nn
 
-from nas_lightning.files import write_json
+from nas_lightning.cost.exact import cost_of
+from nas_lightning.files import plain, write_json
 from nas_lightning.report.pictures import alpha_heatmap, confusion_picture, genotype_drawing
+from nas_lightning.report.results import CostReport, RunMetrics, SearchSummary, TrainingSummary
 from nas_lightning.report.tables import write_sweep_table
 from nas_lightning.space.genotype import Genotype
 
@@ -37,21 +40,23 @@ def test_the_confusion_picture_prints_counts():
     assert texts(figure) == ["3", "1", "0", "4"]
 
 
+def leave_result(folder, **sections):
+    """What a run leaves that the table reads."""
+    folder.mkdir()
+    search = SearchSummary(strategy="darts", seconds=2.0, epochs=1, steps=1)
+    write_json(folder / "metrics.json", plain(RunMetrics(preset="s", dataset="x", seed=3, search=search, **sections)))
+    cost = cost_of(nn.Conv1d(1, 1, 9, bias=True), 1, 10)
+    write_json(folder / "cost.json", plain(CostReport(**vars(cost))))
+
+
 def test_the_sweep_table_lists_all_runs_and_why_one_has_no_result(tmp_path, capsys):
     for name, accuracy in (("0", 0.5), ("1", 0.75), ("10", 1.0)):
-        folder = tmp_path / name
-        folder.mkdir()
-        timing = {"search": {"seconds": 2.0}, "training": {"seconds": 1.0}}
-        write_json(
-            folder / "metrics.json", {"preset": "s", "seed": 3, "test": {"accuracy": accuracy}, "val": {}} | timing
-        )
-        write_json(folder / "cost.json", {"params": 10, "macs": 20})
+        training = TrainingSummary(seconds=1.0, epochs=1, best_epoch=1)
+        leave_result(tmp_path / name, test={"accuracy": accuracy}, val={}, training=training)
     for name, value in (("0", 8), ("1", 16)):
         (tmp_path / name / "overrides.txt").write_text(f"seed={value}\ncallbacks=none\ntraining.batch_size={value}\n")
     (tmp_path / "10" / "overrides.txt").write_text("callbacks=none\n")
-    (tmp_path / "2").mkdir()
-    write_json(tmp_path / "2" / "metrics.json", {"preset": "s", "seed": 3, "search": {"seconds": 2.0}})
-    write_json(tmp_path / "2" / "cost.json", {"params": 10, "macs": 20})
+    leave_result(tmp_path / "2")
     (tmp_path / "2" / "overrides.txt").write_text("callbacks=none\n")
     (tmp_path / "2" / "error.txt").write_text("seed: found [x]|y\n")
     write_sweep_table(tmp_path)
@@ -61,11 +66,11 @@ def test_the_sweep_table_lists_all_runs_and_why_one_has_no_result(tmp_path, caps
     ]  # fmt: skip
     assert [row["error"] for row in rows] == ["", "", "seed: found [x]|y", ""]
     assert rows[0] | {"folder": ""} == {
-        "preset": "s", "seed": "3", "accuracy": "0.5", "params": "10", "macs": "20", "seconds": "3.0", "folder": "",
+        "preset": "s", "seed": "3", "accuracy": "0.5", "params": "10", "macs": "18", "seconds": "3.0", "folder": "",
         "settings": "training.batch_size=8", "error": "",
     }  # fmt: skip
     text = (tmp_path / "table.md").read_text()
-    assert "| s | 3 | 0.75 | 10 | 20 | 3.0 | 1 | training.batch_size=16 |  |" in text
+    assert "| s | 3 | 0.75 | 10 | 18 | 3.0 | 1 | training.batch_size=16 |  |" in text
     assert r"|  |  |  |  |  |  | 2 |  | seed: found [x]\|y |" in text
     out = "".join(capsys.readouterr().out.split())
     assert "4runs" in out
