@@ -21,6 +21,21 @@ _ENDS = re.compile(r"\r\n|\r|\n")
 _PREFIXES = ("./", "classes/")
 
 
+def asked_lists(folder: str) -> Lists:
+    """The lists of ``dataset.annotations``.
+
+    Raises:
+        InputError: if there are none, or one cannot be read.
+    """
+    lists = read_lists(Path(folder), folder)
+    if lists is None:
+        raise InputError(
+            f"dataset.annotations: {folder} has no lists of {', '.join(SPLITS)}; allowed: a folder with files named "
+            "*train*_list.txt, *val*_list.txt and *test*_list.txt, or null"
+        )
+    return lists
+
+
 def read_lists(folder: Path, shown: str) -> Lists | None:
     """Read ``*train*_list.txt``, ``*val*_list.txt`` and ``*test*_list.txt`` of a folder or of its ``annotations``.
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler, Sampler
 
-from nas_lightning.data.annotations import FOLDER, SPLITS, read_lists, write_lists
+from nas_lightning.data.annotations import FOLDER, SPLITS, asked_lists, write_lists
 from nas_lightning.data.augment import Augmentation
 from nas_lightning.data.collect import collect
 from nas_lightning.data.doubts import doubtful_channels
@@ -254,12 +254,7 @@ class TimeSeriesData(L.LightningDataModule):
         lists, source = recordings.lists, recordings.source
         if self.annotations is not None:
             source = self.annotations
-            lists = read_lists(Path(source), source)
-            if lists is None:
-                raise InputError(
-                    f"dataset.annotations: {source} has no lists of {', '.join(SPLITS)}; allowed: a folder with files "
-                    "named *train*_list.txt, *val*_list.txt and *test*_list.txt, or null"
-                )
+            lists = asked_lists(source)
         if lists is not None:
             if self.split_type != "auto":
                 self.notes.append(f"the lists of {source} decide the splits; dataset.split_type is not looked at")
