@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nas_lightning.config.compose import with_features
-from nas_lightning.config.records import Config, with_values
+from nas_lightning.config.records import Config
 from nas_lightning.cost.exact import MEASURES
 from nas_lightning.errors import FolderError, InputError
 from nas_lightning.files import has_ended, read_record, write_text
@@ -16,7 +16,7 @@ from nas_lightning.runs.build import build_data
 from nas_lightning.runs.checks import check_config
 from nas_lightning.runs.claim import begin, claimed, withdraw
 from nas_lightning.runs.context import Run
-from nas_lightning.runs.finish import finish_kept, judged_split
+from nas_lightning.runs.finish import finish_kept, judged_split, one_of_several
 from nas_lightning.runs.folder import copy_result, read_blueprint, read_value
 from nas_lightning.runs.pipeline import run as run_once
 
@@ -24,16 +24,6 @@ log = logging.getLogger("nas_lightning")
 
 COLUMNS = ("front_end", "val", *MEASURES, "why_not")
 """Columns of ``front_ends.csv``: the figure on val, the costs of front end and network together."""
-
-
-_OF_ONE = {
-    "search_features": False,
-    "testing.enable": False,
-    "compilation.enable": False,
-    "control.num_random": 0,
-    "control.keep_better": False,
-}
-"""What differs in the run of one front end."""
 
 
 class _Candidate(NamedTuple):
@@ -87,7 +77,7 @@ def run(config: Config, folder: Path) -> RunResult:
 
 
 def _run_candidate(config: Config, folder: Path, name: str) -> _Candidate:
-    own = with_values(with_features(config, name), _OF_ONE | {"export.int8": config.selection.by == "int8"})
+    own = one_of_several(with_features(config, name), {"search_features": False})
     place = folder / "front_ends" / name
     if not has_ended(place):
         with claimed(place):

@@ -22,7 +22,7 @@ from nas_lightning.export.equalise import equalise
 from nas_lightning.export.firmware import Vectors, write_firmware
 from nas_lightning.export.int8 import METHODS, behind_front_end, quantize, to_qdq
 from nas_lightning.export.onnx import NOTEWORTHY, described, relative_difference, run_onnx, to_onnx
-from nas_lightning.files import write_bytes, write_npz
+from nas_lightning.files import read_as, write_bytes, write_npz
 from nas_lightning.report.results import (
     CostReport,
     FirmwareReport,
@@ -32,8 +32,6 @@ from nas_lightning.report.results import (
     RunMetrics,
 )
 from nas_lightning.runs.context import Run
-from nas_lightning.runs.description import describe_input
-from nas_lightning.space.blueprint import Blueprint
 from nas_lightning.tasks import Figures, Task
 from nas_lightning.training.fake_quant import finetune_int8
 
@@ -312,15 +310,12 @@ def check_fits(config: Config, cost: CostReport) -> None:
         raise BudgetError(what, memories, list(exceeds), needed)
 
 
-def deploy(
-    run: Run, network: nn.Module, blueprint: Blueprint, metrics: RunMetrics, cost: CostReport
-) -> tuple[RunMetrics, CostReport]:
+def deploy(run: Run, network: nn.Module, metrics: RunMetrics, cost: CostReport) -> tuple[RunMetrics, CostReport]:
     """All of it, as far as the configuration asks for it.
 
     Args:
-        run: its folder gets the files.
+        run: its folder gets the files, and has ``input.json``.
         network: the trained network, without its front end.
-        blueprint: of the network.
         metrics: with its figures on val and, if it was tested, on test.
         cost: of the network.
 
@@ -329,7 +324,8 @@ def deploy(
     """
     if not run.config.export.int8:
         return metrics, cost
-    model, description = to_onnx(network, run.data.task_shape[:2]), describe_input(run, blueprint)
+    model = to_onnx(network, run.data.task_shape[:2])
+    description = read_as(run.folder / "input.json", InputDescription.from_dict)  # that of model.onnx
     floats = {split: metrics.figures(split) for split in dict.fromkeys(("val", metrics.tested))}
     int8 = export_int8(run, network, model, floats, description)
     metrics = replace(metrics, int8=int8.report)

@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
+from typing import Any
 
 from nas_lightning.export.contract import FEATURES, ROWS, SCALED, InputDescription
 from nas_lightning.runs.context import Run
@@ -18,7 +19,7 @@ def describe_input(run: Run, blueprint: Blueprint) -> InputDescription:
     front_end, is_inside = data.front_end, config.export.include_features
     about = InputDescription(
         version=version("nas-lightning"),
-        identity=hash_of(blueprint, data.class_names),
+        identity=hash_of(content_of(blueprint, data.class_names)),
         class_names=tuple(data.class_names),
         x=FEATURES if front_end.names and not is_inside else SCALED if front_end.scale and not is_inside else ROWS,
         shape=(channels, length),
@@ -31,7 +32,11 @@ def describe_input(run: Run, blueprint: Blueprint) -> InputDescription:
     return replace(about, shape=data.raw_shape if is_inside else about.shape, **vars(rows))
 
 
-def hash_of(blueprint: Blueprint, class_names: Sequence[str]) -> str:
-    """A short name of a network: the hash of the content of ``genotype.json`` or ``model.json``."""
-    content = blueprint.to_dict() | {"class_names": list(class_names)}
+def content_of(blueprint: Blueprint, class_names: Sequence[str]) -> dict[str, Any]:
+    """The content of ``genotype.json`` or ``model.json``."""
+    return blueprint.to_dict() | {"class_names": list(class_names)}
+
+
+def hash_of(content: Mapping[str, Any]) -> str:
+    """A short name of a network: the hash of what describes it."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

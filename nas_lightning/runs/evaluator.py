@@ -60,7 +60,7 @@ class Evaluator:
 
     def figures(self, blueprint: Blueprint, epochs: int) -> Figures:
         """All figures on ``val`` after a training of so many epochs."""
-        description = plain(blueprint.to_dict())
+        description = blueprint.to_dict()
         for row in self.rows:
             if (row.epochs, row.network) == (epochs, description):
                 return row.val

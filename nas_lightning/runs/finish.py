@@ -2,13 +2,13 @@
 
 import copy
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 
 from torch import Tensor, nn
 
 from nas_lightning.callbacks.boards import add_picture, boards_of
-from nas_lightning.config.records import Config
+from nas_lightning.config.records import Config, with_values
 from nas_lightning.errors import brief
 from nas_lightning.export.bundle import write_bundle
 from nas_lightning.export.onnx import NOTEWORTHY, check_parity, export_onnx, relative_difference
@@ -19,8 +19,8 @@ from nas_lightning.report.tables import print_summary
 from nas_lightning.runs.context import Run
 from nas_lightning.runs.costs import cost_report
 from nas_lightning.runs.deployment import check_fits, deploy
-from nas_lightning.runs.description import describe_input
-from nas_lightning.runs.folder import load_network, read_blueprint
+from nas_lightning.runs.description import content_of, describe_input
+from nas_lightning.runs.folder import load_network
 from nas_lightning.runs.logs import quiet_lightning
 from nas_lightning.runs.trainings import Kept
 from nas_lightning.space.blueprint import Blueprint, SearchedBlueprint
@@ -44,7 +44,7 @@ def describe(run: Run, blueprint: Blueprint) -> CostReport:
     cost = cost_report(run, blueprint.build())
     write_json(run.folder / "cost.json", plain(cost))
     name = "genotype.json" if isinstance(blueprint, SearchedBlueprint) else "model.json"
-    write_json(run.folder / name, plain(blueprint.to_dict() | {"class_names": run.data.class_names}))
+    write_json(run.folder / name, content_of(blueprint, run.data.class_names))
     return cost
 
 
@@ -66,7 +66,7 @@ def finish(run: Run, kept: Kept, metrics: RunMetrics) -> RunResult:
     write_torch(run.folder / "model.pt", network.state_dict())
     difference = _export(run, network, best.blueprint, split, loader, logits)
     metrics = replace(metrics, onnx=OnnxParity(split=split, max_difference=difference))
-    metrics, cost = _deploy(run, network, best.blueprint, metrics, cost)
+    metrics, cost = _deploy(run, network, metrics, cost)
     _log_results(run, kept, metrics, cost, split, logits, y)
     write_json(run.folder / "metrics.json", plain(metrics))
     result = RunResult(run.folder, metrics, cost)
@@ -81,7 +81,7 @@ def finish_kept(run: Run, metrics: RunMetrics) -> RunResult:
         metrics = replace(metrics, test=run.task.figures(*predict(network, run.data.test_dataloader())))
         log.info("test accuracy %.4f", metrics.figures("test")["accuracy"])
     with quiet_lightning():
-        metrics, cost = _deploy(run, network, read_blueprint(run.folder), metrics, cost)
+        metrics, cost = _deploy(run, network, metrics, cost)
     write_json(run.folder / "metrics.json", plain(metrics))
     return RunResult(run.folder, metrics, cost)
 
@@ -89,6 +89,13 @@ def finish_kept(run: Run, metrics: RunMetrics) -> RunResult:
 def judged_split(config: Config) -> str:
     """The figures of ``metrics.json`` by which one of several networks is kept."""
     return "val_int8" if config.selection.by == "int8" else "val"
+
+
+def one_of_several(config: Config, values: Mapping[str, object]) -> Config:
+    """The configuration of a run whose network is only compared with others, with some values of its own."""
+    left_out = dict.fromkeys(("testing.enable", "compilation.enable", "control.keep_better"), False)
+    others = {"control.num_random": 0, "export.int8": judged_split(config) == "val_int8"}
+    return with_values(config, {**left_out, **others, **values})
 
 
 def _warn_of_missed(run: Run, split: str, logits: Tensor, y: Tensor) -> None:
@@ -100,15 +107,13 @@ def _warn_of_missed(run: Run, split: str, logits: Tensor, y: Tensor) -> None:
         )
 
 
-def _deploy(
-    run: Run, network: nn.Module, blueprint: Blueprint, metrics: RunMetrics, cost: CostReport
-) -> tuple[RunMetrics, CostReport]:
+def _deploy(run: Run, network: nn.Module, metrics: RunMetrics, cost: CostReport) -> tuple[RunMetrics, CostReport]:
     """Deploy, and write ``cost.json`` and, if there is firmware, the bundle; returns what both files say.
 
     Raises:
         BudgetError: if the program that was linked exceeds the device's memories.
     """
-    metrics, cost = deploy(run, network, blueprint, metrics, cost)
+    metrics, cost = deploy(run, network, metrics, cost)
     write_json(run.folder / "cost.json", plain(cost))
     check_fits(run.config, cost)
     if run.config.compilation.enable:

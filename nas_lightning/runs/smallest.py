@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas_lightning.config.records import Config, with_values
+from nas_lightning.config.records import Config
 from nas_lightning.cost.budget import milliseconds
 from nas_lightning.cost.exact import MEASURES
 from nas_lightning.cost.projection import least
@@ -20,7 +20,7 @@ from nas_lightning.runs.build import build_budget, build_numbers, build_ops
 from nas_lightning.runs.checks import MODES
 from nas_lightning.runs.claim import begin, claimed, withdraw
 from nas_lightning.runs.context import Run
-from nas_lightning.runs.finish import finish_kept, judged_split
+from nas_lightning.runs.finish import finish_kept, judged_split, one_of_several
 from nas_lightning.runs.folder import copy_result, read_blueprint, read_value
 from nas_lightning.runs.pipeline import check_start
 from nas_lightning.runs.pipeline import run as run_once
@@ -57,17 +57,6 @@ def run(config: Config, folder: Path, data: SearchData | None = None) -> RunResu
     best = descent.walk()
     copy_result(best.folder, folder)
     return finish_kept(Run(config, data, folder), read_record(best.folder / "metrics.json", RunMetrics))
-
-
-_OF_ONE = {
-    "target_accuracy": None,
-    "testing.enable": False,
-    "testing.metric": "accuracy",  # the target is one of it
-    "compilation.enable": False,
-    "control.num_random": 0,
-    "control.keep_better": False,
-}
-"""What differs in the run of one round."""
 
 
 @dataclass(frozen=True)
@@ -128,14 +117,14 @@ class _Descent:
 
     def _config_of(self, limit: int | None) -> Config:
         """The configuration of a round within a limit; None for no other than those that are configured."""
-        values: dict[str, object] = {**_OF_ONE, "export.int8": self.split == "val_int8"}
+        values: dict[str, object] = {"target_accuracy": None, "testing.metric": "accuracy"}  # the target is one of it
         if self.measure != "instructions":
             values |= {f"budget.{self.measure}": limit}
         elif limit is not None:
             assert self.config.device.clock_mhz is not None  # nosec B101 # for mypy: check_config asks
             # Half an instruction more, because rounding must not take the last one away.
             values |= {"budget.latency_ms": milliseconds(limit + 0.5, self.config.device.clock_mhz)}
-        return with_values(self.config, values)
+        return one_of_several(self.config, values)
 
     def _smallest_possible(self) -> int:
         blueprint = read_blueprint(self.rounds[0].folder)

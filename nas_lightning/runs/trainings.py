@@ -87,12 +87,11 @@ class FinalTrainings:
             BudgetError: if a candidate exceeds a limit.
             InputError: if all trainings diverge.
         """
-        config, done = self.run.config, []
-        for i in range(config.selection.candidates):
-            blueprint = candidates[i % len(candidates)]
-            is_done = i == 0 and self._first is not None and self._first.blueprint == blueprint
-            trained = self._first if is_done and self._first else train_one(self.run, blueprint, i)
-            done.append(trained)
+        config = self.run.config
+        if self._first is None or self._first.blueprint != candidates[0]:
+            self._first = train_one(self.run, candidates[0], 0)
+        others = range(1, config.selection.candidates)
+        done = [self._first, *(train_one(self.run, candidates[i % len(candidates)], i) for i in others)]
         kept = best_of(done, config.testing.metric)
         if kept is None:
             raise _diverged(config, candidates[0])

@@ -76,7 +76,7 @@ class TrainModule(L.LightningModule):
             raise InputError("TrainModule: the network has no task; give one, for example a Classification")
         self.task: Task = found
         self.network, self.make_optimizer, self.make_scheduler = network, optimizer, scheduler
-        self.loss, self.val_metric = loss or self.task.loss, self.task.metric()
+        self.loss, self.metric = loss or self.task.loss, self.task.metric()
         self.clip_norm, self.pace, self.compiled = clip_norm, pace, compiled
 
     def configure_optimizers(self) -> Any:
@@ -113,28 +113,22 @@ class TrainModule(L.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Log the loss on ``val``, and count for the metrics."""
         outputs, _ = self._step("val", batch)
-        self.val_metric.update(outputs, batch[1])
+        self.metric.update(outputs, batch[1])
 
     def on_validation_epoch_end(self) -> None:
         """Log all metrics of the task."""
-        for name, value in self.val_metric.compute().items():
-            self.log(f"training/val_{name}", value, prog_bar=name == self.task.monitor)
-        self.val_metric.reset()
-
-    def on_test_epoch_start(self) -> None:
-        """Count anew."""
-        self.test_metric = self.task.metric().to(self.device)
+        self._log_metrics("training/val_")
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Log the loss, and count for the metrics."""
         x, target = batch
         outputs = self(x)
-        self.test_metric.update(outputs, target)
+        self.metric.update(outputs, target)
         self.log("test/loss", self.task.loss(outputs, target), on_epoch=True, batch_size=len(target))
 
     def on_test_epoch_end(self) -> None:
         """Log all metrics of the task."""
-        self.log_dict({f"test/{name}": value for name, value in self.test_metric.compute().items()})
+        self._log_metrics("test/")
 
     def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The outputs ``[B, K]`` of one batch, whose targets are not looked at."""
@@ -153,3 +147,9 @@ class TrainModule(L.LightningModule):
 
     def _log(self, values: dict[str, Tensor], count: int) -> None:
         self.log_dict(values, on_step=False, on_epoch=True, prog_bar=True, batch_size=count)
+
+    def _log_metrics(self, prefix: str) -> None:
+        """What was counted over a split; then the count begins anew."""
+        for name, value in self.metric.compute().items():
+            self.log(prefix + name, value, prog_bar=name == self.task.monitor)
+        self.metric.reset()

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -51,3 +52,26 @@ def test_a_run_on_arrays_goes_on_with_the_same_arrays(tmp_path):
         search_and_get_model(data=made(X + 1e-3), **arguments, resume=True)
     search_and_get_model(data=made(list(X)), **arguments, resume=True)
     assert (folder / "metrics.json").is_file()
+
+
+class Noisy(torch.utils.data.Dataset):
+    """Samples that are others in each pass."""
+
+    def __init__(self):
+        self.generator = torch.Generator().manual_seed(0)
+
+    def __len__(self):
+        return len(X)
+
+    def __getitem__(self, i):
+        x = torch.from_numpy(X[i]).float()
+        return x + torch.rand(x.shape, generator=self.generator), int(Y[i] == "slow")
+
+
+def test_all_files_say_the_same_of_samples_that_a_loader_draws_anew(tmp_path):
+    loader = torch.utils.data.DataLoader(Noisy(), 8)
+    options = {"training_epochs": 1, "folder": tmp_path / "run", "overrides": [*SETTINGS, "export.int8=true"]}
+    search_and_get_model(train_loader=loader, valid_loader=loader, **options)
+    first, second = (onnx.load(tmp_path / "run" / name) for name in ("model.onnx", "model_int8.onnx"))
+    assert {p.key: p.value for p in first.metadata_props} == {p.key: p.value for p in second.metadata_props}
+    assert {"least", "most"} <= {p.key for p in first.metadata_props}
