@@ -36,7 +36,7 @@ from nas_lightning.space.genotype import Genotype
 from nas_lightning.space.network import Network
 from nas_lightning.space.ops import DEFAULT_OPS, OPS
 from nas_lightning.space.size import Size
-from nas_lightning.tasks import Classification
+from nas_lightning.tasks import Classes, Classification
 
 PRESETS = ("s", "m", "l", "xl", "xxl")
 MODELS = {"int8": "model.c", "float32": "model_float.c"}
@@ -147,7 +147,14 @@ def measure(
         logits = {key: run_onnx(model.SerializeToString(), [samples]).numpy() for key, model in forms.items()}
         vectors = Vectors(None, samples.numpy(), logits["float32"], logits["int8"])
         names = tuple(str(k) for k in range(task.num_classes))
-        write_firmware(folder / "firmware", floats, integer, None, vectors, InputDescription("benchmark", name, names))
+        write_firmware(
+            folder / "firmware",
+            floats,
+            integer,
+            None,
+            vectors,
+            InputDescription("benchmark", name, Classes(tuple(names))),
+        )
         compiled = {"int8": integer_core(integer)[0], "float32": onnx.shape_inference.infer_shapes(floats)}
         functions = {key: compile_network(model).functions for key, model in compiled.items()}
         for core in cores:

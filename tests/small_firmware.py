@@ -22,7 +22,7 @@ from nas_lightning.space.genotype import Genotype
 from nas_lightning.space.network import ConvNet, Network
 from nas_lightning.space.ops import OPS
 from nas_lightning.space.size import Size
-from nas_lightning.tasks import Classification
+from nas_lightning.tasks import Classes, Classification
 
 BUILT_OPS = tuple(op for op in OPS if op != "none")
 
@@ -125,7 +125,7 @@ def write(
 ) -> Path:
     """Write the firmware into ``folder / "firmware"`` and return that."""
     names = tuple(f"class {i}" for i in range(made.task.num_classes)) if names is None else tuple(names)
-    description = description or InputDescription("0.1", "abc", names)
+    description = description or InputDescription("0.1", "abc", Classes(names))
     vectors = vectors or made.vectors()
     folder.mkdir(exist_ok=True)
     target = folder / "firmware"

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from nas_lightning.data.features import FrontEnd, FrontEndCost
+from nas_lightning.tasks import Task
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 """Samples ``[B, C, L]`` with their targets ``[B]``; each pass starts over."""
@@ -43,8 +44,6 @@ class SearchData(Protocol):
 
     Attributes:
         front_end: that makes samples of rows; without steps if samples are all that there is.
-        class_names: in the order of the logits.
-        task_shape: channels and length of a sample, and the number of classes.
         mean: of each channel of ``train``, ``[C]``.
         std: of each channel of ``train``, ``[C]``.
         notes: what a user should know, as warnings.
@@ -53,8 +52,6 @@ class SearchData(Protocol):
     """
 
     front_end: FrontEnd
-    class_names: tuple[str, ...]
-    task_shape: tuple[int, int, int]
     mean: Tensor
     std: Tensor
     notes: list[str]
@@ -66,8 +63,12 @@ class SearchData(Protocol):
         """What the front end takes on the device."""
 
     @property
-    def class_counts(self) -> Tensor:
-        """Samples of each class in ``train``, ``[K]``."""
+    def task(self) -> Task:
+        """What they ask of a network."""
+
+    @property
+    def train_targets(self) -> Tensor:
+        """Those of all samples of ``train``, ``[N]``."""
 
     @property
     def sizes(self) -> Mapping[str, int]:

@@ -4,8 +4,10 @@ import dataclasses
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
+
+from nas_lightning.tasks import Outputs, outputs_of
 
 ROWS, SCALED, FEATURES = "rows", "scaled rows", "features"
 """What ``x`` can be: see ``InputDescription.x``."""
@@ -14,12 +16,12 @@ _MOST_NAMES = 1 << 16
 _LONGEST_NAME = 10_000
 _LARGEST = 1 << 31
 _LARGEST_FLOAT = sys.float_info.max
-_REQUIRED = {"version", "identity", "class_names"}
+_REQUIRED = {"version", "identity"}
 
 
 @dataclass(frozen=True)
 class InputDescription:
-    """What stands before a network, and what its logits mean.
+    """What stands before a network, and what its outputs mean.
 
     A *row* is one reading of all sensor channels. A value of a row is what the recordings hold, in their own ``unit``,
     less the channel's offset; it is taken off in integers or doubles, before the value becomes a float.
@@ -27,7 +29,7 @@ class InputDescription:
     Attributes:
         version: of the package that wrote the network.
         identity: which network it is: the hash of its genotype.
-        class_names: in the order of the logits.
+        outputs: what they mean; their keys stand between those of the other fields.
         x: what ``model.onnx``, ``model_int8.onnx`` and ``nas_lightning.load`` take: ``rows``; ``scaled rows``, which
             are rows divided by ``scale``; or ``features``, which the front end makes of rows.
         shape: of x: channels, and length.
@@ -47,7 +49,7 @@ class InputDescription:
 
     version: str
     identity: str
-    class_names: tuple[str, ...]
+    outputs: Outputs
     x: str = ROWS
     shape: tuple[int, ...] = ()
     channels: tuple[str, ...] = ()
@@ -65,7 +67,11 @@ class InputDescription:
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``input.json``."""
-        return asdict(self)
+        content: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            content |= value.to_dict() if field.name == "outputs" else {field.name: value}
+        return content
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "InputDescription":
@@ -76,16 +82,16 @@ class InputDescription:
         Raises:
             ValueError: for anything that ``to_dict`` does not give.
         """
-        names = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(content, Mapping) or not _REQUIRED <= content.keys() <= names:
-            raise ValueError(f"its keys are not {', '.join(sorted(names))}")
+        if not isinstance(content, Mapping) or not content.keys() >= _REQUIRED:
+            raise ValueError(f"its keys are not {', '.join(sorted(_KINDS))}, and those of the outputs")
         values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in content.items()
+            key: tuple(value) if isinstance(value, list) else value for key, value in content.items() if key in _KINDS
         }
         for key, value in values.items():
             if not _KINDS[key](value):
                 raise ValueError(f"{key}: {str(value)[:100]!r}")
-        made = cls(**values)
+        others = {key: value for key, value in content.items() if key not in _KINDS}
+        made = cls(**values, outputs=outputs_of(others))
         made.check()
         return made
 
@@ -120,7 +126,7 @@ class InputDescription:
 
     def metadata(self) -> dict[str, str]:
         """For ``metadata_props`` of an ONNX file: texts as they are, all else as JSON, without what is not known."""
-        known = {key: value for key, value in asdict(self).items() if value not in (None, ())}
+        known = {key: value for key, value in self.to_dict().items() if value not in (None, ())}
         texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in known.items()}
         return texts | {"input": self.sentence()}
 
@@ -162,7 +168,7 @@ def _is_numbers(value: object) -> bool:
 
 _KINDS = {
     **dict.fromkeys(("version", "identity"), _is_text),
-    **dict.fromkeys(("class_names", "channels", "steps"), _is_names),
+    **dict.fromkeys(("channels", "steps"), _is_names),
     "x": lambda value: value in (ROWS, SCALED, FEATURES),
     "shape": lambda value: isinstance(value, tuple) and len(value) in (0, 2) and all(map(_is_count, value)),
     **dict.fromkeys(("window", "stride"), _is_count),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import as_file, files
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from nas_lightning.export.front_end import front_end_sources
 from nas_lightning.export.int8 import Entry, integer_core
 from nas_lightning.export.texts import c_float, c_floats, header, readme, with_prefix
 from nas_lightning.files import write_bytes, write_json, write_text
+from nas_lightning.tasks.base import InC
 
 Backend = Callable[[ModelProto], CNetwork]
 """What makes C of a network: an integer core or a float network in, its C text out."""
@@ -76,7 +78,7 @@ def write_firmware(
     samples = vectors.inputs if front_end is None else vectors.rows
     assert samples is not None  # nosec B101 # for mypy: there are rows where there is a front end
     about = description.of_rows(*samples.shape[1:])
-    copy_templates(folder, prefix)
+    copy_templates(folder, description.outputs.in_c, prefix)
     compile_model = BACKENDS[backend]
     core, entry = integer_core(integer)
     int8, floats = compile_model(core), compile_model(network)
@@ -86,7 +88,7 @@ def write_firmware(
     write_text(folder / "model.h", header(channels, steps, front_end is not None, about, prefix))
     write_text(folder / "model.c", _int8_source(int8, entry, about, prefix))
     write_text(folder / "model_float.c", _float_source(floats, about, prefix))
-    write_text(folder / "vectors.h", with_prefix(_vectors_header(vectors), prefix))
+    write_text(folder / "vectors.h", with_prefix(_vectors_header(vectors, description.outputs.in_c.count), prefix))
     write_bytes(folder / "vectors.bin", vectors.inputs.astype("<f4").tobytes())
     if front_end is not None:
         for name, text in front_end_sources(front_end, samples.shape[1]).items():
@@ -96,14 +98,16 @@ def write_firmware(
     write_json(folder / SOURCES, _sources(front_end, description, backend, prefix))
 
 
-def copy_templates(folder: Path, prefix: str = "") -> None:
-    """Make a folder anew with the Makefile, the programs and all else that is the same for all networks."""
+def copy_templates(folder: Path, outputs: InC, prefix: str = "") -> None:
+    """Make a folder anew with the Makefile, the programs and all else that is the same for all networks of a task."""
     shutil.rmtree(folder, ignore_errors=True)
     others = shutil.ignore_patterns("front_end_*", "__pycache__", "__init__.py", "README.md")
     with as_file(files("nas_lightning.export") / "c") as templates:
         shutil.copytree(templates, folder, ignore=others)
-    for path in (*folder.rglob("*.c"), *folder.rglob("*.h")) if prefix else ():
-        write_text(path, with_prefix(path.read_text(encoding="utf-8"), prefix))
+    for path in (*folder.rglob("*.c"), *folder.rglob("*.h")):
+        text = path.read_text(encoding="utf-8").replace("MODEL_OUTPUTS", outputs.count)
+        text = text.replace("@EXAMPLE@", indent(outputs.example, " " * 8).lstrip())
+        write_text(path, with_prefix(text, prefix))
 
 
 def _sources(front_end: FrontEnd | None, description: InputDescription, backend: str, prefix: str) -> dict[str, Any]:
@@ -173,10 +177,9 @@ def _source(
     return f"{_title(name, text, description)}\n{includes}\n\n{network.text}\n{run}"
 
 
-def _vectors_header(vectors: Vectors) -> str:
-    sizes = ("MODEL_CHANNELS * MODEL_STEPS", "MODEL_CLASSES", "MODEL_CLASSES")
-    tables = [("input", sizes[0], vectors.inputs)]
-    tables += [("float", sizes[1], vectors.logits_float), ("int8", sizes[2], vectors.logits_int8)]
+def _vectors_header(vectors: Vectors, count_macro: str) -> str:
+    tables = [("input", "MODEL_CHANNELS * MODEL_STEPS", vectors.inputs)]
+    tables += [("float", count_macro, vectors.logits_float), ("int8", count_macro, vectors.logits_int8)]
     if vectors.rows is not None:
         tables.insert(0, ("rows", str(vectors.rows[0].size), vectors.rows))
     count = min(NUM_VECTORS, len(vectors.inputs))

@@ -31,6 +31,7 @@ from nas_lightning.export.firmware import (
 from nas_lightning.export.limits import shown, time_limit
 from nas_lightning.export.texts import PREFIX
 from nas_lightning.export.ti import FOLDER as TI_FOLDER
+from nas_lightning.tasks import Classes
 
 _VERSION = re.compile(r"[0-9A-Za-z.+!-]{1,60}")
 _PACKAGE_NAME = re.compile(r"[0-9A-Za-z._-]{1,60}")
@@ -96,8 +97,8 @@ def parse_sources(content: Any, vectors: Vectors) -> Sources:
         front_end = None if content["front_end"] is None else _front_end(content["front_end"], vectors)
         samples = vectors.inputs if front_end is None or vectors.rows is None else vectors.rows
         description.of_rows(*samples.shape[1:])
-        if len(description.class_names) != vectors.logits_float.shape[1]:
-            raise ValueError(f"{len(description.class_names)} class names")
+        if description.outputs.count != vectors.logits_float.shape[1]:
+            raise ValueError(f"it names {description.outputs.count} outputs")
     except Exception as error:  # what the content leads to if it is of another kind
         raise InputError(f"firmware/{SOURCES}: is not what is written here ({shown(error)})") from error
     return Sources(writers, backend, prefix, description, front_end)
@@ -163,7 +164,7 @@ def copy_with_templates(firmware: Path, folder: Path, prefix: str = "") -> None:
         folder: made anew.
         prefix: of the names in these files.
     """
-    copy_templates(folder, prefix)
+    copy_templates(folder, Classes(()).in_c, prefix)  # an archive without sources is that of a classifier
     for name in _MODEL_FILES:
         if (firmware / name).is_file():
             shutil.copy(firmware / name, folder / name)

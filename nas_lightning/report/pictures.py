@@ -6,9 +6,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
+from torch import Tensor
 
 from nas_lightning.space.genotype import KINDS, Genotype, live_nodes
 from nas_lightning.space.size import edges
+from nas_lightning.tasks import Classification, Task
+from nas_lightning.tasks.classification import confusion
 
 _OP_COLORS = {"skip": "#7f7f7f", "avg": "#2ca02c", "max": "#2ca02c", "conv": "#1f77b4"}
 _OTHER_COLOR = "#9467bd"
@@ -44,6 +47,12 @@ def genotype_drawing(genotype: Genotype, fanout_concat: int) -> Figure:
     for axes, kind in zip(figure.subplots(2, 1), KINDS, strict=True):
         _draw_cell(axes, genotype, kind, fanout_concat)
     return figure
+
+
+def outcome_picture(task: Task, outputs: Tensor, target: Tensor, split: str) -> tuple[str, Figure]:
+    """The outputs of a whole split against their targets, and the name of this picture."""
+    assert isinstance(task, Classification)  # nosec B101 # another task has another picture
+    return "confusion", confusion_picture(confusion(outputs, target).numpy(), task.names, split)
 
 
 def confusion_picture(counts: np.ndarray, class_names: Sequence[str], split: str) -> Figure:

@@ -201,7 +201,7 @@ def try_parts(config: Config, folder: Path) -> None:
     if config.training.nas_enabled:
         nodes, fanout = config.training.nas_nodes_per_layer, config.training.nas_fanout_concat
         strategy.relaxation.new_alphas(Size(3, nodes, 1, 1, fanout), build_ops(config))
-    build_reference(config, Classification(in_channels=1, length=2, num_classes=2))
+    build_reference(config, Classification(1, 2, 2))
     build_trainer(config, folder, "search", 1, [])
 
 

@@ -19,7 +19,7 @@ from nas_lightning.runs.build import (
     build_wide_sizes,
 )
 from nas_lightning.space.size import Size
-from nas_lightning.tasks import Classification
+from nas_lightning.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Run:
     warm_start: Path | None = None
 
     @property
-    def task(self) -> Classification:
+    def task(self) -> Task:
         """What the data ask of a network."""
-        return Classification(*self.data.task_shape)
+        return self.data.task
 
     @cached_property
     def budget(self) -> Budget:

@@ -65,9 +65,9 @@ class Int8:
 def export_int8(
     run: Run, network: nn.Module, model: ModelProto, floats: Mapping[str, Figures], description: InputDescription
 ) -> Int8:
-    """Quantize, by the first of the configured ways that keeps the accuracy, and write ``model_int8.onnx``.
+    """Quantize, by the first of the configured ways that keeps ``testing.metric``, and write ``model_int8.onnx``.
 
-    The loss of ``testing.metric`` is judged on val. If no way keeps it within ``export.max_int8_drop`` the one with
+    Its loss is judged on val. If no way keeps it within ``export.max_int8_drop`` the one with
     the highest value is taken, and a warning says what was lost.
 
     Args:
@@ -324,7 +324,7 @@ def deploy(run: Run, network: nn.Module, metrics: RunMetrics, cost: CostReport) 
     """
     if not run.config.export.int8:
         return metrics, cost
-    model = to_onnx(network, run.data.task_shape[:2])
+    model = to_onnx(network, [run.task.in_channels, run.task.length])
     description = read_as(run.folder / "input.json", InputDescription.from_dict)  # that of model.onnx
     floats = {split: metrics.figures(split) for split in dict.fromkeys(("val", metrics.tested))}
     int8 = export_int8(run, network, model, floats, description)

@@ -42,7 +42,7 @@ def train_module(run: Run, blueprint: Blueprint, seed: int, pace: float = 1.0) -
     network = blueprint.build()
     network.stem.norm.set_constants(run.data.mean, run.data.std)
     open_relus(network, training.norm_bias)
-    loss = run.task.training_loss(run.data.class_counts, training.class_weights, training.label_smoothing)
+    loss = run.task.training_loss(run.data.train_targets, training.class_weights, training.label_smoothing)
     compiled = compile_network(network, run.task, training.nas_kernels)
     optimizers = build_optimizers(run.config, network)
     return TrainModule(network, *optimizers, run.task, loss, training.clip_norm, pace, compiled)

@@ -8,7 +8,7 @@ from nas_lightning.errors import InputError
 from nas_lightning.space.genotype import Genotype
 from nas_lightning.space.network import ConvNet, Network
 from nas_lightning.space.size import Size
-from nas_lightning.tasks import Classification
+from nas_lightning.tasks import Task, task_of
 
 SCHEMA_VERSION = 1
 
@@ -22,7 +22,7 @@ class SearchedBlueprint:
 
     genotype: Genotype
     size: Size
-    task: Classification
+    task: Task
 
     def build(self) -> Network:
         """The network with fresh weights."""
@@ -38,7 +38,7 @@ class SearchedBlueprint:
             "reduce": [list(node) for node in self.genotype.reduce],
             "reduce_concat": concat,
             "size": asdict(self.size),
-            "task": asdict(self.task),
+            "task": self.task.to_dict(),
         }
 
     @classmethod
@@ -52,7 +52,7 @@ class SearchedBlueprint:
             cells = {
                 kind: tuple((str(op), int(source)) for op, source in content[kind]) for kind in ("normal", "reduce")
             }
-            size, task = Size(**content["size"]), Classification(**content["task"])
+            size, task = Size(**content["size"]), task_of(content["task"])
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"genotype: cannot be made of this ({error!r})") from error
         genotype = Genotype(**cells)
@@ -69,7 +69,7 @@ class ReferenceBlueprint:
 
     widths: tuple[int, ...]
     kernel_size: int
-    task: Classification
+    task: Task
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))
@@ -97,7 +97,12 @@ class ReferenceBlueprint:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, ready for JSON."""
-        return {"schema_version": SCHEMA_VERSION, **asdict(self), "widths": list(self.widths)}
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "widths": list(self.widths),
+            "kernel_size": self.kernel_size,
+            "task": self.task.to_dict(),
+        }
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "ReferenceBlueprint":
@@ -107,9 +112,7 @@ class ReferenceBlueprint:
             InputError: if a part is missing.
         """
         try:
-            return cls(
-                tuple(map(int, content["widths"])), int(content["kernel_size"]), Classification(**content["task"])
-            )
+            return cls(tuple(map(int, content["widths"])), int(content["kernel_size"]), task_of(content["task"]))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"model: cannot be made of this ({error!r})") from error
 

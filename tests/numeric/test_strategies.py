@@ -5,6 +5,8 @@ import math
 
 import pytest
 import torch
+from oracle.convert import load_textbook, to_textbook
+from oracle.textbook import TextbookSupernet
 from scipy import stats
 from torch import nn
 from torch.nn import functional as F
@@ -23,12 +25,10 @@ from nas_lightning.search.relaxation import (
     NodeSoftmax,
     UniformPath,
 )
-from nas_lightning.space.convert import load_textbook, to_textbook
 from nas_lightning.space.genotype import KINDS, Genotype
 from nas_lightning.space.ops import DEFAULT_OPS, OPS
 from nas_lightning.space.size import Size, edge_stride, edges
 from nas_lightning.space.supernet import Path, Supernet
-from nas_lightning.space.textbook import TextbookSupernet
 from nas_lightning.tasks import Classification
 
 TINY_OPS = ("none", "skip_connect", "conv_bn_relu_3x1")

@@ -62,7 +62,7 @@ def read_npz(path: Path, reading: Reading) -> Source:
         str(path),
         parts,
         channels=_names(path, "channel_names", others.get("channel_names")),
-        class_names=None if names is None else _names(path, "class_names", names).tolist(),
+        label_names=None if names is None else _names(path, "class_names", names).tolist(),
         sampling_rate=_rate(path, others.get("sampling_rate")),
     )
     return read_set(arrays, reading, findings)

@@ -68,7 +68,7 @@ def read_saved_dataset(path: Path, reading: Reading) -> Source:
             yield from _recordings(folder, split, how)
         turned.end()
 
-    return Source(str(path), recordings(), _class_names(first, how.label), findings=findings)
+    return Source(str(path), recordings(), _label_names(first, how.label), findings=findings)
 
 
 def _splits(path: Path) -> list[str]:
@@ -80,7 +80,7 @@ def _splits(path: Path) -> list[str]:
     return splits
 
 
-def _class_names(folder: Path, label_column: str) -> list[str] | None:
+def _label_names(folder: Path, label_column: str) -> list[str] | None:
     features = _read_json(folder / "dataset_info.json").get("features")
     label = features.get(label_column) if isinstance(features, dict) else None
     names = label.get("names") if isinstance(label, dict) else None
@@ -103,7 +103,7 @@ def _files(folder: Path) -> list[str]:
 
 def _recordings(folder: Path, split: str | None, how: _How) -> Iterator[Recording]:
     arrow = import_arrow(folder)
-    names = _class_names(folder, how.label)
+    names = _label_names(folder, how.label)
     number = 0
     for file in _files(folder):
         try:

@@ -19,7 +19,6 @@ from nas_lightning.search.module import SearchModule
 from nas_lightning.space.genotype import KINDS, Genotype, derive, is_parameter_free, limit_free, one_hot
 from nas_lightning.space.ops import DEFAULT_OPS, OPS
 from nas_lightning.space.supernet import Supernet
-from nas_lightning.tasks import Classification
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +40,7 @@ def make_module(data, *overrides, epochs=4):
         ["training.nas_nodes_per_layer=2", "training.nas_fanout_concat=2", f"training.nas_epochs={epochs}",
          "search.alpha_optimizer.lr=0", "training.nas_kernels=torch", *overrides]
     )  # fmt: skip
-    task, size = Classification(*data.task_shape), build_size(config)
+    task, size = data.task, build_size(config)
     torch.manual_seed(0)
     supernet = Supernet(size, task, config.space.ops, "torch")
     cost = ExpectedCost(SpaceCost(size, task, supernet.op_names))

@@ -6,6 +6,8 @@ import math
 
 import pytest
 import torch
+from oracle.convert import to_textbook
+from oracle.textbook import TextbookSupernet
 from torch import nn
 
 from nas_lightning.cost.projection import project
@@ -13,12 +15,10 @@ from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.errors import BudgetError, InputError
 from nas_lightning.search.derivation import Found, Perturbation, Ranked, Strongest, Uniform, draw_within, judge
 from nas_lightning.search.moment import Moment
-from nas_lightning.space.convert import to_textbook
 from nas_lightning.space.genotype import KINDS, Genotype, live_nodes
 from nas_lightning.space.ops import DEFAULT_OPS
 from nas_lightning.space.size import Size, edges
 from nas_lightning.space.supernet import Path, Supernet
-from nas_lightning.space.textbook import TextbookSupernet
 from nas_lightning.tasks import Classification
 
 OPS = ("none", "skip_connect", "max_pool_3x1", "conv_bn_relu_3x1")

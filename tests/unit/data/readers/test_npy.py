@@ -322,7 +322,7 @@ def test_one_mat_file_with_the_arrays_of_an_npz(tmp_path, labels):
     mat(tmp_path / "d.mat", X_train=x, y_train=labels, X_test=x[:2], y_test=labels[:2])
     found, _ = read(tmp_path / "d.mat")
     assert_read(found, [*NOISE, *NOISE[:2]])
-    assert [found.class_names[number] for number in found.labels] == [str(v) for v in np.ravel([*labels, *labels[:2]])]
+    assert [found.label_names[number] for number in found.labels] == [str(v) for v in np.ravel([*labels, *labels[:2]])]
     assert [found.splits[number] for number in range(6)] == ["train"] * 4 + ["test"] * 2
 
 
