@@ -5,18 +5,27 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Final, Literal, get_type_hints
+
+import msgspec
+from msgspec import Meta
 
 from nas_lightning.tasks import Outputs, outputs_of
 
-ROWS, SCALED, FEATURES = "rows", "scaled rows", "features"
+ROWS: Final = "rows"
+SCALED: Final = "scaled rows"
+FEATURES: Final = "features"
 """What ``x`` can be: see ``InputDescription.x``."""
 
-_MOST_NAMES = 1 << 16
-_LONGEST_NAME = 10_000
-_LARGEST = 1 << 31
-_LARGEST_FLOAT = sys.float_info.max
+_LARGEST = sys.float_info.max
 _REQUIRED = {"version", "identity"}
+
+# What may stand in a file that a stranger wrote.
+_Text = Annotated[str, Meta(max_length=10_000)]
+_Names = Annotated[tuple[_Text, ...], Meta(max_length=1 << 16)]
+_Count = Annotated[int, Meta(ge=0, lt=1 << 31)]
+_Number = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
+_Numbers = Annotated[tuple[_Number, ...], Meta(max_length=1 << 16)]
 
 
 @dataclass(frozen=True)
@@ -47,23 +56,23 @@ class InputDescription:
         opset: of the ONNX files.
     """
 
-    version: str
-    identity: str
+    version: _Text
+    identity: _Text
     outputs: Outputs
-    x: str = ROWS
-    shape: tuple[int, ...] = ()
-    channels: tuple[str, ...] = ()
-    window: int = 0
-    stride: int = 0
-    sampling_rate: float | None = None
-    unit: str | None = None
-    offsets: tuple[float, ...] = ()
-    scale: float | None = None
-    features: str | None = None
-    steps: tuple[str, ...] = ()
-    least: tuple[float, ...] = ()
-    most: tuple[float, ...] = ()
-    opset: int | None = None
+    x: Literal["rows", "scaled rows", "features"] = ROWS
+    shape: Annotated[tuple[_Count, ...], Meta(max_length=2)] = ()
+    channels: _Names = ()
+    window: _Count = 0
+    stride: _Count = 0
+    sampling_rate: Annotated[float, Meta(gt=0, le=_LARGEST)] | None = None
+    unit: _Text | None = None
+    offsets: _Numbers = ()
+    scale: _Number | None = None
+    features: _Text | None = None
+    steps: _Names = ()
+    least: _Numbers = ()
+    most: _Numbers = ()
+    opset: _Count | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``input.json``."""
@@ -82,25 +91,30 @@ class InputDescription:
         Raises:
             ValueError: for anything that ``to_dict`` does not give.
         """
+        kinds = get_type_hints(cls, include_extras=True)
+        del kinds["outputs"]
         if not isinstance(content, Mapping) or not content.keys() >= _REQUIRED:
-            raise ValueError(f"its keys are not {', '.join(sorted(_KINDS))}, and those of the outputs")
+            raise ValueError(f"its keys are not {', '.join(sorted(kinds))}, and those of the outputs")
+        for key in content.keys() & kinds.keys():
+            try:
+                msgspec.convert(content[key], kinds[key])
+            except msgspec.ValidationError as error:
+                raise ValueError(f"{key}: {str(content[key])[:100]!r}") from error
         values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in content.items() if key in _KINDS
+            key: tuple(value) if isinstance(value, list) else value for key, value in content.items() if key in kinds
         }
-        for key, value in values.items():
-            if not _KINDS[key](value):
-                raise ValueError(f"{key}: {str(value)[:100]!r}")
-        others = {key: value for key, value in content.items() if key not in _KINDS}
-        made = cls(**values, outputs=outputs_of(others))
+        made = cls(**values, outputs=outputs_of({key: content[key] for key in content if key not in kinds}))
         made.check()
         return made
 
     def check(self) -> None:
-        """Refuse lists that do not go together.
+        """Refuse a scale of 0, and lists that do not go together.
 
         Raises:
-            ValueError: naming the list.
+            ValueError: naming what is wrong.
         """
+        if self.scale == 0 or len(self.shape) == 1:
+            raise ValueError(f"scale: {self.scale}, shape: {self.shape}")
         for name in ("offsets", "least", "most"):
             if len(getattr(self, name)) not in (0, len(self.channels)):
                 raise ValueError(f"{name}: has {len(getattr(self, name))} values for {len(self.channels)} channels")
@@ -144,38 +158,3 @@ class InputDescription:
         less = ", less offsets (taken off in integers or doubles, before it is a float)" if any(self.offsets) else ""
         divided = "; the network divides by scale itself" if inside else ""
         return f"{what}{divided}. A value of a row is that of the recordings{unit}{less}."
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= _LONGEST_NAME
-
-
-def _is_names(value: object) -> bool:
-    return isinstance(value, tuple) and len(value) <= _MOST_NAMES and all(map(_is_text, value))
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LARGEST
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST_FLOAT <= value <= _LARGEST_FLOAT
-
-
-def _is_numbers(value: object) -> bool:
-    return isinstance(value, tuple) and len(value) <= _MOST_NAMES and all(map(_is_number, value))
-
-
-_KINDS = {
-    **dict.fromkeys(("version", "identity"), _is_text),
-    **dict.fromkeys(("channels", "steps"), _is_names),
-    "x": lambda value: value in (ROWS, SCALED, FEATURES),
-    "shape": lambda value: isinstance(value, tuple) and len(value) in (0, 2) and all(map(_is_count, value)),
-    **dict.fromkeys(("window", "stride"), _is_count),
-    "opset": lambda value: value is None or _is_count(value),
-    "sampling_rate": lambda value: value is None or (_is_number(value) and value > 0),
-    "scale": lambda value: value is None or (_is_number(value) and value != 0),
-    **dict.fromkeys(("unit", "features"), lambda value: value is None or _is_text(value)),
-    **dict.fromkeys(("offsets", "least", "most"), _is_numbers),
-}
-"""For each field what it may be in a file."""

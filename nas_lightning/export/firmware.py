@@ -101,7 +101,7 @@ def write_firmware(
 def copy_templates(folder: Path, outputs: InC, prefix: str = "") -> None:
     """Make a folder anew with the Makefile, the programs and all else that is the same for all networks of a task."""
     shutil.rmtree(folder, ignore_errors=True)
-    others = shutil.ignore_patterns("front_end_*", "__pycache__", "__init__.py", "README.md")
+    others = shutil.ignore_patterns("front_end_*", "ti", "__pycache__", "__init__.py", "README.md")
     with as_file(files("nas_lightning.export") / "c") as templates:
         shutil.copytree(templates, folder, ignore=others)
     for path in (*folder.rglob("*.c"), *folder.rglob("*.h")):
