@@ -15,7 +15,7 @@ from random_networks import random_genotype, random_size, random_task
 from torch import Tensor, nn
 
 from nas_lightning.export.contract import InputDescription
-from nas_lightning.export.firmware import Vectors, write_firmware
+from nas_lightning.export.firmware import Sources, Vectors, write_firmware
 from nas_lightning.export.int8 import quantize
 from nas_lightning.export.onnx import run_onnx, to_onnx
 from nas_lightning.space.genotype import Genotype
@@ -129,7 +129,7 @@ def write(
     vectors = vectors or made.vectors()
     folder.mkdir(exist_ok=True)
     target = folder / "firmware"
-    write_firmware(target, made.floats, made.integer, None, vectors, description, prefix=prefix)
+    write_firmware(target, made.floats, made.integer, vectors, Sources(description, prefix=prefix))
     return folder / "firmware"
 
 

@@ -19,7 +19,7 @@ from nas_lightning.errors import BudgetError
 from nas_lightning.export import emulator, host, ti
 from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.equalise import equalise
-from nas_lightning.export.firmware import Vectors, write_firmware
+from nas_lightning.export.firmware import Sources, Vectors, write_firmware
 from nas_lightning.export.int8 import METHODS, behind_front_end, quantize, to_qdq
 from nas_lightning.export.onnx import NOTEWORTHY, described, relative_difference, run_onnx, to_onnx
 from nas_lightning.files import read_as, write_bytes, write_npz
@@ -168,8 +168,8 @@ def build_firmware(
     logits = (run_onnx(model.SerializeToString(), [inputs]).numpy() for model in (floats, integer))
     vectors = Vectors(None if rows is None else rows.numpy(), inputs.numpy(), *logits)
     front_end = None if rows is None else _fixed(data.front_end, rows)
-    how = config.compilation.backend, config.export.prefix
-    write_firmware(firmware, floats, integer, front_end, vectors, description, *how)
+    sources = Sources(description, front_end, config.compilation.backend, config.export.prefix)
+    write_firmware(firmware, floats, integer, vectors, sources)
     report = FirmwareReport(
         split=split,
         int8_samples=host.check_int8(firmware, integer, (x for x, _ in loader_of(data, split))),

@@ -26,7 +26,7 @@ from nas_lightning.export import host, session
 from nas_lightning.export.bundle import NAME, SUMS, unpack_bundle, write_bundle
 from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.emulator import TOOLS
-from nas_lightning.export.firmware import write_firmware
+from nas_lightning.export.firmware import Sources, write_firmware
 from nas_lightning.export.host import missing_tools
 from nas_lightning.export.int8 import behind_front_end, to_qdq
 from nas_lightning.export.onnx import to_onnx
@@ -97,14 +97,8 @@ def with_front_end() -> bytes:
     vectors = dataclasses.replace(made.vectors(), rows=rows.numpy())
     with TemporaryDirectory() as name:
         folder = Path(name)
-        write_firmware(
-            folder / "firmware",
-            made.floats,
-            made.integer,
-            front_end,
-            vectors,
-            InputDescription("0", "a", Classes(("a",) * 3)),
-        )
+        sources = Sources(InputDescription("0", "a", Classes(("a",) * 3)), front_end)
+        write_firmware(folder / "firmware", made.floats, made.integer, vectors, sources)
         write_bytes(folder / "model.onnx", behind_front_end(exported, made.floats).SerializeToString())
         write_bytes(folder / "model_int8.onnx", behind_front_end(exported, to_qdq(made.integer)).SerializeToString())
         write_npz(folder / "vectors.npz", vars(vectors))
