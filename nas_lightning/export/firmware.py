@@ -18,7 +18,7 @@ from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.emx import NAME, CNetwork, compile_network
 from nas_lightning.export.front_end import front_end_sources
 from nas_lightning.export.int8 import Entry, integer_core
-from nas_lightning.export.texts import c_float, c_floats, header, readme, with_prefix
+from nas_lightning.export.texts import c_float, c_floats, filled, header, readme, with_prefix
 from nas_lightning.files import write_bytes, write_json, write_text
 from nas_lightning.tasks.base import InC
 
@@ -94,8 +94,7 @@ def write_firmware(folder: Path, network: ModelProto, integer: ModelProto, vecto
     core, entry = integer_core(integer)
     int8, floats = BACKENDS[sources.backend](core), BACKENDS[sources.backend](network)
     channels, steps = vectors.inputs.shape[1:]
-    template = (files("nas_lightning.export") / "c" / "README.md").read_text(encoding="utf-8")
-    write_text(folder / "README.md", readme(template, front_end is not None, about, prefix))
+    write_text(folder / "README.md", readme(front_end is not None, about, prefix))
     write_text(folder / "model.h", header(channels, steps, front_end is not None, about, prefix))
     write_text(folder / "model.c", _int8_source(int8, entry, about, prefix))
     write_text(folder / "model_float.c", _float_source(floats, about, prefix))
@@ -112,7 +111,7 @@ def write_firmware(folder: Path, network: ModelProto, integer: ModelProto, vecto
 def copy_templates(folder: Path, outputs: InC, prefix: str = "") -> None:
     """Make a folder anew with the Makefile, the programs and all else that is the same for all networks of a task."""
     shutil.rmtree(folder, ignore_errors=True)
-    others = shutil.ignore_patterns("front_end_*", "ti", "__pycache__", "__init__.py", "README.md")
+    others = shutil.ignore_patterns("front_end_*", "filled", "__pycache__", "__init__.py")
     with as_file(files("nas_lightning.export") / "c") as templates:
         shutil.copytree(templates, folder, ignore=others)
     for path in (*folder.rglob("*.c"), *folder.rglob("*.h")):
@@ -135,42 +134,16 @@ def _title(name: str, text: str, description: InputDescription) -> str:
 
 def _int8_source(network: CNetwork, entry: Entry, description: InputDescription, prefix: str) -> str:
     text = f"8-bit integers, {network.arena_bytes} bytes of arena"
-    low, high = -128 - entry.zero_point, 127 - entry.zero_point
-    run = f"""/* The normalisation of the input, and its quantization. */
-static const float mean[MODEL_CHANNELS] = {c_floats(entry.mean)};
-static const float factor[MODEL_CHANNELS] = {c_floats(entry.factor)};
-static const float offset[MODEL_CHANNELS] = {c_floats(entry.offset)};
-
-static int8_t quantized(float value)
-{{
-    value = value / {c_float(entry.scale)};
-    value = value > {low}.0f ? value : {low}.0f;
-    value = value < {high}.0f ? value : {high}.0f;
-    return (int8_t)(whole(value) + {entry.zero_point});
-}}
-
-void model_run(const float *x, float *logits)
-{{
-    int8_t *const input = arena + {network.input_offset};
-    for (int c = 0; c < MODEL_CHANNELS; ++c) {{
-        for (int t = 0; t < MODEL_STEPS; ++t) {{
-            const int i = c * MODEL_STEPS + t;
-            input[i] = quantized((x[i] - mean[c]) * factor[c] + offset[c]);
-        }}
-    }}
-    network(input, logits);
-}}
-"""
-    return _source("model.c", text, "<limits.h>", network, description, with_prefix(run, prefix))
+    words = {name.upper(): c_floats(getattr(entry, name)) for name in ("mean", "factor", "offset")}
+    words |= {"SCALE": c_float(entry.scale), "ZERO_POINT": str(entry.zero_point)}
+    words |= {"LOW": str(-128 - entry.zero_point), "HIGH": str(127 - entry.zero_point)}
+    run = filled("model_run.c", words | {"INPUT_OFFSET": str(network.input_offset)}, prefix)
+    return _source("model.c", text, "<limits.h>", network, description, run)
 
 
 def _float_source(network: CNetwork, description: InputDescription, prefix: str) -> str:
     text = f"32-bit floats, {network.arena_bytes} bytes of arena"
-    run = """void model_run(const float *x, float *logits)
-{
-    network(x, logits);
-}
-"""
+    run = "void model_run(const float *x, float *logits)\n{\n    network(x, logits);\n}\n"
     return _source("model_float.c", text, None, network, description, with_prefix(run, prefix))
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
 from textwrap import indent
 
 import numpy as np
@@ -28,6 +29,18 @@ def with_prefix(text: str, prefix: str) -> str:
     return _NAMES.sub(lambda name: (prefix.upper() if name[0].isupper() else prefix) + name[0], text)
 
 
+def filled(name: str, words: Mapping[str, str], prefix: str = "") -> str:
+    """A file of ``c/filled`` with words in place of ``@NAME@``; what they hold is not looked at.
+
+    Args:
+        name: of the file.
+        words: by name.
+        prefix: before the names of the network in the file itself.
+    """
+    text = (files("nas_lightning.export") / "c" / "filled" / name).read_text(encoding="utf-8")
+    return re.sub(r"@(\w+)@", lambda mark: words[mark[1]], with_prefix(text, prefix))
+
+
 def header(channels: int, steps: int, has_front_end: bool, description: InputDescription, prefix: str) -> str:
     """``model.h``.
 
@@ -41,7 +54,7 @@ def header(channels: int, steps: int, has_front_end: bool, description: InputDes
     about = description
     outputs = about.outputs.in_c
     sizes = {"CHANNELS": channels, "STEPS": steps, outputs.count.removeprefix("MODEL_"): about.outputs.count}
-    words = {name: c_strings(texts) for name, texts in outputs.macros.items()}
+    names = {name: c_strings(texts) for name, texts in outputs.macros.items()}
     rows = {
         "SENSORS": len(about.channels),
         "SENSOR_NAMES": c_strings(about.channels),
@@ -54,39 +67,13 @@ def header(channels: int, steps: int, has_front_end: bool, description: InputDes
     }
     if about.least and about.most:
         rows |= {"LEAST": c_doubles(about.least), "MOST": c_doubles(about.most)}
-    rest = with_prefix(_REST.format(x=with_front_end(has_front_end), outputs=outputs), prefix)
-    return f"""/* model.h: {outputs.what}, int8 (model.c) or float (model_float.c); link one of them.
- * nas_lightning {about.version}, network {about.identity} */
-{with_prefix(_GUARD, prefix)}
-{_defines(sizes, prefix)}
-{_defines(words, prefix)}
-
-{with_prefix(_rows(about), prefix)}
-{_defines(rows, prefix)}
-
-{rest}"""
-
-
-_GUARD = """\
-#ifndef MODEL_H
-#define MODEL_H
-"""
-
-_REST = """\
-#ifdef __cplusplus
-extern "C" {{
-#endif
-
-/* x: {x}
- * logits: {outputs.count} values; {outputs.result}. Not to be called again before it returns: it works in one
- * static arena, and takes no memory from a heap. */
-void model_run(const float *x, float *logits);
-
-#ifdef __cplusplus
-}}
-#endif
-#endif
-"""
+    words = {
+        **{"WHAT": outputs.what, "VERSION": about.version, "IDENTITY": about.identity, "RESULT": outputs.result},
+        **{"COUNT": with_prefix(outputs.count, prefix), "X": with_prefix(with_front_end(has_front_end), prefix)},
+        **{"ROWS": with_prefix(_rows(about), prefix), "NUMBERS": _defines(rows, prefix)},
+        **{"SIZES": _defines(sizes, prefix), "NAMES": _defines(names, prefix)},
+    }
+    return filled("model.h", words, prefix)
 
 
 def with_front_end(has_front_end: bool) -> str:
@@ -133,29 +120,26 @@ def _rows(about: InputDescription) -> str:
     return "\n".join(lines) + " */"
 
 
-def _define(name: str, value: object, prefix: str) -> str:
-    return f"#define {prefix.upper()}MODEL_{name} {value}"
-
-
 def _defines(values: Mapping[str, object], prefix: str) -> str:
-    return "\n".join(_define(name, value, prefix) for name, value in values.items())
+    return "\n".join(f"#define {prefix.upper()}MODEL_{name} {value}" for name, value in values.items())
 
 
-def readme(template: str, has_front_end: bool, description: InputDescription, prefix: str) -> str:
+def readme(has_front_end: bool, description: InputDescription, prefix: str) -> str:
     """``README.md`` of a firmware.
 
     Args:
-        template: of the package, with ``@INPUT@`` and ``@CALL@``.
         has_front_end: whether there is ``feature_extraction.c``.
         description: of what the network takes.
         prefix: before all names.
     """
     outputs = description.outputs.in_c
     call = (_CALL_WITH_FRONT_END if has_front_end else _CALL).format(outputs=outputs)
-    names = ", ".join(macro.lower().replace("_", " ") for macro in outputs.macros)
-    template = template.replace("@NAMES@", names)
-    text = with_prefix(template.replace("@CALL@", indent(call, "   ")), prefix)  # it stands in a list
-    return text.replace("@INPUT@", with_prefix(_INPUT, prefix) + _table(has_front_end, description))
+    words = {
+        "NAMES": ", ".join(macro.lower().replace("_", " ") for macro in outputs.macros),
+        "CALL": with_prefix(indent(call, "   "), prefix),  # it stands in a list
+        "INPUT": with_prefix(_INPUT, prefix) + _table(has_front_end, description),
+    }
+    return filled("README.md", words, prefix)
 
 
 _CALL = """\

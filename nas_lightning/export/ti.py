@@ -7,11 +7,11 @@ The command lines are those of TI's tinyml-tensorlab (commit ca0ef47): ``referen
 import shutil
 import subprocess
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
 from nas_lightning.cost.npu import NpuRow
+from nas_lightning.export.texts import filled
 from nas_lightning.files import write_text
 
 FOLDER = "ti"
@@ -68,16 +68,9 @@ def write_ti(folder: Path, name: str, core: str | None, npu: str | None, npu_rep
     rows = "".join(f"| {row.layer} | {row.kind} | {_text(row)} |\n" for row in npu_report)
     words = {"NAME": name, **{key.upper(): value for key, value in compiler._asdict().items()}}
     (folder / FOLDER).mkdir()
-    write_text(folder / FOLDER / "README.md", "\n".join(_template(part, words) for part in parts) + rows)
-    write_text(folder / FOLDER / "compile.sh", _template("compile.sh", words))
+    write_text(folder / FOLDER / "README.md", "\n".join(filled(f"{FOLDER}/{part}", words) for part in parts) + rows)
+    write_text(folder / FOLDER / "compile.sh", filled(f"{FOLDER}/compile.sh", words))
     return folder / FOLDER / "compile.sh"
-
-
-def _template(name: str, words: dict[str, str]) -> str:
-    text = (files("nas_lightning.export") / "c" / FOLDER / name).read_text(encoding="utf-8")
-    for word, value in words.items():
-        text = text.replace(f"@{word}@", value)
-    return text
 
 
 def _text(row: NpuRow) -> str:

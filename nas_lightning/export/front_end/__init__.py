@@ -19,6 +19,7 @@ from nas_lightning.errors import InputError
 from nas_lightning.export.front_end.constants import SECTION, WIDTH, fixed_fft_size, float_fft_size, is_pir, macros
 from nas_lightning.export.front_end.plan import plan_of_frames, plan_of_windows
 from nas_lightning.export.front_end.tables import is_fast, tables_of
+from nas_lightning.export.texts import filled
 
 _NO_FAST_MATH = """\
 #if defined(__FAST_MATH__) || defined(__RECIPROCAL_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
@@ -26,39 +27,6 @@ _NO_FAST_MATH = """\
 #endif
 """
 _INCLUDES = {"math.h": r"\b(rintf|sqrtf|logf|fabsf|isnan)\(", "stdint.h": r"\bu?int(16|32|64)_t\b"}
-
-_HEADER = """\
-/*
- * Feature extraction: from raw rows to the input of the network.
- *
- * {steps}
- */
-#ifndef FEATURE_EXTRACTION_H
-#define FEATURE_EXTRACTION_H
-
-#ifdef __cplusplus
-extern "C" {{
-#endif
-
-#define FEATURE_EXTRACTION_CHANNELS {channels}
-#define FEATURE_EXTRACTION_ROWS {rows}
-#define FEATURE_EXTRACTION_FEATURES {features} /* {shape} */
-
-/*
- * rows: FEATURE_EXTRACTION_CHANNELS x FEATURE_EXTRACTION_ROWS raw values, channel by channel.
- * features: FEATURE_EXTRACTION_FEATURES values, channel by channel of the network's input.
- *
- * Calls must not overlap, because the memory it works in is static. Compile it with -std=c99 or -ffp-contract=off: a
- * multiplication and addition in one instruction would round differently from the front end that was trained with.
- */
-void feature_extraction_run(const float *rows, float *features);
-
-#ifdef __cplusplus
-}}
-#endif
-
-#endif
-"""
 
 _RUN = """\
 void feature_extraction_run(const float *rows, float *features)
@@ -94,13 +62,9 @@ def front_end_sources(front_end: FrontEnd, channels: int) -> dict[str, str]:
         out_channels, length = front_end(torch.zeros(1, channels, front_end.rows)).shape[1:]
     if out_channels * length == 0:
         raise InputError(f"{SECTION}.feat_ext_transform: {front_end.names} leaves no feature")
-    header = _HEADER.format(
-        steps=_list_of_steps(front_end),
-        channels=channels,
-        rows=front_end.rows,
-        features=out_channels * length,
-        shape=f"{out_channels} x {length}",
-    )
+    sizes = {"CHANNELS": channels, "ROWS": front_end.rows, "FEATURES": out_channels * length}
+    words = {"STEPS": _list_of_steps(front_end), "SHAPE": f"{out_channels} x {length}"}
+    header = filled("feature_extraction.h", words | {name: str(size) for name, size in sizes.items()})
     return {"feature_extraction.h": header, "feature_extraction.c": _source(front_end)}
 
 
