@@ -94,25 +94,12 @@ def damage(path: Path) -> Iterator[None]:
         raise DamagedFileError(path, found) from error
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
+def read_json(path: Path, kind: type = dict) -> Any:
+    """Read a JSON object, or a list.
 
     Raises:
         DamagedFileError: if the file cannot be read as that.
     """
-    return _read_json(path, dict)
-
-
-def read_json_list(path: Path) -> list[Any]:
-    """Read a JSON list.
-
-    Raises:
-        DamagedFileError: if the file cannot be read as that.
-    """
-    return _read_json(path, list)
-
-
-def _read_json(path: Path, kind: type) -> Any:
     with damage(path):
         content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
         if not isinstance(content, kind):
@@ -124,13 +111,13 @@ def _refuse_constant(text: str) -> None:
     raise ValueError(f"found {text}, which is no JSON")
 
 
-def read_as(path: Path, make: Callable[[Any], T], read: Callable[[Path], Any] = read_json) -> T:
+def read_as(path: Path, make: Callable[[Any], T], kind: type = dict) -> T:
     """Read JSON and make something of it.
 
     Raises:
         InputError: naming the file, if it cannot be read, or ``make`` cannot use it.
     """
-    content = read(path)
+    content = read_json(path, kind)
     try:
         with damage(path):
             return make(content)
@@ -151,7 +138,7 @@ def read_record(path: Path, kind: type[T]) -> T:
 
 def read_records(path: Path, kind: type[T]) -> list[T]:
     """The same for a list of records."""
-    return read_as(path, lambda content: msgspec.convert(content, list[kind]), read_json_list)  # type: ignore[valid-type]
+    return read_as(path, lambda content: msgspec.convert(content, list[kind]), list)  # type: ignore[valid-type]
 
 
 def plain(value: Any) -> Any:

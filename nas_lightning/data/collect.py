@@ -8,7 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from nas_lightning.data.progress import reading_bar
-from nas_lightning.data.reading import Reading, choose, is_named
+from nas_lightning.data.reading import VARIABLES, Reading, choose, is_named
 from nas_lightning.data.recordings import Block, Recording, Recordings, RowStore, Source
 from nas_lightning.data.values import Float32, Rows
 from nas_lightning.data.words import Words, first_repeated, in_order, join_names
@@ -16,8 +16,6 @@ from nas_lightning.errors import InputError, brief
 
 _BLOCK_VALUES = 1 << 20
 """Recordings are looked at together up to about this many values."""
-
-_VARIABLES = "data_processing_feature_extraction.variables"
 
 
 def collect(
@@ -176,7 +174,7 @@ class _Collected:
         if not is_named(self._variables) and channels not in (None, self._channels):
             raise InputError(
                 f"{shown} names its channels {brief(', '.join(channels or ()))} and {self._first} names them "
-                f"{brief(', '.join(self._channels or ()))}; name the ones to take by {_VARIABLES}"
+                f"{brief(', '.join(self._channels or ()))}; name the ones to take by {VARIABLES}"
             )
 
     def _groups_of(self, block: Block) -> Words | None:

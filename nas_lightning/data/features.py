@@ -227,7 +227,7 @@ class FrontEnd(nn.Module):
         rate, fft_size = settings["new_sr"] or settings["sampling_rate"] or 1.0, settings["fft_size"]
         steps: dict[str, Step] = {
             "WINDOWING": lambda x: x * torch.hann_window(size, periodic=False, device=x.device),
-            "RAW_FE": remove_mean if settings["dc_remove"] else _same,
+            "RAW_FE": remove_mean if settings["dc_remove"] else nn.Identity(),
             "TO_Q15": fixed_point.to_q15,
             "FFT_Q15": lambda x: fixed_point.rfft_q15(to_int16(x)),
             "Q15_SCALE": partial(fixed_point.shift_q15, bits=settings["q15_scale_factor"]),
@@ -244,7 +244,13 @@ class FrontEnd(nn.Module):
             "BINNING": partial(group_bins, num_groups, width, first_bin, settings["normalize_bin"]),
             "LOG_DB": partial(log_db, settings["log_mul"], settings["log_base"], settings["log_threshold"]),
         }
-        statistics = _statistics(rate, fft_size, settings["kurt_chunk_size"])
+        statistics: dict[str, Step] = {
+            "KURT_FE": partial(pir.kurtosis, chunk_size=settings["kurt_chunk_size"]),
+            "ENT_FE": partial(pir.spectral_entropy, fft_size=fft_size),
+            "ZCR_FE": pir.zero_crossing_rate,
+            "DOM_FE": partial(pir.dominant_frequencies, sampling_rate=rate, fft_size=fft_size),
+            "SLOPE_FE": pir.slope_change_rate,
+        }
         listed = [statistics[name] for name in self.names if name in statistics]
         beside = [lambda x: torch.cat([statistic(x.float()) for statistic in listed], dim=-1)] if listed else []
         return [steps[name] for name in self.names if name in steps] + beside
@@ -254,20 +260,6 @@ class FrontEnd(nn.Module):
             return torch.stack([x @ self.cosines, x @ self.sines], dim=-2)
         spectrum = torch.fft.fft(x)
         return torch.stack([spectrum.real, spectrum.imag], dim=-2)
-
-
-def _same(x: Tensor) -> Tensor:
-    return x
-
-
-def _statistics(rate: float, fft_size: int, chunk_size: int) -> dict[str, Step]:
-    return {
-        "KURT_FE": partial(pir.kurtosis, chunk_size=chunk_size),
-        "ENT_FE": partial(pir.spectral_entropy, fft_size=fft_size),
-        "ZCR_FE": pir.zero_crossing_rate,
-        "DOM_FE": partial(pir.dominant_frequencies, sampling_rate=rate, fft_size=fft_size),
-        "SLOPE_FE": pir.slope_change_rate,
-    }
 
 
 def _groups(frame_size: int | None, groups: int | None, bandwidth: int, first: int) -> tuple[int, int]:

@@ -38,7 +38,8 @@ DECIMALS = {"point": ".", "comma": ","}
 AXES = ("time_first", "channels_first")
 """The order of the two axes of one recording in an array."""
 
-_VARIABLES = "data_processing_feature_extraction.variables"
+VARIABLES = "data_processing_feature_extraction.variables"
+"""The key that chooses channels."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ def choose(shown: str, num_channels: int, channels: Sequence[str] | None, variab
     is_list = isinstance(chosen, list) and all(type(channel) is int for channel in chosen)
     if not is_list or not chosen or min(chosen) < 0 or max(chosen) >= num_channels:
         raise InputError(
-            f"{_VARIABLES}: found {variables}; {shown} has {num_channels} channels: allowed are 1 to "
+            f"{VARIABLES}: found {variables}; {shown} has {num_channels} channels: allowed are 1 to "
             f"{num_channels}, a list of numbers from 0 to {num_channels - 1}, or a list of names"
         )
     return list(chosen)
@@ -204,8 +205,8 @@ def is_named(variables: Any) -> TypeGuard[list[str]]:
 
 def _by_name(shown: str, channels: Sequence[str] | None, chosen: list[str]) -> list[int]:
     if channels is None:
-        raise InputError(f"{_VARIABLES}: found {chosen}; {shown} does not name its channels: use numbers")
+        raise InputError(f"{VARIABLES}: found {chosen}; {shown} does not name its channels: use numbers")
     unknown = [name for name in chosen if name not in channels]
     if unknown:
-        raise InputError(f"{_VARIABLES}: found {unknown}; {shown} has the channels {brief(', '.join(channels))}")
+        raise InputError(f"{VARIABLES}: found {unknown}; {shown} has the channels {brief(', '.join(channels))}")
     return [channels.index(name) for name in chosen]

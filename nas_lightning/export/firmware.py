@@ -18,7 +18,7 @@ from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.emx import NAME, CNetwork, compile_network
 from nas_lightning.export.front_end import front_end_sources
 from nas_lightning.export.int8 import Entry, integer_core
-from nas_lightning.export.texts import c_float, c_floats, filled, header, readme, with_prefix
+from nas_lightning.export.texts import c_float, c_list, filled, header, readme, with_prefix
 from nas_lightning.files import write_bytes, write_json, write_text
 from nas_lightning.tasks.base import InC
 
@@ -125,16 +125,9 @@ def writers() -> dict[str, str]:
     return {name: version(name) for name in (PACKAGE, "emx-onnx-cgen")}
 
 
-def _title(name: str, text: str, description: InputDescription) -> str:
-    return (
-        f"/* {name}: {text}\n * nas_lightning {description.version}, network {description.identity}\n"
-        f" * The functions of the network are written by {NAME}. */\n"
-    )
-
-
 def _int8_source(network: CNetwork, entry: Entry, description: InputDescription, prefix: str) -> str:
     text = f"8-bit integers, {network.arena_bytes} bytes of arena"
-    words = {name.upper(): c_floats(getattr(entry, name)) for name in ("mean", "factor", "offset")}
+    words = {name.upper(): c_list(map(c_float, getattr(entry, name))) for name in ("mean", "factor", "offset")}
     words |= {"SCALE": c_float(entry.scale), "ZERO_POINT": str(entry.zero_point)}
     words |= {"LOW": str(-128 - entry.zero_point), "HIGH": str(127 - entry.zero_point)}
     run = filled("model_run.c", words | {"INPUT_OFFSET": str(network.input_offset)}, prefix)
@@ -150,9 +143,13 @@ def _float_source(network: CNetwork, description: InputDescription, prefix: str)
 def _source(
     name: str, text: str, include: str | None, network: CNetwork, description: InputDescription, run: str
 ) -> str:
+    title = (
+        f"/* {name}: {text}\n * nas_lightning {description.version}, network {description.identity}\n"
+        f" * The functions of the network are written by {NAME}. */\n"
+    )
     names = ["<float.h>", *([include] if include else []), "<math.h>", "<stdint.h>", "<string.h>", '"model.h"']
     includes = "\n".join(f"#include {each}" for each in names)
-    return f"{_title(name, text, description)}\n{includes}\n\n{network.text}\n{run}"
+    return f"{title}\n{includes}\n\n{network.text}\n{run}"
 
 
 def _vectors_header(vectors: Vectors, count_macro: str) -> str:
@@ -163,6 +160,6 @@ def _vectors_header(vectors: Vectors, count_macro: str) -> str:
     count = min(NUM_VECTORS, len(vectors.inputs))
     lines = ["/* vectors.h: samples of the data, and what the network gives for them. */", f"#define VECTORS {count}"]
     for name, size, values in tables:
-        rows = ",\n    ".join(c_floats(row.flatten()) for row in values[:count])
+        rows = ",\n    ".join(c_list(map(c_float, row.flatten())) for row in values[:count])
         lines.append(f"static const float vectors_{name}[VECTORS][{size}] = {{\n    {rows}}};")
     return "\n".join(lines) + "\n"

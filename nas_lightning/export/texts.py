@@ -1,12 +1,11 @@
 """What the C header and the README of a firmware say; texts of others become C strings, and never comments."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from textwrap import indent
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nas_lightning.errors import brief, printable
 from nas_lightning.export.contract import InputDescription
@@ -54,19 +53,19 @@ def header(channels: int, steps: int, has_front_end: bool, description: InputDes
     about = description
     outputs = about.outputs.in_c
     sizes = {"CHANNELS": channels, "STEPS": steps, outputs.count.removeprefix("MODEL_"): about.outputs.count}
-    names = {name: c_strings(texts) for name, texts in outputs.macros.items()}
+    names = {name: c_list(map(c_string, texts)) for name, texts in outputs.macros.items()}
     rows = {
         "SENSORS": len(about.channels),
-        "SENSOR_NAMES": c_strings(about.channels),
+        "SENSOR_NAMES": c_list(map(c_string, about.channels)),
         "WINDOW": about.window,
         "STRIDE": about.stride,
         "SAMPLING_RATE": c_float(np.float32(about.sampling_rate or 0)),
         "UNIT": c_string(about.unit or ""),
-        "OFFSETS": c_doubles(about.offsets),
+        "OFFSETS": c_list(map(repr, map(float, about.offsets))),
         "SCALE": c_float(np.float32(about.scale or 1)),
     }
     if about.least and about.most:
-        rows |= {"LEAST": c_doubles(about.least), "MOST": c_doubles(about.most)}
+        rows |= {"LEAST": c_list(map(repr, map(float, about.least))), "MOST": c_list(map(repr, map(float, about.most)))}
     words = {
         **{"WHAT": outputs.what, "VERSION": about.version, "IDENTITY": about.identity, "RESULT": outputs.result},
         **{"COUNT": with_prefix(outputs.count, prefix), "X": with_prefix(with_front_end(has_front_end), prefix)},
@@ -200,19 +199,9 @@ def _quoted(names: Iterable[str]) -> str:
 _NOT_IN_TABLES = str.maketrans({"`": "'", "|": "/", "\\": "/"})
 
 
-def c_floats(values: NDArray[np.float32]) -> str:
-    """An initializer of floats."""
-    return "{" + ", ".join(c_float(value) for value in values) + "}"
-
-
-def c_doubles(values: Sequence[float]) -> str:
-    """An initializer of doubles."""
-    return "{" + ", ".join(repr(float(value)) for value in values) + "}"
-
-
-def c_strings(values: Iterable[str]) -> str:
-    """An initializer of strings."""
-    return "{" + ", ".join(c_string(value) for value in values) + "}"
+def c_list(values: Iterable[str]) -> str:
+    """An initializer."""
+    return "{" + ", ".join(values) + "}"
 
 
 def c_float(value: np.float32) -> str:

@@ -10,7 +10,6 @@ from nas_lightning.files import (
     has_ended,
     read_as,
     read_json,
-    read_json_list,
     read_torch,
     read_yaml,
     write_json,
@@ -72,7 +71,7 @@ def test_what_cannot_be_made_of_json_is_named_by_its_file(tmp_path):
     with pytest.raises(InputError, match=r"x\.json: a: found 1; allowed: 2$"):
         read_as(path, refuse)
     write_json(path, [1])
-    assert read_as(path, sum, read_json_list) == 1
+    assert read_as(path, sum, list) == 1
 
 
 def test_yaml_has_sections_of_a_size(tmp_path):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nas_lightning.data.readers.cells import LONGEST_LINE, Series, check_label, stack, to_numbers, whole
-from nas_lightning.data.readers.text import lines
+from nas_lightning.data.readers.text_lines import lines
 from nas_lightning.data.reading import Findings
 from nas_lightning.errors import InputError, brief
 

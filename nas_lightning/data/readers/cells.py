@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nas_lightning.data.readers.text import MISSING, is_number
+from nas_lightning.data.readers.text_lines import MISSING, is_number
 from nas_lightning.errors import InputError
 
 LONGEST_LINE = 1 << 28

@@ -15,8 +15,9 @@ import pandas as pd
 from nas_lightning.data.archive import checked_members
 from nas_lightning.data.readers.levels import names_of
 from nas_lightning.data.readers.stored_arrays import import_extra
-from nas_lightning.data.readers.text import MISSING, read_numbers
+from nas_lightning.data.readers.text import read_numbers
 from nas_lightning.data.readers.text_layout import checked_skip
+from nas_lightning.data.readers.text_lines import MISSING
 from nas_lightning.data.reading import Content, Findings, Reading
 from nas_lightning.errors import InputError, said_of
 

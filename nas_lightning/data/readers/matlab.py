@@ -15,7 +15,7 @@ import numpy as np
 
 from nas_lightning.data.readers.hdf5 import load_hdf5, load_named_hdf5
 from nas_lightning.data.readers.stored_arrays import NAMED_ARRAYS, check_letters, check_size, pick
-from nas_lightning.data.readers.text import one_line
+from nas_lightning.data.readers.text_lines import one_line
 from nas_lightning.data.words import first_repeated
 from nas_lightning.errors import InputError, brief
 

@@ -11,7 +11,7 @@ from nas_lightning.data.readers.axes import KEY as AXES_KEY
 from nas_lightning.data.readers.axes import ask
 from nas_lightning.data.readers.clock import counts, look, seconds_of
 from nas_lightning.data.readers.stamps import Column
-from nas_lightning.data.readers.text import one_line
+from nas_lightning.data.readers.text_lines import one_line
 from nas_lightning.data.reading import Content, Findings, Reading, choose
 from nas_lightning.errors import InputError, brief
 

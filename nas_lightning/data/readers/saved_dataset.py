@@ -11,7 +11,7 @@ import numpy as np
 from nas_lightning.data.links import check_file, check_inside
 from nas_lightning.data.readers.axes import Orientation
 from nas_lightning.data.readers.table_rows import import_arrow
-from nas_lightning.data.readers.text import one_line
+from nas_lightning.data.readers.text_lines import one_line
 from nas_lightning.data.reading import Findings, Reading
 from nas_lightning.data.recordings import Recording, Source
 from nas_lightning.errors import InputError, brief, said_of

@@ -10,7 +10,8 @@ import numpy as np
 from nas_lightning.data.links import check_file
 from nas_lightning.data.readers.arff import read_arff
 from nas_lightning.data.readers.cells import LONGEST_LINE, Series, check_label, stack, to_numbers, whole
-from nas_lightning.data.readers.text import find_layout, is_number, lines, split_line
+from nas_lightning.data.readers.text_layout import find_layout
+from nas_lightning.data.readers.text_lines import is_number, lines, split_line
 from nas_lightning.data.reading import Findings, Reading
 from nas_lightning.data.recordings import Recording, Source
 from nas_lightning.errors import InputError, brief

@@ -17,13 +17,12 @@ from nas_lightning.data.readers.table_rows import CsvFrames, DataFrames, Frames,
 from nas_lightning.data.readers.table_wide import find_wide, read_wide
 from nas_lightning.data.readers.text_layout import find_layout
 from nas_lightning.data.readers.text_lines import MISSING
-from nas_lightning.data.reading import Findings, Reading
+from nas_lightning.data.reading import VARIABLES, Findings, Reading
 from nas_lightning.data.recordings import Block, Source
 from nas_lightning.data.words import Words
 from nas_lightning.errors import InputError, brief
 
 _ROWS = 1 << 18
-_VARIABLES = "data_processing_feature_extraction.variables"
 _SPLITS = ("train", "val", "test")
 
 
@@ -244,7 +243,7 @@ class _Table:
                 example = str(variables[column].iloc[row])[:40]
                 raise InputError(
                     f"{self.shown}: the column {brief(column)!r} of the recording {brief(name)!r} has text such as "
-                    f"{example!r}; allowed: numbers; {_VARIABLES} names the columns to take"
+                    f"{example!r}; allowed: numbers; {VARIABLES} names the columns to take"
                 )
             variables = variables.assign(**{column: numbers})
         is_single = all(dtype == np.float32 for dtype in variables.dtypes)

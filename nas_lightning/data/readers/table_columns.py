@@ -7,10 +7,9 @@ import numpy as np
 import pandas as pd
 
 from nas_lightning.data.readers.clock import counts, is_real, is_time, may_be_counter, may_be_time, rises
-from nas_lightning.data.reading import ENDS, ROLES, Findings, Reading, choose, is_named
+from nas_lightning.data.reading import ENDS, ROLES, VARIABLES, Findings, Reading, choose, is_named
 from nas_lightning.errors import InputError, brief
 
-_VARIABLES = "data_processing_feature_extraction.variables"
 _NAMELESS = ("Unnamed:", "__index_level_")
 
 
@@ -147,9 +146,9 @@ def _find_clock(
         why = _why_left_out(name, course[name])
         if name != time and why:
             left_out.append(name)
-            findings.decide(f"the column {name!r} {why} and is left out", shown, _VARIABLES)
+            findings.decide(f"the column {name!r} {why} and is left out", shown, VARIABLES)
         elif name != time and name in sure:
-            findings.decide(f"the column {name!r} does not rise as a time does and is a variable", shown, _VARIABLES)
+            findings.decide(f"the column {name!r} does not rise as a time does and is a variable", shown, VARIABLES)
     return replace(columns, time=time), left_out
 
 

@@ -10,17 +10,12 @@ import pandas as pd
 from nas_lightning.data.readers import clock
 from nas_lightning.data.readers.stamps import Column
 from nas_lightning.data.readers.text_columns import Columns, course_of_sample, find_columns, open_columns, refuse_text
-from nas_lightning.data.readers.text_layout import UNSAID, Layout, find_layout, open_rows
-from nas_lightning.data.readers.text_lines import MISSING, is_number, lines, one_line, split_line
+from nas_lightning.data.readers.text_layout import UNSAID, Layout, find_layout
+from nas_lightning.data.readers.text_lines import is_number, one_line
 from nas_lightning.data.readers.text_many import Group, Plain, Plains
 from nas_lightning.data.readers.text_rows import Plan, is_odd, look_at_rows, parse
 from nas_lightning.data.reading import Content, Findings, Reading
 from nas_lightning.errors import InputError
-
-__all__ = [
-    "MISSING", "Layout", "find_layout", "is_number", "lines", "one_line", "open_rows", "read_many", "read_numbers",
-    "split_line",
-]  # fmt: skip
 
 _TOGETHER = 1 << 22
 _MOST_LOOKS = 4

@@ -9,13 +9,13 @@ from nas_lightning.data.readers.clock import is_time, may_be_counter, may_be_tim
 from nas_lightning.data.readers.text_layout import Layout
 from nas_lightning.data.readers.text_lines import MISSING, is_number
 from nas_lightning.data.readers.text_names import is_text
-from nas_lightning.data.reading import Findings, Reading, choose, is_named
+from nas_lightning.data.reading import VARIABLES, Findings, Reading, choose, is_named
 from nas_lightning.errors import InputError, brief
 
 LOOKED_AT = 50
 """Rows that decide what a column is."""
 
-_VARIABLES, _TIME = "data_processing_feature_extraction.variables", "dataset.columns.time"
+_TIME = "dataset.columns.time"
 _CLIMBING = ("climbs", "rises", "counts", "returns", "text")
 _CLOCKLIKE = ("rises", "counts", "returns", "text")
 _RARE = 0.1
@@ -70,7 +70,7 @@ def find_columns(shown: str, layout: Layout, reading: Reading, courses: Mapping[
         if said:
             left.append(i)
         if said and not named:
-            decisions.append((said, courses.get(i) != "counts" and not name, _VARIABLES))
+            decisions.append((said, courses.get(i) != "counts" and not name, VARIABLES))
     free = [i for i in range(layout.num_columns) if i not in left and i != time]
     if named:
         _refuse_twice(shown, layout.header, named)
@@ -153,14 +153,14 @@ def refuse_text(shown: str, layout: Layout, columns: Columns, reading: Reading) 
         ):
             raise InputError(
                 f"{shown}: column {name_of(layout, i)} has text such as {cells[0][:40]!r}; name the columns to take by "
-                f"{_VARIABLES}"
+                f"{VARIABLES}"
             )
 
 
 def _refuse_twice(shown: str, names: Sequence[str], chosen: set[str]) -> None:
     twice = next((name for name in names if name in chosen and names.count(name) > 1), None)
     if twice is not None:
-        raise InputError(f"{shown}: has two columns {twice!r}; give the numbers of the columns to take in {_VARIABLES}")
+        raise InputError(f"{shown}: has two columns {twice!r}; give the numbers of the columns to take in {VARIABLES}")
 
 
 def name_of(layout: Layout, number: int) -> str:
@@ -177,7 +177,7 @@ def _nameless(shown: str, layout: Layout, reading: Reading, empty: tuple[int, ..
 
 
 def _about_empty(empty: Sequence[int]) -> tuple[tuple[str, bool, str], ...]:
-    return (("empty columns at the end are left out", False, _VARIABLES),) if empty else ()
+    return (("empty columns at the end are left out", False, VARIABLES),) if empty else ()
 
 
 def _empty_at_end(layout: Layout) -> tuple[int, ...]:

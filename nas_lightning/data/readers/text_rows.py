@@ -26,10 +26,9 @@ from nas_lightning.data.readers.text_lines import (
     split_line,
 )
 from nas_lightning.data.readers.text_names import is_text
-from nas_lightning.data.reading import Reading
+from nas_lightning.data.reading import VARIABLES, Reading
 from nas_lightning.errors import InputError
 
-_VARIABLES = "data_processing_feature_extraction.variables"
 _LOOKED_AT = 20
 _NO_SIGN = "; commas between cells and before decimals cannot be told apart"
 
@@ -189,7 +188,7 @@ def _what_is_wrong(path: Path, shown: str, number: int, cell: str, plan: Plan, r
     offer = _offer(path, shown, layout, reading)
     if offer or reading.variables is not None or not is_text(layout.sample, number, layout.decimal):
         return said + offer
-    return f"{said}; or name the columns to take by {_VARIABLES}"
+    return f"{said}; or name the columns to take by {VARIABLES}"
 
 
 def _offer(path: Path, shown: str, layout: Layout, reading: Reading) -> str:

@@ -21,22 +21,7 @@ from nas_lightning.export.front_end.plan import plan_of_frames, plan_of_windows
 from nas_lightning.export.front_end.tables import is_fast, tables_of
 from nas_lightning.export.texts import filled
 
-_NO_FAST_MATH = """\
-#if defined(__FAST_MATH__) || defined(__RECIPROCAL_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
-#error "compile this file without -ffast-math and -Ofast: they compute other features than those of the training"
-#endif
-"""
 _INCLUDES = {"math.h": r"\b(rintf|sqrtf|logf|fabsf|isnan)\(", "stdint.h": r"\bu?int(16|32|64)_t\b"}
-
-_RUN = """\
-void feature_extraction_run(const float *rows, float *features)
-{{
-    for (int channel = 0; channel < FEATURE_EXTRACTION_CHANNELS; channel++) {{
-{body}
-        rows += FEATURE_EXTRACTION_ROWS;
-    }}
-}}
-"""
 
 
 def front_end_sources(front_end: FrontEnd, channels: int) -> dict[str, str]:
@@ -76,7 +61,7 @@ def _list_of_steps(front_end: FrontEnd) -> str:
 
 def _source(front_end: FrontEnd) -> str:
     plan = plan_of_windows(front_end) if is_pir(front_end) else plan_of_frames(front_end)
-    run = _RUN.format(body=plan.body)
+    run = filled("feature_extraction_run.c", {"BODY": plan.body})
     pieces = {**macros(front_end), **tables_of(front_end), **plan.arrays, **_functions(front_end), "load(": plan.load}
     needed = _needed(pieces, run)
     defines = "".join(text for text in needed if text.startswith("#define"))
@@ -84,7 +69,12 @@ def _source(front_end: FrontEnd) -> str:
     code = "\n".join([*([defines] if defines else []), *others, run])
     includes = [f"#include <{name}>\n" for name, pattern in _INCLUDES.items() if re.search(pattern, code)]
     return "\n".join(
-        ['#include "feature_extraction.h"\n', _NO_FAST_MATH, *(["".join(includes)] if includes else []), code]
+        [
+            '#include "feature_extraction.h"\n',
+            filled("no_fast_math.c", {}),
+            *(["".join(includes)] if includes else []),
+            code,
+        ]
     )
 
 

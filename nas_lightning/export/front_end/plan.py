@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from nas_lightning.data.features import FrontEnd
 from nas_lightning.export.front_end.chain import Chain, has_mean_to_remove
 from nas_lightning.export.front_end.tables import needs_whole_window
+from nas_lightning.export.texts import filled
 
 
 @dataclass(frozen=True)
@@ -30,36 +31,18 @@ def _scaled(front_end: FrontEnd, row: str) -> str:
     return f"rows[{row}]" if front_end.scale is None else f"rows[{row}] / SCALE"
 
 
-_LOAD_WINDOW = """\
-/* The first window begins PADDING rows before the frame; zeros stand for them. */
-static void load(const float *rows, int window, {kind} *out)
-{{
-    for (int i = 0; i < WINDOW_SIZE; i++) {{
-        const int row = window * WINDOW_HOP + i - PADDING;
-        out[i] = row < 0 ? 0 : {value};
-    }}
-}}
-"""
-
-_WINDOWS = """\
-        for (int window = 0; window < WINDOWS; window++) {{
-            load(rows, window, {scratch});
-            {features}({scratch}, features + window);
-        }}
-        features += WINDOWS * WINDOW_FEATURES;"""
-
-
 def plan_of_windows(front_end: FrontEnd) -> Plan:
     """The PIR steps: windows of a frame, each in the array that its spectrum takes."""
     value = _scaled(front_end, "row")
     size = int(front_end.settings["fft_size"])
     if "PIR_FE_Q15" in front_end.names:
         # Rounded before the offset is taken off: that would make a half of a number that is close to one.
-        load = _LOAD_WINDOW.format(kind="int16_t", value=f"to_int16(rintf({value}) - OFFSET)")
-        body = _WINDOWS.format(scratch="scratch_q15", features="pir_features_q15")
-        return Plan(load, _array("scratch_q15", size + 2), body)
-    load = _LOAD_WINDOW.format(kind="float", value=value)
-    return Plan(load, _array("scratch", size + 2), _WINDOWS.format(scratch="scratch", features="pir_features"))
+        load = filled("load_window.c", {"KIND": "int16_t", "VALUE": f"to_int16(rintf({value}) - OFFSET)"})
+        words = {"SCRATCH": "scratch_q15", "FEATURES": "pir_features_q15"}
+    else:
+        load = filled("load_window.c", {"KIND": "float", "VALUE": value})
+        words = {"SCRATCH": "scratch", "FEATURES": "pir_features"}
+    return Plan(load, _array(words["SCRATCH"], size + 2), filled("run_windows.c", words).rstrip())
 
 
 def plan_of_frames(front_end: FrontEnd) -> Plan:
@@ -74,24 +57,6 @@ def plan_of_frames(front_end: FrontEnd) -> Plan:
     return Plan(_load_of_frame(front_end), arrays, body)
 
 
-_LOAD_FRAME = """\
-static void load(const float *rows, {kind} *out)
-{{
-{mean}    for (int i = 0; i < FRAME_SIZE; i++) {{
-        out[i] = {value};
-    }}
-}}
-"""
-
-_MEAN = """\
-    running_sum total = {{0.0f, 0.0f}};
-    for (int i = 0; i < FRAME_SIZE; i++) {{
-        add(&total, {value});
-    }}
-    const float mean = total.sum / (float)FRAME_SIZE;
-"""
-
-
 def _load_of_frame(front_end: FrontEnd) -> str:
     """The function that copies a frame, with the steps that take one value at a time."""
     names = set(front_end.names)
@@ -100,9 +65,9 @@ def _load_of_frame(front_end: FrontEnd) -> str:
         whole, half = "hann[i]", "hann[i < FRAME_SIZE / 2 ? i : FRAME_SIZE - 1 - i]"
         value += f" * {whole if needs_whole_window(front_end) else half}"
     if "FFT_Q15" not in names:
-        return _LOAD_FRAME.format(kind="float", mean=mean, value=value)
+        return filled("load_frame.c", {"KIND": "float", "MEAN": mean, "VALUE": value})
     if has_mean_to_remove(front_end):
         # Here, where the rows are at hand: afterwards an array of floats would be needed.
-        value, mean = f"{value} - mean", _MEAN.format(value=value)
+        value, mean = f"{value} - mean", filled("mean_of_frame.c", {"VALUE": value})
     value = f"{'to_q15' if 'TO_Q15' in names else 'to_int16'}({value})"
-    return _LOAD_FRAME.format(kind="int16_t", mean=mean, value=value)
+    return filled("load_frame.c", {"KIND": "int16_t", "MEAN": mean, "VALUE": value})

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from nas_lightning.data.readers.text import find_layout, read_many, read_numbers
+from nas_lightning.data.readers.text import read_many, read_numbers
+from nas_lightning.data.readers.text_layout import find_layout
 from nas_lightning.data.reading import Findings, Reading
 from nas_lightning.errors import InputError
 
