@@ -27,15 +27,9 @@ def source_of_arrays(
     label_names: Sequence[str] | None,
     axes: str | None,
 ) -> MakeSource:
-    """A source of arrays, which are checked here.
+    """A source of arrays, which are checked here; see ``TimeSeriesData.from_arrays``.
 
-    Args:
-        x: series by the end of their names, ``""``, ``_val`` and ``_test``; None for a split that is not there.
-        y: their labels.
-        groups: their groups, if there are some.
-        channels: names of the channels.
-        label_names: names of the labels in increasing order.
-        axes: see ``TimeSeriesData.from_arrays``.
+    Series, labels and groups are given by the end of their names: ``""``, ``_val`` and ``_test``.
 
     Raises:
         InputError: naming the argument, what was found and what is allowed.

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, ValueInfoProto
 
 from nas_lightning.data.archive import checked_members
-from nas_lightning.errors import InputError, ParityError
+from nas_lightning.errors import InputError, ParityError, said_of
 from nas_lightning.export import emulator, host, session
 from nas_lightning.export.allowed import read_model
 from nas_lightning.export.bundle import unpack_bundle
@@ -119,15 +119,11 @@ def _read(folder: Path) -> _Archive:
 
 
 def _read_vectors(path: Path) -> Vectors:
-    try:
+    with said_of(f"{path.name}: cannot be read"):
         with zipfile.ZipFile(path) as archive:
             checked_members(path, archive, _MOST_VECTORS, path.name)
         with np.load(path, allow_pickle=False) as content:
             arrays = {name: content[name] for name in content.files}
-    except InputError:
-        raise
-    except Exception as error:  # whatever zipfile and NumPy raise for damaged files
-        raise InputError(f"{path.name}: cannot be read ({shown(error)})") from error
     ranks = {"inputs": 3, "logits_float": 2, "logits_int8": 2}
     if not ranks.keys() <= arrays.keys():
         names = shown(", ".join(arrays))

@@ -13,7 +13,7 @@ import pandas as pd
 
 from nas_lightning.data.readers.text_layout import Layout, open_rows
 from nas_lightning.data.readers.text_lines import MISSING, is_comment, lines, one_line, split_line
-from nas_lightning.data.readers.text_rows import Uncommented
+from nas_lightning.data.readers.text_rows import Uncommented, how_to_parse
 from nas_lightning.errors import InputError, said_of
 
 _LOOKED_AT = 1000
@@ -76,9 +76,12 @@ class CsvFrames(Frames):
         is_all = len(numbers) == len(self.names)
         if any(len(cells) > len(self.names) for cells in self.layout.sample) or not (is_all or self._is_regular):
             self._refuse_long_lines()  # of which the parser says nothing where it leaves columns out
+        are_words = {number for number in numbers if self.names[number] in words}
+        how = how_to_parse(self.layout, numbers) | {"dtype": dict.fromkeys(are_words, "category")}
+        how["na_values"] = {number: list(MISSING) for number in numbers if number not in are_words}
         try:
             with open_rows(self.path, self.layout) as file:
-                reader = pd.read_csv(self._rows_of(file), chunksize=rows, **self._how(numbers, words))
+                reader = pd.read_csv(self._rows_of(file), chunksize=rows, **how)
                 while (piece := _next(reader)) is not None:
                     yield piece[numbers].set_axis(columns, axis=1)
         except pd.errors.EmptyDataError:  # names and no row
@@ -86,23 +89,6 @@ class CsvFrames(Frames):
         except Exception as error:  # pandas raises its own errors and Python's
             self._refuse_long_lines()
             raise InputError(f"{self.path}: cannot be read as a table ({one_line(error)})") from error
-
-    def _how(self, numbers: list[int], words: Sequence[str]) -> dict[str, Any]:
-        """Arguments of the parser."""
-        are_words = {number for number in numbers if self.names[number] in words}
-        return {
-            "sep": self.layout.delimiter or r"\s+",
-            "decimal": self.layout.decimal,
-            "header": None,
-            "names": range(len(self.names)),
-            "usecols": None if len(numbers) == len(self.names) else sorted(numbers),
-            "index_col": False,
-            "skipinitialspace": True,
-            "keep_default_na": False,
-            "na_values": {number: list(MISSING) for number in numbers if number not in are_words},
-            "dtype": dict.fromkeys(are_words, "category"),
-            "engine": "c",
-        }
 
     @cached_property
     def _is_regular(self) -> bool:

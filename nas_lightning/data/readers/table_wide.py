@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from nas_lightning.data.readers.cells import to_numbers
 from nas_lightning.data.readers.clock import is_time
 from nas_lightning.data.readers.table_columns import column_of, is_said
 from nas_lightning.data.readers.table_cuts import NO_LABEL, refuse_names
 from nas_lightning.data.readers.text_layout import Layout
-from nas_lightning.data.readers.text_lines import MISSING, is_comment, is_number, lines, split_line
+from nas_lightning.data.readers.text_lines import is_comment, is_number, lines, split_line
 from nas_lightning.data.reading import ROLES, Findings, Reading, choose
 from nas_lightning.data.recordings import Recording
 from nas_lightning.errors import InputError, brief
@@ -31,7 +32,9 @@ class Wide:
     Attributes:
         label: the place of the label; negative from the end.
         values: the first place of the values and the one behind the last, or None for the end of the line.
-        has_names: whether the first line names the columns.
+        recording: the place of the name; None if there is none.
+        group: that of the group.
+        split: that of the split.
     """
 
     label: int
@@ -196,7 +199,7 @@ def read_wide(path: Path, layout: Layout, wide: Wide) -> Iterator[Recording]:
         name = f"line {number}" if wide.recording is None else cells[wide.recording]
         if label in NO_LABEL:
             raise InputError(f"{path}: line {number} has no label")
-        values = _values(path, number, cells[wide.values], layout.decimal)
+        values = to_numbers(path, number, [cell.replace(layout.decimal, ".") for cell in cells[wide.values]])
         present = np.flatnonzero(~np.isnan(values))
         if not len(present):
             raise InputError(f"{path}: line {number} has no value")
@@ -206,11 +209,3 @@ def read_wide(path: Path, layout: Layout, wide: Wide) -> Iterator[Recording]:
             raise InputError(f"{path}: line {number} has the split {brief(split)!r}; allowed: train, val, test")
         group = None if wide.group is None else cells[wide.group]
         yield Recording(name, values[: present[-1] + 1, None], label, group, split, channels=("value",))
-
-
-def _values(path: Path, number: int, cells: Sequence[str], decimal: str) -> np.ndarray:
-    cells = [cell.replace(decimal, ".") for cell in cells] if decimal != "." else cells
-    bad = next((cell for cell in cells if not is_number(cell)), None)
-    if bad is not None:
-        raise InputError(f"{path}: line {number} has {bad[:40]!r} among its values; allowed: numbers")
-    return np.array([np.nan if cell in MISSING else float(cell) for cell in cells])

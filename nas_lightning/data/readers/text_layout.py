@@ -242,11 +242,7 @@ def _sign_of(line: str) -> str | None:
 
 
 class _Lines:
-    """Lines that are divided by one sign or another, each once.
-
-    Args:
-        texts: the lines.
-    """
+    """Lines that are divided by one sign or another, each once."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self.texts = texts

@@ -4,6 +4,7 @@ import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,6 @@ class Plains:
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
-        self._layouts: dict[tuple[bytes, bytes], Layout | None] = {}
         self._is_told = any(one is not None for one in (reading.skip_rows, reading.delimiter, reading.decimal))
 
     def look_at(self, path: Path, shown: str) -> Plain | None:
@@ -79,22 +79,15 @@ class Plains:
             return None  # decimal commas, or cells that need a closer look
         if b"//" in content or b"\n;" in content or content[:1] == b";":
             return None  # comments
-        layout = self._layout(first, delimiter)
+        layout = _layout_of_first(first.decode(), delimiter.decode() or None, self._reading.header)
         if layout is None:
             return None
         body = rest if layout.header is not None else content
         body += b"" if body.endswith(b"\n") else b"\n"
         return Plain(path, shown, layout, body, body.count(b"\n")) if body.strip() else None
 
-    def _layout(self, first: bytes, delimiter: bytes) -> Layout | None:
-        key = first, delimiter
-        if key not in self._layouts:
-            if len(self._layouts) >= _MOST_LAYOUTS:
-                self._layouts.clear()
-            self._layouts[key] = _layout_of_first(first.decode(), delimiter.decode() or None, self._reading.header)
-        return self._layouts[key]
 
-
+@lru_cache(_MOST_LAYOUTS)
 def _layout_of_first(first: str, delimiter: str | None, is_header: bool | None) -> Layout | None:
     """The layout of a plain file, if its first line decides it."""
     cells = split_line(first, delimiter)

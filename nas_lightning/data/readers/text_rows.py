@@ -4,7 +4,7 @@ import io
 import itertools
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -83,23 +83,25 @@ def _have_equal_rows(path: Path, layout: Layout) -> bool:
 
 def parse_rows(file: IO[Any], layout: Layout, types: dict[int, Any]) -> pd.DataFrame:
     """Columns of rows, by number, with the type of each."""
+    more = {"dtype": types, "na_values": list(MISSING), "encoding": layout.encoding}
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # it says that cells were thrown away
-        return pd.read_csv(
-            file,
-            sep=layout.delimiter or r"\s+",
-            decimal=layout.decimal,
-            header=None,
-            names=list(range(layout.num_columns)),
-            usecols=None if len(types) == layout.num_columns else sorted(types),
-            index_col=False,
-            dtype=types,
-            keep_default_na=False,
-            na_values=list(MISSING),
-            encoding=layout.encoding,
-            skipinitialspace=True,
-            engine="c",
-        )
+        return pd.read_csv(file, **how_to_parse(layout, types), **more)
+
+
+def how_to_parse(layout: Layout, columns: Collection[int]) -> dict[str, Any]:
+    """Arguments of ``pandas.read_csv`` for some columns of rows without their names, by number."""
+    return {
+        "sep": layout.delimiter or r"\s+",
+        "decimal": layout.decimal,
+        "header": None,
+        "names": range(layout.num_columns),
+        "usecols": None if len(columns) == layout.num_columns else sorted(columns),
+        "index_col": False,
+        "skipinitialspace": True,
+        "keep_default_na": False,
+        "engine": "c",
+    }
 
 
 class Uncommented(io.TextIOBase):
