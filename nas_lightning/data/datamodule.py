@@ -196,10 +196,7 @@ class TimeSeriesData(L.LightningDataModule):
         reading = replace(self.reading, columns=self.columns or {}, variables=self.variables)
         source = self._make_source(reading) if self._make_source else open_source(self.name, self.path, reading)
         self.recordings = collect(source, self.variables, self.missing, self.group_pattern, reading)
-        self.decisions = [
-            *source.findings.decisions,
-            *rate_decisions(self.recordings.sampling_rates, self.sampling_rate),
-        ]
+        self.decisions = source.findings.decisions + rate_decisions(self.recordings.sampling_rates, self.sampling_rate)
         self.notes += source.findings.warnings + doubtful_channels(self.recordings)
         if len(self.recordings.breaks) and not self.front_end.rows:
             self.notes.append(
@@ -243,8 +240,7 @@ class TimeSeriesData(L.LightningDataModule):
     @property
     def task(self) -> Classification:
         """To tell the labels apart."""
-        names = self.recordings.label_names
-        return Classification(*self.sample_shape, len(names), names)
+        return Classification(*self.sample_shape, len(self.recordings.label_names), self.recordings.label_names)
 
     @property
     def train_targets(self) -> Tensor:

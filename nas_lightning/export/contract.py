@@ -104,20 +104,12 @@ class InputDescription:
             key: tuple(value) if isinstance(value, list) else value for key, value in content.items() if key in kinds
         }
         made = cls(**values, outputs=outputs_of({key: content[key] for key in content if key not in kinds}))
-        made.check()
-        return made
-
-    def check(self) -> None:
-        """Refuse a scale of 0, and lists that do not go together.
-
-        Raises:
-            ValueError: naming what is wrong.
-        """
-        if self.scale == 0 or len(self.shape) == 1:
-            raise ValueError(f"scale: {self.scale}, shape: {self.shape}")
+        if made.scale == 0 or len(made.shape) == 1:
+            raise ValueError(f"scale: {made.scale}, shape: {made.shape}")
         for name in ("offsets", "least", "most"):
-            if len(getattr(self, name)) not in (0, len(self.channels)):
-                raise ValueError(f"{name}: has {len(getattr(self, name))} values for {len(self.channels)} channels")
+            if len(getattr(made, name)) not in (0, len(made.channels)):
+                raise ValueError(f"{name}: has {len(getattr(made, name))} values for {len(made.channels)} channels")
+        return made
 
     def of_rows(self, channels: int, window: int) -> "InputDescription":
         """The same, with what it does not say of samples of rows of some shape.

@@ -97,7 +97,9 @@ def write_firmware(folder: Path, network: ModelProto, integer: ModelProto, vecto
     write_text(folder / "README.md", readme(front_end is not None, about, prefix))
     write_text(folder / "model.h", header(channels, steps, front_end is not None, about, prefix))
     write_text(folder / "model.c", _int8_source(int8, entry, about, prefix))
-    write_text(folder / "model_float.c", _float_source(floats, about, prefix))
+    text = f"32-bit floats, {floats.arena_bytes} bytes of arena"
+    run = with_prefix("void model_run(const float *x, float *logits)\n{\n    network(x, logits);\n}\n", prefix)
+    write_text(folder / "model_float.c", _source("model_float.c", text, None, floats, about, run))
     write_text(folder / "vectors.h", with_prefix(_vectors_header(vectors, outputs.count), prefix))
     write_bytes(folder / "vectors.bin", vectors.inputs.astype("<f4").tobytes())
     if front_end is not None:
@@ -132,12 +134,6 @@ def _int8_source(network: CNetwork, entry: Entry, description: InputDescription,
     words |= {"LOW": str(-128 - entry.zero_point), "HIGH": str(127 - entry.zero_point)}
     run = filled("model_run.c", words | {"INPUT_OFFSET": str(network.input_offset)}, prefix)
     return _source("model.c", text, "<limits.h>", network, description, run)
-
-
-def _float_source(network: CNetwork, description: InputDescription, prefix: str) -> str:
-    text = f"32-bit floats, {network.arena_bytes} bytes of arena"
-    run = "void model_run(const float *x, float *logits)\n{\n    network(x, logits);\n}\n"
-    return _source("model_float.c", text, None, network, description, with_prefix(run, prefix))
 
 
 def _source(

@@ -1,7 +1,7 @@
 """Sources that hold arrays ``[samples, channels, length]``: ``.npz`` files and the UCR/UEA archive through aeon."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -146,12 +146,9 @@ def read_archive(name: str | None) -> Source:
             f"dataset.dataset_name: cannot load {name!r} from the UCR/UEA archive ({brief(error)}); give a name of "
             "https://timeseriesclassification.com, or a file or folder with dataset.input_data_path"
         ) from error
-    return Source(
-        str(name), [recording for split in _SPLITS for recording in _series(loaded[split][0], loaded[split][1], split)]
-    )
-
-
-def _series(x: Sequence[np.ndarray], labels: Sequence[object], split: str | None) -> Iterator[Recording]:
-    """Recordings of N series ``[C, L]``, named by the split and a number."""
-    for i, (values, label) in enumerate(zip(x, labels, strict=True)):
-        yield Recording(f"{split or 'all'}/{i}", values.T, str(label).strip(), split=split)
+    recordings = [
+        Recording(f"{split}/{number}", values.T, str(label).strip(), split=split)
+        for split, (x, labels) in loaded.items()
+        for number, (values, label) in enumerate(zip(x, labels, strict=True))
+    ]
+    return Source(str(name), recordings)
