@@ -32,10 +32,10 @@ from nas_lightning.export.firmware import Vectors, write_firmware
 from nas_lightning.export.int8 import integer_core, quantize
 from nas_lightning.export.onnx import run_onnx, to_onnx
 from nas_lightning.runs.build import build_size
-from nas_lightning.space.genotype import Genotype
-from nas_lightning.space.network import Network
+from nas_lightning.space.cells.genotype import Genotype
+from nas_lightning.space.cells.network import Network
+from nas_lightning.space.cells.size import Size
 from nas_lightning.space.ops import DEFAULT_OPS, OPS
-from nas_lightning.space.size import Size
 from nas_lightning.tasks import Classification
 
 PRESETS = ("s", "m", "l", "xl", "xxl")

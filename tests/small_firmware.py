@@ -18,10 +18,11 @@ from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.firmware import Vectors, write_firmware
 from nas_lightning.export.int8 import quantize
 from nas_lightning.export.onnx import run_onnx, to_onnx
-from nas_lightning.space.genotype import Genotype
-from nas_lightning.space.network import ConvNet, Network
+from nas_lightning.space.cells.genotype import Genotype
+from nas_lightning.space.cells.network import Network
+from nas_lightning.space.cells.size import Size
 from nas_lightning.space.ops import OPS
-from nas_lightning.space.size import Size
+from nas_lightning.space.reference import ConvNet
 from nas_lightning.tasks import Classification
 
 BUILT_OPS = tuple(op for op in OPS if op != "none")

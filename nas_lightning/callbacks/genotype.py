@@ -25,7 +25,7 @@ class GenotypeHistory(L.Callback):
         """Append this epoch's genotype."""
         if not isinstance(pl_module, SearchModule):
             raise TypeError(f"GenotypeHistory: needs a SearchModule, found {type(pl_module).__name__}")
-        self.history.append({"epoch": trainer.current_epoch, **plain(pl_module.found().genotype)})
+        self.history.append({"epoch": trainer.current_epoch, **plain(pl_module.found().architecture)})
         write_json(self.path, self.history)
 
     def state_dict(self) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from nas_lightning.cost.exact import Layer, layers_of
+from nas_lightning.space.cells.size import Size
 from nas_lightning.space.ops import OPS
-from nas_lightning.space.size import Size
 
 _MULTIPLE = 4  # of channels
 _LEAST_FEATURES = 16  # of a linear layer

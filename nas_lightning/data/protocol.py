@@ -38,15 +38,34 @@ class InputRows:
     most: tuple[float, ...]
 
 
-class SearchData(Protocol):
+class TrainingData(Protocol):
+    """A DataModule that a network can be searched and trained on, after ``setup``.
+
+    Attributes:
+        mean: of each channel of ``train``, ``[C]``.
+        std: of each channel of ``train``, ``[C]``.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def train_dataloader(self) -> Any:
+        """Shuffled batches of ``train``."""
+
+    def alphas_dataloader(self) -> Any:
+        """Shuffled batches of ``val``, for the alpha steps of a search."""
+
+    def val_dataloader(self) -> Any:
+        """Batches of ``val`` in order."""
+
+
+class SearchData(TrainingData, Protocol):
     """A DataModule that a run can search on, after ``setup``.
 
     Attributes:
         front_end: that makes samples of rows; without steps if samples are all that there is.
         class_names: in the order of the logits.
         task_shape: channels and length of a sample, and the number of classes.
-        mean: of each channel of ``train``, ``[C]``.
-        std: of each channel of ``train``, ``[C]``.
         notes: what a user should know, as warnings.
         decisions: what was read off the data, and by which key one says otherwise.
         has_test: whether there is a test split.
@@ -55,8 +74,6 @@ class SearchData(Protocol):
     front_end: FrontEnd
     class_names: tuple[str, ...]
     task_shape: tuple[int, int, int]
-    mean: Tensor
-    std: Tensor
     notes: list[str]
     decisions: list[str]
     has_test: bool
@@ -75,15 +92,6 @@ class SearchData(Protocol):
 
     def setup(self, stage: str | None = None) -> None:
         """Read and split, once."""
-
-    def train_dataloader(self) -> Any:
-        """Shuffled batches of ``train``."""
-
-    def alphas_dataloader(self) -> Any:
-        """Shuffled batches of ``val``, for the alpha steps of a search."""
-
-    def val_dataloader(self) -> Any:
-        """Batches of ``val`` in order."""
 
     def test_dataloader(self) -> Any:
         """Batches of ``test`` in order, if there is one."""

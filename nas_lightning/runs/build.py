@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,13 +27,18 @@ from nas_lightning.cost.code import REFERENCE_CORE, core_named
 from nas_lightning.cost.exact import MEASURES, Numbers
 from nas_lightning.cost.npu import PROFILES, accelerated_ops, round_channels
 from nas_lightning.data.datamodule import TimeSeriesData
+from nas_lightning.data.protocol import SearchData
 from nas_lightning.errors import InputError
-from nas_lightning.search.strategy import Strategy
+from nas_lightning.search.arch_step import FirstOrder, Unrolled
+from nas_lightning.search.derivation import Uniform
+from nas_lightning.search.strategy import SearchPlan, Strategy
 from nas_lightning.space.blueprint import ReferenceBlueprint
-from nas_lightning.space.size import Size
+from nas_lightning.space.cells.genotype import Genotypes
+from nas_lightning.space.cells.size import Size
 from nas_lightning.tasks import Classification, Task
 from nas_lightning.training.averaging import MovingAverage
 from nas_lightning.training.module import learning_rate
+from nas_lightning.training.recipe import Recipe
 
 T = TypeVar("T")
 
@@ -45,9 +50,55 @@ def build_data(config: Config) -> TimeSeriesData:
     return _made("data", _call("data", config.data), TimeSeriesData)
 
 
+def build_plan(config: Config) -> SearchPlan:
+    """What the group ``search`` says of the run."""
+    return _call("search", {"_target_": _target(SearchPlan), **_of_plan(config, keep=True)})
+
+
 def build_strategy(config: Config) -> Strategy:
-    """The search strategy of the group ``search``."""
-    return _made("search", _call("search", config.search), Strategy)
+    """The search strategy of the group ``search``.
+
+    Raises:
+        InputError: if what the run does with it does not suit it.
+    """
+    record, plan = _of_plan(config, keep=False), build_plan(config)
+    if plan.unrolled:
+        if (record.get("arch_step") or {}).get("_target_") != _target(FirstOrder):
+            raise InputError(
+                f"search.unrolled: found true; allowed: false, because {record['name']} has no gradient step"
+            )
+        record["arch_step"] = {"_target_": _target(Unrolled)}
+    strategy = _made("search", _call("search", record), Strategy)
+    if plan.on_collapse == "switch" and strategy.arch_step is None:
+        raise InputError(f"search.on_collapse: found switch; allowed: warn, because {strategy.name} learns no alphas")
+    if not (plan.trains or isinstance(strategy.derivation, Uniform)):
+        raise InputError("search.trains: found false; allowed: true, because only Uniform derives without a supernet")
+    return strategy
+
+
+def _of_plan(config: Config, keep: bool) -> dict[str, Any]:
+    """The keys of the group ``search`` that are those of the plan, or the others."""
+    of_plan = {field.name for field in fields(SearchPlan)}
+    return {name: value for name, value in config.search.items() if (name in of_plan) == keep}
+
+
+def _target(part: type) -> str:
+    return f"{part.__module__}.{part.__qualname__}"
+
+
+def build_recipe(config: Config, task: Classification, data: SearchData, folder: Path) -> Recipe:
+    """How the networks of a run are trained."""
+    training = config.training
+    return Recipe(
+        epochs=training.training_epochs,
+        seed=config.seed,
+        optimizers=partial(build_optimizers, config),
+        loss=task.training_loss(data.class_counts, training.class_weights, training.label_smoothing),
+        norm_bias=training.norm_bias,
+        clip_norm=training.clip_norm,
+        kernels=training.nas_kernels,
+        short_trainer=partial(build_short_trainer, config, folder),
+    )
 
 
 def build_numbers(config: Config) -> Numbers:
@@ -199,8 +250,7 @@ def try_parts(config: Config, folder: Path) -> None:
     _try_steps("search.weight_optimizer", strategy.weight_optimizer, "search.weight_scheduler", schedule)
     _try_steps("search.alpha_optimizer", strategy.alpha_optimizer)
     if config.training.nas_enabled:
-        nodes, fanout = config.training.nas_nodes_per_layer, config.training.nas_fanout_concat
-        strategy.relaxation.new_alphas(Size(3, nodes, 1, 1, fanout), build_ops(config))
+        strategy.relaxation.new_alphas(Genotypes(build_ops(config), config.training.nas_nodes_per_layer))
     build_reference(config, Classification(in_channels=1, length=2, num_classes=2))
     build_trainer(config, folder, "search", 1, [])
 

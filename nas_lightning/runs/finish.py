@@ -23,7 +23,7 @@ from nas_lightning.runs.description import content_of, describe_input
 from nas_lightning.runs.folder import load_network
 from nas_lightning.runs.logs import quiet_lightning
 from nas_lightning.runs.trainings import Kept
-from nas_lightning.space.blueprint import Blueprint, SearchedBlueprint
+from nas_lightning.space.base import Blueprint
 from nas_lightning.tasks.classification import confusion, never_predicted
 from nas_lightning.training.evaluate import predict
 
@@ -39,12 +39,10 @@ def identity(config: Config) -> RunMetrics:
 
 def describe(run: Run, blueprint: Blueprint) -> CostReport:
     """Write what the network is, ``genotype.json`` or ``model.json``, and ``cost.json``."""
-    if isinstance(blueprint, SearchedBlueprint):
-        log.info("genotype: %s", blueprint.genotype)
+    log.info("network: %s", "; ".join(f"{name} {words}" for name, words in blueprint.summary()))
     cost = cost_report(run, blueprint.build())
     write_json(run.folder / "cost.json", plain(cost))
-    name = "genotype.json" if isinstance(blueprint, SearchedBlueprint) else "model.json"
-    write_json(run.folder / name, content_of(blueprint, run.data.class_names))
+    write_json(run.folder / blueprint.file, content_of(blueprint, run.data.class_names))
     return cost
 
 
@@ -163,7 +161,7 @@ def _log_results(
     add_picture(trainer, "confusion", picture, trainer.current_epoch)
     training = {key: value for key, value in asdict(run.config.training).items() if key.startswith("nas_")}
     if run.config.training.nas_enabled:
-        training |= {"nas_layers": run.size.layers, "nas_init_channels": run.size.init_channels}
+        training |= {"nas_layers": run.space.size.layers, "nas_init_channels": run.space.size.init_channels}
     results = {f"hparams/{name}": float(metrics.figures(split)[name]) for name in ("accuracy", "macro_f1")}
     results |= {f"hparams/{name}": float(getattr(cost, name)) for name in ("params", "macs")}
     for board in boards:

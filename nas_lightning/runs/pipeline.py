@@ -3,6 +3,7 @@
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from nas_lightning.config.records import Config
 from nas_lightning.data.protocol import SearchData
@@ -15,14 +16,16 @@ from nas_lightning.runs.claim import begin
 from nas_lightning.runs.context import Run
 from nas_lightning.runs.control import control
 from nas_lightning.runs.costs import check_fit
-from nas_lightning.runs.evaluator import Evaluator
 from nas_lightning.runs.finish import describe, finish, identity
 from nas_lightning.runs.logs import quiet_lightning, run_log
 from nas_lightning.runs.searches import Searched, search
 from nas_lightning.runs.trainings import FinalTrainings
-from nas_lightning.space.genotype import Genotype
+from nas_lightning.training.evaluator import Evaluator
 
 log = logging.getLogger("nas_lightning")
+
+CONTEST = "contest.json"
+"""The short trainings of a run."""
 
 
 def run(
@@ -78,17 +81,18 @@ def check_start(config: Config, folder: Path, data: SearchData | None) -> Search
 
 def _search_and_train(run: Run) -> RunResult:
     """Search, hold what was found against random networks, train the candidates, and end."""
-    evaluator, trainings = Evaluator(run), FinalTrainings(run)
+    evaluator = Evaluator(run.recipe, run.data, run.config.testing.metric, run.folder / CONTEST)
+    trainings = FinalTrainings(run)
 
     def second_run(searches: list[Searched]) -> None:
         """The fixed network's training, unless the control may put another network in its place."""
         if run.config.training.enable and not run.config.control.keep_better:
-            trainings.train_first(evaluator.blueprint(candidates_of(run, searches)[0]))
+            trainings.train_first(run.space.blueprint(candidates_of(run, searches)[0]))
 
-    searches = search(run, run.config.selection.candidates, second_run)
-    candidates, metrics = _compared(evaluator, searches)
+    searches = search(run, evaluator, second_run)
+    candidates, metrics = _compared(run, evaluator, searches)
     write_json(run.folder / "metrics.json", plain(metrics))
-    blueprints = [evaluator.blueprint(genotype) for genotype in candidates]
+    blueprints = [run.space.blueprint(architecture) for architecture in candidates]
     if run.config.training.enable:
         return finish(run, trainings.train(blueprints), metrics)
     cost = describe(run, blueprints[0])
@@ -96,18 +100,18 @@ def _search_and_train(run: Run) -> RunResult:
     return RunResult(run.folder, metrics, cost)
 
 
-def _compared(evaluator: Evaluator, searches: list[Searched]) -> tuple[list[Genotype], RunMetrics]:
-    """The genotypes to be trained, after the comparisons that the configuration asks for, and what these say."""
-    run, found, most = evaluator.run, candidates_of(evaluator.run, searches), evaluator.run.config.selection.candidates
+def _compared(run: Run, evaluator: Evaluator, searches: list[Searched]) -> tuple[list[Any], RunMetrics]:
+    """The architectures to be trained, after the comparisons that the configuration asks for, and what these say."""
+    found, most = candidates_of(run, searches), run.config.selection.candidates
     candidates = found[:most]
     if len(found) > most and len(searches) > 1:
         log.info("selection: of %d candidates the first %d are trained (selection.candidates)", len(found), most)
     metrics = replace(identity(run.config), search=_summary(run, searches))
     if run.config.training.enable:
         if len(searches) > 1:
-            metrics = replace(metrics, seeds=compare_seeds(evaluator, searches))
+            metrics = replace(metrics, seeds=compare_seeds(run, evaluator, searches))
         if run.config.control.num_random:
-            better, section = control(evaluator, candidates[0])
+            better, section = control(run, evaluator, candidates[0])
             metrics = replace(metrics, control=section)
             candidates = candidates if better == candidates[0] else [better]
     return candidates, metrics

@@ -44,3 +44,10 @@ class Stem(nn.Sequential):
         super().__init__()
         self.norm = InputNorm(in_channels, affine)
         self.conv = conv_bn_relu(in_channels, channels, 3, 1, affine)
+
+
+def set_constants(network: nn.Module, mean: Tensor, std: Tensor) -> None:
+    """Give a network the mean and deviation ``[C]`` of its input, if it normalises it itself."""
+    for module in network.modules():
+        if isinstance(module, InputNorm):
+            module.set_constants(mean, std)

@@ -18,7 +18,7 @@ from nas_lightning.runs.build import (
     build_trainer,
 )
 from nas_lightning.runs.checks import check_config
-from nas_lightning.space.size import SIZES as PRESETS
+from nas_lightning.space.cells.size import SIZES as PRESETS
 from nas_lightning.tasks import Classification
 
 OPTIONS = [f"{path.parent.name}={path.stem}" for path in sorted(conf_dir().glob("*/*.yaml"))]

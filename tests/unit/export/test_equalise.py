@@ -6,10 +6,11 @@ from random_networks import ALL_OPS, random_genotype, random_size, random_task, 
 from torch import nn
 
 from nas_lightning.export.equalise import equalise
+from nas_lightning.space.cells.genotype import Genotype
+from nas_lightning.space.cells.network import Network
+from nas_lightning.space.cells.size import Size
 from nas_lightning.space.fold import ChannelAffine, fold
-from nas_lightning.space.genotype import Genotype
-from nas_lightning.space.network import ConvNet, Network
-from nas_lightning.space.size import Size
+from nas_lightning.space.reference import ConvNet
 from nas_lightning.tasks import Classification
 from nas_lightning.training.fake_quant import fake_quantized, observe
 

@@ -29,8 +29,8 @@ from nas_lightning.export.host import (
 )
 from nas_lightning.export.onnx import TOLERANCE, run_onnx
 from nas_lightning.export.texts import c_float, c_string
+from nas_lightning.space.cells.size import edge_stride
 from nas_lightning.space.ops import OPS
-from nas_lightning.space.size import edge_stride
 
 needs_gcc = pytest.mark.skipif(bool(missing_tools()), reason="there is no gcc or make")
 MODELS = ("model.c", "model_float.c")

@@ -1,6 +1,7 @@
 """Regularisers of the alphas: values and gradients worked out by hand."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,6 +9,8 @@ import torch
 from nas_lightning.config.compose import compose_config
 from nas_lightning.errors import InputError
 from nas_lightning.runs.build import build_strategy
+from nas_lightning.search.arch_step import AlphaLoss
+from nas_lightning.search.moment import Moment
 from nas_lightning.search.penalties import BetaDecay, ConcentrationAnchor, beta_loss
 
 
@@ -68,7 +71,9 @@ def test_weights_are_not_negative(make, name):
 
 def test_a_strategy_adds_all_its_regularisers():
     anchor = "{_target_: nas_lightning.search.penalties.ConcentrationAnchor, weight: 0.5}"
-    strategy = build_strategy(compose_config(["search=beta_darts", f"+search.regularisers.anchor={anchor}"]))
-    expected = float(BetaDecay(50.0)(BOTH, 0.5) + ConcentrationAnchor(0.5)(BOTH, 0.5))
-    assert float(strategy.regulariser(BOTH, 0.5)) == pytest.approx(expected)
-    assert float(build_strategy(compose_config([])).regulariser(BOTH, 0.5)) == 0
+    both = build_strategy(compose_config(["search=beta_darts", f"+search.regularisers.anchor={anchor}"]))
+    supernet = SimpleNamespace(alphas=BOTH)
+    for strategy in (both, build_strategy(compose_config([]))):
+        at = AlphaLoss(supernet, None, None, [], strategy.regularisers.values(), None, Moment(0.5, None, None), None)
+        expected = BetaDecay(50.0)(BOTH, 0.5) + ConcentrationAnchor(0.5)(BOTH, 0.5) if strategy is both else 0.0
+        assert float(at.regulariser()) == pytest.approx(float(expected))

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from nas_lightning.space.fold import ChannelAffine, fold
-from nas_lightning.space.network import ConvNet
+from nas_lightning.space.reference import ConvNet
 from nas_lightning.tasks import Classification
 
 

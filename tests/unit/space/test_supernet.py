@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from nas_lightning.space.genotype import KINDS, Genotype
-from nas_lightning.space.network import Network
-from nas_lightning.space.size import Size, edges
-from nas_lightning.space.supernet import Supernet
+from nas_lightning.space.cells.genotype import KINDS, Genotype
+from nas_lightning.space.cells.network import Network
+from nas_lightning.space.cells.size import Size, edges
+from nas_lightning.space.cells.supernet import Supernet
 from nas_lightning.space.textbook import TextbookSupernet
 from nas_lightning.tasks import Classification
 

@@ -10,10 +10,11 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from nas_lightning.export.int8 import quantize
 from nas_lightning.export.onnx import run_onnx, to_onnx
+from nas_lightning.space.cells.genotype import Genotype
+from nas_lightning.space.cells.network import Network
+from nas_lightning.space.cells.size import Size
 from nas_lightning.space.fold import fold
-from nas_lightning.space.genotype import Genotype
-from nas_lightning.space.network import ConvNet, Network
-from nas_lightning.space.size import Size
+from nas_lightning.space.reference import ConvNet
 from nas_lightning.tasks import Classification
 from nas_lightning.training.fake_quant import FakeQuant, FakeQuantLayer, fake_quantized, finetune_int8, observe
 
