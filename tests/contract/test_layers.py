@@ -6,10 +6,12 @@ from torch import nn
 
 from nas_lightning.cost import code, exact, npu
 from nas_lightning.errors import InputError
-from nas_lightning.export import equalise
+from nas_lightning.export import equalise, operators
+from nas_lightning.export.emx import edits
 from nas_lightning.graph.layers import LAYERS
 from nas_lightning.graph.norm import InputNorm
 from nas_lightning.graph.trace import trace
+from nas_lightning.kernels import network_ops
 from nas_lightning.training import fake_quant
 
 KINDS = [kind.name for kind in LAYERS]
@@ -19,6 +21,9 @@ TABLES = {
     "rules of the NPU": npu.RULES,
     "fake quantization": fake_quant.FORMS,
     "equalisation": equalise.SCALES,
+    "operators of ONNX": operators.OPERATORS,
+    "C": edits.CHANGES,
+    "training kernel": network_ops.WRITERS,
 }
 
 

@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
     "graph": {"errors"},
-    "kernels": BASE,
+    "kernels": BASE | {"graph"},
     "tasks": BASE,
     "space": BASE | {"graph", "kernels", "tasks"},
     "cost": BASE | {"graph", "space", "tasks"},

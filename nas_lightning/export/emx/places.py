@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 from nas_lightning.export.arena import Place, plan_moving
 from nas_lightning.export.emx.form import Array, Step
+from nas_lightning.export.operators import OPERATORS
+from nas_lightning.graph.layers import LAYERS
 from nas_lightning.graph.liveness import Step as Reading
 from nas_lightning.graph.liveness import buffers_of
 
-_IN_PLACE = {"Relu", "Sub", "Mul", "Add"}
+_IN_PLACE = {operator for kind in LAYERS if kind.in_place for operator in OPERATORS[kind.name].floats}
 
 
 def plan_places(
