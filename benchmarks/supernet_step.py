@@ -32,10 +32,10 @@ from nas_lightning.runs.build import build_size, build_strategy
 from nas_lightning.search.arch_step import AlphaLoss
 from nas_lightning.search.moment import Moment
 from nas_lightning.search.penalties import Objective
+from nas_lightning.space.cells.compiled import training_pass
 from nas_lightning.space.cells.size import Size
 from nas_lightning.space.cells.space import CellSpace
 from nas_lightning.space.cells.supernet import Supernet
-from nas_lightning.space.compiled import training_pass
 from nas_lightning.space.textbook import TextbookSupernet
 from nas_lightning.tasks import Classification
 

@@ -20,9 +20,9 @@ from nas_lightning.config.compose import compose_config
 from nas_lightning.runs.build import build_size
 from nas_lightning.search.derivation import draw_within
 from nas_lightning.search.moment import Moment
+from nas_lightning.space.cells.compiled import compile_network
 from nas_lightning.space.cells.network import Network
 from nas_lightning.space.cells.space import CellSpace
-from nas_lightning.space.compiled import compile_network
 from nas_lightning.space.ops import DEFAULT_OPS
 from nas_lightning.tasks import Classification
 

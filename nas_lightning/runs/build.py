@@ -25,7 +25,7 @@ from nas_lightning.config.targets import check_targets
 from nas_lightning.cost.budget import Budget, instructions_within
 from nas_lightning.cost.code import REFERENCE_CORE, core_named
 from nas_lightning.cost.exact import MEASURES, Numbers
-from nas_lightning.cost.npu import PROFILES, accelerated_ops, round_channels
+from nas_lightning.cost.npu import PROFILES
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.protocol import SearchData
 from nas_lightning.errors import InputError
@@ -34,6 +34,7 @@ from nas_lightning.search.derivation import Uniform
 from nas_lightning.search.strategy import SearchPlan, Strategy
 from nas_lightning.space.blueprint import ReferenceBlueprint
 from nas_lightning.space.cells.genotype import Genotypes
+from nas_lightning.space.cells.npu import accelerated_ops, round_channels
 from nas_lightning.space.cells.size import Size
 from nas_lightning.tasks import Classification, Task
 from nas_lightning.training.averaging import MovingAverage

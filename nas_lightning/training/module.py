@@ -11,8 +11,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from nas_lightning.errors import InputError
+from nas_lightning.space.cells.compiled import CompiledNetwork
 from nas_lightning.space.cells.network import Network
-from nas_lightning.space.compiled import CompiledNetwork
 from nas_lightning.tasks import Task
 
 

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from nas_lightning.data.protocol import TrainingData
 from nas_lightning.space.base import Blueprint
-from nas_lightning.space.compiled import compile_network
+from nas_lightning.space.cells.compiled import compile_network
 from nas_lightning.space.stem import set_constants
 from nas_lightning.training.module import TrainModule, learning_rate, open_relus
 

@@ -62,9 +62,7 @@ def test_smooth_ram_is_near_the_peak_of_a_network(seed):
     size, task = random_size(rng), random_task(rng)
     genotype = random_genotype(rng, size.nodes_per_layer)
     space_cost = SpaceCost(size, task, ALL_OPS)
-    smooth = float(
-        ExpectedCost(space_cost)(hot(genotype), "ram_bytes")
-    )
+    smooth = float(ExpectedCost(space_cost)(hot(genotype), "ram_bytes"))
     assert 0.55 * space_cost.cost(genotype)["ram_bytes"] < smooth < 1.25 * space_cost.cost(genotype)["ram_bytes"]
 
 

@@ -12,6 +12,7 @@ from nas_lightning.errors import InputError
 from nas_lightning.space import base
 from nas_lightning.space.base import Choice, Limits, OpWeights, Projected
 from nas_lightning.space.cells.blueprint import CellBlueprint
+from nas_lightning.space.cells.compiled import training_pass
 from nas_lightning.space.cells.expected import ExpectedCost
 from nas_lightning.space.cells.genotype import Genotype
 from nas_lightning.space.cells.pictures import genotype_drawing
@@ -19,7 +20,6 @@ from nas_lightning.space.cells.projection import check_feasible, least, project
 from nas_lightning.space.cells.size import SIZES, Size
 from nas_lightning.space.cells.supernet import Supernet
 from nas_lightning.space.cells.tables import SpaceCost
-from nas_lightning.space.compiled import training_pass
 from nas_lightning.space.ops import DEFAULT_OPS
 from nas_lightning.tasks import Classification, Task
 

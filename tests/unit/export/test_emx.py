@@ -15,12 +15,13 @@ from onnx import TensorProto, helper, numpy_helper
 from small_firmware import every_op, hand_made, hard_to_place, random_small, with_twins
 
 from nas_lightning.cost.code import signature_of
-from nas_lightning.cost.exact import Numbers, cost_of, layers_of
+from nas_lightning.cost.exact import Numbers, cost_of
 from nas_lightning.export.emx import compile_network
 from nas_lightning.export.emx.form import FormError
 from nas_lightning.export.emx.rescaling import RESCALING, fixed_point
 from nas_lightning.export.int8 import integer_core
 from nas_lightning.export.session import open_session
+from nas_lightning.graph.trace import trace
 
 NETWORKS = {"every operation": every_op, "hand-made": hand_made, "twins": with_twins} | {
     f"random {seed}": partial(random_small, seed) for seed in (2, 10)
@@ -89,10 +90,8 @@ def test_a_function_for_each_operator_and_one_for_all_of_equal_shapes(form):
 @both_forms
 def test_layers_share_a_function_where_the_cost_counts_it_once(make, form):
     made = make()
-    layers = layers_of(made.network, made.task.in_channels, made.task.length)
-    counted = {
-        signature_of(layer) for layer in layers if form == "float" or layer.kind not in ("ReLU", "ChannelAffine")
-    }
+    layers = trace(made.network, made.task.in_channels, made.task.length).layers
+    counted = {signature_of(layer) for layer in layers if form == "float" or layer.kind.name not in ("relu", "affine")}
     functions = set(compiled_once(make, form).functions)
     more = 1 if form == "int8" else 2  # of int8 the dequantization; of floats Sub, Mul and Add are one layer
     assert len(functions) == len(counted) + more
