@@ -28,7 +28,7 @@ from nas_lightning.cost.exact import Numbers, cost_of
 from nas_lightning.export import emulator, host
 from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.emx import compile_network
-from nas_lightning.export.firmware import Vectors, write_firmware
+from nas_lightning.export.firmware import Sources, Vectors, write_firmware
 from nas_lightning.export.int8 import integer_core, quantize
 from nas_lightning.export.onnx import run_onnx, to_onnx
 from nas_lightning.graph.trace import Layer, trace
@@ -37,7 +37,7 @@ from nas_lightning.space.cells.genotype import Genotype
 from nas_lightning.space.cells.network import Network
 from nas_lightning.space.cells.size import Size
 from nas_lightning.space.ops import DEFAULT_OPS, OPS
-from nas_lightning.tasks import Classification
+from nas_lightning.tasks import Classes, Classification
 
 PRESETS = ("s", "m", "l", "xl", "xxl")
 MODELS = {"int8": "model.c", "float32": "model_float.c"}
@@ -148,7 +148,8 @@ def measure(
         logits = {key: run_onnx(model.SerializeToString(), [samples]).numpy() for key, model in forms.items()}
         vectors = Vectors(None, samples.numpy(), logits["float32"], logits["int8"])
         names = tuple(str(k) for k in range(task.num_classes))
-        write_firmware(folder / "firmware", floats, integer, None, vectors, InputDescription("benchmark", name, names))
+        sources = Sources(InputDescription("benchmark", name, Classes(tuple(names))))
+        write_firmware(folder / "firmware", floats, integer, vectors, sources)
         compiled = {"int8": integer_core(integer)[0], "float32": onnx.shape_inference.infer_shapes(floats)}
         functions = {key: compile_network(model).functions for key, model in compiled.items()}
         for core in cores:

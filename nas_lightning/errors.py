@@ -1,6 +1,7 @@
 """The exceptions for what the user can change."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 _LONGEST_QUOTE = 200
@@ -31,6 +32,21 @@ class InputError(ValueError):
     The text is one sentence that names the key or file, what was found and what is allowed; the command line prints
     it and exits with status 2.
     """
+
+
+@contextmanager
+def said_of(what: str) -> Iterator[None]:
+    """Whatever a library raises, in a damaged file for example, becomes an ``InputError`` behind these words.
+
+    Raises:
+        InputError: with what was raised in brackets, and as it is where it was one.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{what} ({brief(error) or type(error).__name__})") from error
 
 
 class BudgetError(InputError):

@@ -25,7 +25,7 @@ def places_of(recordings):
     """By name: class, group and split."""
     groups = recordings.groups or [None] * len(recordings)
     splits = recordings.splits or [None] * len(recordings)
-    labels = [recordings.class_names[number] for number in recordings.labels]
+    labels = [recordings.label_names[number] for number in recordings.labels]
     return dict(zip(recordings.names, zip(labels, groups, splits, strict=True), strict=True))
 
 

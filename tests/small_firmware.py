@@ -15,7 +15,7 @@ from random_networks import random_genotype, random_size, random_task
 from torch import Tensor, nn
 
 from nas_lightning.export.contract import InputDescription
-from nas_lightning.export.firmware import Vectors, write_firmware
+from nas_lightning.export.firmware import Sources, Vectors, write_firmware
 from nas_lightning.export.int8 import quantize
 from nas_lightning.export.onnx import run_onnx, to_onnx
 from nas_lightning.space.cells.genotype import Genotype
@@ -23,7 +23,7 @@ from nas_lightning.space.cells.network import Network
 from nas_lightning.space.cells.size import Size
 from nas_lightning.space.ops import OPS
 from nas_lightning.space.reference import ConvNet
-from nas_lightning.tasks import Classification
+from nas_lightning.tasks import Classes, Classification
 
 BUILT_OPS = tuple(op for op in OPS if op != "none")
 
@@ -126,11 +126,11 @@ def write(
 ) -> Path:
     """Write the firmware into ``folder / "firmware"`` and return that."""
     names = tuple(f"class {i}" for i in range(made.task.num_classes)) if names is None else tuple(names)
-    description = description or InputDescription("0.1", "abc", names)
+    description = description or InputDescription("0.1", "abc", Classes(names))
     vectors = vectors or made.vectors()
     folder.mkdir(exist_ok=True)
     target = folder / "firmware"
-    write_firmware(target, made.floats, made.integer, None, vectors, description, prefix=prefix)
+    write_firmware(target, made.floats, made.integer, vectors, Sources(description, prefix=prefix))
     return folder / "firmware"
 
 

@@ -142,17 +142,17 @@ class _Collected:
         names = join_names(self._names)
         if (repeated := first_repeated(names)) is not None:
             raise InputError(f"{self._shown(repeated)}: there are two recordings of this name; allowed: each once")
-        labels, class_names = _distinct(source, Words.join(self._labels), self._reading.similar_labels)
+        labels, label_names = _distinct(source, Words.join(self._labels), self._reading.similar_labels)
         splits = _all_or_none(source.name, "split", self._splits, len(names))
-        _check_classes(source.name, labels, splits, class_names)
-        numbers = {name: number for number, name in enumerate(class_names)}
+        _check_classes(source.name, labels, splits, label_names)
+        numbers = {name: number for number, name in enumerate(label_names)}
         return Recordings(
             source=source.name,
             values=self._store.finish(),
             starts=np.concatenate([[0], np.cumsum(np.concatenate(self._lengths))]),
             names=names,
             labels=np.array([numbers.get(word, -1) for word in labels.words])[labels.numbers],
-            class_names=class_names,
+            label_names=label_names,
             groups=_all_or_none(source.name, "group", self._groups, len(names)),
             splits=splits,
             sampling_rates=np.concatenate(self._rates),
@@ -202,13 +202,13 @@ def _distinct(source: Source, labels: Words, policy: str | None) -> tuple[Words,
     Raises:
         InputError: if labels differ by case, spaces or the form of a number only, and nothing says what that means.
     """
-    class_names = tuple(source.class_names or in_order(labels.present))
+    label_names = tuple(source.label_names or in_order(labels.present))
     alike: dict[str, list[str]] = {}
-    for name in class_names:
+    for name in label_names:
         alike.setdefault(_plain(name), []).append(name)
     several = [names for names in alike.values() if len(set(names)) > 1]
     if not several or policy == "keep":
-        return labels, class_names
+        return labels, label_names
     if policy is None:
         raise InputError(
             f"{source.name}: has the labels {brief(several[0])}, which differ by case, spaces or the form of a number "
@@ -220,7 +220,7 @@ def _distinct(source: Source, labels: Words, policy: str | None) -> tuple[Words,
     words = [first.get(word, word) for word in labels.words]
     places = {word: place for place, word in enumerate(dict.fromkeys(words))}
     numbers = np.array([*(places[word] for word in words), -1])[labels.numbers]
-    return Words(numbers, list(places)), tuple(dict.fromkeys(first[name] for name in class_names))
+    return Words(numbers, list(places)), tuple(dict.fromkeys(first[name] for name in label_names))
 
 
 def _plain(label: str) -> str:
@@ -232,21 +232,21 @@ def _plain(label: str) -> str:
         return text
 
 
-def _check_classes(source: str, labels: Words, splits: Words | None, class_names: tuple[str, ...]) -> None:
+def _check_classes(source: str, labels: Words, splits: Words | None, label_names: tuple[str, ...]) -> None:
     found = labels.present
-    unknown = sorted(found - set(class_names))
+    unknown = sorted(found - set(label_names))
     if unknown:
-        raise InputError(f"{source}: has the labels {brief(unknown)} beside its classes {brief(list(class_names))}")
-    repeated = sorted({name for name in class_names if class_names.count(name) > 1})
+        raise InputError(f"{source}: has the labels {brief(unknown)} beside its classes {brief(list(label_names))}")
+    repeated = sorted({name for name in label_names if label_names.count(name) > 1})
     if repeated:
         raise InputError(f"{source}: has several classes of the names {brief(repeated)}; allowed: each name once")
     trained = found if splits is None else Words(labels.numbers[~splits.are("test")], labels.words).present
     if len(trained) < 2:
         raise InputError(f"{source}: has the one class {brief(sorted(trained))} to train on; at least 2 are needed")
-    empty = [name for name in class_names if name not in found]
+    empty = [name for name in label_names if name not in found]
     if empty:
         raise InputError(f"{source}: the classes {brief(empty)} have no recording; leave them out or give them some")
-    unseen = [name for name in class_names if name not in trained]
+    unseen = [name for name in label_names if name not in trained]
     if unseen:
         raise InputError(f"{source}: the test split has classes that the train split lacks: {brief(unseen)}")
 

@@ -47,6 +47,7 @@ from nas_lightning.data.windows import (
 )
 from nas_lightning.errors import InputError
 from nas_lightning.files import write_json
+from nas_lightning.tasks import Classification
 
 _SECTION = "data_processing_feature_extraction"
 _CHUNK_VALUES = 1 << 22
@@ -56,10 +57,10 @@ _MEASURED = 256  # samples per batch where nothing is trained
 class TimeSeriesData(L.LightningDataModule):
     """Splits, constants and loaders of one data set.
 
-    After ``setup``: ``task_shape`` ``(channels, length, classes)`` of what the network sees, ``class_names``, ``mean``
-    and ``std`` [C] of the train split, the ``recordings`` and their ``segments`` by split, ``decisions``: how the
-    source was read where nothing was said, and ``notes``: what a user should know, one sentence each. Batches
-    come from the front end; the network normalises.
+    After ``setup``: ``task``, ``sample_shape`` ``(channels, length)`` of what the network sees, ``mean`` and ``std``
+    [C] of the train split, the ``recordings`` and their ``segments`` by split, ``decisions``: how the source was read
+    where nothing was said, and ``notes``: what a user should know, one sentence each. Batches come from the front end;
+    the network normalises.
 
     Args:
         name: a UCR/UEA data set, read if ``path`` is None.
@@ -168,7 +169,7 @@ class TimeSeriesData(L.LightningDataModule):
             y={"": y, "_val": y_val, "_test": y_test},
             groups={"": groups, "_val": groups_val, "_test": groups_test},
             channels=channels,
-            class_names=class_names,
+            label_names=class_names,
             axes=axes,
         )
         return data
@@ -216,7 +217,6 @@ class TimeSeriesData(L.LightningDataModule):
                 f"training.batch_size: {self.batch_size} is larger than the train split of "
                 f"{self.path or self.name}; allowed: 1 to {len(splits['train'])}"
             )
-        self.class_names = self.recordings.class_names
         self.mean, self.std = channel_constants(splits["train"])
         if not (self.mean.isfinite().all() and self.std.isfinite().all()):
             raise InputError(
@@ -225,7 +225,7 @@ class TimeSeriesData(L.LightningDataModule):
             )
         check_whole_numbers(self.front_end, self.recordings)
         x, _ = splits["train"][0]
-        self.task_shape = (x.shape[0], x.shape[1], len(self.class_names))
+        self.sample_shape = (x.shape[0], x.shape[1])
         self.splits = splits
 
     @property
@@ -241,9 +241,15 @@ class TimeSeriesData(L.LightningDataModule):
         return self.new_sr if self.anti_alias else rate / max(1, int(rate // self.new_sr))  # every k-th row was kept
 
     @property
-    def class_counts(self) -> Tensor:
-        """Samples of each class in ``train``, ``[K]``."""
-        return self.splits["train"].labels.bincount(minlength=len(self.class_names))
+    def task(self) -> Classification:
+        """To tell the labels apart."""
+        names = self.recordings.label_names
+        return Classification(*self.sample_shape, len(names), names)
+
+    @property
+    def train_targets(self) -> Tensor:
+        """The label of each sample of ``train``, ``[N]``."""
+        return self.splits["train"].labels
 
     @property
     def front_end_cost(self) -> FrontEndCost:
@@ -295,7 +301,7 @@ class TimeSeriesData(L.LightningDataModule):
             )
         absent = np.setdiff1d(pieces.labels, windows.labels.numpy()).tolist()
         if absent and (split == "train" or not len(windows)):
-            classes = [self.recordings.class_names[label] for label in absent]
+            classes = [self.recordings.label_names[label] for label in absent]
             raise InputError(
                 f"{self.recordings.source}: no recording of {classes} in {split} has the {rows} rows of a sample; "
                 f"{_SECTION}.keep_short_tails=true fills them up with zeros"
@@ -374,7 +380,7 @@ class TimeSeriesData(L.LightningDataModule):
         return DataLoader(samples, batch_size=self._batch_size(shuffle), sampler=sampler, collate_fn=as_is)
 
     def _batch_size(self, trains: bool) -> int:
-        affordable = min(_MEASURED, _CHUNK_VALUES // math.prod(self.task_shape[:2]))
+        affordable = min(_MEASURED, _CHUNK_VALUES // math.prod(self.sample_shape))
         return self.batch_size if trains else max(self.batch_size, affordable)
 
     def train_dataloader(self) -> DataLoader:

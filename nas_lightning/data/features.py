@@ -8,7 +8,7 @@ Shapes: B batch, C channels, K frames of a sample, N values of a frame. A step m
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -128,9 +128,9 @@ class FrontEnd(nn.Module):
         super().__init__()
         self.settings = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
         names = list(feat_ext_transform)
-        _check_frames(names, frame_size, stride_size, num_frame_concat, frame_skip, stacking, scale)
+        _check_frames(names, self.settings)
         _check_steps(names, num_frame_concat, stacking)
-        _check_numbers(names, frame_size, log_mul, log_base, log_threshold, fft_size, kurt_chunk_size)
+        _check_numbers(names, self.settings)
         self.names = [name for name in STEPS if name in names]
         self.frame_size, self.num_frames, self.stacking, self.scale = frame_size, num_frame_concat, stacking, scale
         self.frame_hop = 0 if frame_size is None else max(1, int(frame_size * stride_size))
@@ -287,36 +287,32 @@ def _groups(frame_size: int | None, groups: int | None, bandwidth: int, first: i
     return groups, width
 
 
-def _check_frames(
-    names: list[str],
-    frame_size: int | None,
-    stride_size: float,
-    num_frames: int,
-    frame_skip: int,
-    stacking: str,
-    scale: float | None,
-) -> None:
+def _check_frames(names: list[str], settings: Mapping[str, Any]) -> None:
+    size, num_frames, scale = settings["frame_size"], settings["num_frame_concat"], settings["scale"]
     unknown = [name for name in names if name not in STEPS]
     if unknown:
         raise InputError(f"{_SECTION}.feat_ext_transform: found {unknown}; allowed: {', '.join(STEPS)}")
-    if stacking not in STACKINGS:
-        raise InputError(f"{_SECTION}.stacking: found {stacking!r}; allowed: {', '.join(STACKINGS)}")
-    numbers: dict[str, Any] = {"frame_size": frame_size, "num_frame_concat": num_frames, "frame_skip": frame_skip}
-    for key, found in numbers.items():
-        if found is not None and found < 1:
-            raise InputError(f"{_SECTION}.{key}: found {found}; allowed: 1 or more")
-    if frame_size is not None and frame_size > _LARGEST_FRAME:
-        raise InputError(f"{_SECTION}.frame_size: found {frame_size}; allowed: up to {_LARGEST_FRAME}, or null")
-    if frame_size is None and (stride_size != 1 or frame_skip != 1):
+    if settings["stacking"] not in STACKINGS:
+        raise _refused(settings, "stacking", ", ".join(STACKINGS))
+    for key in ("frame_size", "num_frame_concat", "frame_skip"):
+        if settings[key] is not None and settings[key] < 1:
+            raise _refused(settings, key, "1 or more")
+    if size is not None and size > _LARGEST_FRAME:
+        raise _refused(settings, "frame_size", f"up to {_LARGEST_FRAME}, or null")
+    if size is None and (settings["stride_size"] != 1 or settings["frame_skip"] != 1):
         raise InputError(f"{_SECTION}.frame_size: is null; stride_size and frame_skip need frames")
-    if not 0 < stride_size < math.inf:
-        raise InputError(f"{_SECTION}.stride_size: found {stride_size}; allowed: more than 0, as a share of frame_size")
+    if not 0 < settings["stride_size"] < math.inf:
+        raise _refused(settings, "stride_size", "more than 0, as a share of frame_size")
     if scale is not None and (scale == 0 or not math.isfinite(scale)):
-        raise InputError(f"{_SECTION}.scale: found {scale}; allowed: a number other than 0, or null")
-    if frame_size is None and (names or num_frames > 1):
+        raise _refused(settings, "scale", "a number other than 0, or null")
+    if size is None and (names or num_frames > 1):
         raise InputError(f"{_SECTION}.frame_size: is null; {', '.join(names) or 'num_frame_concat'} needs frames")
     if num_frames > 1 and "CONCAT" not in names:
         raise InputError(f"{_SECTION}.num_frame_concat: found {num_frames}; more than 1 needs the step CONCAT")
+
+
+def _refused(settings: Mapping[str, Any], key: str, allowed: str) -> InputError:
+    return InputError(f"{_SECTION}.{key}: found {settings[key]!r}; allowed: {allowed}")
 
 
 def _check_steps(names: list[str], num_frames: int, stacking: str) -> None:
@@ -333,24 +329,17 @@ def _check_steps(names: list[str], num_frames: int, stacking: str) -> None:
         raise InputError(f"{_SECTION}.feat_ext_transform: only one transform of a frame is allowed, found {names}")
 
 
-def _check_numbers(
-    names: list[str],
-    frame_size: int | None,
-    log_mul: float,
-    log_base: float | str,
-    log_threshold: float,
-    fft_size: int,
-    kurt_chunk_size: int,
-) -> None:
-    if not math.isfinite(log_mul) or not 0 <= log_threshold < math.inf:
+def _check_numbers(names: list[str], settings: Mapping[str, Any]) -> None:
+    threshold, base, size = settings["log_threshold"], settings["log_base"], settings["frame_size"]
+    if not math.isfinite(settings["log_mul"]) or not 0 <= threshold < math.inf:
         raise InputError(
-            f"{_SECTION}.log_mul, log_threshold: found {log_mul} and {log_threshold}; allowed: finite numbers, the "
-            "threshold 0 or more"
+            f"{_SECTION}.log_mul, log_threshold: found {settings['log_mul']} and {threshold}; allowed: finite numbers, "
+            "the threshold 0 or more"
         )
-    is_number = isinstance(log_base, int | float) and not isinstance(log_base, bool)
-    if log_base != "e" and not (is_number and 0 < float(log_base) < math.inf and log_base != 1):
-        raise InputError(f"{_SECTION}.log_base: found {log_base!r}; allowed: e, or a number above 0 other than 1")
-    if fft_size < 2:
-        raise InputError(f"{_SECTION}.fft_size: found {fft_size}; allowed: 2 or more")
-    if "KURT_FE" in names and not 4 <= kurt_chunk_size <= (frame_size or 0):
-        raise InputError(f"{_SECTION}.kurt_chunk_size: found {kurt_chunk_size}; allowed: 4 to frame_size, {frame_size}")
+    is_number = isinstance(base, int | float) and not isinstance(base, bool)
+    if base != "e" and not (is_number and 0 < base < math.inf and base != 1):
+        raise _refused(settings, "log_base", "e, or a number above 0 other than 1")
+    if settings["fft_size"] < 2:
+        raise _refused(settings, "fft_size", "2 or more")
+    if "KURT_FE" in names and not 4 <= settings["kurt_chunk_size"] <= (size or 0):
+        raise _refused(settings, "kurt_chunk_size", f"4 to frame_size, {size}")

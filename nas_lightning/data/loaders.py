@@ -16,6 +16,7 @@ from nas_lightning.data.protocol import InputRows
 from nas_lightning.data.readers.sets import ArraySet, Part, read_set
 from nas_lightning.data.reading import Findings, Reading
 from nas_lightning.errors import InputError
+from nas_lightning.tasks import Classification
 
 
 class PairLoader:
@@ -81,7 +82,6 @@ class LoaderData(L.LightningDataModule):
         super().__init__()
         self.train_pairs = PairLoader(train_loader, "train_loader")
         self.val_pairs = PairLoader(valid_loader, "valid_loader")
-        self.class_names: tuple[str, ...] = ()
         self.front_end, self.front_end_cost = FrontEnd(), FrontEndCost()
         self.notes: list[str] = []
         self.decisions: list[str] = []
@@ -89,7 +89,7 @@ class LoaderData(L.LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Look once at both loaders."""
-        if self.class_names:
+        if self.sizes:
             return
         (x_train, y_train), (x_val, y_val) = _whole(self.train_pairs), _whole(self.val_pairs)
         parts = [
@@ -106,14 +106,13 @@ class LoaderData(L.LightningDataModule):
                 f"{self.train_pairs.name}: a sample has {channels} channels and {length} time steps; x is [B, C, L], "
                 "so exchange the axes if it should be the other way round"
             )
-        num_classes = int(y_train.max()) + 1
-        if y_train.unique().tolist() != list(range(num_classes)):
+        count = int(y_train.max()) + 1
+        if y_train.unique().tolist() != list(range(count)):
             raise InputError(
                 f"train_loader: has the labels {y_train.unique().tolist()}; allowed: 0 to K - 1, each present"
             )
-        self.class_counts, self.sizes = y_train.bincount(), {"train": len(y_train), "val": len(y_val)}
-        self.class_names = tuple(str(label) for label in range(num_classes))
-        self.task_shape = (x_train.shape[1], x_train.shape[2], num_classes)
+        self.train_targets, self.sizes = y_train, {"train": len(y_train), "val": len(y_val)}
+        self.task = Classification(channels, length, count, tuple(map(str, range(count))))
         self.mean, self.std = channel_constants(x_train)
 
     def train_dataloader(self) -> PairLoader:
@@ -138,11 +137,11 @@ class LoaderData(L.LightningDataModule):
     @property
     def raw_shape(self) -> tuple[int, int]:
         """That of a sample."""
-        return self.task_shape[:2]
+        return self.task.in_channels, self.task.length
 
     def rows(self) -> InputRows:
         """The time steps of a sample."""
-        channels, length, _ = self.task_shape
+        channels, length = self.raw_shape
         least, most = ranges(x for x, _ in self.train_pairs)
         names, offsets = tuple(map(str, range(channels))), (0.0,) * channels
         return InputRows(names, length, length, None, None, offsets, tuple(least.tolist()), tuple(most.tolist()))

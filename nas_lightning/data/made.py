@@ -24,7 +24,7 @@ def source_of_arrays(
     y: dict[str, Any],
     groups: dict[str, Any],
     channels: Sequence[str] | None,
-    class_names: Sequence[str] | None,
+    label_names: Sequence[str] | None,
     axes: str | None,
 ) -> MakeSource:
     """A source of arrays, which are checked here.
@@ -34,7 +34,7 @@ def source_of_arrays(
         y: their labels.
         groups: their groups, if there are some.
         channels: names of the channels.
-        class_names: names of the labels in increasing order.
+        label_names: names of the labels in increasing order.
         axes: see ``TimeSeriesData.from_arrays``.
 
     Raises:
@@ -46,7 +46,7 @@ def source_of_arrays(
     is_list = any(isinstance(found, list) for found in given.values())
     series = {suffix: list(found) for suffix, found in given.items()} if is_list else given
     parts = [_part(suffix, found, y, groups, len(given) > 1) for suffix, found in series.items()]
-    arrays = ArraySet(NAME, parts, _names("channels", channels), _strings("class_names", class_names), key="axes")
+    arrays = ArraySet(NAME, parts, _names("channels", channels), _strings("class_names", label_names), key="axes")
     only = _only_order(list(series.values())) if is_list and axes is None else None
 
     def make(reading: Reading) -> Source:

@@ -56,7 +56,7 @@ def digest(recordings: Recordings, windows: Iterable[Windows]) -> str:
     for rows in recordings.values.split(_CHUNK_ROWS):
         found.update(rows.numpy().tobytes())
         give_back(recordings.values)
-    found.update(recordings.starts.tobytes() + recordings.labels.tobytes() + repr(recordings.class_names).encode())
+    found.update(recordings.starts.tobytes() + recordings.labels.tobytes() + repr(recordings.label_names).encode())
     for each in windows:
         found.update(each.starts.numpy().tobytes())
     return found.hexdigest()

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from nas_lightning.data.features import FrontEnd, FrontEndCost
+from nas_lightning.tasks import Task
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 """Samples ``[B, C, L]`` with their targets ``[B]``; each pass starts over."""
@@ -64,16 +65,12 @@ class SearchData(TrainingData, Protocol):
 
     Attributes:
         front_end: that makes samples of rows; without steps if samples are all that there is.
-        class_names: in the order of the logits.
-        task_shape: channels and length of a sample, and the number of classes.
         notes: what a user should know, as warnings.
         decisions: what was read off the data, and by which key one says otherwise.
         has_test: whether there is a test split.
     """
 
     front_end: FrontEnd
-    class_names: tuple[str, ...]
-    task_shape: tuple[int, int, int]
     notes: list[str]
     decisions: list[str]
     has_test: bool
@@ -83,8 +80,12 @@ class SearchData(TrainingData, Protocol):
         """What the front end takes on the device."""
 
     @property
-    def class_counts(self) -> Tensor:
-        """Samples of each class in ``train``, ``[K]``."""
+    def task(self) -> Task:
+        """What they ask of a network."""
+
+    @property
+    def train_targets(self) -> Tensor:
+        """Those of all samples of ``train``, ``[N]``."""
 
     @property
     def sizes(self) -> Mapping[str, int]:

@@ -133,7 +133,7 @@ class Source:
     Attributes:
         name: the path or data set, for messages.
         recordings: the recordings, one by one or many at once, in an order that only the content of the source decides.
-        class_names: the classes in order; None if they follow from the labels.
+        label_names: the classes in order; None if they follow from the labels.
         lists: the lists of its splits, if it comes with them; see ``annotations.read_lists``.
         total: how many recordings (or rows) there are, if that is known before they are read.
         unit: what ``total`` counts, ``recording`` or ``row``.
@@ -144,7 +144,7 @@ class Source:
 
     name: str
     recordings: Iterable[Recording | Block]
-    class_names: Sequence[str] | None = None
+    label_names: Sequence[str] | None = None
     lists: Lists | None = None
     total: int | None = None
     unit: str = "recording"
@@ -163,7 +163,7 @@ class Recordings:
         starts: int64 ``[R + 1]``; recording r is ``values[starts[r] : starts[r + 1]]``.
         names: R names.
         labels: int64 ``[R]``, 0 to K - 1.
-        class_names: K names.
+        label_names: K names.
         groups: R names of groups, or None.
         splits: R times ``train``, ``val`` or ``test``, or None if the source does not say.
         sampling_rates: float64 ``[R]``, Hz; NaN where the source does not say.
@@ -179,7 +179,7 @@ class Recordings:
     starts: np.ndarray
     names: Sequence[str]
     labels: np.ndarray
-    class_names: tuple[str, ...]
+    label_names: tuple[str, ...]
     groups: Words | None
     splits: Words | None
     sampling_rates: np.ndarray

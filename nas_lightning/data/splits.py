@@ -138,7 +138,7 @@ def check_splits(recordings: Recordings, segments: Segments) -> list[str]:
                 f"{recordings.source}: no recording is left for {split}; give more, or another split_factor"
             )
         present = set(np.unique(recordings.labels[segments[split][:, 0]]).tolist())
-        lost = [name for number, name in enumerate(recordings.class_names) if number not in present]
+        lost = [name for number, name in enumerate(recordings.label_names) if number not in present]
         if lost and split == "train":
             raise InputError(f"{recordings.source}: the split leaves no training sample of the classes {lost}")
         if lost:
@@ -152,11 +152,11 @@ def report(recordings: Recordings, segments: Segments) -> dict[str, Any]:
     """By split: recordings, rows, recordings of each class, and groups."""
     content: dict[str, Any] = {}
     for split, rows in segments.items():
-        counts = np.bincount(recordings.labels[rows[:, 0]], minlength=len(recordings.class_names))
+        counts = np.bincount(recordings.labels[rows[:, 0]], minlength=len(recordings.label_names))
         content[split] = {
             "recordings": len(np.unique(rows[:, 0])),
             "rows": int((rows[:, 2] - rows[:, 1]).sum()),
-            "classes": dict(zip(recordings.class_names, counts.tolist(), strict=True)),
+            "classes": dict(zip(recordings.label_names, counts.tolist(), strict=True)),
         }
         if recordings.groups is not None:
             content[split]["groups"] = sorted(recordings.groups.taken(rows[:, 0]).present)

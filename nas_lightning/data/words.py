@@ -73,31 +73,6 @@ def in_order(names: Iterable[str]) -> list[str]:
         return names
 
 
-class Numbered(Sequence[str]):
-    """The names ``PREFIX/NUMBER``, made when they are asked for.
-
-    >>> list(Numbered("train", range(2)))
-    ['train/0', 'train/1']
-    """
-
-    def __init__(self, prefix: str, numbers: range) -> None:
-        self.prefix, self.numbers = prefix, numbers
-
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> "Numbered": ...
-    def __getitem__(self, index: int | slice) -> "str | Numbered":
-        numbers = self.numbers[index]
-        return Numbered(self.prefix, numbers) if isinstance(numbers, range) else f"{self.prefix}/{numbers}"
-
-    def __iter__(self) -> Iterator[str]:
-        return (f"{self.prefix}/{number}" for number in self.numbers)
-
-
 class _Names(Sequence[str]):
     """A sequence that makes each of its names when it is asked for."""
 
@@ -113,6 +88,26 @@ class _Names(Sequence[str]):
         if isinstance(index, slice):
             return tuple(self[i] for i in range(*index.indices(len(self))))
         return self._at(range(len(self))[index])
+
+
+class Numbered(_Names):
+    """The names ``PREFIX/NUMBER``, made when they are asked for.
+
+    >>> list(Numbered("train", range(2)))
+    ['train/0', 'train/1']
+    """
+
+    def __init__(self, prefix: str, numbers: range) -> None:
+        self.prefix, self.numbers = prefix, numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def _at(self, place: int) -> str:
+        return f"{self.prefix}/{self.numbers[place]}"
+
+    def __iter__(self) -> Iterator[str]:
+        return (f"{self.prefix}/{number}" for number in self.numbers)
 
 
 class _Packed(_Names):
@@ -161,7 +156,7 @@ def join_names(parts: Sequence[Sequence[str]]) -> Sequence[str]:
             joined.append(tuple(plain))
             plain = []
         before = joined[-1] if joined else None
-        if isinstance(before, Numbered) and _goes_on(before, part):
+        if isinstance(before, Numbered) and before.prefix == part.prefix and before.numbers.stop == part.numbers.start:
             joined[-1] = Numbered(part.prefix, range(before.numbers.start, part.numbers.stop))
         else:
             joined.append(part)
@@ -179,12 +174,3 @@ def first_repeated(names: Sequence[str]) -> str | None:
         return None
     seen: set[str] = set()
     return next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-
-
-def _goes_on(before: Numbered, part: Numbered) -> bool:
-    return (before.prefix, before.numbers.stop, before.numbers.step, part.numbers.step) == (
-        part.prefix,
-        part.numbers.start,
-        1,
-        1,
-    )

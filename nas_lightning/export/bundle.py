@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from nas_lightning.data.archive import checked_members
-from nas_lightning.errors import InputError, brief
+from nas_lightning.errors import InputError, brief, said_of
 from nas_lightning.files import json_bytes, write_bytes
 
 NAME = "deploy.zip"
@@ -61,13 +61,8 @@ def unpack_bundle(path: Path, folder: Path) -> None:
         InputError: naming the file, if it is no archive, a name leads out of the folder, it is larger than 1 GiB or far
             larger than it is packed, or a checksum or file is missing or wrong.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            files = _read(path, archive)
-    except InputError:
-        raise
-    except Exception as error:  # whatever zipfile raises for damaged directories
-        raise InputError(f"{path}: cannot be read as deploy.zip ({' '.join(str(error).split())})") from error
+    with said_of(f"{path}: cannot be read as deploy.zip"), zipfile.ZipFile(path) as archive:
+        files = _read(path, archive)
     _check_sums(path, files)
     folders = {str(parent) for name in files for parent in PurePosixPath(name).parents}
     if both := sorted(folders & files.keys()):

@@ -4,22 +4,33 @@ import dataclasses
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal, get_type_hints
 
-ROWS, SCALED, FEATURES = "rows", "scaled rows", "features"
+import msgspec
+from msgspec import Meta
+
+from nas_lightning.tasks import Outputs, outputs_of
+
+ROWS: Final = "rows"
+SCALED: Final = "scaled rows"
+FEATURES: Final = "features"
 """What ``x`` can be: see ``InputDescription.x``."""
 
-_MOST_NAMES = 1 << 16
-_LONGEST_NAME = 10_000
-_LARGEST = 1 << 31
-_LARGEST_FLOAT = sys.float_info.max
-_REQUIRED = {"version", "identity", "class_names"}
+_LARGEST = sys.float_info.max
+_REQUIRED = {"version", "identity"}
+
+# What may stand in a file that a stranger wrote.
+_Text = Annotated[str, Meta(max_length=10_000)]
+_Names = Annotated[tuple[_Text, ...], Meta(max_length=1 << 16)]
+_Count = Annotated[int, Meta(ge=0, lt=1 << 31)]
+_Number = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
+_Numbers = Annotated[tuple[_Number, ...], Meta(max_length=1 << 16)]
 
 
 @dataclass(frozen=True)
 class InputDescription:
-    """What stands before a network, and what its logits mean.
+    """What stands before a network, and what its outputs mean.
 
     A *row* is one reading of all sensor channels. A value of a row is what the recordings hold, in their own ``unit``,
     less the channel's offset; it is taken off in integers or doubles, before the value becomes a float.
@@ -27,7 +38,7 @@ class InputDescription:
     Attributes:
         version: of the package that wrote the network.
         identity: which network it is: the hash of its genotype.
-        class_names: in the order of the logits.
+        outputs: what they mean; their keys stand between those of the other fields.
         x: what ``model.onnx``, ``model_int8.onnx`` and ``nas_lightning.load`` take: ``rows``; ``scaled rows``, which
             are rows divided by ``scale``; or ``features``, which the front end makes of rows.
         shape: of x: channels, and length.
@@ -45,27 +56,31 @@ class InputDescription:
         opset: of the ONNX files.
     """
 
-    version: str
-    identity: str
-    class_names: tuple[str, ...]
-    x: str = ROWS
-    shape: tuple[int, ...] = ()
-    channels: tuple[str, ...] = ()
-    window: int = 0
-    stride: int = 0
-    sampling_rate: float | None = None
-    unit: str | None = None
-    offsets: tuple[float, ...] = ()
-    scale: float | None = None
-    features: str | None = None
-    steps: tuple[str, ...] = ()
-    least: tuple[float, ...] = ()
-    most: tuple[float, ...] = ()
-    opset: int | None = None
+    version: _Text
+    identity: _Text
+    outputs: Outputs
+    x: Literal["rows", "scaled rows", "features"] = ROWS
+    shape: Annotated[tuple[_Count, ...], Meta(max_length=2)] = ()
+    channels: _Names = ()
+    window: _Count = 0
+    stride: _Count = 0
+    sampling_rate: Annotated[float, Meta(gt=0, le=_LARGEST)] | None = None
+    unit: _Text | None = None
+    offsets: _Numbers = ()
+    scale: _Number | None = None
+    features: _Text | None = None
+    steps: _Names = ()
+    least: _Numbers = ()
+    most: _Numbers = ()
+    opset: _Count | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``input.json``."""
-        return asdict(self)
+        content: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            content |= value.to_dict() if field.name == "outputs" else {field.name: value}
+        return content
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "InputDescription":
@@ -76,25 +91,30 @@ class InputDescription:
         Raises:
             ValueError: for anything that ``to_dict`` does not give.
         """
-        names = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(content, Mapping) or not _REQUIRED <= content.keys() <= names:
-            raise ValueError(f"its keys are not {', '.join(sorted(names))}")
+        kinds = get_type_hints(cls, include_extras=True)
+        del kinds["outputs"]
+        if not isinstance(content, Mapping) or not content.keys() >= _REQUIRED:
+            raise ValueError(f"its keys are not {', '.join(sorted(kinds))}, and those of the outputs")
+        for key in content.keys() & kinds.keys():
+            try:
+                msgspec.convert(content[key], kinds[key])
+            except msgspec.ValidationError as error:
+                raise ValueError(f"{key}: {str(content[key])[:100]!r}") from error
         values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in content.items()
+            key: tuple(value) if isinstance(value, list) else value for key, value in content.items() if key in kinds
         }
-        for key, value in values.items():
-            if not _KINDS[key](value):
-                raise ValueError(f"{key}: {str(value)[:100]!r}")
-        made = cls(**values)
+        made = cls(**values, outputs=outputs_of({key: content[key] for key in content if key not in kinds}))
         made.check()
         return made
 
     def check(self) -> None:
-        """Refuse lists that do not go together.
+        """Refuse a scale of 0, and lists that do not go together.
 
         Raises:
-            ValueError: naming the list.
+            ValueError: naming what is wrong.
         """
+        if self.scale == 0 or len(self.shape) == 1:
+            raise ValueError(f"scale: {self.scale}, shape: {self.shape}")
         for name in ("offsets", "least", "most"):
             if len(getattr(self, name)) not in (0, len(self.channels)):
                 raise ValueError(f"{name}: has {len(getattr(self, name))} values for {len(self.channels)} channels")
@@ -120,7 +140,7 @@ class InputDescription:
 
     def metadata(self) -> dict[str, str]:
         """For ``metadata_props`` of an ONNX file: texts as they are, all else as JSON, without what is not known."""
-        known = {key: value for key, value in asdict(self).items() if value not in (None, ())}
+        known = {key: value for key, value in self.to_dict().items() if value not in (None, ())}
         texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in known.items()}
         return texts | {"input": self.sentence()}
 
@@ -138,38 +158,3 @@ class InputDescription:
         less = ", less offsets (taken off in integers or doubles, before it is a float)" if any(self.offsets) else ""
         divided = "; the network divides by scale itself" if inside else ""
         return f"{what}{divided}. A value of a row is that of the recordings{unit}{less}."
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= _LONGEST_NAME
-
-
-def _is_names(value: object) -> bool:
-    return isinstance(value, tuple) and len(value) <= _MOST_NAMES and all(map(_is_text, value))
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LARGEST
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST_FLOAT <= value <= _LARGEST_FLOAT
-
-
-def _is_numbers(value: object) -> bool:
-    return isinstance(value, tuple) and len(value) <= _MOST_NAMES and all(map(_is_number, value))
-
-
-_KINDS = {
-    **dict.fromkeys(("version", "identity"), _is_text),
-    **dict.fromkeys(("class_names", "channels", "steps"), _is_names),
-    "x": lambda value: value in (ROWS, SCALED, FEATURES),
-    "shape": lambda value: isinstance(value, tuple) and len(value) in (0, 2) and all(map(_is_count, value)),
-    **dict.fromkeys(("window", "stride"), _is_count),
-    "opset": lambda value: value is None or _is_count(value),
-    "sampling_rate": lambda value: value is None or (_is_number(value) and value > 0),
-    "scale": lambda value: value is None or (_is_number(value) and value != 0),
-    **dict.fromkeys(("unit", "features"), lambda value: value is None or _is_text(value)),
-    **dict.fromkeys(("offsets", "least", "most"), _is_numbers),
-}
-"""For each field what it may be in a file."""

@@ -58,25 +58,17 @@ class Usage:
     assumption: str | None = None
 
 
-@dataclass(frozen=True)
-class Measured:
+@dataclass(frozen=True, kw_only=True)
+class Measured(Usage):
     """What came of a measurement.
 
     Attributes:
-        flash_bytes: as in ``Usage``.
-        ram_bytes: as in ``Usage``.
-        stack_bytes: as in ``Usage``.
-        instructions: as in ``Usage``.
         outputs: of all samples, ``[N, ...]``.
         program_flash_bytes: of the whole program, with start-up code, and input and output by semihosting.
         program_ram_bytes: of the whole program, with the arrays for a sample and its result.
         functions: by name: bytes of code, and instructions of one run.
     """
 
-    flash_bytes: int
-    ram_bytes: int
-    stack_bytes: int
-    instructions: int
     outputs: NDArray[np.float32]
     program_flash_bytes: int
     program_ram_bytes: int

@@ -2,10 +2,11 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from importlib.resources import as_file, files
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from nas_lightning.export.front_end import front_end_sources
 from nas_lightning.export.int8 import Entry, integer_core
 from nas_lightning.export.texts import c_float, c_floats, header, readme, with_prefix
 from nas_lightning.files import write_bytes, write_json, write_text
+from nas_lightning.tasks.base import InC
 
 Backend = Callable[[ModelProto], CNetwork]
 """What makes C of a network: an integer core or a float network in, its C text out."""
@@ -50,66 +52,73 @@ class Vectors:
     logits_int8: NDArray[np.float32]
 
 
-def write_firmware(
-    folder: Path,
-    network: ModelProto,
-    integer: ModelProto,
-    front_end: FrontEnd | None,
-    vectors: Vectors,
-    description: InputDescription,
-    backend: str = "emx",
-    prefix: str = "",
-) -> None:
+@dataclass(frozen=True)
+class Sources:
+    """What the C files are written from besides networks and vectors; ``to_dict`` is the content of ``sources.json``.
+
+    Attributes:
+        description: of what goes in and comes out.
+        front_end: whose C files there are, with frames of a fixed size; None if there are none.
+        backend: one of ``BACKENDS``.
+        prefix: before the names of functions and macros, so that several networks can be linked into one program.
+    """
+
+    description: InputDescription
+    front_end: FrontEnd | None = None
+    backend: str = "emx"
+    prefix: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types only, with the versions of the writers."""
+        settings = None if self.front_end is None else self.front_end.settings
+        about = {"description": self.description.to_dict(), "front_end": settings}
+        return {"writers": writers(), "backend": self.backend, "prefix": self.prefix, **about}
+
+
+def write_firmware(folder: Path, network: ModelProto, integer: ModelProto, vectors: Vectors, sources: Sources) -> None:
     """Write the folder.
 
     Args:
         folder: made anew.
         network: the float network without its front end.
         integer: its integer form.
-        front_end: whose C files are written, with frames of a fixed size; None if there is none.
         vectors: what the example and ``vectors.bin`` hold.
-        description: of what goes in and comes out.
-        backend: one of ``BACKENDS``.
-        prefix: before the names of functions and macros, so that several networks can be linked into one program.
+        sources: all else; a front end without raw rows is left out.
     """
-    front_end = front_end if vectors.rows is not None else None
+    sources = sources if vectors.rows is not None else replace(sources, front_end=None)
+    prefix, front_end, outputs = sources.prefix, sources.front_end, sources.description.outputs.in_c
     samples = vectors.inputs if front_end is None else vectors.rows
     assert samples is not None  # nosec B101 # for mypy: there are rows where there is a front end
-    about = description.of_rows(*samples.shape[1:])
-    copy_templates(folder, prefix)
-    compile_model = BACKENDS[backend]
+    about = sources.description.of_rows(*samples.shape[1:])
+    copy_templates(folder, outputs, prefix)
     core, entry = integer_core(integer)
-    int8, floats = compile_model(core), compile_model(network)
+    int8, floats = BACKENDS[sources.backend](core), BACKENDS[sources.backend](network)
     channels, steps = vectors.inputs.shape[1:]
     template = (files("nas_lightning.export") / "c" / "README.md").read_text(encoding="utf-8")
     write_text(folder / "README.md", readme(template, front_end is not None, about, prefix))
     write_text(folder / "model.h", header(channels, steps, front_end is not None, about, prefix))
     write_text(folder / "model.c", _int8_source(int8, entry, about, prefix))
     write_text(folder / "model_float.c", _float_source(floats, about, prefix))
-    write_text(folder / "vectors.h", with_prefix(_vectors_header(vectors), prefix))
+    write_text(folder / "vectors.h", with_prefix(_vectors_header(vectors, outputs.count), prefix))
     write_bytes(folder / "vectors.bin", vectors.inputs.astype("<f4").tobytes())
     if front_end is not None:
         for name, text in front_end_sources(front_end, samples.shape[1]).items():
             write_text(folder / name, with_prefix(text, prefix))
     for name, model in ((FLOAT, network), (INTEGER, integer)):
         write_bytes(folder / name, model.SerializeToString())
-    write_json(folder / SOURCES, _sources(front_end, description, backend, prefix))
+    write_json(folder / SOURCES, sources.to_dict())
 
 
-def copy_templates(folder: Path, prefix: str = "") -> None:
-    """Make a folder anew with the Makefile, the programs and all else that is the same for all networks."""
+def copy_templates(folder: Path, outputs: InC, prefix: str = "") -> None:
+    """Make a folder anew with the Makefile, the programs and all else that is the same for all networks of a task."""
     shutil.rmtree(folder, ignore_errors=True)
-    others = shutil.ignore_patterns("front_end_*", "__pycache__", "__init__.py", "README.md")
+    others = shutil.ignore_patterns("front_end_*", "ti", "__pycache__", "__init__.py", "README.md")
     with as_file(files("nas_lightning.export") / "c") as templates:
         shutil.copytree(templates, folder, ignore=others)
-    for path in (*folder.rglob("*.c"), *folder.rglob("*.h")) if prefix else ():
-        write_text(path, with_prefix(path.read_text(encoding="utf-8"), prefix))
-
-
-def _sources(front_end: FrontEnd | None, description: InputDescription, backend: str, prefix: str) -> dict[str, Any]:
-    settings = None if front_end is None else front_end.settings
-    about = {"description": description.to_dict(), "front_end": settings}
-    return {"writers": writers(), "backend": backend, "prefix": prefix, **about}
+    for path in (*folder.rglob("*.c"), *folder.rglob("*.h")):
+        text = path.read_text(encoding="utf-8").replace("MODEL_OUTPUTS", outputs.count)
+        text = text.replace("@EXAMPLE@", indent(outputs.example, " " * 8).lstrip())
+        write_text(path, with_prefix(text, prefix))
 
 
 def writers() -> dict[str, str]:
@@ -173,10 +182,9 @@ def _source(
     return f"{_title(name, text, description)}\n{includes}\n\n{network.text}\n{run}"
 
 
-def _vectors_header(vectors: Vectors) -> str:
-    sizes = ("MODEL_CHANNELS * MODEL_STEPS", "MODEL_CLASSES", "MODEL_CLASSES")
-    tables = [("input", sizes[0], vectors.inputs)]
-    tables += [("float", sizes[1], vectors.logits_float), ("int8", sizes[2], vectors.logits_int8)]
+def _vectors_header(vectors: Vectors, count_macro: str) -> str:
+    tables = [("input", "MODEL_CHANNELS * MODEL_STEPS", vectors.inputs)]
+    tables += [("float", count_macro, vectors.logits_float), ("int8", count_macro, vectors.logits_int8)]
     if vectors.rows is not None:
         tables.insert(0, ("rows", str(vectors.rows[0].size), vectors.rows))
     count = min(NUM_VECTORS, len(vectors.inputs))

@@ -7,7 +7,6 @@ with it.
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from nas_lightning.export.firmware import (
     INTEGER,
     PACKAGE,
     SOURCES,
+    Sources,
     Vectors,
     copy_templates,
     write_firmware,
@@ -31,6 +31,7 @@ from nas_lightning.export.firmware import (
 from nas_lightning.export.limits import shown, time_limit
 from nas_lightning.export.texts import PREFIX
 from nas_lightning.export.ti import FOLDER as TI_FOLDER
+from nas_lightning.tasks import Classes
 
 _VERSION = re.compile(r"[0-9A-Za-z.+!-]{1,60}")
 _PACKAGE_NAME = re.compile(r"[0-9A-Za-z._-]{1,60}")
@@ -38,25 +39,6 @@ _IDENTITY = re.compile(r"\w{1,64}", re.ASCII)
 _LARGEST_SETTING = 1 << 20
 _SECONDS = 300
 _MODEL_FILES = ("model.h", "model.c", "model_float.c", "feature_extraction.h", "feature_extraction.c")
-
-
-@dataclass(frozen=True)
-class Sources:
-    """The content of ``sources.json``.
-
-    Attributes:
-        writers: packages and their versions.
-        backend: one of ``BACKENDS``.
-        prefix: before the names of functions and macros.
-        description: of what goes in and comes out.
-        front_end: whose C files there are; None if there are none.
-    """
-
-    writers: dict[str, str]
-    backend: str
-    prefix: str
-    description: InputDescription
-    front_end: FrontEnd | None
 
 
 def parse_writers(content: Any) -> tuple[dict[str, str], str]:
@@ -86,7 +68,7 @@ def parse_sources(content: Any, vectors: Vectors) -> Sources:
     Raises:
         InputError: if it is not as it is written here.
     """
-    writers, prefix = parse_writers(content)
+    _, prefix = parse_writers(content)
     try:
         description, backend = InputDescription.from_dict(content["description"]), content["backend"]
         if not _VERSION.fullmatch(description.version) or not _IDENTITY.fullmatch(description.identity):
@@ -96,11 +78,11 @@ def parse_sources(content: Any, vectors: Vectors) -> Sources:
         front_end = None if content["front_end"] is None else _front_end(content["front_end"], vectors)
         samples = vectors.inputs if front_end is None or vectors.rows is None else vectors.rows
         description.of_rows(*samples.shape[1:])
-        if len(description.class_names) != vectors.logits_float.shape[1]:
-            raise ValueError(f"{len(description.class_names)} class names")
+        if description.outputs.count != vectors.logits_float.shape[1]:
+            raise ValueError(f"it names {description.outputs.count} outputs")
     except Exception as error:  # what the content leads to if it is of another kind
         raise InputError(f"firmware/{SOURCES}: is not what is written here ({shown(error)})") from error
-    return Sources(writers, backend, prefix, description, front_end)
+    return Sources(description, front_end, backend, prefix)
 
 
 def _front_end(settings: Mapping[str, Any], vectors: Vectors) -> FrontEnd:
@@ -125,16 +107,7 @@ def rebuild(sources: Sources, floats: ModelProto, integer: ModelProto, vectors: 
     """
     try:
         with time_limit(_SECONDS), np.errstate(all="ignore"):
-            networks = without_notes(floats), without_notes(integer)
-            write_firmware(
-                folder,
-                *networks,
-                sources.front_end,
-                vectors,
-                sources.description,
-                sources.backend,
-                sources.prefix,
-            )
+            write_firmware(folder, without_notes(floats), without_notes(integer), vectors, sources)
     except Exception as error:  # emx-onnx-cgen and ONNX Runtime raise their own kinds
         raise InputError(f"firmware/{FLOAT} or {INTEGER}: no C can be written for it ({shown(error)})") from error
 
@@ -163,7 +136,7 @@ def copy_with_templates(firmware: Path, folder: Path, prefix: str = "") -> None:
         folder: made anew.
         prefix: of the names in these files.
     """
-    copy_templates(folder, prefix)
+    copy_templates(folder, Classes(()).in_c, prefix)  # an archive without sources is that of a classifier
     for name in _MODEL_FILES:
         if (firmware / name).is_file():
             shutil.copy(firmware / name, folder / name)

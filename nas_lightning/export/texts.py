@@ -1,7 +1,7 @@
 """What the C header and the README of a firmware say; texts of others become C strings, and never comments."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from textwrap import indent
 
 import numpy as np
@@ -22,8 +22,8 @@ _NAMES = re.compile(
 def with_prefix(text: str, prefix: str) -> str:
     """C text, or text about it, with a prefix before the names of the network; macros get it in capitals.
 
-    >>> with_prefix("model_run(x, logits[MODEL_CLASSES])", "imu_")
-    'imu_model_run(x, logits[IMU_MODEL_CLASSES])'
+    >>> with_prefix("model_run(x[MODEL_STEPS], logits)", "imu_")
+    'imu_model_run(x[IMU_MODEL_STEPS], logits)'
     """
     return _NAMES.sub(lambda name: (prefix.upper() if name[0].isupper() else prefix) + name[0], text)
 
@@ -39,8 +39,10 @@ def header(channels: int, steps: int, has_front_end: bool, description: InputDes
         prefix: before all names.
     """
     about = description
-    sizes = {"CHANNELS": channels, "STEPS": steps, "CLASSES": len(about.class_names)}
-    rows: dict[str, object] = {
+    outputs = about.outputs.in_c
+    sizes = {"CHANNELS": channels, "STEPS": steps, outputs.count.removeprefix("MODEL_"): about.outputs.count}
+    words = {name: c_strings(texts) for name, texts in outputs.macros.items()}
+    rows = {
         "SENSORS": len(about.channels),
         "SENSOR_NAMES": c_strings(about.channels),
         "WINDOW": about.window,
@@ -52,12 +54,12 @@ def header(channels: int, steps: int, has_front_end: bool, description: InputDes
     }
     if about.least and about.most:
         rows |= {"LEAST": c_doubles(about.least), "MOST": c_doubles(about.most)}
-    rest = with_prefix(_REST.format(x=with_front_end(has_front_end)), prefix)
-    return f"""/* model.h: a classifier of time series, int8 (model.c) or float (model_float.c); link one of them.
+    rest = with_prefix(_REST.format(x=with_front_end(has_front_end), outputs=outputs), prefix)
+    return f"""/* model.h: {outputs.what}, int8 (model.c) or float (model_float.c); link one of them.
  * nas_lightning {about.version}, network {about.identity} */
 {with_prefix(_GUARD, prefix)}
 {_defines(sizes, prefix)}
-{_define("CLASS_NAMES", c_strings(about.class_names), prefix)}
+{_defines(words, prefix)}
 
 {with_prefix(_rows(about), prefix)}
 {_defines(rows, prefix)}
@@ -76,7 +78,7 @@ extern "C" {{
 #endif
 
 /* x: {x}
- * logits: MODEL_CLASSES values; the class is the largest. Not to be called again before it returns: it works in one
+ * logits: {outputs.count} values; {outputs.result}. Not to be called again before it returns: it works in one
  * static arena, and takes no memory from a heap. */
 void model_run(const float *x, float *logits);
 
@@ -135,7 +137,7 @@ def _define(name: str, value: object, prefix: str) -> str:
     return f"#define {prefix.upper()}MODEL_{name} {value}"
 
 
-def _defines(values: dict[str, object] | dict[str, int], prefix: str) -> str:
+def _defines(values: Mapping[str, object], prefix: str) -> str:
     return "\n".join(_define(name, value, prefix) for name, value in values.items())
 
 
@@ -148,21 +150,24 @@ def readme(template: str, has_front_end: bool, description: InputDescription, pr
         description: of what the network takes.
         prefix: before all names.
     """
-    call = _CALL_WITH_FRONT_END if has_front_end else _CALL
+    outputs = description.outputs.in_c
+    call = (_CALL_WITH_FRONT_END if has_front_end else _CALL).format(outputs=outputs)
+    names = ", ".join(macro.lower().replace("_", " ") for macro in outputs.macros)
+    template = template.replace("@NAMES@", names)
     text = with_prefix(template.replace("@CALL@", indent(call, "   ")), prefix)  # it stands in a list
     return text.replace("@INPUT@", with_prefix(_INPUT, prefix) + _table(has_front_end, description))
 
 
 _CALL = """\
-    static float x[MODEL_CHANNELS * MODEL_STEPS], logits[MODEL_CLASSES];
+    static float x[MODEL_CHANNELS * MODEL_STEPS], logits[{outputs.count}];
     /* fill x: MODEL_WINDOW values of the first sensor, the oldest first, then those of the next one */
-    model_run(x, logits);              /* the class is the largest logit */
+    model_run(x, logits);              /* {outputs.comment} */
 """
 _CALL_WITH_FRONT_END = """\
-    static float rows[MODEL_SENSORS * MODEL_WINDOW], x[MODEL_CHANNELS * MODEL_STEPS], logits[MODEL_CLASSES];
+    static float rows[MODEL_SENSORS * MODEL_WINDOW], x[MODEL_CHANNELS * MODEL_STEPS], logits[{outputs.count}];
     /* fill rows: MODEL_WINDOW values of the first sensor, the oldest first, then those of the next one */
     feature_extraction_run(rows, x);
-    model_run(x, logits);              /* the class is the largest logit */
+    model_run(x, logits);              /* {outputs.comment} */
 """
 _INPUT = """\
 A sample is `MODEL_WINDOW` readings of `MODEL_SENSORS` sensors. `model.h` has all numbers of this table as macros.
@@ -186,7 +191,7 @@ def _table(has_front_end: bool, about: InputDescription) -> str:
     )
     scale = "nothing" if about.scale is None else f"{about.scale:g}, by `feature_extraction_run`: do not do it too"
     rows = {
-        "classes": _quoted(about.class_names),
+        about.outputs.in_c.word: ", ".join(map(_quoted, about.outputs.in_c.macros.values())),
         "sensors, in order": _quoted(about.channels),
         "readings": f"{about.window} a sample; the next sample began {about.stride} later in training",
         "sampling rate": rate,

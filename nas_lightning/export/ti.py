@@ -7,8 +7,9 @@ The command lines are those of TI's tinyml-tensorlab (commit ca0ef47): ``referen
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 from nas_lightning.cost.npu import NpuRow
 from nas_lightning.files import write_text
@@ -17,8 +18,7 @@ FOLDER = "ti"
 TOOL = "tvmc"
 
 
-@dataclass(frozen=True)
-class Compiler:
+class Compiler(NamedTuple):
     """A compiler of the vendor: its name, its name of the core, and its options."""
 
     program: str
@@ -42,7 +42,7 @@ def compiler_of(name: str, core: str | None) -> Compiler | None:
     words = (core or "").split()  # "C28x + Cortex-M4", "Cortex-R5F x4": the first core
     found = _COMPILERS.get(words[0]) if words else None
     if found is not None and name in _FPU64:
-        return Compiler(found.program, found.mcpu, found.options.replace("fpu32", "fpu64"))
+        return found._replace(options=found.options.replace("fpu32", "fpu64"))
     return found
 
 
@@ -64,10 +64,24 @@ def write_ti(folder: Path, name: str, core: str | None, npu: str | None, npu_rep
     compiler = compiler_of(name, core)
     if compiler is None:
         return None
+    parts = ["README.md", *(["c28x.md"] if (core or "").startswith("C28x") else []), *(["npu.md"] if npu else [])]
+    rows = "".join(f"| {row.layer} | {row.kind} | {_text(row)} |\n" for row in npu_report)
+    words = {"NAME": name, **{key.upper(): value for key, value in compiler._asdict().items()}}
     (folder / FOLDER).mkdir()
-    write_text(folder / FOLDER / "compile.sh", _script(name, compiler))
-    write_text(folder / FOLDER / "README.md", _readme(name, core or "", npu, npu_report))
+    write_text(folder / FOLDER / "README.md", "\n".join(_template(part, words) for part in parts) + rows)
+    write_text(folder / FOLDER / "compile.sh", _template("compile.sh", words))
     return folder / FOLDER / "compile.sh"
+
+
+def _template(name: str, words: dict[str, str]) -> str:
+    text = (files("nas_lightning.export") / "c" / FOLDER / name).read_text(encoding="utf-8")
+    for word, value in words.items():
+        text = text.replace(f"@{word}@", value)
+    return text
+
+
+def _text(row: NpuRow) -> str:
+    return "yes" if row.accelerated else f"no: {row.reason}"
 
 
 def run_tool(script: Path) -> str | None:
@@ -82,47 +96,3 @@ def run_tool(script: Path) -> str | None:
         return f"{TOOL}: wrote {script.parent / 'mod.a'}"
     lines = (done.stdout + done.stderr).strip().splitlines() or ["no output"]
     return f"{TOOL}: ended with status {done.returncode}: {lines[-1]}"
-
-
-def _script(name: str, compiler: Compiler) -> str:
-    return f"""#!/bin/sh
-# Compiles the float network for the CPU of {name} by TI's tool (ti_mcu_nnc). Not tested: it is not freely available.
-set -e
-cd "$(dirname "$0")"
-tvmc compile ../../model.onnx -o mod.a \\
-    --target="c, ti-npu type=soft skip_normalize=false output_int=false" --target-c-mcpu={compiler.mcpu} \\
-    --executor=aot --executor-aot-interface-api=c --executor-aot-unpacked-api=1 --runtime=crt \\
-    --pass-config tir.usmp.enable=1 --pass-config tir.usmp.algorithm=hill_climb --pass-config tir.disable_vectorize=1 \\
-    --cross-compiler={compiler.program} --cross-compiler-options="{compiler.options}"
-"""
-
-
-_INTRODUCTION = """\
-# {name}
-
-Nothing in this folder was tested: there is no free compiler or emulator of this part. `compile.sh` is the command line
-of TI's own tool for the float network on the CPU; it gives `mod.a` and `tvmgen_default.h`.
-"""
-_C28X = """\
-A C28x has no 8-bit type, `char` has 16 bits: `../model.c` does not compile there. `../model_float.c` is plain C99 with
-32-bit floats and integers; its results were checked on a PC, not on a C28x.
-"""
-_NPU = """\
-The NPU takes a network only after TI's own quantization (`tinyml_torchmodelopt`, kind TINPU), which starts from the
-float network (`nas_lightning.load(RUN_FOLDER)`); then `type=hard skip_normalize=true output_int=true` in `--target`.
-Layers by TI's published rules:
-"""
-
-
-def _readme(name: str, core: str, npu: str | None, npu_report: Sequence[NpuRow]) -> str:
-    parts = [_INTRODUCTION.format(name=name)]
-    if core.startswith("C28x"):
-        parts.append(_C28X)
-    if npu is not None:
-        rows = [f"| {row.layer} | {row.kind} | {_text(row)} |" for row in npu_report]
-        parts += [_NPU, "\n".join(["| layer | kind | on the NPU |", "|---|---|---|", *rows]) + "\n"]
-    return "\n".join(parts)
-
-
-def _text(row: NpuRow) -> str:
-    return "yes" if row.accelerated else f"no: {row.reason}"

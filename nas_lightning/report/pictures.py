@@ -6,8 +6,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from torch import Tensor
 
 from nas_lightning.space.base import Decisions
+from nas_lightning.tasks import Classification, Task
+from nas_lightning.tasks.classification import confusion
 
 
 def alpha_heatmap(alphas: np.ndarray, table: Decisions, kept: Sequence[tuple[int, int]], title: str) -> Figure:
@@ -29,6 +32,12 @@ def alpha_heatmap(alphas: np.ndarray, table: Decisions, kept: Sequence[tuple[int
         axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="red", linewidth=2.5))
     figure.colorbar(image, label="alpha (red frame: kept)")
     return figure
+
+
+def outcome_picture(task: Task, outputs: Tensor, target: Tensor, split: str) -> tuple[str, Figure]:
+    """The outputs of a whole split against their targets, and the name of this picture."""
+    assert isinstance(task, Classification)  # nosec B101 # another task has another picture
+    return "confusion", confusion_picture(confusion(outputs, target).numpy(), task.names, split)
 
 
 def confusion_picture(counts: np.ndarray, class_names: Sequence[str], split: str) -> Figure:

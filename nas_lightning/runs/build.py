@@ -87,14 +87,14 @@ def _target(part: type) -> str:
     return f"{part.__module__}.{part.__qualname__}"
 
 
-def build_recipe(config: Config, task: Classification, data: SearchData, folder: Path) -> Recipe:
+def build_recipe(config: Config, task: Task, data: SearchData, folder: Path) -> Recipe:
     """How the networks of a run are trained."""
     training = config.training
     return Recipe(
         epochs=training.training_epochs,
         seed=config.seed,
         optimizers=partial(build_optimizers, config),
-        loss=task.training_loss(data.class_counts, training.class_weights, training.label_smoothing),
+        loss=task.training_loss(data.train_targets, training.class_weights, training.label_smoothing),
         norm_bias=training.norm_bias,
         clip_norm=training.clip_norm,
         kernels=training.nas_kernels,
@@ -252,7 +252,7 @@ def try_parts(config: Config, folder: Path) -> None:
     _try_steps("search.alpha_optimizer", strategy.alpha_optimizer)
     if config.training.nas_enabled:
         strategy.relaxation.new_alphas(Genotypes(build_ops(config), config.training.nas_nodes_per_layer))
-    build_reference(config, Classification(in_channels=1, length=2, num_classes=2))
+    build_reference(config, Classification(1, 2, 2))
     build_trainer(config, folder, "search", 1, [])
 
 

@@ -22,7 +22,7 @@ from nas_lightning.search.strategy import SearchPlan
 from nas_lightning.space.cells.size import Size
 from nas_lightning.space.cells.sizing import choose_size, nearest_size
 from nas_lightning.space.cells.space import CellSpace
-from nas_lightning.tasks import Classification
+from nas_lightning.tasks import Task
 from nas_lightning.training.recipe import Recipe
 
 
@@ -36,9 +36,9 @@ class Run:
     warm_start: Path | None = None
 
     @property
-    def task(self) -> Classification:
+    def task(self) -> Task:
         """What the data ask of a network."""
-        return Classification(*self.data.task_shape)
+        return self.data.task
 
     @cached_property
     def budget(self) -> Budget:

@@ -19,7 +19,7 @@ from nas_lightning.errors import BudgetError
 from nas_lightning.export import emulator, host, ti
 from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.equalise import equalise
-from nas_lightning.export.firmware import Vectors, write_firmware
+from nas_lightning.export.firmware import Sources, Vectors, write_firmware
 from nas_lightning.export.int8 import METHODS, behind_front_end, quantize, to_qdq
 from nas_lightning.export.onnx import NOTEWORTHY, described, relative_difference, run_onnx, to_onnx
 from nas_lightning.files import read_as, write_bytes, write_npz
@@ -65,9 +65,9 @@ class Int8:
 def export_int8(
     run: Run, network: nn.Module, model: ModelProto, floats: Mapping[str, Figures], description: InputDescription
 ) -> Int8:
-    """Quantize, by the first of the configured ways that keeps the accuracy, and write ``model_int8.onnx``.
+    """Quantize, by the first of the configured ways that keeps ``testing.metric``, and write ``model_int8.onnx``.
 
-    The loss of ``testing.metric`` is judged on val. If no way keeps it within ``export.max_int8_drop`` the one with
+    Its loss is judged on val. If no way keeps it within ``export.max_int8_drop`` the one with
     the highest value is taken, and a warning says what was lost.
 
     Args:
@@ -168,8 +168,8 @@ def build_firmware(
     logits = (run_onnx(model.SerializeToString(), [inputs]).numpy() for model in (floats, integer))
     vectors = Vectors(None if rows is None else rows.numpy(), inputs.numpy(), *logits)
     front_end = None if rows is None else _fixed(data.front_end, rows)
-    how = config.compilation.backend, config.export.prefix
-    write_firmware(firmware, floats, integer, front_end, vectors, description, *how)
+    sources = Sources(description, front_end, config.compilation.backend, config.export.prefix)
+    write_firmware(firmware, floats, integer, vectors, sources)
     report = FirmwareReport(
         split=split,
         int8_samples=host.check_int8(firmware, integer, (x for x, _ in loader_of(data, split))),
@@ -324,7 +324,7 @@ def deploy(run: Run, network: nn.Module, metrics: RunMetrics, cost: CostReport) 
     """
     if not run.config.export.int8:
         return metrics, cost
-    model = to_onnx(network, run.data.task_shape[:2])
+    model = to_onnx(network, [run.task.in_channels, run.task.length])
     description = read_as(run.folder / "input.json", InputDescription.from_dict)  # that of model.onnx
     floats = {split: metrics.figures(split) for split in dict.fromkeys(("val", metrics.tested))}
     int8 = export_int8(run, network, model, floats, description)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
@@ -10,19 +10,19 @@ from typing import Any
 from nas_lightning.export.contract import FEATURES, ROWS, SCALED, InputDescription
 from nas_lightning.runs.context import Run
 from nas_lightning.space.base import Blueprint
+from nas_lightning.tasks import Task
 
 
 def describe_input(run: Run, blueprint: Blueprint) -> InputDescription:
     """The content of ``input.json`` for the network of a blueprint."""
     config, data = run.config, run.data
-    channels, length, _ = data.task_shape
     front_end, is_inside = data.front_end, config.export.include_features
     about = InputDescription(
         version=version("nas-lightning"),
-        identity=hash_of(content_of(blueprint, data.class_names)),
-        class_names=tuple(data.class_names),
+        identity=hash_of(content_of(blueprint, run.task)),
+        outputs=run.task.outputs,
         x=FEATURES if front_end.names and not is_inside else SCALED if front_end.scale and not is_inside else ROWS,
-        shape=(channels, length),
+        shape=(run.task.in_channels, run.task.length),
         scale=front_end.scale,
         features=config.data_processing_feature_extraction.feature_extraction_name if front_end.names else None,
         steps=tuple(front_end.names),
@@ -32,9 +32,9 @@ def describe_input(run: Run, blueprint: Blueprint) -> InputDescription:
     return replace(about, shape=data.raw_shape if is_inside else about.shape, **vars(rows))
 
 
-def content_of(blueprint: Blueprint, class_names: Sequence[str]) -> dict[str, Any]:
+def content_of(blueprint: Blueprint, task: Task) -> dict[str, Any]:
     """The content of ``genotype.json`` or ``model.json``."""
-    return blueprint.to_dict() | {"class_names": list(class_names)}
+    return blueprint.to_dict() | task.outputs.to_dict()
 
 
 def hash_of(content: Mapping[str, Any]) -> str:

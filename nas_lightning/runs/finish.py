@@ -9,11 +9,10 @@ from torch import Tensor, nn
 
 from nas_lightning.callbacks.boards import add_picture, boards_of
 from nas_lightning.config.records import Config, with_values
-from nas_lightning.errors import brief
 from nas_lightning.export.bundle import write_bundle
 from nas_lightning.export.onnx import NOTEWORTHY, check_parity, export_onnx, relative_difference
 from nas_lightning.files import plain, read_record, write_json, write_torch
-from nas_lightning.report.pictures import confusion_picture
+from nas_lightning.report.pictures import outcome_picture
 from nas_lightning.report.results import CostReport, OnnxParity, RunMetrics, RunResult
 from nas_lightning.report.tables import print_summary
 from nas_lightning.runs.context import Run
@@ -24,7 +23,6 @@ from nas_lightning.runs.folder import load_network
 from nas_lightning.runs.logs import quiet_lightning
 from nas_lightning.runs.trainings import Kept
 from nas_lightning.space.base import Blueprint
-from nas_lightning.tasks.classification import confusion, never_predicted
 from nas_lightning.training.evaluate import predict
 
 log = logging.getLogger("nas_lightning")
@@ -42,7 +40,7 @@ def describe(run: Run, blueprint: Blueprint) -> CostReport:
     log.info("network: %s", "; ".join(f"{name} {words}" for name, words in blueprint.summary()))
     cost = cost_report(run, blueprint.build())
     write_json(run.folder / "cost.json", plain(cost))
-    write_json(run.folder / blueprint.file, content_of(blueprint, run.data.class_names))
+    write_json(run.folder / blueprint.file, content_of(blueprint, run.task))
     return cost
 
 
@@ -59,7 +57,8 @@ def finish(run: Run, kept: Kept, metrics: RunMetrics) -> RunResult:
     logits, y = predict(network, loader)
     metrics = replace(metrics, selection=kept.selection, training=kept.summary)
     metrics = metrics.with_figures({"val": best.val, split: run.task.figures(logits, y)})
-    _warn_of_missed(run, split, logits, y)
+    for doubt in run.task.doubts(logits, y):
+        log.warning("%s: %s", split, doubt)
     cost = describe(run, best.blueprint)
     write_torch(run.folder / "model.pt", network.state_dict())
     difference = _export(run, network, best.blueprint, split, loader, logits)
@@ -77,7 +76,7 @@ def finish_kept(run: Run, metrics: RunMetrics) -> RunResult:
     network, cost = load_network(run.folder), read_record(run.folder / "cost.json", CostReport)
     if run.config.testing.enable and run.data.has_test:
         metrics = replace(metrics, test=run.task.figures(*predict(network, run.data.test_dataloader())))
-        log.info("test accuracy %.4f", metrics.figures("test")["accuracy"])
+        log.info("test %s %.4f", run.task.monitor, metrics.figures("test")[run.task.monitor])
     with quiet_lightning():
         metrics, cost = _deploy(run, network, metrics, cost)
     write_json(run.folder / "metrics.json", plain(metrics))
@@ -94,15 +93,6 @@ def one_of_several(config: Config, values: Mapping[str, object]) -> Config:
     left_out = dict.fromkeys(("testing.enable", "compilation.enable", "control.keep_better"), False)
     others = {"control.num_random": 0, "export.int8": judged_split(config) == "val_int8"}
     return with_values(config, {**left_out, **others, **values})
-
-
-def _warn_of_missed(run: Run, split: str, logits: Tensor, y: Tensor) -> None:
-    if missed := [run.data.class_names[label] for label in never_predicted(logits, y)]:
-        log.warning(
-            "%s: the network takes no sample for %s, although there are some; accuracy does not show it, balanced "
-            "accuracy and macro F1 do; training.class_weights=balanced makes rare classes count",
-            *(split, brief(", ".join(missed))),
-        )
 
 
 def _deploy(run: Run, network: nn.Module, metrics: RunMetrics, cost: CostReport) -> tuple[RunMetrics, CostReport]:
@@ -153,16 +143,15 @@ def _export(
 def _log_results(
     run: Run, kept: Kept, metrics: RunMetrics, cost: CostReport, split: str, logits: Tensor, y: Tensor
 ) -> None:
-    """The confusion matrix and the row of the ``hparams`` page."""
+    """The picture of the outcome and the row of the ``hparams`` page."""
     trainer = kept.best.trainer
     if not (boards := boards_of(trainer)):
         return
-    picture = confusion_picture(confusion(logits, y).numpy(), run.data.class_names, split)
-    add_picture(trainer, "confusion", picture, trainer.current_epoch)
+    add_picture(trainer, *outcome_picture(run.task, logits, y, split), trainer.current_epoch)
     training = {key: value for key, value in asdict(run.config.training).items() if key.startswith("nas_")}
     if run.config.training.nas_enabled:
         training |= {"nas_layers": run.space.size.layers, "nas_init_channels": run.space.size.init_channels}
-    results = {f"hparams/{name}": float(metrics.figures(split)[name]) for name in ("accuracy", "macro_f1")}
+    results = {f"hparams/{name}": float(metrics.figures(split)[name]) for name in run.task.summary}
     results |= {f"hparams/{name}": float(getattr(cost, name)) for name in ("params", "macs")}
     for board in boards:
         board.log_hyperparams({**plain(identity(run.config)), **training}, results)

@@ -75,11 +75,11 @@ def inspect(config: Config, folder: Path) -> None:
     data.write_annotations(folder)
     lengths = data.recordings.lengths
     content = {
-        "classes": {n: int((data.recordings.labels == i).sum()) for i, n in enumerate(data.class_names)},
+        "classes": {n: int((data.recordings.labels == i).sum()) for i, n in enumerate(data.recordings.label_names)},
         "lengths": {"least": int(lengths.min()), "median": float(np.median(lengths)), "most": int(lengths.max())},
         "channels": [vars(channel) for channel in channels],
         "samples": {split: len(data.splits[split]) for split in SPLITS},
-        "sample_shape": list(data.task_shape[:2]),
+        "sample_shape": list(data.sample_shape),
         "decisions": data.decisions,
         "warnings": warnings,
     }
@@ -102,10 +102,10 @@ def channel_ranges(values: Tensor) -> list[Channel]:
 
 def find_warnings(data: TimeSeriesData, channels: list[Channel]) -> list[str]:
     """What is likely to spoil a result, one sentence each."""
-    counts = np.bincount(data.splits["train"].labels.numpy(), minlength=len(data.class_names))
-    found = []
+    names, found = data.recordings.label_names, []
+    counts = np.bincount(data.splits["train"].labels.numpy(), minlength=len(names))
     if counts.max() > _IMBALANCE * counts.min():
-        rare, common = data.class_names[int(counts.argmin())], data.class_names[int(counts.argmax())]
+        rare, common = names[int(counts.argmin())], names[int(counts.argmax())]
         found.append(
             f"the train split has {counts.max()} samples of {common} and {counts.min()} of {rare}; look at macro F1, "
             "and give more of the rare class if you can"
@@ -127,7 +127,7 @@ def _print(data: TimeSeriesData, channels: list[Channel], warnings: list[str]) -
     lengths = recordings.lengths
     console.print(
         f"{recordings.source}: {len(recordings):,} recordings of {lengths.min():,} to {lengths.max():,} rows and "
-        f"{len(channels)} channels; a sample is {data.task_shape[0]} x {data.task_shape[1]}",
+        f"{len(channels)} channels; a sample is {data.sample_shape[0]} x {data.sample_shape[1]}",
         soft_wrap=True,
         highlight=False,
         markup=False,
@@ -135,7 +135,7 @@ def _print(data: TimeSeriesData, channels: list[Channel], warnings: list[str]) -
     for decision in data.decisions:
         console.print(f"read: {decision}", soft_wrap=True, highlight=False, markup=False)
     classes = Table("class", "recordings", *(f"{split} samples" for split in SPLITS))
-    for number, name in enumerate(data.class_names):
+    for number, name in enumerate(data.recordings.label_names):
         samples = [str(int((data.splits[split].labels == number).sum())) for split in SPLITS]
         classes.add_row(escape(printable(name)), str(int((recordings.labels == number).sum())), *samples)
     console.print(classes)
@@ -150,15 +150,15 @@ def _print(data: TimeSeriesData, channels: list[Channel], warnings: list[str]) -
 
 
 def _draw(data: TimeSeriesData, folder: Path) -> None:
-    train = data.splits["train"]
-    by_class = [torch.nonzero(train.labels == number).flatten() for number in range(len(data.class_names))]
+    train, names = data.splits["train"], data.recordings.label_names
+    by_class = [torch.nonzero(train.labels == number).flatten() for number in range(len(names))]
     most = max(3, min(500, _MOST_ROWS // train.windows.rows))
     raw = [train.windows.gather(own[:: max(1, len(own) // most)]).numpy() for own in by_class]
     points, labels = _project(train)
     pictures = {
-        "windows": windows_picture(raw, data.class_names),
-        "spectra": spectrum_picture(raw, data.class_names, data.rate),
-        "projection": projection_picture(points, labels, data.class_names),
+        "windows": windows_picture(raw, names),
+        "spectra": spectrum_picture(raw, names, data.rate),
+        "projection": projection_picture(points, labels, names),
     }
     with SummaryWriter(str(folder / "tensorboard" / "inspect")) as writer:
         for name, picture in pictures.items():

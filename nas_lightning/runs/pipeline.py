@@ -134,5 +134,6 @@ def _write_data(run: Run) -> None:
         log.warning("data: %s", note)
     run.data.write_annotations(run.folder)
     counts = ", ".join(f"{split} {count:,}" for split, count in run.data.sizes.items())
-    channels, length, classes = run.data.task_shape
-    log.info("data: %s samples of %d channels and %d steps, %d classes", counts, channels, length, classes)
+    task, outputs = run.task, run.task.outputs
+    shape = task.in_channels, task.length, outputs.count, outputs.in_c.word
+    log.info("data: %s samples of %d channels and %d steps, %d %s", counts, *shape)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from nas_lightning.config.records import Config
 from nas_lightning.cost.budget import milliseconds
-from nas_lightning.cost.exact import MEASURES
 from nas_lightning.data.protocol import SearchData
 from nas_lightning.errors import InputError
 from nas_lightning.files import has_ended, read_record, write_text
@@ -27,16 +26,13 @@ log = logging.getLogger("nas_lightning")
 
 _CLOSE = 1.05  # limits nearer to each other than this factor are not told apart
 
-COLUMNS = ("round", "limit", *MEASURES, "val_accuracy", "reached")
-"""Columns of ``tradeoff.csv``."""
-
 
 def run(config: Config, folder: Path, data: SearchData | None = None) -> RunResult:
     """Find the smallest network that reaches ``target_accuracy``, and leave it in ``folder``.
 
     The first run is followed by up to ``target_rounds`` others, each within a smaller or larger limit on what the
     optimization mode names (a bisection on a logarithmic scale) and each searched from the supernet that the run before
-    left. The smallest network whose accuracy on ``val`` reaches the target is the result, and the only one tested.
+    left. The smallest network that reaches the target on ``val`` is the result, and the only one tested.
     Every round is a run folder below ``rounds``; ``tradeoff.csv`` and ``tradeoff.png`` show them all.
 
     Args:
@@ -61,7 +57,7 @@ class _Round:
     folder: Path
     limit: int | None
     cost: dict[str, int]
-    accuracy: float
+    value: float
 
 
 class _Descent:
@@ -71,15 +67,15 @@ class _Descent:
         assert config.target_accuracy is not None  # nosec B101 # for mypy: runs.run asks
         self.config, self.folder, self.data, self.target = config, folder, data, config.target_accuracy
         self.measure = MODES[config.training.nas_optimization_mode.lower()]
-        self.split = judged_split(config)
+        self.split, self.metric = judged_split(config), data.task.monitor
         self.rounds: list[_Round] = []
 
     def walk(self) -> _Round:
         """Run all rounds and return the one with the smallest network that reaches the target."""
         best = self._round(build_budget(self.config).get(self.measure))
-        if best.accuracy < self.target:
+        if best.value < self.target:
             raise InputError(
-                f"target_accuracy: found {self.target}; the first network reaches {best.accuracy:.4f} on val "
+                f"target_accuracy: found {self.target}; the first network reaches {best.value:.4f} on val "
                 f"({best.folder}); allow more by a larger nas_model_size, a larger budget or more epochs"
             )
         failed = self._smallest_possible() - 1  # the largest limit that is known, or taken, to be too small
@@ -89,7 +85,7 @@ class _Descent:
             if limit <= failed or reached <= _CLOSE * failed:
                 break
             found = self._round(limit)
-            if found.accuracy >= self.target:
+            if found.value >= self.target:
                 best = found
             else:
                 failed = limit
@@ -107,14 +103,14 @@ class _Descent:
                 if not (self.rounds or (folder / "config.yaml").is_file()):  # refused before anything was written
                     withdraw(self.folder)
                 raise
-        cost, accuracy = read_record(folder / "cost.json", CostReport).total, read_value(folder, self.split, "accuracy")
-        self.rounds.append(_Round(folder, limit, cost, accuracy))
+        cost, value = read_record(folder / "cost.json", CostReport).total, read_value(folder, self.split, self.metric)
+        self.rounds.append(_Round(folder, limit, cost, value))
         self._write_curve()
         return self.rounds[-1]
 
     def _config_of(self, limit: int | None) -> Config:
         """The configuration of a round within a limit; None for no other than those that are configured."""
-        values: dict[str, object] = {"target_accuracy": None, "testing.metric": "accuracy"}  # the target is one of it
+        values: dict[str, object] = {"target_accuracy": None, "testing.metric": self.metric}  # the target is one of it
         if self.measure != "instructions":
             values |= {f"budget.{self.measure}": limit}
         elif limit is not None:
@@ -131,9 +127,9 @@ class _Descent:
 
     def _write_curve(self) -> None:
         rows = [
-            {"round": i, "limit": r.limit, **r.cost, "val_accuracy": r.accuracy, "reached": r.accuracy >= self.target}
+            {"round": i, "limit": r.limit, **r.cost, f"val_{self.metric}": r.value, "reached": r.value >= self.target}
             for i, r in enumerate(self.rounds)
         ]
-        write_text(self.folder / "tradeoff.csv", csv_text(COLUMNS, rows))
-        points = [(r.cost[self.measure], r.accuracy) for r in self.rounds]
+        write_text(self.folder / "tradeoff.csv", csv_text(list(rows[0]), rows))
+        points = [(r.cost[self.measure], r.value) for r in self.rounds]
         tradeoff_picture(points, self.measure, self.target).savefig(self.folder / "tradeoff.png")

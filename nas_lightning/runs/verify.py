@@ -25,10 +25,9 @@ from nas_lightning.errors import InputError, ParityError
 from nas_lightning.export import emulator, host, session
 from nas_lightning.export.allowed import read_model
 from nas_lightning.export.bundle import unpack_bundle
-from nas_lightning.export.firmware import FLOAT, INTEGER, SOURCES, Vectors, writers
+from nas_lightning.export.firmware import FLOAT, INTEGER, SOURCES, Sources, Vectors, writers
 from nas_lightning.export.limits import LimitError, Limits, run_limited, shown
 from nas_lightning.export.rebuild import (
-    Sources,
     copy_with_templates,
     difference,
     parse_sources,

@@ -138,7 +138,7 @@ def _sgd_step(sgd: Optimizer, weight: nn.Parameter, gradient: Tensor) -> Tensor:
 class PolicyGradient(nn.Module):
     """REINFORCE on the reward of one path, and what it costs (TuNAS, arXiv 2008.06120, sections 3 and 3.1).
 
-    The reward of a path is that of the task on the ``val`` batch (for classes the accuracy) less the penalties at that
+    The reward of a path is that of the task on the ``val`` batch less the penalties at that
     path; with ``BudgetPull`` it is the absolute reward ``reward - weight * abs(cost / limit - 1)``. The loss is
     ``-(reward - baseline) * log p(path)``, with a moving average of rewards as baseline.
 

@@ -1,7 +1,7 @@
 """Hand-made networks: what a search is held against."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -11,7 +11,7 @@ from nas_lightning.errors import InputError
 from nas_lightning.space.base import SCHEMA_VERSION
 from nas_lightning.space.ops import conv_bn_relu
 from nas_lightning.space.stem import Stem
-from nas_lightning.tasks import Classification, Task
+from nas_lightning.tasks import Task, task_of
 
 _MOST_BLOCKS = 20  # each but the last halves the length
 _MOST_WEIGHTS = 100_000_000
@@ -47,7 +47,7 @@ class ReferenceBlueprint:
     file: ClassVar[str] = "model.json"
     widths: tuple[int, ...]
     kernel_size: int
-    task: Classification
+    task: Task
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))
@@ -75,7 +75,12 @@ class ReferenceBlueprint:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, ready for JSON."""
-        return {"schema_version": SCHEMA_VERSION, **asdict(self), "widths": list(self.widths)}
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "widths": list(self.widths),
+            "kernel_size": self.kernel_size,
+            "task": self.task.to_dict(),
+        }
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "ReferenceBlueprint":
@@ -85,9 +90,7 @@ class ReferenceBlueprint:
             InputError: if a part is missing.
         """
         try:
-            return cls(
-                tuple(map(int, content["widths"])), int(content["kernel_size"]), Classification(**content["task"])
-            )
+            return cls(tuple(map(int, content["widths"])), int(content["kernel_size"]), task_of(content["task"]))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"model: cannot be made of this ({error!r})") from error
 

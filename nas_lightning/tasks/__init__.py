@@ -1,6 +1,28 @@
 """What data ask of a network: outputs, loss, figures. Imports torch and torchmetrics only."""
 
-from nas_lightning.tasks.base import Figures, Task
-from nas_lightning.tasks.classification import Classification
+from collections.abc import Mapping
+from typing import Any
 
-__all__ = ["Classification", "Figures", "Task"]
+from nas_lightning.tasks.base import Figures, Outputs, Task
+from nas_lightning.tasks.classification import Classes, Classification
+
+__all__ = ["Classes", "Classification", "Figures", "Outputs", "Task", "outputs_of", "task_of"]
+
+
+def task_of(content: Mapping[str, Any]) -> Task:
+    """The task that ``Task.to_dict`` describes.
+
+    Raises:
+        TypeError: if the keys are other ones.
+        InputError: if a value is not allowed.
+    """
+    return Classification(**content)
+
+
+def outputs_of(content: Mapping[str, Any]) -> Outputs:
+    """The outputs that ``Outputs.to_dict`` describes, from a file that a stranger may have written.
+
+    Raises:
+        ValueError: for keys or values that it does not give.
+    """
+    return Classes.from_dict(content)

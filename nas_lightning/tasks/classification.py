@@ -1,14 +1,15 @@
 """Classification: each sample is of one of K classes."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from nas_lightning.errors import InputError
-from nas_lightning.tasks.base import Figures
+from nas_lightning.errors import InputError, brief
+from nas_lightning.tasks.base import Figures, InC
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
 """All are from 0 to 1, and more is better."""
@@ -17,11 +18,68 @@ CLASS_WEIGHTS = ("none", "balanced", "sqrt")
 """How classes count in the loss, see ``weights_of``."""
 
 _MOST = 1 << 20
+_MOST_NAMES = 1 << 16
+_LONGEST_NAME = 10_000
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The classes of which each output is the logit of one, by name."""
+
+    names: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        """One logit a class."""
+        return len(self.names)
+
+    @property
+    def in_c(self) -> InC:
+        """The class of the largest logit is the result."""
+        return InC(
+            what="a classifier of time series",
+            count="MODEL_CLASSES",
+            macros={"CLASS_NAMES": self.names},
+            result="the class is the largest",
+            comment="the class is the largest logit",
+            example=_EXAMPLE,
+            word="classes",
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The key ``class_names``."""
+        return {"class_names": list(self.names)}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "Classes":
+        """The inverse of ``to_dict``, from a file that a stranger may have written.
+
+        Raises:
+            ValueError: for anything that ``to_dict`` does not give.
+        """
+        if content.keys() != {"class_names"}:
+            raise ValueError(f"its keys are not class_names, but {', '.join(map(repr, content))[:100]}")
+        names = content["class_names"]
+        is_list = isinstance(names, list | tuple) and len(names) <= _MOST_NAMES
+        if not is_list or not all(isinstance(name, str) and len(name) <= _LONGEST_NAME for name in names):
+            raise ValueError(f"class_names: {str(names)[:100]!r}")
+        return cls(tuple(names))
+
+
+_EXAMPLE = """\
+static const char *const names[] = MODEL_CLASS_NAMES;
+int best = 0;
+for (int k = 1; k < MODEL_CLASSES; ++k) {
+    best = logits[k] > logits[best] ? k : best;
+}
+printf("recording %d: %s%s\\n", i, names[best], differs(EXPECTED[i]) ? "  WRONG LOGITS" : "");"""
 
 
 @dataclass(frozen=True)
 class Classification:
     """Samples ``[B, in_channels, length]`` to logits ``[B, num_classes]``, which are held against labels ``[B]``.
+
+    ``names`` of the classes, where they are known, stand in the files of a run; they do not tell tasks apart.
 
     >>> task = Classification(in_channels=1, length=8, num_classes=2)
     >>> task.figures(torch.tensor([[2.0, 0.0], [0.0, 2.0]]), torch.tensor([0, 1]))["accuracy"]
@@ -34,9 +92,10 @@ class Classification:
     in_channels: int
     length: int
     num_classes: int
+    names: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        for name, count in vars(self).items():
+        for name, count in self.to_dict().items():
             if type(count) is not int or not 1 <= count <= _MOST:
                 raise InputError(f"task: {name} is {count!r}; allowed: whole numbers from 1 to {_MOST:,}")
 
@@ -46,9 +105,23 @@ class Classification:
         return self.num_classes
 
     @property
+    def outputs(self) -> Classes:
+        """The classes."""
+        return Classes(self.names)
+
+    @property
     def monitor(self) -> str:
         """Accuracy."""
         return METRICS[0]
+
+    @property
+    def summary(self) -> tuple[str, str]:
+        """Accuracy, and what shows that a rare class is never found."""
+        return "accuracy", "macro_f1"
+
+    def to_dict(self) -> dict[str, int]:
+        """The shape of a sample, and the number of classes."""
+        return {"in_channels": self.in_channels, "length": self.length, "num_classes": self.num_classes}
 
     def head(self, channels: int) -> nn.Linear:
         """A linear layer to the logits."""
@@ -58,15 +131,17 @@ class Classification:
         """Cross entropy."""
         return nn.functional.cross_entropy(outputs, target, reduction=reduction)
 
-    def training_loss(self, counts: Tensor, class_weights: str, label_smoothing: float) -> "ClassificationLoss":
+    def training_loss(self, target: Tensor, class_weights: str, label_smoothing: float) -> "ClassificationLoss":
         """The loss of a final training.
 
         Args:
-            counts: samples of each class, ``[K]``.
+            target: the class of each sample of ``train``, ``[N]``.
             class_weights: one of ``CLASS_WEIGHTS``.
             label_smoothing: the share of a label that is spread over all classes.
         """
-        return ClassificationLoss(weights_of(counts, class_weights), label_smoothing)
+        return ClassificationLoss(
+            weights_of(target.bincount(minlength=self.num_classes), class_weights), label_smoothing
+        )
 
     def rewards(self, outputs: Tensor, target: Tensor) -> Tensor:
         """1 where the class of the largest logit is right, else 0."""
@@ -81,6 +156,15 @@ class Classification:
         metric = self.metric()
         metric.update(outputs, target)
         return metric.compute() | {"loss": float(self.loss(outputs, target))}
+
+    def doubts(self, outputs: Tensor, target: Tensor) -> list[str]:
+        """Classes that no sample is taken for."""
+        if not (missed := [self.names[label] for label in never_predicted(outputs, target)]):
+            return []
+        return [
+            f"the network takes no sample for {brief(', '.join(missed))}, although there are some; accuracy does not "
+            "show it, balanced accuracy and macro F1 do; training.class_weights=balanced makes rare classes count"
+        ]
 
 
 class ClassificationMetric(MulticlassConfusionMatrix):

@@ -11,6 +11,7 @@ from nas_lightning.config.compose import compose_config, conf_dir
 from nas_lightning.export.onnx import export_onnx
 from nas_lightning.runs.build import build_data
 from nas_lightning.runs.checks import check_config
+from nas_lightning.tasks import Classification
 
 FIXED = "FE_RFFT"
 SHAPES = {  # name: raw channels, the network's channels and length, raw rows of a sample
@@ -101,7 +102,7 @@ def test_a_datamodule_runs_it(name, tmp_path):
             np.save(tmp_path / "classes" / label / f"{i}.npy", np.column_stack([np.arange(len(values)), values]))
     data = build_data(preset(name, f"dataset.input_data_path={tmp_path}", "training.batch_size=2"))
     data.setup()
-    assert data.task_shape == (out_channels, length, 2)
+    assert data.task == Classification(out_channels, length, 2)
     x, _ = next(iter(data.train_dataloader()))
     assert x.shape == (2, out_channels, length)
 

@@ -203,7 +203,7 @@ def _quiet(recwarn):
 def test_alphas_and_weights_learn_as_the_strategy_says(name, strategy, data):
     """Nothing of the alphas before the end of the warm-up, and nothing ever where they have no step."""
     size = build_size(composed("training.nas_nodes_per_layer=3", "training.nas_fanout_concat=3"))
-    task = Classification(*data.task_shape)
+    task = data.task
     torch.manual_seed(0)
     epochs = 2
     module = SearchModule(CellSpace(size, task, OPS), strategy, epochs, kernels="torch")

@@ -190,7 +190,7 @@ def test_a_loaded_network_says_what_it_takes_and_refuses_other_shapes(name, run_
     assert isinstance(network, torch.nn.Module)
     assert isinstance(about, InputDescription)
     assert about == InputDescription.from_dict(json.loads((folder / "input.json").read_text()))
-    assert (about.class_names, about.x, about.window) == (tuple(sorted(CLASSES)), case.x, ROWS)
+    assert (about.outputs.names, about.x, about.window) == (tuple(sorted(CLASSES)), case.x, ROWS)
     channels, length = about.shape
     x = torch.randn(2, channels, length)
     torch.testing.assert_close(network(x[..., None]), network(x))

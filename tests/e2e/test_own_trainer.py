@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import nas_lightning
-from nas_lightning import Classification, TimeSeriesData, TrainModule
+from nas_lightning import TimeSeriesData, TrainModule
 from nas_lightning.cost.exact import cost_of
 from nas_lightning.training.evaluate import predict
 
@@ -38,7 +38,7 @@ def new_trainer(folder, **settings):
 
 def test_a_network_of_the_user_is_fitted_validated_tested_and_predicts(data, tmp_path):
     torch.manual_seed(0)
-    task = Classification(*data.task_shape)
+    task = data.task
     mean = nn.AdaptiveAvgPool1d(1), nn.Flatten()
     network = nn.Sequential(nn.Conv1d(6, 8, 5, padding=2), nn.ReLU(), *mean, task.head(8))
     parts = partial(torch.optim.Adam, lr=0.01), partial(torch.optim.lr_scheduler.ConstantLR, factor=1.0)
@@ -60,14 +60,14 @@ def test_the_page_runs_and_what_it_finds_keeps_the_budget(tmp_path, monkeypatch)
     L.seed_everything(0, verbose=False)
     page = Path(__file__).parents[2] / "docs/own_trainer.md"
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     names = {}
     for block in blocks:
         exec(compile(block, str(page), "exec"), names)
     assert names["search"].num_steps == 5 * math.ceil(30 / names["data"].batch_size)
     alphas = torch.cat([alpha.detach().flatten() for alpha in names["search"].supernet.alphas.values()])
     assert alphas.abs().max() > 0.01  # they start near zero
-    assert 300 < cost_of(names["found"], *names["data"].task_shape[:2]).params <= 500
+    assert 300 < cost_of(names["found"], *names["data"].sample_shape).params <= 500
     assert names["trainer"].callback_metrics["test/accuracy"] > 0.5
     assert torch.cat(names["logits"]).shape == (40, 4)
 

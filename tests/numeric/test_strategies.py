@@ -6,6 +6,8 @@ import math
 import pytest
 import torch
 from alpha_steps import Given, alpha_loss
+from oracle.convert import load_textbook, to_textbook
+from oracle.textbook import TextbookSupernet
 from scipy import stats
 from torch import nn
 from torch.nn import functional as F
@@ -28,9 +30,7 @@ from nas_lightning.space.cells.genotype import KINDS, Genotype, Genotypes
 from nas_lightning.space.cells.size import Size, edge_stride, edges
 from nas_lightning.space.cells.space import CellSpace
 from nas_lightning.space.cells.supernet import Supernet
-from nas_lightning.space.convert import load_textbook, to_textbook
 from nas_lightning.space.ops import DEFAULT_OPS, OPS
-from nas_lightning.space.textbook import TextbookSupernet
 from nas_lightning.tasks import Classification
 
 TINY_OPS = ("none", "skip_connect", "conv_bn_relu_3x1")

@@ -4,17 +4,19 @@ import copy
 
 import pytest
 import torch
+from oracle import textbook
+from oracle.convert import load_textbook, to_textbook
+from oracle.textbook import TextbookSupernet
 from torch import nn
 
 from nas_lightning.config.compose import compose_config, conf_dir
 from nas_lightning.kernels.build import why_not_native
 from nas_lightning.runs.build import build_size
-from nas_lightning.space import edge_group, ops, textbook
+from nas_lightning.space import ops
+from nas_lightning.space.cells import edge_group
 from nas_lightning.space.cells.size import Size
 from nas_lightning.space.cells.supernet import Supernet
-from nas_lightning.space.convert import load_textbook, to_textbook
 from nas_lightning.space.ops import DEFAULT_OPS, OPS
-from nas_lightning.space.textbook import TextbookSupernet
 from nas_lightning.tasks import Classification
 
 TOLERANCE = 1e-9

@@ -13,7 +13,7 @@ from nas_lightning.data.readers.stored import StoredArray, load_whole, open_seri
 from nas_lightning.data.readers.targets import words_of
 from nas_lightning.data.reading import Findings, Reading
 from nas_lightning.data.recordings import Recording, Source
-from nas_lightning.errors import InputError, brief
+from nas_lightning.errors import InputError, brief, said_of
 
 _SPLITS = ("train", "test")
 _REQUIRED = ("X_train", "y_train", "X_test", "y_test")
@@ -48,21 +48,16 @@ def read_npz(path: Path, reading: Reading) -> Source:
         InputError: naming the file and what is wrong.
     """
     findings = Findings()
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-            keys = _keys(path, content.files, findings)
-            parts = [_part(path, content, split, keys.parts[split]) for split in keys.parts]
-            others = {key: load_whole(content, key) for key in keys.others}
-    except InputError:
-        raise
-    except Exception as error:  # NumPy and zipfile raise whatever they meet in a damaged file
-        raise unreadable(path, error) from error
+    with said_of(unreadable(path)), path.open("rb") as file, np.load(file, allow_pickle=False) as content:
+        keys = _keys(path, content.files, findings)
+        parts = [_part(path, content, split, keys.parts[split]) for split in keys.parts]
+        others = {key: load_whole(content, key) for key in keys.others}
     names = others.get("class_names")
     arrays = ArraySet(
         str(path),
         parts,
         channels=_names(path, "channel_names", others.get("channel_names")),
-        class_names=None if names is None else _names(path, "class_names", names).tolist(),
+        label_names=None if names is None else _names(path, "class_names", names).tolist(),
         sampling_rate=_rate(path, others.get("sampling_rate")),
     )
     return read_set(arrays, reading, findings)

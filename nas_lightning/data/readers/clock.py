@@ -1,7 +1,6 @@
 """Clocks: which column is the time, in which unit, how fast it runs, and where it stops or falls back."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,7 +8,7 @@ import pandas as pd
 
 from nas_lightning.data.readers.falls import Falls, medians
 from nas_lightning.data.readers.stamps import Column, from_first, numbers_of_text, seconds_of_text, since_first
-from nas_lightning.data.reading import TIME_UNITS, Findings, Reading, no_rows
+from nas_lightning.data.reading import TIME_UNITS, Content, no_rows
 
 _UNITS = {
     "s": "s sec secs second seconds sek sekunde sekunden",
@@ -111,33 +110,16 @@ def _inner_steps(values: np.ndarray, begins: np.ndarray) -> np.ndarray:
     return np.delete(np.diff(values), begins[1:] - 1)
 
 
-def seconds_of(
-    shown: str,
-    names: Sequence[str],
-    column: str,
-    times: pd.Series,
-    begins: np.ndarray,
-    reading: Reading,
-    findings: Findings,
-) -> np.ndarray:
+def seconds_of(column: Column, times: pd.Series) -> np.ndarray:
     """The times of all rows in seconds, those of each recording from a point of its own, float64 ``[T]``.
 
     Args:
-        shown: the source, for messages.
-        names: of the R recordings.
-        column: the name of the column; it can say the unit.
-        times: the column ``[T]``: numbers, dates, durations or text.
-        begins: int64 ``[R]``, the first row of each recording.
-        reading: what the user says.
-        findings: keeps what is decided here.
+        column: what is known of it; its name can say the unit.
+        times: ``[T]``, numbers, dates, durations or text.
 
     Raises:
         InputError: naming the recording and what cannot be read, or the key that settles what is open.
     """
-    return _seconds(Column(shown, names, column, begins, reading, findings), times)
-
-
-def _seconds(column: Column, times: pd.Series) -> np.ndarray:
     if times.isna().any():
         raise column.without_a_time(times.isna())
     if pd.api.types.is_bool_dtype(times):
@@ -230,35 +212,33 @@ class Clocks:
     rates: np.ndarray
     breaks: np.ndarray = field(default_factory=no_rows)
 
+    def content(self, number: int, start: int, values: np.ndarray, channels: tuple[str, ...] | None = None) -> Content:
+        """What a recording holds, in the order of its times.
 
-def look(
-    shown: str,
-    names: Sequence[str],
-    column: str,
-    seconds: np.ndarray,
-    begins: np.ndarray,
-    reading: Reading,
-    findings: Findings,
-) -> Clocks:
+        Args:
+            number: of the recording.
+            start: its first row among those of all.
+            values: its rows ``[T, C]``.
+            channels: their names.
+        """
+        stop, rate = start + len(values), float(self.rates[number])
+        if self.order is not None:
+            values = values[self.order[start:stop] - start]
+        inner = slice(*np.searchsorted(self.breaks, (start + 1, stop)))
+        return Content(values, channels, None if np.isnan(rate) else rate, self.breaks[inner] - start)
+
+
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")  # of times at the ends of float64
+def look(column: Column, seconds: np.ndarray) -> Clocks:
     """How fast the clocks of recordings run, where they fall back, and where they pause.
 
     Args:
-        shown: the source, for messages.
-        names: of the R recordings.
-        column: the name of the column.
+        column: what is known of it.
         seconds: float64 ``[T]``, see ``seconds_of``.
-        begins: int64 ``[R]``, the first row of each recording.
-        reading: what the user says.
-        findings: keeps what is decided here.
 
     Raises:
         InputError: where times fall back in a way that does not say which order is right.
     """
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # of times at the ends of float64
-        return _look(Column(shown, names, column, begins, reading, findings), seconds)
-
-
-def _look(column: Column, seconds: np.ndarray) -> Clocks:
     steps = np.diff(seconds, prepend=seconds[:1])
     steps[column.begins] = np.nan
     order, ends = None, no_rows()

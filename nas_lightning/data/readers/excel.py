@@ -15,10 +15,10 @@ import pandas as pd
 from nas_lightning.data.archive import checked_members
 from nas_lightning.data.readers.levels import names_of
 from nas_lightning.data.readers.stored_arrays import import_extra
-from nas_lightning.data.readers.text import MISSING, one_line, read_numbers
+from nas_lightning.data.readers.text import MISSING, read_numbers
 from nas_lightning.data.readers.text_layout import checked_skip
 from nas_lightning.data.reading import Content, Findings, Reading
-from nas_lightning.errors import InputError
+from nas_lightning.errors import InputError, said_of
 
 _LARGEST_UNZIPPED = 1 << 28
 _MOST_CELLS = 1 << 26
@@ -83,17 +83,13 @@ def _are_names(row: Row) -> bool:
 def _rows(path: Path, shown: str, findings: Findings) -> Iterator[Row]:
     """The rows of the first sheet, also empty ones, without those at the end."""
     openpyxl = import_extra(shown, "openpyxl", "excel")
-    try:
+    with said_of(f"{shown}: cannot be read as .xlsx"):
         with zipfile.ZipFile(path) as archive:
             checked_members(path, archive, _LARGEST_UNZIPPED, shown)
         with warnings.catch_warnings(), path.open("rb") as file:
             warnings.simplefilter("ignore")  # of styles and the like
             book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
             yield from _rows_of(book, shown, findings)
-    except (InputError, GeneratorExit):
-        raise
-    except Exception as error:  # zipfile, the parser of XML and openpyxl raise whatever they meet
-        raise InputError(f"{shown}: cannot be read as .xlsx ({one_line(error)})") from error
 
 
 def _rows_of(book: Any, shown: str, findings: Findings) -> Iterator[Row]:

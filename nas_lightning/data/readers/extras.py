@@ -33,8 +33,8 @@ def read_stored(path: Path, reading: Reading) -> Source:
     if splits != [None] and splits[0] != "train":
         raise InputError(f"{path}: lacks X_train; allowed: {_ALLOWED}")
     names = arrays.get("class_names")
-    class_names = None if names is None else [str(name) for name in _flat(names).tolist()]
-    return read_set(ArraySet(str(path), parts, class_names=class_names), reading, Findings())
+    label_names = None if names is None else [str(name) for name in _flat(names).tolist()]
+    return read_set(ArraySet(str(path), parts, label_names=label_names), reading, Findings())
 
 
 def _part(path: Path, arrays: Mapping[str, np.ndarray], split: str | None) -> Part:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from nas_lightning.data.readers.excel import read_sheet
-from nas_lightning.data.readers.hdf5 import load_hdf5, shape_of_hdf5
+from nas_lightning.data.readers.hdf5 import load_hdf5
 from nas_lightning.data.readers.labels import suffix_of
-from nas_lightning.data.readers.matlab import load_mat, shape_of_mat
+from nas_lightning.data.readers.matlab import load_mat
 from nas_lightning.data.readers.npy import Arrays, Named, load_npy
 from nas_lightning.data.readers.text import read_many
 from nas_lightning.data.readers.wav import read_wav
@@ -57,7 +57,7 @@ class Files:
         kinds = [READERS[suffix_of(name)] for name in names]
         if "array" in kinds:
             arrays = (name for name, kind in zip(names, kinds, strict=True) if kind == "array")
-            self._arrays.check_axes((name, self._shape(name)) for name in arrays)
+            self._arrays.check_axes((name, self._array(name).shape) for name in arrays)
         for kind, pairs in itertools.groupby(zip(kinds, names, strict=True), lambda pair: pair[0]):
             some = (name for _, name in pairs)
             if kind == "text":
@@ -93,15 +93,6 @@ class Files:
             if ending == "npy":
                 return load_npy(path, shown)
             return (load_mat if ending == "mat" else load_hdf5)(path, shown, self._reading.array)
-        except OSError as error:
-            raise _unreadable(shown, error) from error
-
-    def _shape(self, name: str) -> tuple[int, ...]:
-        path, shown, ending = self._root / name, f"{self._shown}: {name}", suffix_of(name)
-        try:
-            if ending == "npy":
-                return load_npy(path, shown).shape
-            return (shape_of_mat if ending == "mat" else shape_of_hdf5)(path, shown, self._reading.array)
         except OSError as error:
             raise _unreadable(shown, error) from error
 

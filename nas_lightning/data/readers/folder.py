@@ -16,12 +16,11 @@ from nas_lightning.data.readers.files import READERS, Files
 from nas_lightning.data.readers.labels import is_table, suffix_of
 from nas_lightning.data.readers.levels import CLASSES, split_of
 from nas_lightning.data.readers.places import Given, Placed, place_files
-from nas_lightning.data.readers.text import one_line
 from nas_lightning.data.readers.tree import is_hidden, is_noted, scan
 from nas_lightning.data.readers.used import FOLDERS, check_used
 from nas_lightning.data.reading import Findings, Reading
 from nas_lightning.data.recordings import Block, Recording, Source
-from nas_lightning.errors import InputError
+from nas_lightning.errors import InputError, said_of
 
 __all__ = ["READERS", "read_folder", "read_zip", "unpack"]
 
@@ -119,18 +118,13 @@ def unpack(path: Path, folder: Path) -> None:
     Raises:
         InputError: as ``read_zip``.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = checked_members(path, archive, _LARGEST_UNZIPPED)
-            with reading_bar(str(path), len(members), "file") as bar:
-                for member in members:
-                    member.filename = member.filename.replace("\\", "/")  # as some programs write it
-                    archive.extract(member, folder)
-                    bar.update()
-    except InputError:
-        raise
-    except Exception as error:  # zipfile and its decompressors raise whatever they meet
-        raise InputError(f"{path}: is no zip file that can be unpacked ({one_line(error)})") from error
+    with said_of(f"{path}: is no zip file that can be unpacked"), zipfile.ZipFile(path) as archive:
+        members = checked_members(path, archive, _LARGEST_UNZIPPED)
+        with reading_bar(str(path), len(members), "file") as bar:
+            for member in members:
+                member.filename = member.filename.replace("\\", "/")  # as some programs write it
+                archive.extract(member, folder)
+                bar.update()
 
 
 def _recordings(

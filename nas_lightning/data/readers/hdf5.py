@@ -1,22 +1,20 @@
 """HDF5 files: arrays of numbers that lie in the file itself."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from nas_lightning.data.readers.stored_arrays import NAMED_ARRAYS, check_letters, check_size, import_extra, pick
-from nas_lightning.data.readers.text import one_line
-from nas_lightning.errors import InputError, brief
+from nas_lightning.errors import InputError, brief, said_of
 
 _MOST_OBJECTS = 10_000
 _MOST_TEXTS = 1 << 20
 _LONGEST_TEXTS = 1 << 26
 _TEXTS_TOGETHER = 256
-
-T = TypeVar("T")
 
 
 def load_hdf5(path: Path, shown: str, array: str | None) -> np.ndarray:
@@ -31,22 +29,9 @@ def load_hdf5(path: Path, shown: str, array: str | None) -> np.ndarray:
         InputError: if it is damaged, holds several arrays or none, reaches other files, or says that it is far larger
             than the file.
     """
-
-    def load(found: dict[str, Any]) -> np.ndarray:
+    with _datasets(path, shown) as found:
         name = pick(shown, _shapes(found), array)
         return _values(path, shown, name, found[name])
-
-    return _with_datasets(path, shown, load)
-
-
-def shape_of_hdf5(path: Path, shown: str, array: str | None) -> tuple[int, ...]:
-    """The shape of that array; arguments as in ``load_hdf5``."""
-
-    def shape(found: dict[str, Any]) -> tuple[int, ...]:
-        shapes = _shapes(found)
-        return shapes[pick(shown, shapes, array)]
-
-    return _with_datasets(path, shown, shape)
 
 
 def load_named_hdf5(path: Path) -> dict[str, np.ndarray]:
@@ -55,25 +40,18 @@ def load_named_hdf5(path: Path) -> dict[str, np.ndarray]:
     Raises:
         InputError: as ``load_hdf5``.
     """
-
-    def load(found: dict[str, Any]) -> dict[str, np.ndarray]:
+    with _datasets(path, str(path)) as found:
         return {name: _values(path, str(path), name, found[name]) for name in NAMED_ARRAYS if name in found}
 
-    return _with_datasets(path, str(path), load)
 
-
-def _with_datasets(path: Path, shown: str, use: Callable[[dict[str, Any]], T]) -> T:
+@contextmanager
+def _datasets(path: Path, shown: str) -> Iterator[dict[str, Any]]:
     h5py = import_extra(shown, "h5py", "hdf5")
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            return use(_datasets(h5py, shown, file))
-    except InputError:
-        raise
-    except Exception as error:  # h5py raises whatever its library meets in a damaged file
-        raise InputError(f"{shown}: cannot be read as HDF5 ({one_line(error)})") from error
+    with said_of(f"{shown}: cannot be read as HDF5"), h5py.File(path, "r", locking=False) as file:
+        yield _all_of(h5py, shown, file)
 
 
-def _datasets(h5py: Any, shown: str, file: Any) -> dict[str, Any]:
+def _all_of(h5py: Any, shown: str, file: Any) -> dict[str, Any]:
     """The data sets of all groups by name; links that are no part of the tree are not followed."""
     found: dict[str, Any] = {}
     groups, seen = [("", file)], {h5py.h5o.get_info(file.id).addr}

@@ -13,7 +13,7 @@ from typing import IO
 
 import numpy as np
 
-from nas_lightning.data.readers.hdf5 import load_hdf5, load_named_hdf5, shape_of_hdf5
+from nas_lightning.data.readers.hdf5 import load_hdf5, load_named_hdf5
 from nas_lightning.data.readers.stored_arrays import NAMED_ARRAYS, check_letters, check_size, pick
 from nas_lightning.data.readers.text import one_line
 from nas_lightning.data.words import first_repeated
@@ -66,13 +66,11 @@ def load_mat(path: Path, shown: str, array: str | None) -> np.ndarray:
         InputError: if it is damaged, holds several arrays or none, or says that it is far larger than the file.
     """
     order = _order(path, shown)
-    return load_hdf5(path, shown, array) if order is None else _load(path, shown, _picked(path, shown, array, order))
-
-
-def shape_of_mat(path: Path, shown: str, array: str | None) -> tuple[int, ...]:
-    """The shape of that array; arguments as in ``load_mat``."""
-    order = _order(path, shown)
-    return shape_of_hdf5(path, shown, array) if order is None else _picked(path, shown, array, order).shape
+    if order is None:
+        return load_hdf5(path, shown, array)
+    found = {variable.name: variable for variable in _variables(path, shown, order)}
+    shapes = {name: variable.shape for name, variable in found.items() if variable.kind == "number"}
+    return _load(path, shown, found[pick(shown, shapes, array)])
 
 
 def load_named_mat(path: Path) -> dict[str, np.ndarray]:
@@ -107,12 +105,6 @@ def _order(path: Path, shown: str) -> str | None:
     if order is None or version != 1:
         raise InputError(f"{shown}: is no MAT-file of version 5 to 7.3; save it by save(..., '-v7')")
     return order
-
-
-def _picked(path: Path, shown: str, array: str | None, order: str) -> _Variable:
-    variables = _variables(path, shown, order)
-    name = pick(shown, {variable.name: variable.shape for variable in variables if variable.kind == "number"}, array)
-    return next(variable for variable in variables if variable.name == name)
 
 
 def _variables(path: Path, shown: str, order: str) -> list[_Variable]:

@@ -10,8 +10,9 @@ import pandas as pd
 from nas_lightning.data.readers.axes import KEY as AXES_KEY
 from nas_lightning.data.readers.axes import ask
 from nas_lightning.data.readers.clock import counts, look, seconds_of
+from nas_lightning.data.readers.stamps import Column
 from nas_lightning.data.readers.text import one_line
-from nas_lightning.data.reading import Content, Findings, Reading, choose, no_rows
+from nas_lightning.data.reading import Content, Findings, Reading, choose
 from nas_lightning.errors import InputError, brief
 
 _TIME_KEY = "dataset.npy_time"
@@ -212,18 +213,10 @@ class Arrays:
         names = [one.name for one in held]
         begins = np.cumsum([0, *(len(one.values) for one in held)])
         times = pd.Series(np.concatenate([np.asarray(one.times) for one in held]))
-        seconds = seconds_of(self._source, names, _COLUMN, times, begins[:-1], self._reading, self._findings)
-        clocks = look(self._source, names, _COLUMN, seconds, begins[:-1], self._reading, self._findings)
+        column = Column(self._source, names, _COLUMN, begins[:-1], self._reading, self._findings)
+        clocks = look(column, seconds_of(column, times))
         for i, one in enumerate(held):
-            start, stop = begins[i], begins[i + 1]
-            values = one.values if clocks.order is None else one.values[clocks.order[start:stop] - start]
-            breaks = (
-                clocks.breaks[(clocks.breaks > start) & (clocks.breaks < stop)] - start
-                if len(clocks.breaks)
-                else no_rows()
-            )
-            rate = float(clocks.rates[i])
-            yield Content(values, sampling_rate=None if np.isnan(rate) else rate, breaks=breaks)
+            yield clocks.content(i, int(begins[i]), one.values)
 
 
 def _says(rises: bool) -> str:

@@ -14,7 +14,7 @@ from nas_lightning.data.readers.table_rows import import_arrow
 from nas_lightning.data.readers.text import one_line
 from nas_lightning.data.reading import Findings, Reading
 from nas_lightning.data.recordings import Recording, Source
-from nas_lightning.errors import InputError, brief
+from nas_lightning.errors import InputError, brief, said_of
 
 _SPLITS = {"train": "train", "validation": "val", "val": "val", "valid": "val", "test": "test"}
 
@@ -68,7 +68,7 @@ def read_saved_dataset(path: Path, reading: Reading) -> Source:
             yield from _recordings(folder, split, how)
         turned.end()
 
-    return Source(str(path), recordings(), _class_names(first, how.label), findings=findings)
+    return Source(str(path), recordings(), _label_names(first, how.label), findings=findings)
 
 
 def _splits(path: Path) -> list[str]:
@@ -80,7 +80,7 @@ def _splits(path: Path) -> list[str]:
     return splits
 
 
-def _class_names(folder: Path, label_column: str) -> list[str] | None:
+def _label_names(folder: Path, label_column: str) -> list[str] | None:
     features = _read_json(folder / "dataset_info.json").get("features")
     label = features.get(label_column) if isinstance(features, dict) else None
     names = label.get("names") if isinstance(label, dict) else None
@@ -103,10 +103,10 @@ def _files(folder: Path) -> list[str]:
 
 def _recordings(folder: Path, split: str | None, how: _How) -> Iterator[Recording]:
     arrow = import_arrow(folder)
-    names = _class_names(folder, how.label)
+    names = _label_names(folder, how.label)
     number = 0
     for file in _files(folder):
-        try:
+        with said_of(f"{folder}: {file} cannot be read as Arrow"):
             check_file(folder / file, folder, str(folder))
             with arrow.OSFile(str(folder / file)) as stream:
                 batches = arrow.ipc.open_stream(stream)
@@ -125,10 +125,6 @@ def _recordings(folder: Path, split: str | None, how: _How) -> Iterator[Recordin
                         name = f"{split or 'all'}/{number}"
                         yield Recording(name, rows.reshape(len(rows), -1), text, group, split)
                         number += 1
-        except InputError:
-            raise
-        except Exception as error:  # Arrow raises its own errors and Python's
-            raise InputError(f"{folder}: {file} cannot be read as Arrow ({one_line(error)})") from error
 
 
 def _label(folder: Path, number: int, label: Any, names: list[str] | None) -> str:
@@ -176,10 +172,8 @@ def _array(folder: Path, number: int, values: Any) -> np.ndarray:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
+    with said_of(f"{path}: cannot be read as JSON"):
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({one_line(error)})") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds {type(content).__name__}; allowed: an object")
     return content

@@ -51,7 +51,7 @@ class ArraySet:
         source: the file, for messages.
         parts: the first of them has all classes.
         channels: names of the C channels, if they are known.
-        class_names: see ``targets.words_by_number``.
+        label_names: see ``targets.words_by_number``.
         sampling_rate: Hz, if it is known.
         key: what says the order of the axes.
     """
@@ -59,7 +59,7 @@ class ArraySet:
     source: str
     parts: Sequence[Part]
     channels: np.ndarray | None = None
-    class_names: Sequence[str] | None = None
+    label_names: Sequence[str] | None = None
     sampling_rate: float | None = None
     key: str = axes.KEY
 
@@ -75,7 +75,7 @@ def read_set(arrays: ArraySet, reading: Reading, findings: Findings) -> Source:
         _check_series(source, part, [len(_axes(other.x)) for other in parts])
     _check_shapes(source, parts)
     y = [labels_of(source, f"y{part.suffix}", _one_each(source, part), findings) for part in parts]
-    words = words_by_number(source, [f"y{part.suffix}" for part in parts], y, arrays.class_names)
+    words = words_by_number(source, [f"y{part.suffix}" for part in parts], y, arrays.label_names)
     groups = _groups(source, parts)
     order = None if isinstance(parts[0].x, list) else _order(arrays, reading, findings)
     channels = _channel_names(arrays, order)
@@ -88,7 +88,7 @@ def read_set(arrays: ArraySet, reading: Reading, findings: Findings) -> Source:
         recordings: Iterator[Recording | Block] = _singles(pieces, turned)
     else:
         recordings = (block for piece in pieces for block in _blocks(piece, order))
-    names = None if arrays.class_names is None else [str(name) for name in arrays.class_names]
+    names = None if arrays.label_names is None else [str(name) for name in arrays.label_names]
     return Source(source, recordings, names, total=sum(len(part.x) for part in parts), findings=findings)
 
 

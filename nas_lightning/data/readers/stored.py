@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nas_lightning.errors import InputError, brief
+from nas_lightning.errors import said_of
 
 _LARGEST = 1 << 30
 
@@ -45,25 +45,24 @@ class StoredArray:
             InputError: if the file is damaged.
         """
         bytes_of_one = math.prod(self.shape[1:]) * self.dtype.itemsize
-        try:
-            with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as stream:
-                if _read_header(stream) != (self.shape, False, self.dtype):
-                    raise ValueError("it changed while it was read")
-                for start in range(0, len(self), rows):
-                    count = min(rows, len(self) - start)
-                    content = stream.read(count * bytes_of_one)
-                    if len(content) < count * bytes_of_one:
-                        raise ValueError(f"{self.member} ends after {start + len(content) // bytes_of_one} samples")
-                    yield np.frombuffer(content, self.dtype).reshape(count, *self.shape[1:])
-        except Exception as error:  # NumPy and zipfile raise whatever they meet in a damaged file
-            raise unreadable(self.path, error) from error
+        with (
+            said_of(unreadable(self.path)),
+            zipfile.ZipFile(self.path) as archive,
+            archive.open(self.member) as stream,
+        ):
+            if _read_header(stream) != (self.shape, False, self.dtype):
+                raise ValueError("it changed while it was read")
+            for start in range(0, len(self), rows):
+                count = min(rows, len(self) - start)
+                content = stream.read(count * bytes_of_one)
+                if len(content) < count * bytes_of_one:
+                    raise ValueError(f"{self.member} ends after {start + len(content) // bytes_of_one} samples")
+                yield np.frombuffer(content, self.dtype).reshape(count, *self.shape[1:])
 
 
-def unreadable(path: Path, error: Exception) -> InputError:
+def unreadable(path: Path) -> str:
     """What is said of a file that NumPy cannot read."""
-    return InputError(
-        f"dataset.input_data_path: {path} cannot be read as .npz without pickled objects ({brief(error)})"
-    )
+    return f"dataset.input_data_path: {path} cannot be read as .npz without pickled objects"
 
 
 def open_series(path: Path, content: Any, key: str) -> np.ndarray | StoredArray:

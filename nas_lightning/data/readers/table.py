@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from nas_lightning.data.readers.clock import is_real, look, seconds_of
-from nas_lightning.data.readers.stamps import find_day_first, is_open_date
+from nas_lightning.data.readers.stamps import Column, find_day_first, is_open_date
 from nas_lightning.data.readers.table_columns import Columns, find_columns
 from nas_lightning.data.readers.table_cuts import Cutter, Marks, marks_of, refuse_names
 from nas_lightning.data.readers.table_rows import CsvFrames, DataFrames, Frames, ParquetFrames
@@ -187,9 +187,9 @@ class _Table:
         lengths = np.diff(begins, append=len(rows))
         block = Block(tuple(names), np.empty(0), lengths, labels, groups, splits, channels=self.columns.variables)
         if self.columns.time is not None:
-            place = self.shown, names, self.frames.with_unit(self.columns.time)
-            seconds = seconds_of(*place, rows[self.columns.time], begins, self.reading, self.findings)
-            clocks = look(*place, seconds, begins, self.reading, self.findings)
+            name = self.frames.with_unit(self.columns.time)
+            column = Column(self.shown, names, name, begins, self.reading, self.findings)
+            clocks = look(column, seconds_of(column, rows[self.columns.time]))
             rows = rows if clocks.order is None else rows.iloc[clocks.order]
             block = replace(block, sampling_rates=clocks.rates, breaks=clocks.breaks)
         return replace(block, values=self._values(rows, begins, names))

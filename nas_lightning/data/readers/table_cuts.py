@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from nas_lightning.data.readers.clock import seconds_of
+from nas_lightning.data.readers.stamps import Column as Times
 from nas_lightning.data.readers.table_columns import Columns
 from nas_lightning.data.readers.text_lines import MISSING
 from nas_lightning.data.reading import Findings, Reading
@@ -177,7 +178,8 @@ class Cutter:
         assert column is not None  # nosec B101 # ``find_columns`` sees to it
         before = piece.iloc[:1] if self._last is None else self._last.row
         times = pd.concat([before[column], piece[column]], ignore_index=True)
-        seconds = seconds_of(self.shown, ["its rows"], column, times, np.zeros(1, np.int64), self.reading, Findings())
+        about = Times(self.shown, ["its rows"], column, np.zeros(1, np.int64), self.reading, Findings())
+        seconds = seconds_of(about, times)
         steps = np.diff(seconds)
         if self._pause is None:
             self._pause = self._longest_step(column, steps[1:], is_other[1:])

@@ -4,6 +4,7 @@ import itertools
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
@@ -13,7 +14,7 @@ import pandas as pd
 from nas_lightning.data.readers.text_layout import Layout, open_rows
 from nas_lightning.data.readers.text_lines import MISSING, is_comment, lines, one_line, split_line
 from nas_lightning.data.readers.text_rows import Uncommented
-from nas_lightning.errors import InputError
+from nas_lightning.errors import InputError, said_of
 
 _LOOKED_AT = 1000
 
@@ -159,16 +160,11 @@ class ParquetFrames(Frames):
     def __init__(self, path: Path) -> None:
         self.path = path
         self._arrow = import_arrow(path)
-        try:
-            with self._open([]) as file:
-                self._written = {field.name.strip(): field.name for field in file.schema_arrow}
-                self._texts = {
-                    field.name for field in file.schema_arrow if str(field.type) in ("string", "large_string")
-                }
-                self.names = tuple(field.name.strip() for field in file.schema_arrow)
-                self.total = file.metadata.num_rows
-        except Exception as error:
-            raise self._unreadable(error) from error
+        with self._said(), self._open([]) as file:
+            self._written = {field.name.strip(): field.name for field in file.schema_arrow}
+            self._texts = {field.name for field in file.schema_arrow if str(field.type) in ("string", "large_string")}
+            self.names = tuple(field.name.strip() for field in file.schema_arrow)
+            self.total = file.metadata.num_rows
 
     def _open(self, words: list[str]) -> Any:
         # Read as it is asked for, since Arrow would hold whole groups of rows.
@@ -178,17 +174,14 @@ class ParquetFrames(Frames):
         """See ``Frames``; words are numbers of the few that there are."""
         written = [self._written[name] for name in columns]
         dictionaries = [self._written[name] for name in words if self._written[name] in self._texts]
-        try:
-            with self._open(dictionaries) as file:
-                for batch in file.iter_batches(rows, columns=written):
-                    batch.validate(full=True)  # Arrow trusts the file where it is damaged
-                    yield batch.to_pandas(ignore_metadata=True)[written].set_axis(columns, axis=1)
-        except Exception as error:  # Arrow raises its own errors, and those of the conversion to pandas
-            raise self._unreadable(error) from error
+        with self._said(), self._open(dictionaries) as file:
+            for batch in file.iter_batches(rows, columns=written):
+                batch.validate(full=True)  # Arrow trusts the file where it is damaged
+                yield batch.to_pandas(ignore_metadata=True)[written].set_axis(columns, axis=1)
         self._arrow.default_memory_pool().release_unused()
 
-    def _unreadable(self, error: Exception) -> InputError:
-        return InputError(f"{self.path}: cannot be read as Parquet ({one_line(error)})")
+    def _said(self) -> AbstractContextManager[None]:
+        return said_of(f"{self.path}: cannot be read as Parquet")
 
 
 def import_arrow(path: Path) -> Any:

@@ -91,7 +91,7 @@ def _whole(source: str, name: str, y: np.ndarray) -> np.ndarray:
 
 
 def words_by_number(
-    source: str, names: Sequence[str], labels: Sequence[np.ndarray], class_names: Sequence[str] | None
+    source: str, names: Sequence[str], labels: Sequence[np.ndarray], label_names: Sequence[str] | None
 ) -> list[Words]:
     """Each part's labels as the names of its classes.
 
@@ -99,7 +99,7 @@ def words_by_number(
         source: for messages.
         names: of the arrays; the first has all classes.
         labels: from ``labels_of``.
-        class_names: names of the labels in increasing order, or the labels in another order; None for the labels.
+        label_names: names of the labels in increasing order, or the labels in another order; None for the labels.
 
     Raises:
         InputError: for labels that the first array lacks, or another number of names.
@@ -115,11 +115,11 @@ def words_by_number(
             raise InputError(
                 f"{source}: {name} has labels that {names[0]} lacks: {brief(unseen)}; allowed: {brief(known.tolist())}"
             )
-    if class_names is not None and len(class_names) != len(known):
-        raise InputError(f"{source}: class_names has {len(class_names)} names for {len(known)} labels in {names[0]}")
+    if label_names is not None and len(label_names) != len(known):
+        raise InputError(f"{source}: class_names has {len(label_names)} names for {len(known)} labels in {names[0]}")
     own = [str(label) for label in known]
-    is_order = class_names is None or set(class_names) == set(own)
-    chosen = own if is_order else [str(name) for name in class_names or ()]
+    is_order = label_names is None or set(label_names) == set(own)
+    chosen = own if is_order else [str(name) for name in label_names or ()]
     return [Words(np.searchsorted(known, part), chosen) for part in labels]
 
 

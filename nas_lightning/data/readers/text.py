@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from nas_lightning.data.readers import clock
+from nas_lightning.data.readers.stamps import Column
 from nas_lightning.data.readers.text_columns import Columns, course_of_sample, find_columns, open_columns, refuse_text
 from nas_lightning.data.readers.text_layout import UNSAID, Layout, find_layout, open_rows
 from nas_lightning.data.readers.text_lines import MISSING, is_number, lines, one_line, split_line
@@ -109,30 +110,21 @@ def _with_clock(
     """The content in the order of its times, with its rate and the rows before which time does not go on."""
     source, _, own = shown.rpartition(": ")
     assert plan.columns.time is not None  # nosec B101 # tells the type checker
-    name, begins = plan.layout.with_unit(plan.columns.time), np.zeros(1, np.int64)
-    about, found = (source or shown, [own], name), Findings()
+    name, found = plan.layout.with_unit(plan.columns.time), Findings()
+    column = Column(source or shown, [own], name, np.zeros(1, np.int64), reading, found)
     try:
-        seconds = _seconds(about, times, begins, reading, found)
+        with np.errstate(invalid="ignore", over="ignore"):
+            seconds = clock.seconds_of(column, times)
+        if not np.isfinite(seconds).all():
+            raise InputError(f"{column.shown}: the recording {own!r} has a time that is infinite")
     except InputError as error:
         if _is_asked_for(reading):
             raise
         findings.warn(f"the times in {name!r} cannot be read, and say no sampling rate", str(error), _RATE)
         return content
+    clocks = clock.look(column, seconds)
     findings.take(found)
-    clocks = clock.look(*about, seconds, begins, reading, findings)
-    rate = float(clocks.rates[0])
-    values = content.values if clocks.order is None else content.values[clocks.order]
-    return Content(values, content.channels, None if np.isnan(rate) else rate, clocks.breaks)
-
-
-def _seconds(
-    about: tuple[str, list[str], str], times: pd.Series, begins: np.ndarray, reading: Reading, findings: Findings
-) -> np.ndarray:
-    with np.errstate(invalid="ignore", over="ignore"):
-        seconds = clock.seconds_of(*about, times, begins, reading, findings)
-    if not np.isfinite(seconds).all():
-        raise InputError(f"{about[0]}: the recording {about[1][0]!r} has a time that is infinite")
-    return seconds
+    return clocks.content(0, 0, content.values, content.channels)
 
 
 def _is_asked_for(reading: Reading) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from nas_lightning.data.readers import clock
+from nas_lightning.data.readers.stamps import Column
 from nas_lightning.data.readers.text_columns import Columns, courses, find_columns, open_columns
 from nas_lightning.data.readers.text_layout import Layout, say_delimiter, say_header
 from nas_lightning.data.readers.text_lines import have_equal_rows, is_number, split_line
@@ -212,25 +213,16 @@ def _with_clocks(
     if times is not None:
         if not _are_alike(times, begins):
             return None
-        names = [file.shown.rpartition(": ") for file in files]
-        about = names[0][0] or names[0][2], [own for _, _, own in names], files[0].layout.with_unit(columns.time or 0)
+        shown = [file.shown.rpartition(": ") for file in files]
+        name, names = files[0].layout.with_unit(columns.time or 0), [own for _, _, own in shown]
+        column = Column(shown[0][0] or shown[0][2], names, name, begins, reading, findings)
         with np.errstate(invalid="ignore", over="ignore"):
-            seconds = clock.seconds_of(*about, times, begins, reading, findings)
+            seconds = clock.seconds_of(column, times)
         if not np.isfinite(seconds).all():
             return None
-        clocks = clock.look(*about, seconds, begins, reading, findings)
-    if clocks.order is not None:
-        values = values[clocks.order]
-    rates = [None if np.isnan(rate) else rate for rate in clocks.rates.tolist()]
-    bounds = zip(begins.tolist(), stops.tolist(), rates, strict=True)
-    if not len(clocks.breaks):
-        return [Content(values[start:stop], columns.names, rate) for start, stop, rate in bounds]
-    firsts, lasts = np.searchsorted(clocks.breaks, begins, side="right"), np.searchsorted(clocks.breaks, stops)
-    breaks = [clocks.breaks[i:j] - start for i, j, start in zip(firsts, lasts, begins, strict=True)]
-    return [
-        Content(values[start:stop], columns.names, rate, own)
-        for (start, stop, rate), own in zip(bounds, breaks, strict=True)
-    ]
+        clocks = clock.look(column, seconds)
+    bounds = enumerate(zip(begins.tolist(), stops.tolist(), strict=True))
+    return [clocks.content(i, start, values[start:stop], columns.names) for i, (start, stop) in bounds]
 
 
 def _are_alike(times: pd.Series, begins: np.ndarray) -> bool:

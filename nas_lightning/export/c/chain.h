@@ -9,7 +9,7 @@
 
 #if CHAIN == 1 /* the network */
 #define IN (MODEL_CHANNELS * MODEL_STEPS)
-#define OUT MODEL_CLASSES
+#define OUT MODEL_OUTPUTS
 static void chain(const float *in, float *out)
 {
     model_run(in, out);
@@ -23,7 +23,7 @@ static void chain(const float *in, float *out)
 }
 #elif CHAIN == 3 /* both */
 #define IN (FEATURE_EXTRACTION_CHANNELS * FEATURE_EXTRACTION_ROWS)
-#define OUT MODEL_CLASSES
+#define OUT MODEL_OUTPUTS
 static void chain(const float *in, float *out)
 {
     static float features[FEATURE_EXTRACTION_FEATURES];

@@ -17,7 +17,7 @@
 #define TOLERANCE 0.0f
 #endif
 
-static float logits[MODEL_CLASSES];
+static float logits[MODEL_OUTPUTS];
 
 static float magnitude(float value)
 {
@@ -28,10 +28,10 @@ static int differs(const float *expected)
 {
     float largest = 1.0f;
     int wrong = 0;
-    for (int k = 0; k < MODEL_CLASSES; ++k) {
+    for (int k = 0; k < MODEL_OUTPUTS; ++k) {
         largest = magnitude(expected[k]) > largest ? magnitude(expected[k]) : largest;
     }
-    for (int k = 0; k < MODEL_CLASSES; ++k) {
+    for (int k = 0; k < MODEL_OUTPUTS; ++k) {
         wrong |= !(magnitude(logits[k] - expected[k]) <= TOLERANCE * largest);
     }
     return wrong;
@@ -49,12 +49,7 @@ int main(void)
         model_run(vectors_input[i], logits);
         wrong += differs(EXPECTED[i]);
 #ifdef WITH_STDIO
-        static const char *const names[] = MODEL_CLASS_NAMES;
-        int best = 0;
-        for (int k = 1; k < MODEL_CLASSES; ++k) {
-            best = logits[k] > logits[best] ? k : best;
-        }
-        printf("recording %d: %s%s\n", i, names[best], differs(EXPECTED[i]) ? "  WRONG LOGITS" : "");
+        @EXAMPLE@
 #endif
     }
 #ifdef WITH_STDIO

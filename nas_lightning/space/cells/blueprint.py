@@ -8,7 +8,7 @@ from nas_lightning.space.base import SCHEMA_VERSION
 from nas_lightning.space.cells.genotype import KINDS, Genotype
 from nas_lightning.space.cells.network import Network
 from nas_lightning.space.cells.size import Size
-from nas_lightning.tasks import Classification
+from nas_lightning.tasks import Task, task_of
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class CellBlueprint:
     file: ClassVar[str] = "genotype.json"
     genotype: Genotype
     size: Size
-    task: Classification
+    task: Task
 
     def build(self) -> Network:
         """The network with fresh weights."""
@@ -34,7 +34,7 @@ class CellBlueprint:
             "reduce": [list(node) for node in self.genotype.reduce],
             "reduce_concat": concat,
             "size": asdict(self.size),
-            "task": asdict(self.task),
+            "task": self.task.to_dict(),
         }
 
     @classmethod
@@ -46,7 +46,7 @@ class CellBlueprint:
         """
         try:
             cells = {kind: tuple((str(op), int(source)) for op, source in content[kind]) for kind in KINDS}
-            size, task = Size(**content["size"]), Classification(**content["task"])
+            size, task = Size(**content["size"]), task_of(content["task"])
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"genotype: cannot be made of this ({error!r})") from error
         genotype = Genotype(**cells)

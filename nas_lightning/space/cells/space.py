@@ -21,13 +21,13 @@ from nas_lightning.space.cells.size import SIZES, Size
 from nas_lightning.space.cells.supernet import Supernet
 from nas_lightning.space.cells.tables import SpaceCost
 from nas_lightning.space.ops import DEFAULT_OPS
-from nas_lightning.tasks import Classification, Task
+from nas_lightning.tasks import Task
 
 
 class CellSpace(SpaceCost):
     """All networks of a size, as a ``SearchSpace``: two kinds of cell, whose nodes choose an input and an operation.
 
-    >>> list(CellSpace("s", Classification(in_channels=1, length=32, num_classes=2)).decisions)
+    >>> list(CellSpace("s", Classification(1, 32, 2)).decisions)
     ['normal', 'reduce']
 
     Args:
@@ -56,7 +56,7 @@ class CellSpace(SpaceCost):
 
     def blueprint(self, architecture: Genotype) -> CellBlueprint:
         """The description of a network, which builds it."""
-        return CellBlueprint(architecture, self.size, cast(Classification, self.task))
+        return CellBlueprint(architecture, self.size, self.task)
 
     def picture(self, architecture: Genotype) -> Figure:
         """Both kinds of cell as graphs."""

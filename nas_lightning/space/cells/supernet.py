@@ -1,7 +1,7 @@
 """The supernet: every operation on every edge, mixed by op weights (DARTS, arXiv 1806.09055, equation 2).
 
-It computes what ``textbook.TextbookSupernet`` computes, in fewer and larger steps: all convolutions that leave a node
-run as one, with their BatchNorms folded into the kernels, and pools once per node.
+It computes what ``TextbookSupernet`` of ``tests/oracle/textbook.py`` computes, in fewer and larger steps: all
+convolutions that leave a node run as one, with their BatchNorms folded into the kernels, and pools once per node.
 """
 
 from collections.abc import Sequence
@@ -135,7 +135,7 @@ class Supernet(base.Supernet):
     weights. BatchNorm has no affine parameters, so that an operation's strength shows in its op weight alone.
 
     >>> from nas_lightning.tasks import Classification
-    >>> net = Supernet(Size(3, 2, 1, 3, 2), Classification(in_channels=1, length=16, num_classes=2))
+    >>> net = Supernet(Size(3, 2, 1, 3, 2), Classification(1, 16, 2))
     >>> net(torch.randn(4, 1, 16), {kind: a.softmax(-1) for kind, a in net.alphas.items()}).shape
     torch.Size([4, 2])
 

@@ -18,7 +18,6 @@ from nas_lightning.space.cells.genotype import KINDS, Genotype, Genotypes, is_pa
 from nas_lightning.space.cells.space import CellSpace
 from nas_lightning.space.choices import limit_free, one_hot, strongest
 from nas_lightning.space.ops import DEFAULT_OPS, OPS
-from nas_lightning.tasks import Classification
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +39,7 @@ def make_module(data, *overrides, epochs=4):
         ["training.nas_nodes_per_layer=2", "training.nas_fanout_concat=2", f"training.nas_epochs={epochs}",
          "search.alpha_optimizer.lr=0", "training.nas_kernels=torch", *overrides]
     )  # fmt: skip
-    task, size = Classification(*data.task_shape), build_size(config)
+    task, size = data.task, build_size(config)
     torch.manual_seed(0)
     return SearchModule(CellSpace(size, task, config.space.ops), build_strategy(config), epochs, kernels="torch")
 

@@ -50,7 +50,7 @@ RATES = (49.7, 50.2, 50.0, 49.9, 50.1, 50.0, 49.8, 50.05, 50.0, 49.95)
 def test_clocks_that_nearly_agree_give_samples_of_one_length_and_one_signal(tmp_path):
     data = TimeSeriesData(path=table_of_clocks(tmp_path / "t.csv", RATES), new_sr=50.0, batch_size=2)
     data.setup()
-    assert data.task_shape[1] == 200
+    assert data.sample_shape[1] == 200
     assert data.rate == 50
     assert any("the recordings have 200 to 202 rows at 50 Hz; the first 200 count" in note for note in data.notes)
     expected = np.sin(2 * np.pi * 3 * np.arange(200) / 50)

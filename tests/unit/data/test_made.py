@@ -11,6 +11,7 @@ import torch
 
 from nas_lightning import FrontEnd, TimeSeriesData
 from nas_lightning.errors import InputError
+from nas_lightning.tasks import Classification
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.standard_normal((24, 3, 40)).round(4)
@@ -23,7 +24,7 @@ def batches(data):
     data.setup()
     loaders = (data.train_dataloader(), data.alphas_dataloader(), data.val_dataloader(), data.test_dataloader())
     found = [(x.tolist(), y.tolist()) for loader in loaders for x, y in loader]
-    return found, data.class_names, data.mean.tolist(), data.std.tolist(), data.task_shape
+    return found, data.task.names, data.mean.tolist(), data.std.tolist(), (*data.sample_shape, data.task.num_classes)
 
 
 def table(series, labels):
@@ -222,4 +223,4 @@ def test_the_example_of_the_data_page_runs():
     (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     known = {}
     exec(block, known)
-    assert known["data"].task_shape == (3, 128, 3)
+    assert known["data"].task == Classification(3, 128, 3)

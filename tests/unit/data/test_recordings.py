@@ -24,11 +24,11 @@ def test_recordings_lie_one_behind_the_other():
     assert found.values.tolist() == A + B
     assert found.starts.tolist() == [0, 3, 5]
     assert found.lengths.tolist() == [3, 2]
-    assert (found.names, found.class_names, found.labels.tolist()) == (("r0", "r1"), ("a", "b"), [0, 1])
+    assert (found.names, found.label_names, found.labels.tolist()) == (("r0", "r1"), ("a", "b"), [0, 1])
 
 
 def test_labels_that_are_numbers_are_ordered_by_value():
-    assert collect(source(A, B, A, labels=("10", "9", "2"))).class_names == ("2", "9", "10")
+    assert collect(source(A, B, A, labels=("10", "9", "2"))).label_names == ("2", "9", "10")
 
 
 @pytest.mark.parametrize(

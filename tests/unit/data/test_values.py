@@ -133,11 +133,11 @@ def test_labels_that_differ_by_the_hand_that_wrote_them_are_settled_by_a_key(lab
     ):
         collect(made())
     kept = collect(made(), reading=Reading(similar_labels="keep"))
-    assert sorted(kept.class_names) == sorted(labels)
+    assert sorted(kept.label_names) == sorted(labels)
     source = made()
     found = collect(source, reading=Reading(similar_labels="merge"))
-    assert sorted(found.class_names) == sorted(merged)
-    assert [found.class_names[label] for label in found.labels][-1] == labels[-1]
+    assert sorted(found.label_names) == sorted(merged)
+    assert [found.label_names[label] for label in found.labels][-1] == labels[-1]
     assert len(set(found.labels[:-1].tolist())) == 1
     assert "are one class" in source.findings.decisions[0]
 
@@ -149,7 +149,7 @@ def test_other_differences_are_classes(labels):
         with pytest.raises(InputError, match="similar_labels"):
             collect(source)
     else:
-        assert sorted(collect(source).class_names) == sorted(labels)
+        assert sorted(collect(source).label_names) == sorted(labels)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -1,16 +1,18 @@
 """What a network eats: the record, its file, and its words."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from nas_lightning.export.contract import FEATURES, ROWS, SCALED, InputDescription
+from nas_lightning.tasks import Classes
 
 WHOLE = InputDescription(
-    *("0.2", "abc", ("idle", "wave"), ROWS, (2, 64), ("x", "y"), 64, 32, 49.7, "samples / 32768"),
+    *("0.2", "abc", Classes(("idle", "wave")), ROWS, (2, 64), ("x", "y"), 64, 32, 49.7, "samples / 32768"),
     *((1.0, 2147483648.0), 1000.0, "preset", ("FFT_FE", "ABS"), (-1.0, 0.0), (1.0, 4e9), 17),
 )
-BARE = InputDescription("0.2", "abc", ("idle", "wave"))
+BARE = InputDescription("0.2", "abc", Classes(("idle", "wave")))
 
 
 @pytest.mark.parametrize("description", [WHOLE, BARE], ids=["whole", "bare"])
@@ -69,7 +71,7 @@ def test_metadata_are_texts_and_leave_out_what_is_not_known():
 
 
 def test_the_sentence_says_what_is_done_before_and_what_is_done_inside():
-    says = {x: InputDescription(**WHOLE.to_dict() | {"x": x}).sentence() for x in (ROWS, SCALED, FEATURES)}
+    says = {x: replace(WHOLE, x=x).sentence() for x in (ROWS, SCALED, FEATURES)}
     assert "the network divides by scale itself" in says[ROWS]
     assert "x holds rows divided by scale: " in says[SCALED]
     assert "x holds what the steps of the front end make of rows divided by scale" in says[FEATURES]

@@ -31,6 +31,7 @@ from nas_lightning.export.onnx import TOLERANCE, run_onnx
 from nas_lightning.export.texts import c_float, c_string
 from nas_lightning.space.cells.size import edge_stride
 from nas_lightning.space.ops import OPS
+from nas_lightning.tasks import Classes
 
 needs_gcc = pytest.mark.skipif(bool(missing_tools()), reason="there is no gcc or make")
 MODELS = ("model.c", "model_float.c")
@@ -433,7 +434,7 @@ def test_texts_of_others_are_strings_and_nothing_else(tmp_path):
     made = hand_made(len(STRANGE), 12)
     count = (0.0,) * len(STRANGE)
     about = InputDescription(
-        *("0.1", "abc", ("a", "b", "c"), "rows", (len(STRANGE), 12), STRANGE, 12, 6, 50.0, STRANGE[0]),
+        *("0.1", "abc", Classes(("a", "b", "c")), "rows", (len(STRANGE), 12), STRANGE, 12, 6, 50.0, STRANGE[0]),
         *((2147483648.0, *count[1:]), None, STRANGE[0], STRANGE, count, count, 20),
     )
     folder = write(made, tmp_path, description=about)

@@ -13,6 +13,7 @@ from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.int8 import behind_front_end, to_qdq
 from nas_lightning.export.onnx import described, run_onnx, to_onnx
 from nas_lightning.export.opset import NEWEST, OLDEST, OPSET, at_opset
+from nas_lightning.tasks import Classes
 
 IR = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 21: 10, 22: 10, 23: 11, 24: 12}
 """The oldest form of the file for each opset, by the table of the package onnx."""
@@ -82,7 +83,7 @@ def test_a_setting_that_is_newer_is_named():
 
 
 def test_the_files_say_what_they_take():
-    about = InputDescription("0.2", "abc", ("a", "b", "c"), opset=15)
+    about = InputDescription("0.2", "abc", Classes(("a", "b", "c")), opset=15)
     made = hand_made()
     for model in (made.floats, to_qdq(made.integer)):
         found = described(model, about)

@@ -13,10 +13,17 @@ from nas_lightning.export.contract import InputDescription
 from nas_lightning.files import write_json, write_torch
 from nas_lightning.graph.fold import fold
 from nas_lightning.space.reference import ReferenceBlueprint
-from nas_lightning.tasks import Classification
+from nas_lightning.tasks import Classes, Classification
 
 ABOUT = InputDescription(
-    "0.2", "abc", ("idle", "wave"), shape=(3, 16), channels=("x", "y", "z"), window=16, stride=8, sampling_rate=50.0
+    "0.2",
+    "abc",
+    Classes(("idle", "wave")),
+    shape=(3, 16),
+    channels=("x", "y", "z"),
+    window=16,
+    stride=8,
+    sampling_rate=50.0,
 )
 
 

@@ -26,13 +26,14 @@ from nas_lightning.export import host, session
 from nas_lightning.export.bundle import NAME, SUMS, unpack_bundle, write_bundle
 from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.emulator import TOOLS
-from nas_lightning.export.firmware import write_firmware
+from nas_lightning.export.firmware import Sources, write_firmware
 from nas_lightning.export.host import missing_tools
 from nas_lightning.export.int8 import behind_front_end, to_qdq
 from nas_lightning.export.onnx import to_onnx
 from nas_lightning.files import write_bytes, write_json, write_npz
 from nas_lightning.runs import verify as verify_module
 from nas_lightning.runs.verify import verify
+from nas_lightning.tasks import Classes
 
 needs_gcc = pytest.mark.skipif(bool(missing_tools()), reason="there is no gcc or make")
 needs_arm = pytest.mark.skipif(bool(missing_tools(TOOLS)), reason="the Arm compiler or QEMU is missing")
@@ -96,9 +97,8 @@ def with_front_end() -> bytes:
     vectors = dataclasses.replace(made.vectors(), rows=rows.numpy())
     with TemporaryDirectory() as name:
         folder = Path(name)
-        write_firmware(
-            folder / "firmware", made.floats, made.integer, front_end, vectors, InputDescription("0", "a", ("a",) * 3)
-        )
+        sources = Sources(InputDescription("0", "a", Classes(("a",) * 3)), front_end)
+        write_firmware(folder / "firmware", made.floats, made.integer, vectors, sources)
         write_bytes(folder / "model.onnx", behind_front_end(exported, made.floats).SerializeToString())
         write_bytes(folder / "model_int8.onnx", behind_front_end(exported, to_qdq(made.integer)).SerializeToString())
         write_npz(folder / "vectors.npz", vars(vectors))
@@ -448,7 +448,7 @@ class TestStrangers:
     def test_a_version_that_ends_its_comment(self, where, tmp_path, canary):
         """An archive that is as it is written here, whose version would be C text."""
         text = f" */ {CONSTRUCTOR.format(canary=canary)} /* "
-        description = dataclasses.replace(InputDescription("0", "a", ("a",) * 3), **{where: text})
+        description = dataclasses.replace(InputDescription("0", "a", Classes(("a",) * 3)), **{where: text})
         path = bundle_of(hand_made(), tmp_path / "run", description=description)
         refused(path, InputError, "firmware/sources.json: is not what is written here")
 
@@ -769,7 +769,7 @@ def test_a_prefix_that_is_no_name(prefix, path, canary):
 def test_units_and_sensors_of_any_kind_are_text(tmp_path, canary, capfd):
     text = f'*/ "}} {CONSTRUCTOR.format(canary=canary)} $(shell touch {canary}) /*'
     about = InputDescription(
-        "0.1", "abc", ("a", "b", "c"), channels=(text, text), unit=text, features=text, steps=(text,)
+        "0.1", "abc", Classes(("a", "b", "c")), channels=(text, text), unit=text, features=text, steps=(text,)
     )
     found = lines(bundle_of(hand_made(), tmp_path / "run", description=about, prefix="imu_"), capfd)
     assert found[4] == "firmware: all files as they are written here for these networks"

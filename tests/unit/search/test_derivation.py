@@ -6,6 +6,8 @@ import math
 
 import pytest
 import torch
+from oracle.convert import to_textbook
+from oracle.textbook import TextbookSupernet
 from torch import nn
 
 from nas_lightning.errors import BudgetError, InputError
@@ -16,9 +18,7 @@ from nas_lightning.space.cells.genotype import KINDS, Genotype, live_nodes
 from nas_lightning.space.cells.size import Size, edges
 from nas_lightning.space.cells.space import CellSpace
 from nas_lightning.space.cells.supernet import Supernet
-from nas_lightning.space.convert import to_textbook
 from nas_lightning.space.ops import DEFAULT_OPS
-from nas_lightning.space.textbook import TextbookSupernet
 from nas_lightning.tasks import Classification
 
 OPS = ("none", "skip_connect", "max_pool_3x1", "conv_bn_relu_3x1")

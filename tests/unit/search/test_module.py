@@ -13,7 +13,6 @@ from nas_lightning.runs.build import build_size, build_strategy
 from nas_lightning.search.loaders import search_loader
 from nas_lightning.search.module import SearchModule
 from nas_lightning.space.cells.space import CellSpace
-from nas_lightning.tasks import Classification
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +32,7 @@ def data():
 
 def make_module(data, *overrides):
     config = compose_config(["training.nas_epochs=2", *overrides])
-    task, size = Classification(*data.task_shape), build_size(config)
+    task, size = data.task, build_size(config)
     torch.manual_seed(0)
     return SearchModule(CellSpace(size, task, config.space.ops), build_strategy(config), config.training.nas_epochs)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from stack_space import StackSpace
 
-from nas_lightning import CellSpace, Classification, TimeSeriesData
+from nas_lightning import CellSpace, TimeSeriesData
 from nas_lightning.cost.budget import Budget
 from nas_lightning.cost.exact import cost_of
 from nas_lightning.errors import BudgetError, InputError
@@ -50,7 +50,7 @@ def problem_of(data, space, limit=500, seed=0):
 )
 def test_every_searcher_finds_networks_within_the_budget_in_every_space(data, tmp_path, space, searcher):
     """What is found costs what the space says, trains, and exports as what it is."""
-    task = Classification(*data.task_shape)
+    task = data.task
     problem = problem_of(data, SPACES[space](task))
     torch.manual_seed(0)
     evaluator = Evaluator(Recipe(epochs=2), data)
@@ -73,14 +73,14 @@ def test_every_searcher_finds_networks_within_the_budget_in_every_space(data, tm
 
 @pytest.mark.parametrize("searcher", [GradientSearch(num_epochs=1), RandomSearch()])
 def test_a_budget_that_nothing_meets_is_refused(data, searcher):
-    problem = problem_of(data, StackSpace(Classification(*data.task_shape)), limit=3)
+    problem = problem_of(data, StackSpace(data.task), limit=3)
     with pytest.raises(BudgetError, match="no network of this space meets params 3"):
         searcher.search(problem, Evaluator(Recipe(), data), 1)
 
 
 def test_random_search_with_evaluations_puts_the_best_first(data):
     """By its own short trainings; without them the order is that of the draws."""
-    problem = problem_of(data, StackSpace(Classification(*data.task_shape)), limit=10_000)
+    problem = problem_of(data, StackSpace(data.task), limit=10_000)
     drawn = RandomSearch().search(problem, None, 5).architectures
     assert drawn == RandomSearch().search(problem, None, 5).architectures
     assert drawn != RandomSearch().search(problem_of(data, problem.space, 10_000, seed=1), None, 5).architectures
@@ -98,7 +98,7 @@ def test_random_search_with_evaluations_puts_the_best_first(data):
 
 
 def test_what_is_found_is_told_before_search_returns_and_follows_from_the_seed(data):
-    told, space = [], StackSpace(Classification(*data.task_shape))
+    told, space = [], StackSpace(data.task)
     results = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)

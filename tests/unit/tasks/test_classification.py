@@ -88,6 +88,13 @@ def test_classes_that_are_never_predicted():
     assert never_predicted(LOGITS[[0, 2]], torch.tensor([1, 2])) == [1, 2]
 
 
+def test_they_are_named_where_there_are_some():
+    task = Classification(1, 8, 3, ("idle", "arc", "off"))
+    assert task.doubts(LOGITS, torch.tensor([0, 0, 1, 1])) == []
+    (doubt,) = task.doubts(LOGITS[[0, 2]], torch.tensor([1, 2]))
+    assert doubt.startswith("the network takes no sample for arc, off, although")
+
+
 def test_weights_of_classes_by_hand():
     counts = torch.tensor([40, 10, 0])[:2]
     assert weights_of(counts, "none") is None

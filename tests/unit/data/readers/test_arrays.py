@@ -191,7 +191,7 @@ def test_labels_that_are_unambiguous(tmp_path, name):
     y, expected = LABELS[name]
     path = save(tmp_path / "d.npz", X=LONG, y=y)
     found = read(path)
-    assert [found.class_names[label] for label in found.labels[:3]] == expected
+    assert [found.label_names[label] for label in found.labels[:3]] == expected
     is_said = any(line.startswith("labels ") for line in decisions(path).decisions)
     assert is_said == (y.ndim == 2)
 
@@ -236,15 +236,15 @@ def test_python_objects_are_refused_with_the_way_out(tmp_path):
 def test_names_of_classes_that_are_the_labels_give_their_order_alone(tmp_path):
     words = np.array(["walk", "run"])[Y]
     found = read(save(tmp_path / "d.npz", X=LONG, y=words, class_names=np.array(["walk", "run"])))
-    assert found.class_names == ("walk", "run")
+    assert found.label_names == ("walk", "run")
     assert found.labels.tolist() == Y.tolist()
     found = read(save(tmp_path / "d.npz", X=LONG, y=Y, class_names=np.array(["walk", "run"])))
-    assert [found.class_names[label] for label in found.labels[:2]] == ["walk", "run"]
+    assert [found.label_names[label] for label in found.labels[:2]] == ["walk", "run"]
 
 
 def test_strings_that_are_numbers_are_in_their_order(tmp_path):
     y = np.array(["10", "2", "1"] * 4)[:11]
-    assert read(save(tmp_path / "d.npz", X=LONG, y=y)).class_names == ("1", "2", "10")
+    assert read(save(tmp_path / "d.npz", X=LONG, y=y)).label_names == ("1", "2", "10")
 
 
 def test_rows_are_series_of_one_channel_where_they_are_long(tmp_path):

@@ -14,6 +14,7 @@ from nas_lightning.data.readers.clock import (
     seconds_of,
     unit_in,
 )
+from nas_lightning.data.readers.stamps import Column
 from nas_lightning.data.reading import Findings, Reading
 from nas_lightning.errors import InputError
 
@@ -21,26 +22,19 @@ T = 128
 TICKS = np.arange(T) * 20_000  # microseconds at 50 Hz
 
 
-def seconds(times, column="time", begins=(0,), findings=None, **said):
+def column_of(name, begins, findings, **said):
     begins = np.array(begins)
     names = [f"r{i}" for i in range(len(begins))]
-    return seconds_of("d", names, column, pd.Series(times), begins, Reading(**said), findings or Findings())
+    return Column("d", names, name, begins, Reading(**said), findings or Findings())
+
+
+def seconds(times, column="time", begins=(0,), findings=None, **said):
+    return seconds_of(column_of(column, begins, findings, **said), pd.Series(times))
 
 
 def clocks(times, begins=(0,), findings=None, column="time_us", **said):
-    begins = np.array(begins)
-    names = [f"r{i}" for i in range(len(begins))]
-    found = findings or Findings()
-    reading = Reading(**said)
-    return look(
-        "d",
-        names,
-        column,
-        seconds_of("d", names, column, pd.Series(times), begins, reading, found),
-        begins,
-        reading,
-        found,
-    )
+    about = column_of(column, begins, findings, **said)
+    return look(about, seconds_of(about, pd.Series(times)))
 
 
 def order_of(found, rows=T):

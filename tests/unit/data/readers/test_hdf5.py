@@ -179,7 +179,7 @@ def test_one_file_with_the_arrays_of_an_npz(tmp_path, labels):
     np.testing.assert_array_equal(
         found.values.numpy(), np.concatenate([*x.transpose(0, 2, 1), *x[:2].transpose(0, 2, 1)])
     )
-    assert [found.class_names[number] for number in found.labels[:4]] == [str(v) for v in np.ravel(labels)]
+    assert [found.label_names[number] for number in found.labels[:4]] == [str(v) for v in np.ravel(labels)]
 
 
 def test_one_file_with_other_arrays(tmp_path):

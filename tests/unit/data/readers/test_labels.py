@@ -49,7 +49,7 @@ def test_the_evident_pattern_is_proposed_and_works(tmp_path, names, found, patte
     proposed = message.split("dataset.label_pattern='")[1].split("' takes that as the class")[0]
     assert pattern in (proposed, None)
     recordings, findings = read(tmp_path, label_pattern=proposed)
-    assert len(recordings.class_names) == found.count("(") + ("shake" in found and "wave" not in found)
+    assert len(recordings.label_names) == found.count("(") + ("shake" in found and "wave" not in found)
     assert any("the classes are the words of the names" in line for line in findings.decisions)
 
 
@@ -288,8 +288,8 @@ def test_class_folders_beside_a_table_are_asked_about(tmp_path):
         InputError, match=r"has the folders a, b and the table labels.csv; dataset.levels=\[class\] takes"
     ):
         read(tmp_path)
-    assert read(tmp_path, levels=["class"])[0].class_names == ("a", "b")
-    assert read(tmp_path, labels="labels.csv")[0].class_names == ("calm", "wild")
+    assert read(tmp_path, levels=["class"])[0].label_names == ("a", "b")
+    assert read(tmp_path, labels="labels.csv")[0].label_names == ("calm", "wild")
     found, _ = read(tmp_path, levels=["group"])
     assert table(found)["a/idle.00.csv"] == ("calm", "a", None)
 
@@ -299,7 +299,7 @@ def test_a_table_beside_the_folder_named_classes_is_said(tmp_path):
         flat(tmp_path / "classes" / label, NAMES[:4])
     (tmp_path / "labels.csv").write_text(lines(NAMES))
     found, findings = read(tmp_path)
-    assert found.class_names == ("a", "b")
+    assert found.label_names == ("a", "b")
     assert "a table of labels beside the folder classes is not looked at" in findings.decisions[0]
 
 

@@ -213,7 +213,7 @@ def test_levels_beside_a_pattern(tmp_path):
 @pytest.mark.parametrize("names", [["1", "10", "2"], ["-1", "0.5", "3"]])
 def test_classes_that_are_numbers_are_in_order_as_in_tables(tmp_path, names):
     found, findings = read(write(tmp_path, *every(names)))
-    assert found.class_names == tuple(sorted(names, key=float))
+    assert found.label_names == tuple(sorted(names, key=float))
     assert table(found) == expected(every(names), 0)
     (line,) = [line for line in findings.decisions if "the classes are" in line]
     assert ", ".join(f"{name} (2)" for name in sorted(names, key=float)) in line

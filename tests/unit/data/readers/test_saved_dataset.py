@@ -81,7 +81,7 @@ def test_series_of_one_channel_have_no_axes(tmp_path):
 )
 def test_labels_have_one_form(tmp_path, labels, expected):
     found, _ = read(saved(tmp_path, signal=lists(SERIES), label=labels))
-    assert [found.class_names[label] for label in found.labels] == expected
+    assert [found.label_names[label] for label in found.labels] == expected
 
 
 @pytest.mark.parametrize("label", [0.5, None, "", "  ", [1, 0]])

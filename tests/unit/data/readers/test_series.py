@@ -18,7 +18,7 @@ def read(path, **said):
     source = open_source(None, str(path), Reading(**said))
     found = collect(source)
     rows = [found.values[a:b].tolist() for a, b in zip(found.starts, found.starts[1:], strict=False)]
-    return rows, [found.class_names[label] for label in found.labels], source.findings
+    return rows, [found.label_names[label] for label in found.labels], source.findings
 
 
 def columns(values):
@@ -211,7 +211,7 @@ def read_missing(path):
     source = open_source(None, str(path))
     found = collect(source, missing="interpolate")
     rows = [found.values[a:b].tolist() for a, b in zip(found.starts, found.starts[1:], strict=False)]
-    return rows, [found.class_names[label] for label in found.labels], source.findings
+    return rows, [found.label_names[label] for label in found.labels], source.findings
 
 
 def test_more_dimensions_than_steps_are_no_question_in_ts(tmp_path):

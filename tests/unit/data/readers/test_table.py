@@ -30,7 +30,7 @@ def test_names_and_labels_are_as_they_are_written_in_every_piece(tmp_path, monke
     frame["label"] = frame["label"].map({"calm": "0", "wild": "none"})
     found = read(tmp_path, frame)
     assert found.names == ("001", "002", "1e3", "x", "7", "08")
-    assert found.class_names == ("0", "none")
+    assert found.label_names == ("0", "none")
 
 
 def test_times_and_the_index_of_pandas_are_no_variables(tmp_path):
@@ -252,7 +252,7 @@ def test_spaces_around_names_and_labels_are_none(tmp_path, form):
     frame["recording"] = [f"{name} " if i % 3 else name for i, name in enumerate(frame["recording"])]
     frame.columns = [f" {name} " for name in frame.columns]
     read_, _, _ = found(save(tmp_path, frame, form))
-    assert read_.class_names == ("idle", "wave")
+    assert read_.label_names == ("idle", "wave")
     assert list(read_.names) == [f"r{i}" for i in range(6)]
     assert read_.values.tolist() == expected.values.tolist()
     assert (list(read_.groups), list(read_.splits)) == (["anna"] * 6, ["train"] * 6)
@@ -284,7 +284,7 @@ def test_none_is_a_class_and_a_label_in_one_row_is_that_of_its_recording(tmp_pat
     frame = sensors().replace({"label": {"idle": "none"}})
     frame["label"] = [label if i % T == 0 else "" for i, label in enumerate(frame["label"])]
     read_, findings, _ = found(save(tmp_path, frame, form))
-    assert read_.class_names == ("none", "wave")
+    assert read_.label_names == ("none", "wave")
     assert any("rows without a label take that of their recording" in line for line in findings.warnings)
 
 
@@ -430,7 +430,7 @@ def test_a_run_of_a_label_is_a_recording(tmp_path, monkeypatch, form, rows):
     begins = [0, 60, 100, 110, 120, 180, 240, 300]
     assert parts_of(read_) == cut_at(frame, begins)
     assert list(read_.names) == [str(i) for i in range(8)]
-    assert [read_.class_names[i] for i in read_.labels] == frame["label"].iloc[begins].tolist()
+    assert [read_.label_names[i] for i in read_.labels] == frame["label"].iloc[begins].tolist()
     assert breaks == []
 
 
@@ -511,7 +511,7 @@ def test_a_table_of_text_however_it_is_written(tmp_path, change, decimal):
     read_, _, breaks = found(tmp_path / "t.csv")
     assert read_.values.numpy().tolist() == frame[["x", "y"]].to_numpy("float32").tolist()
     assert read_.sampling_rates.tolist() == pytest.approx([50] * 6)
-    assert read_.class_names == ("idle", "wave")
+    assert read_.label_names == ("idle", "wave")
     assert breaks == []
     chosen, _, _ = found(tmp_path / "t.csv", variables=["y"])
     assert chosen.values.numpy().tolist() == frame[["y"]].to_numpy("float32").tolist()

@@ -39,7 +39,7 @@ def test_a_line_is_a_series_where_that_is_evident(tmp_path, place, header, sign)
     path = written(tmp_path / "x.csv", rows, None if header == "none" else names, sign)
     found, findings = read(path)
     assert series_of(found) == X.astype("float32").tolist()
-    assert [found.class_names[i] for i in found.labels] == LABELS
+    assert [found.label_names[i] for i in found.labels] == LABELS
     assert found.names[0] == ("line 1" if header == "none" else "line 2")
     label = "'label'" if header != "none" else f"the {place} cell"
     assert any(
@@ -69,8 +69,8 @@ def test_a_line_is_a_series_where_it_is_said(tmp_path):
 def test_the_label_of_a_series_is_named_or_the_only_text(tmp_path):
     rows = [[*x, label] for x, label in zip(X, LABELS, strict=True)]
     activity = written(tmp_path / "a.csv", rows, [*range(40), "activity"])
-    assert read(activity, series_per_line=True)[0].class_names == ("idle", "shake", "wave")
-    assert read(activity, columns={"label": "activity"})[0].class_names == ("idle", "shake", "wave")
+    assert read(activity, series_per_line=True)[0].label_names == ("idle", "shake", "wave")
+    assert read(activity, columns={"label": "activity"})[0].label_names == ("idle", "shake", "wave")
     numbers = [[*x, i % 3] for i, x in enumerate(X)]
     path = written(tmp_path / "n.csv", numbers)
     with pytest.raises(
@@ -100,7 +100,7 @@ def test_series_of_different_length(tmp_path, place, filled):
         rows.append([label, *cells] if place == "first" else [*cells, label])
     found, _ = read(written(tmp_path / "x.csv", rows))
     assert series_of(found) == [x[:length].astype("float32").tolist() for x, length in zip(X, lengths, strict=True)]
-    assert [found.class_names[i] for i in found.labels] == LABELS
+    assert [found.label_names[i] for i in found.labels] == LABELS
 
 
 def test_a_short_first_line_is_not_taken_for_names_in_silence(tmp_path):

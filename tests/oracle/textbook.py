@@ -1,6 +1,6 @@
 """The supernet as the textbook has it: one module per operation and edge (DARTS, arXiv 1806.09055, equation 2).
 
-The readable reference. Nothing runs it but tests and benchmarks, which hold ``supernet.Supernet`` against it.
+The readable reference: tests and benchmarks hold ``supernet.Supernet`` against it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,7 +58,7 @@ class TextbookSupernet(nn.Module):
     weights. BatchNorm has no affine parameters, so that an operation's strength shows in its op weight alone.
 
     >>> from nas_lightning.tasks import Classification
-    >>> net = TextbookSupernet(Size(3, 2, 1, 3, 2), Classification(in_channels=1, length=16, num_classes=2))
+    >>> net = TextbookSupernet(Size(3, 2, 1, 3, 2), Classification(1, 16, 2))
     >>> net(torch.randn(4, 1, 16), {kind: a.softmax(-1) for kind, a in net.alphas.items()}).shape
     torch.Size([4, 2])
     """
