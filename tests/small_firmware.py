@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +26,7 @@ from nas_lightning.space.size import Size
 from nas_lightning.tasks import Classification
 
 BUILT_OPS = tuple(op for op in OPS if op != "none")
+C99 = "-std=c99 -Wall -Wextra -Werror -ffp-contract=off -I."
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,13 @@ def write(
     target = folder / "firmware"
     write_firmware(target, made.floats, made.integer, None, vectors, description, prefix=prefix)
     return folder / "firmware"
+
+
+def gcc(*arguments: str | Path, cwd: Path, compiler: str = "gcc") -> str:
+    """What a compiler that must not fail prints."""
+    done = subprocess.run([compiler, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def path_without(folder: Path, *names: str) -> str:
