@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -26,6 +27,7 @@ from nas_lightning.space.reference import ConvNet
 from nas_lightning.tasks import Classes, Classification
 
 BUILT_OPS = tuple(op for op in OPS if op != "none")
+C99 = "-std=c99 -Wall -Wextra -Werror -ffp-contract=off -I."
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,13 @@ def write(
     target = folder / "firmware"
     write_firmware(target, made.floats, made.integer, vectors, Sources(description, prefix=prefix))
     return folder / "firmware"
+
+
+def gcc(*arguments: str | Path, cwd: Path, compiler: str = "gcc") -> str:
+    """What a compiler that must not fail prints."""
+    done = subprocess.run([compiler, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def path_without(folder: Path, *names: str) -> str:

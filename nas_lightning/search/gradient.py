@@ -24,7 +24,9 @@ def fit_quietly(module: SearchModule, problem: Problem, end: End) -> None:
     """A fit that leaves nothing behind and shows nothing."""
     start = time.perf_counter()
     trainer = quiet_trainer(module.num_epochs)
-    trainer.fit(module, search_loader(problem.data.train_dataloader(), problem.data.alphas_dataloader()))
+    data = problem.data
+    loader = search_loader(data.train_dataloader(), data.alphas_dataloader())
+    trainer.fit(module, loader, data.val_dataloader())  # which is not looked at; without it Lightning warns
     end(trainer.current_epoch, time.perf_counter() - start)
 
 

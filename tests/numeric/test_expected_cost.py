@@ -1,6 +1,7 @@
 """The expected costs against the exact ones, and their gradients."""
 
 import random
+from functools import cache
 
 import pytest
 import torch
@@ -38,20 +39,24 @@ def test_tables_and_expectations_equal_the_exact_cost_of_a_network(seed):
     assert {m: float(expected(weights, m)) for m in ADDITIVE} == {m: space_cost.cost(genotype)[m] for m in ADDITIVE}
 
 
-@pytest.mark.parametrize("op", [op for op in ALL_OPS if op != "none"])
-@pytest.mark.parametrize(("preset", "length"), [("s", 32), ("m", 57), ("l", 64), ("xl", 31), ("xxl", 48)])
-def test_every_operation_of_every_size_is_expected_at_its_exact_cost(op, preset, length):
+@cache
+def of_preset(preset, length):
+    """A size on data of one channel, and what is expected of its networks; for each operation the same."""
     from nas_lightning.config.compose import compose_config
     from nas_lightning.runs.build import build_size
 
     size, task = build_size(compose_config([f"nas_model_size={preset}"])), Classification(1, length, 4)
+    return size, task, ExpectedCost(SpaceCost(size, task, ALL_OPS))
+
+
+@pytest.mark.parametrize("op", [op for op in ALL_OPS if op != "none"])
+@pytest.mark.parametrize(("preset", "length"), [("s", 32), ("m", 57), ("l", 64), ("xl", 31), ("xxl", 48)])
+def test_every_operation_of_every_size_is_expected_at_its_exact_cost(op, preset, length):
+    size, task, expected = of_preset(preset, length)
     cell = tuple((op, node) for node in range(size.nodes_per_layer))
     genotype = Genotype(cell, cell)
     exact = cost_of(Network(genotype, size, task), 1, length)
-    expected, weights = (
-        ExpectedCost(SpaceCost(size, task, ALL_OPS)),
-        hot(genotype),
-    )
+    weights = hot(genotype)
     assert {m: float(expected(weights, m)) for m in ADDITIVE} == {m: getattr(exact, m) for m in ADDITIVE}
 
 
