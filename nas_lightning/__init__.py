@@ -1,4 +1,7 @@
-"""Differentiable architecture search for tiny 1-D CNN time-series classifiers."""
+"""Differentiable architecture search for tiny 1-D CNN time-series classifiers.
+
+The names of ``__all__`` keep their meaning between minor versions; what else can be imported may change with any.
+"""
 
 from importlib import import_module
 from importlib.metadata import version

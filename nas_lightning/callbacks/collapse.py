@@ -9,6 +9,7 @@ import lightning as L
 import torch
 from scipy import stats
 
+from nas_lightning.errors import InputError
 from nas_lightning.search.arch_step import Batch
 from nas_lightning.search.derivation import judge
 from nas_lightning.search.module import SearchModule
@@ -47,27 +48,30 @@ class CollapseAlarm(L.Callback):
     Args:
         answer: ``warn`` says so once; ``switch`` also lets at most half of the nodes of a cell keep such an operation
             from then on: of those that would, the strongest (P-DARTS, arXiv 1904.12760, section 3.3).
-        val_batches: to judge the derived network.
+        val_batches: to judge the derived network; None for those of the Trainer.
     """
 
-    def __init__(self, answer: str, val_batches: Iterable[Batch]) -> None:
+    def __init__(self, answer: str = "warn", val_batches: Iterable[Batch] | None = None) -> None:
         self.answer, self.val_batches = answer, val_batches
         self.num_in_a_row, self.collapsed_at = 0, 0
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Look at the alphas, and at the network that they stand for."""
-        assert isinstance(pl_module, SearchModule)  # nosec B101 # for mypy: only searches get this callback
+        if not isinstance(pl_module, SearchModule):
+            raise InputError(f"CollapseAlarm: found a {type(pl_module).__name__}; allowed: a SearchModule")
         op_weights, space = pl_module.op_weights(), pl_module.space
         architecture = pl_module.found().architecture
         free = num_free(architecture, space)
         for name, table in space.decisions.items():
             weights, most = op_weights[name] / op_weights[name].sum(1, keepdim=True), math.log(len(table.options))
+            entropy = torch.special.entr(weights).sum(1).mean()
             pl_module.log(f"search/free_share_{name}", free[name] / len(table.of))
-            pl_module.log(
-                f"search/rel_entropy_{name}", torch.special.entr(weights).sum(1).mean() / most if most else 0.0
-            )
+            pl_module.log(f"search/rel_entropy_{name}", entropy / most if most else 0.0)
         hot = {name: weights.to(op_weights[name]) for name, weights in one_hot(architecture, space).items()}
-        reward, _ = judge(pl_module.supernet, hot, self.val_batches)
+        batches = trainer.val_dataloaders if self.val_batches is None else self.val_batches
+        if batches is None:
+            raise InputError("CollapseAlarm: found no batches of val; allowed: val_batches, or a val_dataloader")
+        reward, _ = judge(pl_module.supernet, hot, batches)
         of_supernet = trainer.callback_metrics.get(f"search/val_{pl_module.supernet.task.monitor}")
         if of_supernet is not None:
             pl_module.log("search/gap", float(of_supernet) - reward)

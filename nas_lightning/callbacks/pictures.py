@@ -20,7 +20,7 @@ class AlphaPictures(L.Callback):
 
     def __init__(self, every_n_epochs: int = 1) -> None:
         if every_n_epochs < 1:
-            raise InputError(f"callbacks.alpha_pictures.every_n_epochs: found {every_n_epochs}; allowed: 1 or more")
+            raise InputError(f"`every_n_epochs`: found {every_n_epochs}; allowed: 1 or more")
         self.every_n_epochs = every_n_epochs
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -38,7 +38,7 @@ DECIMALS = {"point": ".", "comma": ","}
 AXES = ("time_first", "channels_first")
 """The order of the two axes of one recording in an array."""
 
-_VARIABLES = "data_processing_feature_extraction.variables"
+_VARIABLES = "`variables`"
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """Objects from the configuration; the only place that calls ``hydra.utils.instantiate``."""
 
 import itertools
+import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
@@ -18,7 +20,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from nas_lightning.callbacks.checkpoint import WholeCheckpoints
 from nas_lightning.config.arguments import argument_types, check_arguments, shown
-from nas_lightning.config.compose import data_links
+from nas_lightning.config.compose import data_links, in_keys
 from nas_lightning.config.keys import escaped
 from nas_lightning.config.records import Config
 from nas_lightning.config.targets import check_targets
@@ -27,15 +29,15 @@ from nas_lightning.cost.code import REFERENCE_CORE, core_named
 from nas_lightning.cost.exact import MEASURES, Numbers
 from nas_lightning.cost.npu import PROFILES
 from nas_lightning.data.datamodule import TimeSeriesData
-from nas_lightning.data.protocol import SearchData
+from nas_lightning.data.protocol import SearchData, missing_of
 from nas_lightning.errors import InputError
 from nas_lightning.search.arch_step import FirstOrder, Unrolled
 from nas_lightning.search.derivation import Uniform
 from nas_lightning.search.strategy import SearchPlan, Strategy
-from nas_lightning.space.blueprint import ReferenceBlueprint
 from nas_lightning.space.cells.genotype import Genotypes
 from nas_lightning.space.cells.npu import accelerated_ops, round_channels
 from nas_lightning.space.cells.size import Size
+from nas_lightning.space.reference import OwnBlueprint, ReferenceBlueprint
 from nas_lightning.tasks import Classification, Task
 from nas_lightning.training.averaging import MovingAverage
 from nas_lightning.training.module import learning_rate
@@ -46,9 +48,18 @@ T = TypeVar("T")
 _MIXED = {"16", "16-mixed", "bf16", "bf16-mixed"}
 
 
-def build_data(config: Config) -> TimeSeriesData:
-    """The DataModule of the group ``data``."""
-    return _made("data", _call("data", config.data), TimeSeriesData)
+def build_data(config: Config) -> Any:
+    """The DataModule of the group ``data``: a ``TimeSeriesData``, or a ``protocol.SearchData`` of the user's own."""
+    return _made("data", _call("data", config.data), L.LightningDataModule)
+
+
+def build_recordings(config: Config) -> TimeSeriesData:
+    """The same where recordings are looked at.
+
+    Raises:
+        InputError: if it has none.
+    """
+    return _made("data", build_data(config), TimeSeriesData)
 
 
 def build_plan(config: Config) -> SearchPlan:
@@ -171,10 +182,15 @@ def _for_device(config: Config, size: Size) -> Size:
     return size if config.device.npu_profile is None else round_channels(size)
 
 
-def build_reference(config: Config, task: Task) -> ReferenceBlueprint:
+def build_reference(config: Config, task: Task) -> ReferenceBlueprint | OwnBlueprint:
     """The hand-made network of the group ``model``."""
-    make = _call("model", config.model, _partial_=True)  # Hydra would turn the record `task` into a dictionary
-    return _convert_errors("model", make, task=task)
+    return hand_made(config.model, task)
+
+
+def hand_made(model: dict[str, Any], task: Task) -> ReferenceBlueprint | OwnBlueprint:
+    """The network of an option of this group."""
+    make = _call("model", model, _partial_=True)  # Hydra would turn the record `task` into a dictionary
+    return called("model", make, task=task) if make.func is ReferenceBlueprint else OwnBlueprint(model, make, task)
 
 
 def build_rate(config: Config, network: nn.Module) -> float:
@@ -216,7 +232,7 @@ def build_trainer(config: Config, folder: Path, stage: str, epochs: int, callbac
 
 
 def _loggers(config: Config, folder: Path, stage: str) -> list[Logger]:
-    """The one of the group ``logger``, or several by name; each gets what its constructor takes of folder and stage."""
+    """The one of the group ``logger``, or several by name; each gets what it takes of folder and stage."""
     records = {f"logger.{name}": record for name, record in config.logger.items() if record}
     if "_target_" in config.logger:
         records = {"logger": config.logger}
@@ -226,7 +242,10 @@ def _loggers(config: Config, folder: Path, stage: str) -> list[Logger]:
             raise InputError(f"{key}: found {shown(record)}; allowed: a logger with its _target_, or loggers by name")
         check_targets(key, record)
         takes = argument_types(get_object(record["_target_"]))
-        own = {name: value for name, value in {"save_dir": folder, "version": stage}.items() if name in takes}
+        given: dict[str, Any] = {"save_dir": folder, "version": stage, "run_name": f"{folder.name} {stage}"}
+        if "id" in takes:  # W&B, where version is the id of a run; and it makes links, which a run folder must not hold
+            given = {"name": given["run_name"]}
+        own = {name: value for name, value in given.items() if name in takes and name not in record}
         found.append(_made(key, _call(key, record, **own), Logger))  # type: ignore[type-abstract]
     return found
 
@@ -251,7 +270,8 @@ def try_parts(config: Config, folder: Path) -> None:
     _try_steps("search.weight_optimizer", strategy.weight_optimizer, "search.weight_scheduler", schedule)
     _try_steps("search.alpha_optimizer", strategy.alpha_optimizer)
     if config.training.nas_enabled:
-        strategy.relaxation.new_alphas(Genotypes(build_ops(config), config.training.nas_nodes_per_layer))
+        nodes, new_alphas = config.training.nas_nodes_per_layer, strategy.relaxation.new_alphas
+        called("space", new_alphas, Genotypes(build_ops(config), nodes))
     build_reference(config, Classification(1, 2, 2))
     build_trainer(config, folder, "search", 1, [])
 
@@ -260,12 +280,12 @@ def _try_steps(key: str, make_optimizer: Any, scheduler_key: str = "", make_sche
     """One step of an optimizer, and of its schedule: not all of them look at their numbers before."""
     parameter = nn.Parameter(torch.ones(1))
     parameter.grad = torch.ones(1)
-    optimizer = _convert_errors(key, make_optimizer, [parameter])
-    schedule = _convert_errors(scheduler_key, make_scheduler, optimizer) if make_scheduler else None
-    _convert_errors(key, optimizer.step)
+    optimizer = called(key, make_optimizer, [parameter])
+    schedule = called(scheduler_key, make_scheduler, optimizer) if make_scheduler else None
+    called(key, optimizer.step)
     if schedule is not None:
         _refuse_plateau(scheduler_key, schedule)
-        _convert_errors(scheduler_key, schedule.step)
+        called(scheduler_key, schedule.step)
 
 
 def _refuse_plateau(key: str, scheduler: Any) -> None:
@@ -284,16 +304,49 @@ def _call(key: str, record: dict[str, Any], **arguments: Any) -> Any:
         raise InputError(f"{key}: found {record!r}; allowed: a _target_ and its arguments")
     check_targets(key, record)  # whatever way the record came in: this is the only place that instantiates
     check_arguments(key, record | arguments, data_links())
-    return _convert_errors(key, instantiate, escaped(record), **arguments, _convert_="all")
+    return called(key, instantiate, escaped(record), **arguments, _convert_="all")
 
 
-def _convert_errors(key: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+def called(key: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """What a part of the user's makes; whatever it raises becomes a sentence that names the key.
+
+    Raises:
+        InputError: naming the key.
+    """
     try:
         return function(*arguments, **named)
-    except InputError:
-        raise
     except Exception as error:  # whatever a configured class raises for its arguments
-        cause = (error.__cause__ or error) if isinstance(error, InstantiationException) else error
+        cause: BaseException = error
+        if isinstance(error, InstantiationException):
+            cause = error.__cause__ or error
+            key += "".join(f".{nested}" for nested in re.findall(r"full_key: (.+)", str(error)))
+        text = " ".join(str(cause).split())
         if isinstance(cause, InputError):
-            raise cause from error
-        raise InputError(f"{key}: {' '.join(str(cause).split())}") from error
+            cause.args = (in_keys(text, key),)
+            raise cause  # noqa: B904 # it is the cause
+        raise InputError(f"{key}: {text}") from error
+
+
+@contextmanager
+def keyed(section: str) -> Iterator[None]:
+    """What is raised in here names keys of a section where the library names its arguments."""
+    try:
+        yield
+    except InputError as error:
+        error.args = (in_keys(str(error), section),)
+        raise
+
+
+def set_up(data: SearchData, has_keys: bool = True) -> None:
+    """Read the data; if a configuration made them, their errors name its keys.
+
+    Raises:
+        InputError: for data that cannot be used, or that lack something of ``SearchData``.
+    """
+    with keyed("data") if has_keys else nullcontext():
+        data.setup()
+    if missing := missing_of(data):
+        raise InputError(
+            f"data: found a {type(data).__name__}, which lacks {', '.join(missing)}; allowed: what has all of "
+            "nas_lightning.data.protocol.SearchData, from which it can inherit the most"
+        )

@@ -3,7 +3,6 @@
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,10 @@ import torch
 from scipy import stats
 
 from nas_lightning.config.compose import reference_models
-from nas_lightning.cost.exact import cost_of
+from nas_lightning.cost.exact import Cost, cost_of
+from nas_lightning.errors import InputError
 from nas_lightning.report.results import Control, Reference, Standing
-from nas_lightning.runs.build import build_reference
+from nas_lightning.runs.build import called, hand_made
 from nas_lightning.runs.candidates import control_epochs
 from nas_lightning.runs.context import Run
 from nas_lightning.search.derivation import draw_within
@@ -111,12 +111,20 @@ def sentence(metric: str, epochs: int, found: float, count: int, standing: Stand
     )
 
 
+def _cost(run: Run, blueprint: Blueprint) -> Cost:
+    return cost_of(blueprint.build(), run.task.in_channels, run.task.length, run.numbers)
+
+
 def _references(run: Run, kept: Any) -> list[tuple[str, int, Blueprint]]:
     """The smallest hand-made network that has at least as many parameters: name, parameters, blueprint."""
     least, found = run.space.cost(kept)["params"], []
-    for name, model in reference_models().items():
-        reference = build_reference(replace(run.config, model=model), run.task)
-        cost = cost_of(reference.build(), run.task.in_channels, run.task.length, run.numbers)
+    for name, model in reference_models(run.config.common.config_dirs).items():
+        try:
+            reference = hand_made(model, run.task)
+            cost = called("model", _cost, run, reference)
+        except InputError as error:
+            log.warning("control: the hand-made network %s is left out: %s", name, error)
+            continue
         found.append((cost.params, name, reference))
     larger = [each for each in found if each[0] >= least]
     return [(name, params, reference) for params, name, reference in sorted(larger, key=lambda each: each[0])[:1]]

@@ -11,7 +11,7 @@ from nas_lightning.cost.npu import PROFILES, npu_report
 from nas_lightning.data.features import FrontEndCost
 from nas_lightning.errors import BudgetError, InputError
 from nas_lightning.report.results import CostReport, LimitReport
-from nas_lightning.runs.build import build_reference
+from nas_lightning.runs.build import build_reference, called
 from nas_lightning.runs.context import Run
 
 
@@ -58,7 +58,7 @@ def check_fit(run: Run) -> None:
     if reference is None:
         _check_space(run)
     else:
-        cost_report(run, reference.build())
+        called("model", lambda: cost_report(run, reference.build()))
 
 
 def _check_space(run: Run) -> None:

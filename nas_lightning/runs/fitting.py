@@ -13,7 +13,7 @@ from nas_lightning.callbacks.boards import add_picture, boards_of
 from nas_lightning.errors import InputError
 from nas_lightning.files import damage, read_torch
 from nas_lightning.report.pictures import augmentation_picture
-from nas_lightning.runs.build import build_trainer
+from nas_lightning.runs.build import build_trainer, keyed
 from nas_lightning.runs.context import Run
 
 log = logging.getLogger("nas_lightning")
@@ -50,7 +50,8 @@ def fit(
     last = folder / "last.ckpt"
     goes_on = last.exists() and read_checkpoint(last, module) is not None
     _keep_csv(run.folder, name)
-    trainer.fit(module, loader, run.data.val_dataloader(), ckpt_path=last if goes_on else None, weights_only=True)
+    with keyed(stage):
+        trainer.fit(module, loader, run.data.val_dataloader(), ckpt_path=last if goes_on else None, weights_only=True)
     return trainer
 
 

@@ -15,6 +15,7 @@ from nas_lightning.files import damage, read_as, read_torch
 from nas_lightning.report.results import RunMetrics
 from nas_lightning.space.base import Blueprint
 from nas_lightning.space.blueprint import READERS
+from nas_lightning.tasks import task_of
 
 RESULT = (
     *("genotype.json", "genotype_history.json", "model.json", "cost.json", "front_end.json", "input.json", "model.pt"),
@@ -115,7 +116,15 @@ def read_blueprint(folder: Path) -> Blueprint:
         InputError: if the folder describes neither, or a file is damaged.
     """
     path = _description(folder)
-    return read_as(path, READERS[path.name])
+    return read_as(path, _hand_made if path.name == "model.json" else READERS[path.name])
+
+
+def _hand_made(content: dict[str, Any]) -> Blueprint:
+    if "own" not in content:
+        return READERS["model.json"](content)
+    from nas_lightning.runs.build import hand_made  # at need: most networks are not the user's own
+
+    return hand_made(content["own"], task_of(content["task"]))
 
 
 def read_value(folder: Path, split: str, metric: str) -> float:

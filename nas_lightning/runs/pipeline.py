@@ -1,15 +1,18 @@
 """The story of a run, top to bottom: data, search, contest, training, test, export."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nas_lightning.config.compose import in_keys
 from nas_lightning.config.records import Config
 from nas_lightning.data.protocol import SearchData
+from nas_lightning.errors import InputError
 from nas_lightning.files import plain, write_json
 from nas_lightning.report.results import RunMetrics, RunResult, SearchSummary
-from nas_lightning.runs.build import build_data, build_reference, try_parts
+from nas_lightning.runs.build import build_data, build_reference, set_up, try_parts
 from nas_lightning.runs.candidates import candidates_of, compare_seeds
 from nas_lightning.runs.checks import check_config
 from nas_lightning.runs.claim import begin
@@ -70,13 +73,20 @@ def check_start(config: Config, folder: Path, data: SearchData | None) -> Search
     check_config(config)
     with quiet_lightning():
         try_parts(config, folder)
-    data = data or build_data(config)
+    is_own, data = data is None, data or build_data(config)
     if config.export.include_features:
-        data.front_end.for_export()  # refuses steps that ONNX cannot express, before anything is read
-    data.setup()
+        _check_export(data.front_end.for_export)  # before anything is read
+    set_up(data, has_keys=is_own)
     if config.export.include_features:
-        data.check_export()
+        _check_export(data.check_export)
     return data
+
+
+def _check_export(check: Callable[[], object]) -> None:
+    try:
+        check()
+    except InputError as error:
+        raise InputError(f"export.include_features: {error}; allowed: false") from error
 
 
 def _search_and_train(run: Run) -> RunResult:
@@ -129,9 +139,9 @@ def _summary(run: Run, searches: list[Searched]) -> SearchSummary:
 def _write_data(run: Run) -> None:
     """The lists of the splits, and what a user should know about the data."""
     for decision in run.data.decisions:
-        log.info("data: %s", decision)
+        log.info("data: %s", in_keys(decision, "data"))
     for note in run.data.notes:
-        log.warning("data: %s", note)
+        log.warning("data: %s", in_keys(note, "data"))
     run.data.write_annotations(run.folder)
     counts = ", ".join(f"{split} {count:,}" for split, count in run.data.sizes.items())
     task, outputs = run.task, run.task.outputs

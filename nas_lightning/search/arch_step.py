@@ -153,7 +153,7 @@ class PolicyGradient(nn.Module):
     def __init__(self, baseline_decay: float = 0.95) -> None:
         super().__init__()
         if not 0 <= baseline_decay < 1:
-            raise InputError(f"search.arch_step.baseline_decay: found {baseline_decay}; allowed: 0 to less than 1")
+            raise InputError(f"`baseline_decay`: found {baseline_decay}; allowed: 0 to less than 1")
         self.baseline_decay = baseline_decay
         self.register_buffer("baseline", torch.zeros(()))
         self.register_buffer("num_rewards", torch.zeros(()))

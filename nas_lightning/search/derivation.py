@@ -93,7 +93,7 @@ class Ranked:
 
     def __init__(self, num_samples: int = 100) -> None:
         if num_samples < 1:
-            raise InputError(f"search.derivation.num_samples: found {num_samples}; allowed: 1 or more")
+            raise InputError(f"`num_samples`: found {num_samples}; allowed: 1 or more")
         self.num_samples = num_samples
 
     def __call__(self, found: Found, count: int) -> list[Any]:
@@ -121,7 +121,7 @@ class Perturbation:
 
     def __init__(self, num_steps: int = 20, learning_rate: float = 0.01) -> None:
         if num_steps < 0:
-            raise InputError(f"search.derivation.num_steps: found {num_steps}; allowed: 0 or more")
+            raise InputError(f"`num_steps`: found {num_steps}; allowed: 0 or more")
         self.num_steps, self.learning_rate = num_steps, learning_rate
 
     def __call__(self, found: Found, count: int) -> list[Any]:

@@ -29,6 +29,8 @@ log = logging.getLogger("nas_lightning")
 class SearchModule(L.LightningModule):
     """Searches a space (DARTS, arXiv 1806.09055, algorithm 1, with the parts of a strategy in the place of its own).
 
+    A checkpoint holds weights and plain values, so ``load_from_checkpoint`` is given space and strategy again.
+
     >>> from nas_lightning import CellSpace, Classification
     >>> search = SearchModule(CellSpace("s", Classification(1, 32, 2)))
     >>> search.found().architecture.num_nodes
@@ -60,6 +62,7 @@ class SearchModule(L.LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        self.save_hyperparameters("num_epochs", "measure", "kernels", "seed", logger=False)  # plain values alone
         self.strategy, self.num_epochs, self.seed = strategy or Strategy(), num_epochs, seed
         self.objective = Objective(space, measure, budget or Budget({}))
         alphas = self.strategy.relaxation.new_alphas(space)
@@ -130,8 +133,8 @@ class SearchModule(L.LightningModule):
         alpha_optimizer.step()
         if not all(alpha.isfinite().all() for alpha in self.supernet.alphas.values()):
             raise InputError(
-                f"search: diverged in epoch {self.current_epoch + 1}; lower search.weight_optimizer.lr or "
-                "search.alpha_optimizer.lr, or give trainer.precision more bits"
+                f"search: diverged in epoch {self.current_epoch + 1}; lower `weight_optimizer.lr` or "
+                "`alpha_optimizer.lr`, or give trainer.precision more bits"
             )
         self._log_batch("alphas", loss, logits, val_batch[1])
 

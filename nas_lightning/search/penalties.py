@@ -59,7 +59,7 @@ class CostPenalty:
     """
 
     def __init__(self, weight: float = 0.1) -> None:
-        self.weight = _not_negative("search.penalties.cost.weight", weight)
+        self.weight = _not_negative(weight)
 
     def __call__(self, op_weights: OpWeights, objective: Objective) -> Tensor:
         """The penalty, a scalar."""
@@ -84,7 +84,7 @@ class BudgetPull:
     """
 
     def __init__(self, weight: float = 1.0) -> None:
-        self.weight = _not_negative("search.penalties.budget.weight", weight)
+        self.weight = _not_negative(weight)
 
     def __call__(self, op_weights: OpWeights, objective: Objective) -> Tensor:
         """The penalty, a scalar; zero without limits."""
@@ -108,7 +108,7 @@ class RamPenalty:
     """
 
     def __init__(self, weight: float = 1.0) -> None:
-        self.weight = _not_negative("search.penalties.ram.weight", weight)
+        self.weight = _not_negative(weight)
 
     def __call__(self, op_weights: OpWeights, objective: Objective) -> Tensor:
         """The penalty, a scalar."""
@@ -130,7 +130,7 @@ class BetaDecay:
     """
 
     def __init__(self, weight: float = 50.0) -> None:
-        self.weight = _not_negative("search.regularisers.beta.weight", weight)
+        self.weight = _not_negative(weight)
 
     def __call__(self, alphas: Alphas, progress: float) -> Tensor:
         """The loss, a scalar."""
@@ -157,7 +157,7 @@ class ConcentrationAnchor:
     """
 
     def __init__(self, weight: float = 0.001) -> None:
-        self.weight = _not_negative("search.regularisers.anchor.weight", weight)
+        self.weight = _not_negative(weight)
 
     def __call__(self, alphas: Alphas, progress: float) -> Tensor:
         """The loss, a scalar."""
@@ -169,7 +169,7 @@ def _of_tables(alphas: Alphas) -> list[Tensor]:
     return [of_table for of_table in alphas.values() if of_table.dim() == 2]
 
 
-def _not_negative(key: str, weight: float) -> float:
+def _not_negative(weight: float) -> float:
     if weight < 0:
-        raise InputError(f"{key}: found {weight}; allowed: 0 or more")
+        raise InputError(f"`weight`: found {weight}; allowed: 0 or more")
     return weight

@@ -91,7 +91,7 @@ class AuxiliarySkip(Softmax):
 
     def __init__(self, start: float = 1.0) -> None:
         if start < 0:
-            raise InputError(f"search.relaxation.start: found {start}; allowed: 0 or more")
+            raise InputError(f"`start`: found {start}; allowed: 0 or more")
         self.start = start
 
     def new_alphas(self, space: DecisionSpace[Any]) -> nn.ParameterDict:
@@ -101,7 +101,7 @@ class AuxiliarySkip(Softmax):
             InputError: if there is no ``skip_connect``.
         """
         if not all("skip_connect" in table.options for table in space.decisions.values()):
-            raise InputError("search.relaxation: AuxiliarySkip needs skip_connect in space.ops")
+            raise InputError("`ops`: AuxiliarySkip needs skip_connect")
         return new_alphas(space)
 
     def __call__(self, alphas: Alphas, moment: Moment) -> Choice:
@@ -180,7 +180,7 @@ class GumbelPath(NodeSoftmax):
 
     def __init__(self, temperatures: tuple[float, float] = (10.0, 0.1)) -> None:
         if min(temperatures) <= 0:
-            raise InputError(f"search.relaxation.temperatures: found {temperatures}; allowed: more than 0")
+            raise InputError(f"`temperatures`: found {temperatures}; allowed: more than 0")
         self.first, self.last = temperatures
 
     def __call__(self, alphas: Alphas, moment: Moment) -> Choice:

@@ -60,18 +60,18 @@ class Strategy:
 
     def __post_init__(self) -> None:
         if self.clip_norm is not None and self.clip_norm <= 0:
-            raise InputError(f"search.clip_norm: found {self.clip_norm}; allowed: more than 0, or null")
+            raise InputError(f"`clip_norm`: found {self.clip_norm}; allowed: more than 0, or null")
         if not 0 <= self.warmup <= 1:
-            raise InputError(f"search.warmup: found {self.warmup}; allowed: 0 to 1, a share of the epochs")
+            raise InputError(f"`warmup`: found {self.warmup}; allowed: 0 to 1, a share of the epochs")
         if self.partial_channels < 1:
-            raise InputError(f"search.partial_channels: found {self.partial_channels}; allowed: 1 or more")
+            raise InputError(f"`partial_channels`: found {self.partial_channels}; allowed: 1 or more")
         if self.partial_channels > 1 and self.draws_paths:
             raise InputError(
-                f"search.partial_channels: found {self.partial_channels}; allowed: 1, because {self.name} runs paths"
+                f"`partial_channels`: found {self.partial_channels}; allowed: 1, because {self.name} runs paths"
             )
         if self.arch_step is not None and self.arch_step.needs_paths and not self.draws_paths:
             step = type(self.arch_step).__name__
-            raise InputError(f"search.arch_step: {step} needs a search.relaxation that draws paths")
+            raise InputError(f"`arch_step`: {step} needs a `relaxation` that draws paths")
         if self.arch_step is not None and self.arch_step.through_weights:
             self._check_sgd()
 
@@ -79,15 +79,11 @@ class Strategy:
         """A step through the weights knows that of SGD without extras."""
         made_by: Any = getattr(self.weight_optimizer, "func", self.weight_optimizer)
         if made_by is not torch.optim.SGD:
-            raise InputError(
-                f"search.unrolled: needs search.weight_optimizer to be torch.optim.SGD, found {made_by.__name__}"
-            )
+            raise InputError(f"`unrolled`: needs `weight_optimizer` to be torch.optim.SGD, found {made_by.__name__}")
         settings = getattr(self.weight_optimizer, "keywords", {})
         for name in ("nesterov", "dampening"):
             if settings.get(name):
-                raise InputError(
-                    f"search.weight_optimizer.{name}: found {settings[name]}; search.unrolled knows no such step"
-                )
+                raise InputError(f"`weight_optimizer.{name}`: found {settings[name]}; `unrolled` knows no such step")
 
     @property
     def draws_paths(self) -> bool:
@@ -124,6 +120,6 @@ class SearchPlan:
 
     def __post_init__(self) -> None:
         if self.num_seeds < 1:
-            raise InputError(f"search.num_seeds: found {self.num_seeds}; allowed: 1 or more")
+            raise InputError(f"`num_seeds`: found {self.num_seeds}; allowed: 1 or more")
         if self.on_collapse not in ("warn", "switch"):
-            raise InputError(f"search.on_collapse: found {self.on_collapse!r}; allowed: warn, switch")
+            raise InputError(f"`on_collapse`: found {self.on_collapse!r}; allowed: warn, switch")

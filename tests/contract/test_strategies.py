@@ -312,5 +312,5 @@ def test_a_part_says_what_it_can_and_need_not_be_of_a_class_of_this_package():
         through_weights, needs_paths = False, True
 
     assert Strategy(relaxation=OwnPath(), arch_step=OwnStep()).draws_paths
-    with pytest.raises(InputError, match=r"OwnStep needs a search.relaxation that draws paths"):
+    with pytest.raises(InputError, match=r"OwnStep needs a `relaxation` that draws paths"):
         Strategy(arch_step=OwnStep())

@@ -15,7 +15,7 @@ from nas_lightning.errors import InputError, brief
 LOOKED_AT = 50
 """Rows that decide what a column is."""
 
-_VARIABLES, _TIME = "data_processing_feature_extraction.variables", "dataset.columns.time"
+_VARIABLES, _TIME = "`variables`", "`columns.time`"
 _CLIMBING = ("climbs", "rises", "counts", "returns", "text")
 _CLOCKLIKE = ("rises", "counts", "returns", "text")
 _RARE = 0.1

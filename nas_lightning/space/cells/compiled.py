@@ -129,7 +129,7 @@ def compile_network(network: nn.Module, task: Task, kernels: str) -> CompiledNet
         task: input channels and length.
         kernels: ``training.nas_kernels``; None for ``torch``, and for ``auto`` on a machine without a compiler.
     """
-    if kernels == "torch" or why_not_native() is not None or not isinstance(network, Network | ConvNet):
+    if not isinstance(network, Network | ConvNet) or kernels == "torch" or why_not_native() is not None:
         return None
     try:
         return CompiledNetwork(network, task)

@@ -82,7 +82,7 @@ def test_without_decay_the_baseline_is_the_last_reward(supernet):
 
 @pytest.mark.parametrize("decay", [-0.1, 1.0])
 def test_the_decay_is_a_share(decay):
-    text = rf"^search.arch_step.baseline_decay: found {decay}; allowed: 0 to less than 1$"
+    text = rf"^`baseline_decay`: found {decay}; allowed: 0 to less than 1$"
     with pytest.raises(InputError, match=text):
         PolicyGradient(decay)
 

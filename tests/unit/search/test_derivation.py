@@ -208,9 +208,9 @@ def test_ranked_keeps_the_best_of_what_it_looks_at(found):
 
 
 def test_the_numbers_of_samples_and_steps_are_checked():
-    with pytest.raises(InputError, match=r"^search.derivation.num_samples: found 0; allowed: 1 or more$"):
+    with pytest.raises(InputError, match=r"^`num_samples`: found 0; allowed: 1 or more$"):
         Ranked(0)
-    with pytest.raises(InputError, match=r"^search.derivation.num_steps: found -1; allowed: 0 or more$"):
+    with pytest.raises(InputError, match=r"^`num_steps`: found -1; allowed: 0 or more$"):
         Perturbation(-1, 0.01)
 
 

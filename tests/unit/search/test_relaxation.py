@@ -73,9 +73,9 @@ def test_the_auxiliary_skip_falls_linearly_to_nothing(progress, beta):
 
 
 def test_an_auxiliary_skip_needs_a_skip_and_a_start():
-    with pytest.raises(InputError, match=r"^search.relaxation.start: found -1; allowed: 0 or more$"):
+    with pytest.raises(InputError, match=r"^`start`: found -1; allowed: 0 or more$"):
         AuxiliarySkip(-1)
-    with pytest.raises(InputError, match=r"^search.relaxation: AuxiliarySkip needs skip_connect in space.ops$"):
+    with pytest.raises(InputError, match=r"^`ops`: AuxiliarySkip needs skip_connect$"):
         AuxiliarySkip(1.0).new_alphas(Genotypes(("none", "conv_bn_relu_3x1"), 2))
 
 
@@ -143,7 +143,7 @@ def test_only_gumbel_paths_have_gates():
 
 @pytest.mark.parametrize("temperatures", [(0.0, 1.0), (1.0, -0.1)])
 def test_temperatures_are_above_zero(temperatures):
-    with pytest.raises(InputError, match=r"^search.relaxation.temperatures: found \(.*\); allowed: more than 0$"):
+    with pytest.raises(InputError, match=r"^`temperatures`: found \(.*\); allowed: more than 0$"):
         GumbelPath(temperatures)
 
 
