@@ -9,7 +9,7 @@ help:            ## this list
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet -c constraints.txt torch
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,docs,optuna,parallel,ray,slurm]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,docs,mlflow,optuna,parallel,ray,slurm,wandb]'
 	touch $@
 
 demo: .venv/installed         ## install once, then the main job on real data

@@ -25,10 +25,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 
 from nas_lightning.config.compose import compose_config
-from nas_lightning.cost.projection import Projected, project
 from nas_lightning.files import read_json
 from nas_lightning.runs import pipeline
 from nas_lightning.search import module
+from nas_lightning.space.cells.projection import Projected, project
 
 Case = tuple[str, list[str], dict[str, Any]]
 

@@ -13,7 +13,7 @@ import argparse
 import json
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,19 +23,20 @@ import onnx
 import torch
 
 from nas_lightning.config.compose import compose_config
-from nas_lightning.cost.code import features_of, kind_of, num_inputs, signature_of
-from nas_lightning.cost.exact import Layer, Numbers, cost_of, layers_of
+from nas_lightning.cost.code import features_of, signature_of
+from nas_lightning.cost.exact import Numbers, cost_of
 from nas_lightning.export import emulator, host
 from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.emx import compile_network
 from nas_lightning.export.firmware import Sources, Vectors, write_firmware
 from nas_lightning.export.int8 import integer_core, quantize
 from nas_lightning.export.onnx import run_onnx, to_onnx
+from nas_lightning.graph.trace import Layer, trace
 from nas_lightning.runs.build import build_size
-from nas_lightning.space.genotype import Genotype
-from nas_lightning.space.network import Network
+from nas_lightning.space.cells.genotype import Genotype
+from nas_lightning.space.cells.network import Network
+from nas_lightning.space.cells.size import Size
 from nas_lightning.space.ops import DEFAULT_OPS, OPS
-from nas_lightning.space.size import Size
 from nas_lightning.tasks import Classes, Classification
 
 PRESETS = ("s", "m", "l", "xl", "xxl")
@@ -102,7 +103,7 @@ def _signature(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> tupl
 
 
 def parts(
-    layers: list[Layer], model: onnx.ModelProto, functions: tuple[str, ...], found: emulator.Measured
+    layers: Sequence[Layer], model: onnx.ModelProto, functions: tuple[str, ...], found: emulator.Measured
 ) -> list[dict[str, Any]]:
     """For each layer what the cost model sees of it, and what its function takes.
 
@@ -115,16 +116,16 @@ def parts(
     rows = []
     for layer in layers:
         group = [names[repr(signature_of(layer))]] if repr(signature_of(layer)) in names else []
-        group += entry if layer.kind == "ChannelAffine" else last if layer.kind == "Linear" else []
+        group += entry if layer.kind.name == "affine" else last if layer.kind.name == "linear" else []
         if not group:
-            assert layer.kind in ("ReLU", "ChannelAffine"), layer
+            assert layer.kind.name in ("relu", "affine"), layer
             continue
         rows.append(
             {
-                "kind": kind_of(layer),
+                "kind": layer.kind.name,
                 "signature": repr(signature_of(layer)),
                 "features": features_of(layer),
-                "inputs": num_inputs(layer),
+                "inputs": len(layer.inputs),
                 "code_bytes": sum(found.functions[name][0] for name in group),
                 "instructions": sum(found.functions[name][1] / functions.count(name) for name in group),
             }
@@ -138,7 +139,7 @@ def measure(
     """The rows of one network."""
     samples = torch.randn(16, task.in_channels, task.length)
     give_weights(network, samples)
-    layers = layers_of(network, task.in_channels, task.length)
+    layers = trace(network, task.in_channels, task.length).layers
     with TemporaryDirectory() as place:
         folder = Path(place)
         floats = to_onnx(network, (task.in_channels, task.length))

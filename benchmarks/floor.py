@@ -19,7 +19,7 @@ from supernet_step import build_step, measure
 
 from nas_lightning.config.compose import compose_config
 from nas_lightning.runs.build import build_size
-from nas_lightning.space.size import Size
+from nas_lightning.space.cells.size import Size
 
 PASSES = 2  # the step of the alphas and the step of the weights
 TAPS = 3 + 5 + 7

@@ -23,12 +23,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nas_lightning.config.compose import compose_config
-from nas_lightning.cost.projection import Projected, least, project
-from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.runs.build import build_numbers, build_ops, build_size
-from nas_lightning.space.genotype import KINDS, derive
+from nas_lightning.space.base import Projected
+from nas_lightning.space.cells.genotype import KINDS, Genotype
+from nas_lightning.space.cells.projection import least, project
+from nas_lightning.space.cells.size import rows_into
+from nas_lightning.space.cells.tables import SpaceCost
+from nas_lightning.space.choices import strongest
 from nas_lightning.space.ops import DEFAULT_OPS, OPS
-from nas_lightning.space.size import rows_into
 from nas_lightning.tasks import Classification
 
 AXES = ("params", "macs")
@@ -41,13 +43,12 @@ def _random_weights(space_cost: SpaceCost, std: float) -> dict[str, Tensor]:
 
 
 def _correlation(space_cost: SpaceCost) -> float:
-    nodes = space_cost.size.nodes_per_layer
-    genotypes = [derive(_random_weights(space_cost, 1), space_cost.ops, nodes) for _ in range(NETWORKS)]
-    sums = [[space_cost.of(genotype)[axis] for genotype in genotypes] for axis in AXES]
+    genotypes = [strongest(_random_weights(space_cost, 1), space_cost) for _ in range(NETWORKS)]
+    sums = [[space_cost.cost(genotype)[axis] for genotype in genotypes] for axis in AXES]
     return float(np.corrcoef(sums)[0, 1])
 
 
-def _front(weights: dict[str, Tensor], space_cost: SpaceCost, axis: str) -> list[Projected]:
+def _front(weights: dict[str, Tensor], space_cost: SpaceCost, axis: str) -> list[Projected[Genotype]]:
     """Every network that no other beats in both log op-weight and an axis, from the free choice to the cheapest."""
     found = [project(weights, space_cost, {})]
     lowest = least(axis, space_cost, {})
@@ -57,7 +58,7 @@ def _front(weights: dict[str, Tensor], space_cost: SpaceCost, axis: str) -> list
     return found
 
 
-def _saved(front: list[Projected], other_front: list[Projected], other: str) -> list[float]:
+def _saved(front: list[Projected[Genotype]], other_front: list[Projected[Genotype]], other: str) -> list[float]:
     """By how many percent the networks of a front, but for the free choice, could have less on the other axis."""
     saved = []
     for network in front[1:]:

@@ -16,10 +16,11 @@ import torch
 
 from nas_lightning.config.compose import compose_config
 from nas_lightning.cost.exact import MEASURES
-from nas_lightning.cost.projection import is_feasible, project
-from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.runs.build import build_ops, build_size
-from nas_lightning.space.genotype import KINDS, derive
+from nas_lightning.space.cells.genotype import KINDS
+from nas_lightning.space.cells.projection import is_feasible, project
+from nas_lightning.space.cells.tables import SpaceCost
+from nas_lightning.space.choices import strongest
 from nas_lightning.tasks import Classification
 
 
@@ -33,7 +34,7 @@ def _case(name: str, length: int, num_projections: int) -> dict[str, float | str
     torch.manual_seed(0)
     while len(times) < num_projections:
         weights, others = ({kind: torch.randn(size.num_edges, len(ops)).softmax(1) for kind in KINDS} for _ in range(2))
-        cost = space_cost.of(derive(others, ops, size.nodes_per_layer))
+        cost = space_cost.cost(strongest(others, space_cost))
         measures = rng.sample(MEASURES, rng.randint(1, 4))
         limits = {measure: int(cost[measure] * rng.uniform(0.6, 1)) for measure in measures}
         if not is_feasible(space_cost, limits):

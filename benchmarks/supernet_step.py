@@ -27,14 +27,15 @@ import torch
 from torch import Tensor, nn
 
 from nas_lightning.config.compose import compose_config
-from nas_lightning.cost.expected import ExpectedCost
-from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.kernels.choice import KERNELS
 from nas_lightning.runs.build import build_size, build_strategy
 from nas_lightning.search.arch_step import AlphaLoss
-from nas_lightning.space.compiled import training_pass
-from nas_lightning.space.size import Size
-from nas_lightning.space.supernet import Supernet
+from nas_lightning.search.moment import Moment
+from nas_lightning.search.penalties import Objective
+from nas_lightning.space.cells.compiled import training_pass
+from nas_lightning.space.cells.size import Size
+from nas_lightning.space.cells.space import CellSpace
+from nas_lightning.space.cells.supernet import Supernet
 from nas_lightning.tasks import Classification
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -119,7 +120,7 @@ def build_step(
         supernet = (Textbook2d if side == "textbook" else TextbookSupernet)(outline, task, ops)
     supernet.to(device)
     run = training_pass(supernet) if side == "fast" else supernet
-    cost = ExpectedCost(SpaceCost(outline, task, ops))
+    space = CellSpace(outline, task, ops)
     alphas, weights = list(supernet.alphas.values()), list(supernet.weights().values())
     sgd, adam = strategy.weight_optimizer(weights), strategy.alpha_optimizer(alphas)
     batches = [
@@ -127,13 +128,10 @@ def build_step(
         for _ in range(2)
     ]
 
-    def op_weights() -> dict[str, Tensor]:
-        return strategy.relaxation.settled(dict(supernet.alphas.items()), ops)
+    def alpha_loss() -> AlphaLoss:
+        moment, penalties = Moment(0.5, torch.Generator(), space), strategy.penalties.values()
+        return AlphaLoss(supernet, run, strategy.relaxation, penalties, [], Objective(space), moment, sgd)
 
-    def penalty(weights: Any) -> Tensor:
-        return strategy.penalty(weights, cost)
-
-    at = AlphaLoss(supernet, run, op_weights, op_weights, penalty, lambda: torch.zeros(()), sgd)
     arch_step: Any = strategy.arch_step
 
     def freeze(parameters: list[nn.Parameter], frozen: bool) -> None:
@@ -145,18 +143,20 @@ def build_step(
         train, val = batches
         adam.zero_grad()
         if order == "unrolled":
-            loss, _ = arch_step(at, train, val)
+            loss, _ = arch_step(alpha_loss(), train, val)
             for alpha, gradient in zip(alphas, torch.autograd.grad(loss, alphas), strict=True):
                 alpha.grad = gradient
         else:
             freeze(weights, True)
-            arch_step(at, train, val)[0].backward()
+            arch_step(alpha_loss(), train, val)[0].backward()
             freeze(weights, False)
         adam.step()
         sgd.zero_grad()
         freeze(alphas, True)
         x, y = train
-        nn.functional.cross_entropy(run(x, op_weights()), y).backward()
+        nn.functional.cross_entropy(
+            run(x, strategy.relaxation.settled(dict(supernet.alphas.items()), space)), y
+        ).backward()
         freeze(alphas, False)
         nn.utils.clip_grad_norm_(weights, strategy.clip_norm)
         sgd.step()

@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from nas_lightning.config.compose import compose_config
-from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.runs.build import build_size
 from nas_lightning.search.derivation import draw_within
 from nas_lightning.search.moment import Moment
-from nas_lightning.space.compiled import compile_network
-from nas_lightning.space.network import Network
+from nas_lightning.space.cells.compiled import compile_network
+from nas_lightning.space.cells.network import Network
+from nas_lightning.space.cells.space import CellSpace
 from nas_lightning.space.ops import DEFAULT_OPS
 from nas_lightning.tasks import Classification
 
@@ -59,7 +59,7 @@ def main() -> None:
     for name in options.sizes:
         for length in options.lengths:
             task, size = Classification(1, length, 5), build_size(compose_config([f"nas_model_size={name}"]))
-            moment = Moment(1.0, torch.Generator().manual_seed(0), SpaceCost(size, task, DEFAULT_OPS))
+            moment = Moment(1.0, torch.Generator().manual_seed(0), CellSpace(size, task, DEFAULT_OPS))
             (genotype,) = draw_within(moment, {}, 1)
             torch.manual_seed(0)
             x, y = torch.randn(options.batch, 1, length), torch.randint(5, (options.batch,))
@@ -72,7 +72,7 @@ def main() -> None:
             rounds = [[milliseconds(step, options.steps) for step in sides] for _ in range(options.rounds)]
             ratios = [torch_ms / compiled_ms for torch_ms, compiled_ms in rounds]
             row = {"size": name, "length": length, "batch": options.batch}
-            row |= {"macs": moment.space_cost.of(genotype)["macs"]}
+            row |= {"macs": moment.space.cost(genotype)["macs"]}
             for side, times in zip(("torch_ms", "compiled_ms"), zip(*rounds, strict=True), strict=True):
                 row[side] = round(statistics.median(times), 2)
             row |= {"ratio": round(statistics.median(ratios), 2)}

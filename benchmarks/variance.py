@@ -38,10 +38,8 @@ def run_genotype(path: Path, index: int, seeds: Sequence[int], options: argparse
     from nas_lightning.config.compose import compose_config
     from nas_lightning.runs.build import build_data, build_short_trainer
     from nas_lightning.runs.context import Run
-    from nas_lightning.runs.fitting import train_module
     from nas_lightning.search.derivation import draw_within
     from nas_lightning.search.moment import Moment
-    from nas_lightning.space.blueprint import SearchedBlueprint
     from nas_lightning.training.evaluate import predict
 
     torch.set_num_threads(1)
@@ -58,7 +56,7 @@ def run_genotype(path: Path, index: int, seeds: Sequence[int], options: argparse
             data = build_data(config)
             data.setup()
             run = Run(config, data, folder)
-            moment = Moment(1.0, torch.Generator().manual_seed(1000 + index), run.space_cost)
+            moment = Moment(1.0, torch.Generator().manual_seed(1000 + index), run.space)
             genotype = draw_within(moment, run.limits, 1)[0]
             row = {
                 "set": path.stem,
@@ -68,12 +66,12 @@ def run_genotype(path: Path, index: int, seeds: Sequence[int], options: argparse
                 "seed": seed,
                 "recipe": recipe_of(options, RECIPE),
             }
-            row["params"] = run.space_cost.of(genotype)["params"]
+            row["params"] = run.space.cost(genotype)["params"]
             for label, epochs in (("long", config.training.training_epochs), ("short", options.short)):
                 epochs = epochs or max(1, config.training.training_epochs // 8)
                 start = time.perf_counter()
                 pace = config.training.training_epochs / epochs
-                module = train_module(run, SearchedBlueprint(genotype, run.size, run.task), seed, pace)
+                module = run.recipe.module(run.space.blueprint(genotype), data, seed, pace)
                 build_short_trainer(config, folder, epochs).fit(module, data.train_dataloader(), data.val_dataloader())
                 for split, loader in (("val", data.val_dataloader()), ("test", data.test_dataloader())):
                     found = run.task.figures(*predict(module.network, loader))

@@ -1,4 +1,7 @@
-"""Differentiable architecture search for tiny 1-D CNN time-series classifiers."""
+"""Differentiable architecture search for tiny 1-D CNN time-series classifiers.
+
+The names of ``__all__`` keep their meaning between minor versions; what else can be imported may change with any.
+"""
 
 from importlib import import_module
 from importlib.metadata import version
@@ -13,11 +16,13 @@ if TYPE_CHECKING:
     from nas_lightning.search.loaders import SearchLoaders
     from nas_lightning.search.module import SearchModule
     from nas_lightning.search.strategy import Strategy
-    from nas_lightning.space.genotype import Genotype
+    from nas_lightning.space.cells.genotype import Genotype
+    from nas_lightning.space.cells.space import CellSpace
     from nas_lightning.tasks import Classification
     from nas_lightning.training.module import TrainModule
 
 __all__ = [
+    "CellSpace",
     "Classification",
     "FrontEnd",
     "Genotype",
@@ -33,9 +38,10 @@ __all__ = [
 __version__ = version("nas-lightning")
 
 _PLACES = {
+    "CellSpace": "space.cells.space",
     "Classification": "tasks",
     "FrontEnd": "data.features",
-    "Genotype": "space.genotype",
+    "Genotype": "space.cells.genotype",
     "InputError": "errors",
     "SearchLoaders": "search.loaders",
     "SearchModule": "search.module",

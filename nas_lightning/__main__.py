@@ -23,7 +23,7 @@ from nas_lightning.config.compose import (
     one_sentence,
 )
 from nas_lightning.config.keys import guide_overrides, merge_overrides
-from nas_lightning.config.records import Config
+from nas_lightning.config.records import Config, with_values
 from nas_lightning.config.targets import trust_config_dir
 from nas_lightning.config.typed import plain
 from nas_lightning.errors import BudgetError, InputError, ParityError, StoppedError, printable
@@ -84,8 +84,7 @@ def _run_command(arguments: list[str]) -> None:
     if first in _COMMANDS:
         _COMMANDS[first](rest)
     elif {"--help", "-h"} & {*arguments}:
-        config_dir, _ = _without_config_dir(arguments)
-        print(help_text([conf_dir(), *([config_dir] if config_dir else [])]))
+        print(help_text([conf_dir(), *_without_config_dir(arguments)[0]]))
     elif resumed := [argument for argument in arguments if argument.startswith("resume=")]:
         others = [argument for argument in arguments if argument not in resumed]
         _resume(Path(plain(resumed[0].partition("=")[2])), others)
@@ -95,9 +94,10 @@ def _run_command(arguments: list[str]) -> None:
 
 
 def _devices(arguments: list[str]) -> None:
-    if arguments:
-        raise InputError(f"devices: takes no setting, found {arguments}")
-    print_devices(device_cards())
+    config_dirs, others = _without_config_dir(arguments)
+    if others:
+        raise InputError(f"devices: takes --config-dir alone, found {others}")
+    print_devices(device_cards(tuple(map(str, config_dirs))))
 
 
 def _with_first_word(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
@@ -110,19 +110,20 @@ def _with_first_word(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
     return guide_overrides(Path(word)), arguments[1:]
 
 
-def _without_config_dir(arguments: list[str]) -> tuple[Path | None, list[str]]:
+def _without_config_dir(arguments: list[str]) -> tuple[list[Path], list[str]]:
     """The folder of ``--config-dir``, whose targets are trusted from here on, and the other arguments."""
-    found, others, left = None, [], iter(arguments)
+    found: list[Path] = []
+    others, left = [], iter(arguments)
     for argument in left:
         name, separator, value = argument.partition("=")
         if name in ("--config-dir", "-cd"):
-            found = Path(value if separator else next(left, ""))
+            found = [Path(value if separator else next(left, ""))]
         else:
             others.append(argument)
-    if found is not None:
-        if not found.is_dir():
-            raise InputError(f"--config-dir: there is no folder {found}")
-        trust_config_dir(found)
+    for folder in found:
+        if not folder.is_dir():
+            raise InputError(f"--config-dir: there is no folder {folder}")
+        trust_config_dir(folder)
     return found, others
 
 
@@ -142,13 +143,13 @@ def _verify(arguments: list[str]) -> None:
 
 
 def _inspect(arguments: list[str]) -> None:
-    config_dir, arguments = _without_config_dir(arguments)
+    config_dirs, arguments = _without_config_dir(arguments)
     defaults, arguments = _with_first_word(arguments)
     folders = [plain(argument.removeprefix(_RUN_DIR)) for argument in arguments if argument.startswith(_RUN_DIR)]
     others = [argument for argument in arguments if not argument.startswith(_RUN_DIR)]
     if flags := [argument for argument in others if argument.startswith("-")]:
         raise InputError(f"inspect: takes key=value and --config-dir alone, found {flags}")
-    config = compose_config(merge_overrides(defaults, others, sweeps=False), config_dir)
+    config = compose_config(merge_overrides(defaults, others, sweeps=False), config_dirs)
     from nas_lightning.runs.inspection import inspect
 
     inspect(config, Path(folders[-1]) if folders else Path("outputs") / config.common.run_name)
@@ -166,12 +167,14 @@ def _resume(folder: Path, arguments: list[str]) -> None:
         overrides = merge_overrides({}, sweep.overrides_of(folder), sweeps=True)
         run_hydra(["-m", *arguments, *overrides])
         return
-    _, others = _without_config_dir(arguments)
+    config_dirs, others = _without_config_dir(arguments)
     places = {key: plain(value) for key, found, value in (other.partition("=") for other in others) if found}
     if len(places) < len(others) or not places.keys() <= PLACES.keys():
         allowed = " and ".join(PLACES)
         raise InputError(f"resume: takes {allowed} alone, for data that were moved, found {others}")
     config = load_config(folder / "config.yaml")
+    if config_dirs:  # they may have been moved
+        config = with_values(config, {"common.config_dirs": [str(folder.absolute()) for folder in config_dirs]})
     for key, place in places.items():
         config = moved(config, key, place)
     try:

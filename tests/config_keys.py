@@ -140,7 +140,8 @@ def bases():
     yield ()
     for group in GROUPS:
         for path in files(group):
-            yield (f"{group}={path.stem}", *(["training.nas_enabled=false"] if group == "model" else []))
+            if path.stem not in ("mlflow", "wandb"):  # their arguments are checked by packages of others
+                yield (f"{group}={path.stem}", *(["training.nas_enabled=false"] if group == "model" else []))
 
 
 def files(group):

@@ -5,10 +5,10 @@ import random
 import torch
 from torch import Tensor, nn
 
-from nas_lightning.space.genotype import Genotype
-from nas_lightning.space.network import ConvNet
+from nas_lightning.space.cells.genotype import Genotype
+from nas_lightning.space.cells.size import Size
 from nas_lightning.space.ops import OPS
-from nas_lightning.space.size import Size
+from nas_lightning.space.reference import ConvNet
 from nas_lightning.tasks import Classification
 
 ALL_OPS = tuple(OPS)

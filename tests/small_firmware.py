@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -18,13 +19,15 @@ from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.firmware import Sources, Vectors, write_firmware
 from nas_lightning.export.int8 import quantize
 from nas_lightning.export.onnx import run_onnx, to_onnx
-from nas_lightning.space.genotype import Genotype
-from nas_lightning.space.network import ConvNet, Network
+from nas_lightning.space.cells.genotype import Genotype
+from nas_lightning.space.cells.network import Network
+from nas_lightning.space.cells.size import Size
 from nas_lightning.space.ops import OPS
-from nas_lightning.space.size import Size
+from nas_lightning.space.reference import ConvNet
 from nas_lightning.tasks import Classes, Classification
 
 BUILT_OPS = tuple(op for op in OPS if op != "none")
+C99 = "-std=c99 -Wall -Wextra -Werror -ffp-contract=off -I."
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,13 @@ def write(
     target = folder / "firmware"
     write_firmware(target, made.floats, made.integer, vectors, Sources(description, prefix=prefix))
     return folder / "firmware"
+
+
+def gcc(*arguments: str | Path, cwd: Path, compiler: str = "gcc") -> str:
+    """What a compiler that must not fail prints."""
+    done = subprocess.run([compiler, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def path_without(folder: Path, *names: str) -> str:

@@ -1,16 +1,33 @@
-"""Where pictures go: to every TensorBoard that listens."""
+"""Where pictures go: to every logger of a Trainer that takes them."""
 
 import lightning as L
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from matplotlib.figure import Figure
 
 
-def boards_of(trainer: L.Trainer) -> list[TensorBoardLogger]:
-    """The loggers of a Trainer that take pictures."""
-    return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+def boards_of(trainer: L.Trainer) -> list[Logger]:
+    """The loggers of a Trainer that take pictures: TensorBoard, MLflow, Weights & Biases."""
+    return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger | MLFlowLogger | WandbLogger)]
 
 
 def add_picture(trainer: L.Trainer, name: str, picture: Figure, step: int = 0) -> None:
     """Give a picture to all of them."""
     for logger in boards_of(trainer):
-        logger.experiment.add_figure(name, picture, step, close=False)
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_figure(name, picture, step, close=False)
+        elif isinstance(logger, MLFlowLogger):
+            logger.experiment.log_figure(logger.run_id, picture, f"{name}/{step:06}.png")
+        elif isinstance(logger, WandbLogger):
+            logger.log_image(name, [picture], step)
+
+
+def add_result(trainer: L.Trainer, settings: dict[str, object], figures: dict[str, float]) -> None:
+    """Give them what a run was, and what came of it."""
+    for logger in boards_of(trainer):
+        if isinstance(logger, TensorBoardLogger):
+            logger.log_hyperparams(settings, figures)
+            logger.save()
+            logger.experiment.flush()  # what cannot be written is said before the run counts as ended
+        else:
+            logger.log_hyperparams(settings)
+            logger.log_metrics(figures)

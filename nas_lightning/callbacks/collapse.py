@@ -2,17 +2,19 @@
 
 import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import lightning as L
 import torch
 from scipy import stats
 
+from nas_lightning.errors import InputError
 from nas_lightning.search.arch_step import Batch
 from nas_lightning.search.derivation import judge
 from nas_lightning.search.module import SearchModule
-from nas_lightning.space.genotype import KINDS, is_parameter_free, one_hot
+from nas_lightning.space.base import Decisions
+from nas_lightning.space.choices import num_free, one_hot
 
 log = logging.getLogger("nas_lightning")
 
@@ -20,15 +22,18 @@ _CHANCE = 0.05
 _PATIENCE = 2
 
 
-def least_of_a_collapse(ops: Sequence[str], num_nodes: int) -> int:
-    """The least number of nodes with a skip or a pool that is too large to be chance.
+def least_of_a_collapse(tables: Collection[Decisions]) -> int:
+    """The least number of decisions for a skip or a pool that is too large to be chance.
 
-    >>> least_of_a_collapse(("none", "skip_connect", "conv_bn_relu_3x1"), 8)
+    >>> from nas_lightning.space.cells.genotype import Genotypes
+    >>> least_of_a_collapse(Genotypes(("none", "skip_connect", "conv_bn_relu_3x1"), 4).decisions.values())
     7
     """
-    allowed = [op for op in ops if op != "none"]
-    share = sum(is_parameter_free(op) for op in allowed) / len(allowed)
-    return next((n for n in range(1, num_nodes) if stats.binom.sf(n - 1, num_nodes, share) <= _CHANCE), num_nodes)
+    shares = [
+        len(table.free) / (len(table.options) - (table.nothing is not None)) for table in tables for _ in table.of
+    ]
+    num, share = len(shares), sum(shares) / len(shares)
+    return next((n for n in range(1, num) if stats.binom.sf(n - 1, num, share) <= _CHANCE), num)
 
 
 class CollapseAlarm(L.Callback):
@@ -43,42 +48,47 @@ class CollapseAlarm(L.Callback):
     Args:
         answer: ``warn`` says so once; ``switch`` also lets at most half of the nodes of a cell keep such an operation
             from then on: of those that would, the strongest (P-DARTS, arXiv 1904.12760, section 3.3).
-        val_batches: to judge the derived network.
+        val_batches: to judge the derived network; None for those of the Trainer.
     """
 
-    def __init__(self, answer: str, val_batches: Iterable[Batch]) -> None:
+    def __init__(self, answer: str = "warn", val_batches: Iterable[Batch] | None = None) -> None:
         self.answer, self.val_batches = answer, val_batches
         self.num_in_a_row, self.collapsed_at = 0, 0
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Look at the alphas, and at the network that they stand for."""
-        assert isinstance(pl_module, SearchModule)  # nosec B101 # for mypy: only searches get this callback
-        op_weights, ops = pl_module.op_weights(), pl_module.supernet.op_names
-        genotype = pl_module.found().genotype
-        free = {kind: [is_parameter_free(op) for op, _ in genotype.cell(kind)] for kind in KINDS}
-        for kind in KINDS:
-            weights = op_weights[kind] / op_weights[kind].sum(1, keepdim=True)
-            entropy = torch.special.entr(weights).sum(1).mean() / math.log(len(ops)) if len(ops) > 1 else 0.0
-            pl_module.log(f"search/free_share_{kind}", sum(free[kind]) / len(free[kind]))
-            pl_module.log(f"search/rel_entropy_{kind}", entropy)
-        hot = {kind: weights.to(op_weights[kind]) for kind, weights in one_hot(genotype, ops).items()}
-        reward, _ = judge(pl_module.supernet, hot, self.val_batches)
+        if not isinstance(pl_module, SearchModule):
+            raise InputError(f"CollapseAlarm: found a {type(pl_module).__name__}; allowed: a SearchModule")
+        op_weights, space = pl_module.op_weights(), pl_module.space
+        architecture = pl_module.found().architecture
+        free = num_free(architecture, space)
+        for name, table in space.decisions.items():
+            weights, most = op_weights[name] / op_weights[name].sum(1, keepdim=True), math.log(len(table.options))
+            entropy = torch.special.entr(weights).sum(1).mean()
+            pl_module.log(f"search/free_share_{name}", free[name] / len(table.of))
+            pl_module.log(f"search/rel_entropy_{name}", entropy / most if most else 0.0)
+        hot = {name: weights.to(op_weights[name]) for name, weights in one_hot(architecture, space).items()}
+        batches = trainer.val_dataloaders if self.val_batches is None else self.val_batches
+        if batches is None:
+            raise InputError("CollapseAlarm: found no batches of val; allowed: val_batches, or a val_dataloader")
+        reward, _ = judge(pl_module.supernet, hot, batches)
         of_supernet = trainer.callback_metrics.get(f"search/val_{pl_module.supernet.task.monitor}")
         if of_supernet is not None:
             pl_module.log("search/gap", float(of_supernet) - reward)
         learns = pl_module.arch_step is not None
         if learns and pl_module.progress >= pl_module.strategy.warmup:
-            self._look(pl_module, sum(sum(of_kind) for of_kind in free.values()), 2 * genotype.num_nodes)
+            self._look(pl_module, sum(free.values()))
 
-    def _look(self, module: SearchModule, num_free: int, num_nodes: int) -> None:
-        least = least_of_a_collapse(module.supernet.op_names, num_nodes)
+    def _look(self, module: SearchModule, num_free: int) -> None:
+        tables = module.space.decisions.values()
+        least, num_nodes = least_of_a_collapse(tables), sum(len(table.of) for table in tables)
         self.num_in_a_row = self.num_in_a_row + 1 if num_free >= least else 0
         if self.num_in_a_row < _PATIENCE or self.collapsed_at:
             return
         self.collapsed_at = module.current_epoch + 1
         at = f"search: collapse in epoch {self.collapsed_at}: {num_free} of {num_nodes} nodes keep a skip or a pool"
         if self.answer == "switch":
-            module.max_free = num_nodes // 4
+            module.max_free = max(len(table.of) for table in tables) // 2
             log.warning("%s; from now on at most %d nodes of a cell may (search.on_collapse)", at, module.max_free)
         else:
             log.warning("%s; search.on_collapse=switch limits them, or choose another strategy (search=...)", at)

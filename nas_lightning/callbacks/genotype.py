@@ -6,6 +6,7 @@ from typing import Any
 
 import lightning as L
 
+from nas_lightning.errors import InputError
 from nas_lightning.files import plain, write_json
 from nas_lightning.search.module import SearchModule
 
@@ -24,8 +25,8 @@ class GenotypeHistory(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Append this epoch's genotype."""
         if not isinstance(pl_module, SearchModule):
-            raise TypeError(f"GenotypeHistory: needs a SearchModule, found {type(pl_module).__name__}")
-        self.history.append({"epoch": trainer.current_epoch, **plain(pl_module.found().genotype)})
+            raise InputError(f"GenotypeHistory: found a {type(pl_module).__name__}; allowed: a SearchModule")
+        self.history.append({"epoch": trainer.current_epoch, **plain(pl_module.found().architecture)})
         write_json(self.path, self.history)
 
     def state_dict(self) -> dict[str, Any]:

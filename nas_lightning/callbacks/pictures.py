@@ -4,9 +4,8 @@ import lightning as L
 
 from nas_lightning.callbacks.boards import add_picture, boards_of
 from nas_lightning.errors import InputError
-from nas_lightning.report.pictures import alpha_heatmap, genotype_drawing
+from nas_lightning.report.pictures import alpha_heatmap
 from nas_lightning.search.module import SearchModule
-from nas_lightning.space.genotype import KINDS
 
 
 class AlphaPictures(L.Callback):
@@ -21,7 +20,7 @@ class AlphaPictures(L.Callback):
 
     def __init__(self, every_n_epochs: int = 1) -> None:
         if every_n_epochs < 1:
-            raise InputError(f"callbacks.alpha_pictures.every_n_epochs: found {every_n_epochs}; allowed: 1 or more")
+            raise InputError(f"`every_n_epochs`: found {every_n_epochs}; allowed: 1 or more")
         self.every_n_epochs = every_n_epochs
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -30,10 +29,10 @@ class AlphaPictures(L.Callback):
         is_due = (epoch + 1) % self.every_n_epochs == 0 or epoch + 1 == trainer.max_epochs
         if not (is_due and isinstance(pl_module, SearchModule) and boards_of(trainer)):
             return
-        supernet, genotype = pl_module.supernet, pl_module.found().genotype
-        for kind in KINDS:  # a strategy can have further alphas, of edges
-            values = supernet.alphas[kind].detach().float().cpu().numpy()
-            title = f"{kind} cell, epoch {epoch + 1}"
-            picture = alpha_heatmap(values, supernet.op_names, genotype.cell(kind), title)
-            add_picture(trainer, f"alphas/{kind}", picture, epoch)
-        add_picture(trainer, "genotype", genotype_drawing(genotype, supernet.size.fanout_concat), epoch)
+        space, architecture = pl_module.space, pl_module.found().architecture
+        for name, places in space.picks(architecture).items():
+            values = pl_module.supernet.alphas[name].detach().float().cpu().numpy()
+            heatmap = alpha_heatmap(values, space.decisions[name], places, f"{name}, epoch {epoch + 1}")
+            add_picture(trainer, f"alphas/{name}", heatmap, epoch)
+        if (drawn := space.picture(architecture)) is not None:
+            add_picture(trainer, "genotype", drawn, epoch)

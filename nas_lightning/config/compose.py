@@ -1,7 +1,8 @@
 """Composition: overrides in, a typed ``Config`` out."""
 
 import copy
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, is_dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -47,18 +48,31 @@ def conf_dir() -> Path:
     return packaged if packaged.is_dir() else package.parent / "conf"
 
 
+def options_of(group: str, config_dirs: Iterable[str] = ()) -> list[str]:
+    """The options of a group: those of the package, and of folders of the user's own."""
+    folders = [conf_dir(), *map(Path, config_dirs)]
+    return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
+
+
 @cache
-def device_cards() -> list[Device]:
+def device_cards(config_dirs: tuple[str, ...] = ()) -> list[Device]:
     """The cards of the group ``target_device``, by name."""
-    paths = sorted((conf_dir() / "target_device").glob("*.yaml"), key=lambda path: path.stem.lower())
-    cards = [OmegaConf.to_object(OmegaConf.merge(schema(Device), OmegaConf.load(p))) for p in paths]
-    return cast(list[Device], cards)
+    options = _options("target_device", "device", config_dirs)
+    cards = [OmegaConf.to_object(OmegaConf.merge(schema(Device), content)) for _, content in options]
+    return sorted(cast(list[Device], cards), key=lambda card: card.name.lower())
 
 
-def reference_models() -> dict[str, dict[str, Any]]:
+def reference_models(config_dirs: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
     """The hand-made networks of the group ``model``, by name."""
-    paths = sorted((conf_dir() / "model").glob("*.yaml"))
-    return {path.stem: cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(path))) for path in paths}
+    return {name: cast(dict[str, Any], content) for name, content in _options("model", "model", config_dirs)}
+
+
+def _options(group: str, section: str, config_dirs: Iterable[str]) -> Iterator[tuple[str, Any]]:
+    """What each option of a group makes of a section; Hydra composes those of the user's own, which takes longer."""
+    for name in options_of(group, dirs := tuple(config_dirs)):
+        path = conf_dir() / group / f"{name}.yaml"
+        content = None if path.exists() else getattr(compose_config([f"{group}={name}"], dirs), section)
+        yield name, OmegaConf.to_container(OmegaConf.load(path)) if content is None else content
 
 
 def with_features(config: Config, name: str) -> Config:
@@ -70,7 +84,7 @@ def with_features(config: Config, name: str) -> Config:
     if name == config.data_processing_feature_extraction.feature_extraction_name:
         return config
     own = asdict(config.data_processing_feature_extraction)
-    preset = asdict(compose_config([f"features={name}"]).data_processing_feature_extraction)
+    preset = asdict(compose_config([f"features={name}"], config.common.config_dirs).data_processing_feature_extraction)
     chosen = preset | {key: own[key] for key in _OF_RECORDINGS if own[key] is not None or key == "variables"}
     data = copy.deepcopy(config.data)
     data["front_end"] |= {key: chosen[key] for key in data["front_end"] if key in chosen}
@@ -82,12 +96,12 @@ def register_records() -> None:
     ConfigStore.instance().store(name="base_config", node=schema(Config))
 
 
-def compose_config(overrides: list[str], config_dir: Path | None = None) -> Config:
+def compose_config(overrides: list[str], config_dirs: Iterable[str | Path] = ()) -> Config:
     """Compose as the command line does, also inside a program that runs Hydra itself.
 
     Args:
         overrides: as on the command line.
-        config_dir: a folder with groups and options of the user's own.
+        config_dirs: folders with groups and options of the user's own.
 
     Raises:
         InputError: for an override that Hydra refuses.
@@ -98,8 +112,10 @@ def compose_config(overrides: list[str], config_dir: Path | None = None) -> Conf
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            own = [] if config_dir is None else [f"hydra.searchpath=[{quoted(f'file://{config_dir.absolute()}')}]"]
-            return to_config(compose("config", [*overrides, *own]))
+            own = ",".join(quoted(f"file://{Path(folder).absolute()}") for folder in config_dirs)
+            search_path = [f"hydra.searchpath=[{own}]"] if own else []
+            composed = compose("config", [*overrides, *search_path], return_hydra_config=True)
+            return to_config(composed, composed.hydra.runtime.config_sources)
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(one_sentence(error)) from error
     finally:
@@ -131,6 +147,27 @@ def data_links() -> dict[str, str]:
     return dict(_links(OmegaConf.to_container(OmegaConf.load(conf_dir() / "data" / "default.yaml")), "data"))
 
 
+def in_keys(text: str, section: str) -> str:
+    """A sentence of the library, in which arguments stand in backticks, with the keys of a section in their place.
+
+    A part knows its arguments, and not under which keys a configuration keeps them.
+
+    >>> in_keys("`weight`: found -1; allowed: 0 or more", "search.penalties.mine")
+    'search.penalties.mine.weight: found -1; allowed: 0 or more'
+    >>> in_keys("`gaps`=keep reaches over it", "data")
+    'dataset.gaps=keep reaches over it'
+    """
+    is_data = section.partition(".")[0] == "data"
+    sources = {follower.rpartition(".")[2]: source for follower, source in data_links().items()} if is_data else {}
+
+    def key(found: re.Match[str]) -> str:
+        name, dot, rest = found[1].partition(".")
+        own = found[0] if section == "data" else f"{section}.{found[1]}"  # a text of the data can have such signs
+        return sources[name] + dot + rest if name in sources else own
+
+    return re.sub(r"`([a-z_]\w*(?:\.\w+)*)`", key, text)
+
+
 def _links(content: Any, key: str) -> Iterator[tuple[str, str]]:
     if isinstance(content, dict):
         for name, value in content.items():
@@ -139,10 +176,17 @@ def _links(content: Any, key: str) -> Iterator[tuple[str, str]]:
         yield key, content[2:-1]
 
 
-def to_config(composed: DictConfig) -> Config:
-    """Resolve and leave OmegaConf: from here on the configuration is plain records; paths become absolute."""
-    content = cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
-    config = _to_record({key: content[key] for key in Config.__dataclass_fields__ if key in content})
+def to_config(composed: DictConfig, sources: Iterable[Any] = ()) -> Config:
+    """Resolve and leave OmegaConf: from here on the configuration is plain records; paths become absolute.
+
+    Args:
+        composed: by Hydra.
+        sources: where Hydra looked for it; what is no folder of the package is kept as ``common.config_dirs``.
+    """
+    own = OmegaConf.masked_copy(composed, [key for key in Config.__dataclass_fields__ if key in composed])
+    config = _to_record(cast(dict[str, Any], OmegaConf.to_container(own, resolve=True)))
+    folders = [source.path for source in sources if source.schema == "file" and source.provider != "main"]
+    config = with_values(config, {"common.config_dirs": list(dict.fromkeys(folders)) or config.common.config_dirs})
     check_run_name(config.common.run_name)
     for key, argument in _PATHS.items():
         if path := getattr(config.dataset, key):
@@ -177,20 +221,31 @@ def load_config(path: Path) -> Config:
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
     places = {argument: getattr(config.dataset, key) for key, argument in _PATHS.items()}
-    return replace(config, data=places | config.data)
+    return replace(config, data=places | config.data) if follows_dataset(config) else config
 
 
 def moved(config: Config, key: str, place: str) -> Config:
     """The same with a key of ``PLACES`` that leads elsewhere."""
     absolute = str(Path(place).expanduser().absolute())
-    return with_values(config, {key: absolute, f"data.{PLACES[key]}": absolute})
+    return with_values(config, dict.fromkeys((key, f"data.{PLACES[key]}")[: 1 + follows_dataset(config)], absolute))
+
+
+def follows_dataset(config: Config) -> bool:
+    """Whether the group ``data`` reads what the section ``dataset`` says; a DataModule of the user's own need not."""
+    return config.data.get("_target_") == "nas_lightning.data.datamodule.TimeSeriesData"
+
+
+def source_of(config: Config) -> str:
+    """What the data of a run are called."""
+    named = config.dataset.input_data_path or config.dataset.dataset_name
+    return str(named if follows_dataset(config) else config.data["_target_"])
 
 
 def config_yaml(config: Config) -> str:
     """The content of ``config.yaml``: every value once, so that moved data are one edit."""
     content = asdict(config)
     for key, argument in _PATHS.items():
-        if content["data"].get(argument) == content["dataset"][key]:
+        if follows_dataset(config) and content["data"].get(argument) == content["dataset"][key]:
             content["data"].pop(argument, None)
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 

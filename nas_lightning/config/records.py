@@ -20,6 +20,7 @@ class Common:
 
     task_type: str = MISSING
     run_name: str = MISSING
+    config_dirs: list[str] = field(default_factory=list)  # options of the user's own; --config-dir adds one
 
 
 @dataclass(frozen=True)

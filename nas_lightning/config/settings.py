@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any, get_args
 
 from nas_lightning.config.arguments import shown
-from nas_lightning.config.compose import conf_dir, data_links
+from nas_lightning.config.compose import data_links, follows_dataset, options_of
 from nas_lightning.config.keys import key_types
 from nas_lightning.config.ranges import check_ranges, range_of
 from nas_lightning.config.records import Config, Dataset
@@ -125,7 +125,7 @@ def _check_numbers(config: Config) -> None:
 def _check_links(config: Config) -> None:
     """Refuse a key of ``data`` that differs from the key that it follows: one of the two would be ignored."""
     content = asdict(config)
-    for key, source in data_links().items():
+    for key, source in data_links().items() if follows_dataset(config) else ():
         found, followed = _look_up(content, key), _look_up(content, source)
         # As text: 1 is neither true nor 1.0, and NaN is NaN.
         if found is not _MISSING and json.dumps(found, sort_keys=True) != json.dumps(followed, sort_keys=True):
@@ -172,12 +172,14 @@ def _check_variables(variables: Any) -> None:
 
 
 def _check_target(config: Config) -> None:
-    presets = sorted(path.stem for path in (conf_dir() / "features").glob("*.yaml"))
+    presets = options_of("features", config.common.config_dirs)
     for name in config.features_candidates:
         check_choice("features_candidates", name, presets)
     if config.search_features:
         if not config.features_candidates:
             raise InputError("features_candidates: is empty; search_features needs at least one preset of features")
+        if "front_end" not in config.data:
+            raise InputError("search_features: needs the DataModule data=default; allowed: false with another")
         if config.target_accuracy is not None or not config.training.enable:
             raise InputError("search_features: needs training.enable, and no target_accuracy")
     if config.target_accuracy is None:

@@ -6,14 +6,15 @@ pays are its constants and the call.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, cast
 
-import torch
 from torch import nn
+
+from nas_lightning.graph.trace import Layer
 
 REFERENCE_CORE = "cortex-m4"
 """Whose numbers stand for a core without own ones."""
@@ -22,68 +23,48 @@ Signature = tuple[Any, ...]
 """What decides the code of a layer; layers of equal signature share one function."""
 
 
-@dataclass(frozen=True)
-class Layer:
-    """One layer of a folded network: its module (None for calls of functions), and the shapes around it."""
-
-    name: str
-    kind: str
-    module: nn.Module | None
-    in_shape: torch.Size
-    out_shape: torch.Size
-
-
-_KINDS: dict[str, str] = {
-    "ChannelAffine": "affine",
-    "ReLU": "relu",
-    "MaxPool1d": "max_pool",
-    "AvgPool1d": "avg_pool",
-    "Concat": "concat",
-    "GlobalAvgPool": "global_avg_pool",
-    "Linear": "linear",
-}
-
-
-def kind_of(layer: Layer) -> str:
-    """The kind of code that a layer has: a key of ``cores.json``."""
-    if isinstance(layer.module, nn.Conv1d):
-        if layer.module.groups > 1:
-            return "depthwise"
-        return "pointwise" if layer.module.kernel_size[0] == 1 else "conv"
-    return _KINDS[layer.kind]
-
-
 def signature_of(layer: Layer) -> Signature:
     """The kind and all shapes of a layer."""
     module = layer.module
     settings: Signature = ()
     if isinstance(module, nn.Conv1d):
         settings = (module.kernel_size, module.stride, module.dilation, module.groups, module.bias is None)
-    return (kind_of(layer), tuple(layer.in_shape[1:]), tuple(layer.out_shape[1:]), settings)
+    return (layer.kind.name, tuple(layer.in_shape[1:]), tuple(layer.out_shape[1:]), settings)
 
 
-def num_inputs(layer: Layer) -> int:
-    """Values that a layer reads: all but the concatenation read one."""
-    return layer.out_shape[1] // layer.in_shape[1] if layer.kind == "Concat" else 1
+def _of_convolution(layer: Layer) -> tuple[int, ...]:
+    """Output channels, elements, values read for them, products."""
+    module, elements = cast(nn.Conv1d, layer.module), layer.out_shape.numel()
+    reads = elements * module.in_channels // module.groups
+    return (layer.out_shape[1], elements, reads, reads * module.kernel_size[0])
+
+
+def _of_products(layer: Layer) -> tuple[int, ...]:
+    return (*_of_elements(layer), layer.out_shape.numel() * layer.in_shape[1])
+
+
+def _of_elements(layer: Layer) -> tuple[int, ...]:
+    return (layer.out_shape[1], layer.out_shape.numel())
+
+
+FEATURES: dict[str, Callable[[Layer], tuple[int, ...]]] = {
+    "affine": _of_elements,
+    "conv": _of_convolution,
+    "pointwise": _of_products,
+    "depthwise": _of_convolution,
+    "linear": _of_products,
+    "relu": _of_elements,
+    "max_pool": _of_elements,
+    "avg_pool": _of_elements,
+    "concat": lambda layer: (len(layer.inputs), layer.out_shape.numel()),
+    "global_avg_pool": lambda layer: (layer.out_shape[1], layer.in_shape.numel()),
+}
+"""By kind what the instructions of a layer are linear in, besides 1; ``cores.json`` has the numbers."""
 
 
 def features_of(layer: Layer) -> tuple[int, ...]:
     """What the instructions of a layer are linear in; as many as its kind has numbers in ``cores.json``."""
-    channels, elements = layer.out_shape[1], layer.out_shape.numel()
-    match kind_of(layer):
-        case "conv" | "depthwise":
-            module = layer.module
-            assert isinstance(module, nn.Conv1d)  # nosec B101 # for mypy: the kind says so
-            reads = elements * module.in_channels // module.groups
-            return (1, channels, elements, reads, reads * module.kernel_size[0])
-        case "pointwise" | "linear":
-            return (1, channels, elements, elements * layer.in_shape[1])
-        case "concat":
-            return (1, num_inputs(layer), elements)
-        case "global_avg_pool":
-            return (1, channels, layer.in_shape.numel())
-        case _:
-            return (1, channels, elements)
+    return (1, *FEATURES[layer.kind.name](layer))
 
 
 @dataclass(frozen=True)
@@ -112,13 +93,13 @@ class CodeModel:
 
     def instructions_of(self, layer: Layer) -> int:
         """Instructions of one run of a layer."""
-        numbers = self.instructions[kind_of(layer)]
+        numbers = self.instructions[layer.kind.name]
         return max(0, round(sum(a * b for a, b in zip(numbers, features_of(layer), strict=True))))
 
 
 def _with_inputs(table: Mapping[str, int], layer: Layer) -> int:
-    more = table["concat_input"] * num_inputs(layer) if layer.kind == "Concat" else 0
-    return table[kind_of(layer)] + more
+    more = table["concat_input"] * len(layer.inputs) if layer.kind.name == "concat" else 0
+    return table[layer.kind.name] + more
 
 
 @cache

@@ -30,7 +30,7 @@ def asked_lists(folder: str) -> Lists:
     lists = read_lists(Path(folder), folder)
     if lists is None:
         raise InputError(
-            f"dataset.annotations: {folder} has no lists of {', '.join(SPLITS)}; allowed: a folder with files named "
+            f"`annotations`: {folder} has no lists of {', '.join(SPLITS)}; allowed: a folder with files named "
             "*train*_list.txt, *val*_list.txt and *test*_list.txt, or null"
         )
     return lists

@@ -188,7 +188,7 @@ def _group(shown: str, name: str, pattern: str) -> str:
     found = next((part for part in (match.groups() or (match[0],)) if part is not None), None) if match else None
     if found is None:
         raise InputError(
-            f"dataset.group_pattern: {pattern!r} finds nothing in the name of {shown}; allowed: a pattern that "
+            f"`group_pattern`: {pattern!r} finds nothing in the name of {shown}; allowed: a pattern that "
             "is found in every name, or null"
         )
     return found
@@ -210,11 +210,11 @@ def _distinct(source: Source, labels: Words, policy: str | None) -> tuple[Words,
     if policy is None:
         raise InputError(
             f"{source.name}: has the labels {brief(several[0])}, which differ by case, spaces or the form of a number "
-            "only; dataset.similar_labels=merge makes them one class, keep leaves them apart"
+            "only; `similar_labels`=merge makes them one class, keep leaves them apart"
         )
     first = {name: names[0] for names in alike.values() for name in names}
     for names in several:
-        source.findings.decide(f"the labels {brief(names)} are one class, {names[0]}", key="dataset.similar_labels")
+        source.findings.decide(f"the labels {brief(names)} are one class, {names[0]}", key="`similar_labels`")
     words = [first.get(word, word) for word in labels.words]
     places = {word: place for place, word in enumerate(dict.fromkeys(words))}
     numbers = np.array([*(places[word] for word in words), -1])[labels.numbers]

@@ -49,7 +49,6 @@ from nas_lightning.errors import InputError
 from nas_lightning.files import write_json
 from nas_lightning.tasks import Classification
 
-_SECTION = "data_processing_feature_extraction"
 _CHUNK_VALUES = 1 << 22
 _MEASURED = 256  # samples per batch where nothing is trained
 
@@ -199,9 +198,7 @@ class TimeSeriesData(L.LightningDataModule):
         self.decisions = source.findings.decisions + rate_decisions(self.recordings.sampling_rates, self.sampling_rate)
         self.notes += source.findings.warnings + doubtful_channels(self.recordings)
         if len(self.recordings.breaks) and not self.front_end.rows:
-            self.notes.append(
-                f"a sample is a whole recording, pauses included; {_SECTION}.frame_size ends windows there"
-            )
+            self.notes.append("a sample is a whole recording, pauses included; `frame_size` ends windows there")
         self.segments = self._segments(self.recordings)
         self.notes += check_splits(self.recordings, self.segments)
         pieces = {split: self._pieces(split) for split in SPLITS}
@@ -211,14 +208,14 @@ class TimeSeriesData(L.LightningDataModule):
         splits = {split: self._samples(split, pieces[split], rows) for split in SPLITS}
         if self.batch_size > len(splits["train"]):
             raise InputError(
-                f"training.batch_size: {self.batch_size} is larger than the train split of "
+                f"`batch_size`: {self.batch_size} is larger than the train split of "
                 f"{self.path or self.name}; allowed: 1 to {len(splits['train'])}"
             )
         self.mean, self.std = channel_constants(splits["train"])
         if not (self.mean.isfinite().all() and self.std.isfinite().all()):
             raise InputError(
-                f"{_SECTION}: {', '.join(['scale', *self.front_end.names])} give values of the train split that are "
-                "NaN or infinite; allowed: what keeps them finite"
+                f"`feat_ext_transform`: {', '.join(['scale', *self.front_end.names])} give values of the train split "
+                "that are NaN or infinite; allowed: what keeps them finite"
             )
         check_whole_numbers(self.front_end, self.recordings)
         x, _ = splits["train"][0]
@@ -259,7 +256,7 @@ class TimeSeriesData(L.LightningDataModule):
             lists = asked_lists(source)
         if lists is not None:
             if self.split_type != "auto":
-                self.notes.append(f"the lists of {source} decide the splits; dataset.split_type is not looked at")
+                self.notes.append(f"the lists of {source} decide the splits; `split_type` is not looked at")
             return from_lists(recordings, lists, source)
         rows = self.front_end.rows if self.front_end.hop >= self.front_end.rows else 0
         if self.new_sr is not None:
@@ -283,7 +280,7 @@ class TimeSeriesData(L.LightningDataModule):
         elif least < most:
             raise InputError(
                 f"{self.recordings.source}: the recordings have from {least} to {most} rows; "
-                f"{_SECTION}.frame_size=N cuts them into samples of N rows"
+                f"`frame_size`=N cuts them into samples of N rows"
             )
         return least
 
@@ -293,14 +290,14 @@ class TimeSeriesData(L.LightningDataModule):
         if names := [self.recordings.names[number] for number in windows.short]:
             self.notes.append(
                 f"{len(names)} recordings of {split} are shorter than a sample of {rows} rows and are left out, the "
-                f"first {names[0]}; {_SECTION}.keep_short_tails=true keeps them, filled up with zeros"
+                f"first {names[0]}; `keep_short_tails`=true keeps them, filled up with zeros"
             )
         absent = np.setdiff1d(pieces.labels, windows.labels.numpy()).tolist()
         if absent and (split == "train" or not len(windows)):
             classes = [self.recordings.label_names[label] for label in absent]
             raise InputError(
                 f"{self.recordings.source}: no recording of {classes} in {split} has the {rows} rows of a sample; "
-                f"{_SECTION}.keep_short_tails=true fills them up with zeros"
+                f"`keep_short_tails`=true fills them up with zeros"
             )
         return Samples(windows, self.front_end)
 

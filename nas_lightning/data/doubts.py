@@ -21,7 +21,7 @@ def doubtful_channels(recordings: Recordings) -> list[str]:
         if step > 0:
             found.append(
                 f"{name} rises by {step:.3g} in every row of every recording; if it is the time, name it by "
-                "dataset.columns.time, or leave it out by variables"
+                "`columns.time`, or leave it out by variables"
             )
         elif len(recordings.values[torch.from_numpy(recordings.starts[:-1]), channel].unique()) > 1:
             found.append(

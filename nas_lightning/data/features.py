@@ -30,7 +30,6 @@ STEPS = (
 STACKINGS = ("2D1", "1D")
 """Channels beside each other, or laid end to end as one."""
 
-_SECTION = "data_processing_feature_extraction"
 _LARGEST_FRAME = 1 << 20
 STATISTICS = ("KURT_FE", "ENT_FE", "ZCR_FE", "DOM_FE", "SLOPE_FE")
 """Steps that each make one value or a few of a frame."""
@@ -188,7 +187,7 @@ class FrontEnd(nn.Module):
             InputError: if ONNX cannot express the steps.
         """
         if not self.is_exportable:
-            raise InputError(f"export.include_features: ONNX cannot express {', '.join(self.names)}; allowed: false")
+            raise InputError(f"ONNX cannot express {', '.join(self.names)}")
         front_end = FrontEnd(**self.settings)
         if "FFT_FE" in self.names:
             size = self.frame_size or 0
@@ -267,13 +266,13 @@ def _groups(frame_size: int | None, groups: int | None, bandwidth: int, first: i
     half = (frame_size or 0) // 2
     if groups is None or groups < 1 or bandwidth < 1 or half // groups // bandwidth < 1:
         raise InputError(
-            f"{_SECTION}.feature_size_per_frame: found {groups} with analysis_bandwidth {bandwidth}; a frame of "
+            f"`feature_size_per_frame`: found {groups} with analysis_bandwidth {bandwidth}; a frame of "
             f"{frame_size} has {half} bins: their product is allowed to be 1 to {half}"
         )
     width = half // groups // bandwidth
     if first < 0 or first + groups * width > half + 1:
         raise InputError(
-            f"{_SECTION}.min_bin: {groups} groups of {width} bins do not fit from there into the {half + 1} bins of a "
+            f"`min_bin`: {groups} groups of {width} bins do not fit from there into the {half + 1} bins of a "
             f"frame of {frame_size}; allowed: up to {half + 1 - groups * width}"
         )
     return groups, width
@@ -283,7 +282,7 @@ def _check_frames(names: list[str], settings: Mapping[str, Any]) -> None:
     size, num_frames, scale = settings["frame_size"], settings["num_frame_concat"], settings["scale"]
     unknown = [name for name in names if name not in STEPS]
     if unknown:
-        raise InputError(f"{_SECTION}.feat_ext_transform: found {unknown}; allowed: {', '.join(STEPS)}")
+        raise InputError(f"`feat_ext_transform`: found {unknown}; allowed: {', '.join(STEPS)}")
     if settings["stacking"] not in STACKINGS:
         raise _refused(settings, "stacking", ", ".join(STACKINGS))
     for key in ("frame_size", "num_frame_concat", "frame_skip"):
@@ -292,19 +291,19 @@ def _check_frames(names: list[str], settings: Mapping[str, Any]) -> None:
     if size is not None and size > _LARGEST_FRAME:
         raise _refused(settings, "frame_size", f"up to {_LARGEST_FRAME}, or null")
     if size is None and (settings["stride_size"] != 1 or settings["frame_skip"] != 1):
-        raise InputError(f"{_SECTION}.frame_size: is null; stride_size and frame_skip need frames")
+        raise InputError("`frame_size`: is null; stride_size and frame_skip need frames")
     if not 0 < settings["stride_size"] < math.inf:
         raise _refused(settings, "stride_size", "more than 0, as a share of frame_size")
     if scale is not None and (scale == 0 or not math.isfinite(scale)):
         raise _refused(settings, "scale", "a number other than 0, or null")
     if size is None and (names or num_frames > 1):
-        raise InputError(f"{_SECTION}.frame_size: is null; {', '.join(names) or 'num_frame_concat'} needs frames")
+        raise InputError(f"`frame_size`: is null; {', '.join(names) or 'num_frame_concat'} needs frames")
     if num_frames > 1 and "CONCAT" not in names:
-        raise InputError(f"{_SECTION}.num_frame_concat: found {num_frames}; more than 1 needs the step CONCAT")
+        raise InputError(f"`num_frame_concat`: found {num_frames}; more than 1 needs the step CONCAT")
 
 
 def _refused(settings: Mapping[str, Any], key: str, allowed: str) -> InputError:
-    return InputError(f"{_SECTION}.{key}: found {settings[key]!r}; allowed: {allowed}")
+    return InputError(f"`{key}`: found {settings[key]!r}; allowed: {allowed}")
 
 
 def _check_steps(names: list[str], num_frames: int, stacking: str) -> None:
@@ -312,20 +311,20 @@ def _check_steps(names: list[str], num_frames: int, stacking: str) -> None:
     needs |= {"BINNING": "ABS", "BIN_Q15": "Q15_MAG", "FFT_FE": "ABS", "FFT_Q15": "Q15_MAG"}
     for name, needed in needs.items():
         if name in names and needed not in names:
-            raise InputError(f"{_SECTION}.feat_ext_transform: {name} needs {needed}, which is not in {names}")
+            raise InputError(f"`feat_ext_transform`: {name} needs {needed}, which is not in {names}")
     if "LOG_DB" in names and not {"ABS", "Q15_MAG"} & set(names):
-        raise InputError(f"{_SECTION}.feat_ext_transform: LOG_DB needs ABS, because values below 0 have no logarithm")
+        raise InputError("`feat_ext_transform`: LOG_DB needs ABS, because values below 0 have no logarithm")
     if set(names) & set(_PIR) and (set(names) - {*_PIR, "CONCAT"} or num_frames > 1 or stacking != "2D1"):
-        raise InputError(f"{_SECTION}.feat_ext_transform: {names} goes with no other step, one frame and stacking 2D1")
+        raise InputError(f"`feat_ext_transform`: {names} goes with no other step, one frame and stacking 2D1")
     if len(set(names) & {"FFT_FE", "FFT_Q15", *_PIR}) > 1 or (set(names) & set(STATISTICS) and "ABS" in names):
-        raise InputError(f"{_SECTION}.feat_ext_transform: only one transform of a frame is allowed, found {names}")
+        raise InputError(f"`feat_ext_transform`: only one transform of a frame is allowed, found {names}")
 
 
 def _check_numbers(names: list[str], settings: Mapping[str, Any]) -> None:
     threshold, base, size = settings["log_threshold"], settings["log_base"], settings["frame_size"]
     if not math.isfinite(settings["log_mul"]) or not 0 <= threshold < math.inf:
         raise InputError(
-            f"{_SECTION}.log_mul, log_threshold: found {settings['log_mul']} and {threshold}; allowed: finite numbers, "
+            f"`log_mul`, log_threshold: found {settings['log_mul']} and {threshold}; allowed: finite numbers, "
             "the threshold 0 or more"
         )
     is_number = isinstance(base, int | float) and not isinstance(base, bool)

@@ -1,7 +1,6 @@
 """Plain DataLoaders of a user, made to look like ``TimeSeriesData``."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -10,9 +9,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nas_lightning.data.collect import collect
-from nas_lightning.data.features import FrontEnd, FrontEndCost
-from nas_lightning.data.moments import channel_constants, ranges
-from nas_lightning.data.protocol import InputRows
+from nas_lightning.data.moments import channel_constants
+from nas_lightning.data.protocol import SearchData
 from nas_lightning.data.readers.sets import ArraySet, Part, read_set
 from nas_lightning.data.reading import Findings, Reading
 from nas_lightning.errors import InputError
@@ -66,7 +64,7 @@ class PairLoader:
             raise InputError(f"{self.name}: a batch has the label {label:g}; allowed: whole numbers, 0 to K - 1")
 
 
-class LoaderData(L.LightningDataModule):
+class LoaderData(L.LightningDataModule, SearchData):
     """A training and a validation DataLoader with the attributes of ``TimeSeriesData``; there is no test split.
 
     The loaders keep their batch size, order and augmentation; one pass over each reads shapes, labels and constants.
@@ -82,10 +80,7 @@ class LoaderData(L.LightningDataModule):
         super().__init__()
         self.train_pairs = PairLoader(train_loader, "train_loader")
         self.val_pairs = PairLoader(valid_loader, "valid_loader")
-        self.front_end, self.front_end_cost = FrontEnd(), FrontEndCost()
         self.notes: list[str] = []
-        self.decisions: list[str] = []
-        self.sizes: dict[str, int] = {}
 
     def setup(self, stage: str | None = None) -> None:
         """Look once at both loaders."""
@@ -119,49 +114,9 @@ class LoaderData(L.LightningDataModule):
         """The training loader."""
         return self.train_pairs
 
-    def alphas_dataloader(self) -> PairLoader:
-        """The validation loader, for the alpha steps of a search."""
-        return self.val_pairs
-
     def val_dataloader(self) -> PairLoader:
         """The validation loader."""
         return self.val_pairs
-
-    def samples(self, most: int) -> Tensor:
-        """The first samples ``[N, C, L]`` of the training loader."""
-        return torch.cat([x for x, _ in self.train_pairs])[:most]
-
-    def raw_batches(self, split: str) -> None:
-        """There are samples only."""
-
-    @property
-    def raw_shape(self) -> tuple[int, int]:
-        """That of a sample."""
-        return self.task.in_channels, self.task.length
-
-    def rows(self) -> InputRows:
-        """The time steps of a sample."""
-        channels, length = self.raw_shape
-        least, most = ranges(x for x, _ in self.train_pairs)
-        names, offsets = tuple(map(str, range(channels))), (0.0,) * channels
-        return InputRows(names, length, length, None, None, offsets, tuple(least.tolist()), tuple(most.tolist()))
-
-    def augmented(self, count: int, seed: int) -> None:
-        """The loaders augment by themselves."""
-
-    def digest(self) -> None:
-        """A loader may give other samples in each pass."""
-
-    def check_export(self) -> None:
-        """Refuse: there are no rows to begin with.
-
-        Raises:
-            InputError: always.
-        """
-        raise InputError("export.include_features: needs recordings; allowed: false where DataLoaders are given")
-
-    def write_annotations(self, folder: Path) -> None:
-        """There are no lists of loaders."""
 
 
 def _whole(pairs: PairLoader) -> tuple[Tensor, Tensor]:

@@ -1,13 +1,17 @@
 """What a run wants of data, whatever kind of DataModule holds them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from nas_lightning.data.features import FrontEnd, FrontEndCost
+from nas_lightning.data.moments import ranges
+from nas_lightning.errors import InputError
 from nas_lightning.tasks import Task
 
 Batches = Iterable[tuple[Tensor, Tensor]]
@@ -39,74 +43,107 @@ class InputRows:
     most: tuple[float, ...]
 
 
-class SearchData(Protocol):
-    """A DataModule that a run can search on, after ``setup``.
+class TrainingData(Protocol):
+    """A DataModule that a network can be searched and trained on, after ``setup``.
 
     Attributes:
-        front_end: that makes samples of rows; without steps if samples are all that there is.
         mean: of each channel of ``train``, ``[C]``.
         std: of each channel of ``train``, ``[C]``.
-        notes: what a user should know, as warnings.
-        decisions: what was read off the data, and by which key one says otherwise.
-        has_test: whether there is a test split.
     """
 
-    front_end: FrontEnd
     mean: Tensor
     std: Tensor
-    notes: list[str]
-    decisions: list[str]
-    has_test: bool
-
-    @property
-    def front_end_cost(self) -> FrontEndCost:
-        """What the front end takes on the device."""
-
-    @property
-    def task(self) -> Task:
-        """What they ask of a network."""
-
-    @property
-    def train_targets(self) -> Tensor:
-        """Those of all samples of ``train``, ``[N]``."""
-
-    @property
-    def sizes(self) -> Mapping[str, int]:
-        """Samples of each split."""
-
-    def setup(self, stage: str | None = None) -> None:
-        """Read and split, once."""
 
     def train_dataloader(self) -> Any:
         """Shuffled batches of ``train``."""
 
     def alphas_dataloader(self) -> Any:
         """Shuffled batches of ``val``, for the alpha steps of a search."""
+        return self.val_dataloader()
 
     def val_dataloader(self) -> Any:
         """Batches of ``val`` in order."""
+
+
+class SearchData(TrainingData, Protocol):
+    """A DataModule that a run can search on, after ``setup``.
+
+    One of your own, ``class Mine(L.LightningDataModule, SearchData)``, says what has no default here; samples are then
+    all that there is.
+
+    Attributes:
+        front_end: that makes samples of rows; without steps if samples are all that there is.
+        has_test: whether there is a test split.
+    """
+
+    front_end: FrontEnd = FrontEnd()
+    has_test: bool
+
+    @cached_property
+    def task(self) -> Task:
+        """What they ask of a network; it has no default."""
+        raise AttributeError("task")
+
+    @cached_property
+    def notes(self) -> Sequence[str]:
+        """What a user should know, as warnings."""
+        return ()
+
+    @cached_property
+    def decisions(self) -> Sequence[str]:
+        """What was read off the data, and by which key one says otherwise."""
+        return ()
+
+    @property
+    def front_end_cost(self) -> FrontEndCost:
+        """What the front end takes on the device."""
+        return FrontEndCost()
+
+    @cached_property
+    def train_targets(self) -> Tensor:
+        """Those of all samples of ``train``, ``[N]``."""
+        return torch.cat([y for _, y in self.train_dataloader()])
+
+    @cached_property
+    def sizes(self) -> Mapping[str, int]:
+        """Samples of each split."""
+        loaders = {"train": self.train_dataloader, "val": self.val_dataloader}
+        loaders |= {"test": self.test_dataloader} if self.has_test else {}
+        return {split: sum(len(y) for _, y in loader()) for split, loader in loaders.items()}
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read and split, once."""
 
     def test_dataloader(self) -> Any:
         """Batches of ``test`` in order, if there is one."""
 
     def samples(self, most: int) -> Tensor:
         """Up to so many samples ``[N, C, L]`` of ``train`` as they are, spread over the split."""
+        return torch.cat([x for x, _ in self.train_dataloader()])[:most]
 
     def raw_batches(self, split: str) -> Iterable[Tensor] | None:
         """Rows ``[B, channels, rows]`` of a split before the front end, in order; None if there are samples only."""
+        return None
 
     @property
     def raw_shape(self) -> tuple[int, int]:
         """Channels and rows of a sample before the front end."""
+        return self.task.in_channels, self.task.length
 
     def rows(self) -> InputRows:
         """What these rows are."""
+        channels, length = self.raw_shape
+        least, most = ranges(x for x, _ in self.train_dataloader())
+        names, offsets = tuple(map(str, range(channels))), (0.0,) * channels
+        return InputRows(names, length, length, None, None, offsets, tuple(least.tolist()), tuple(most.tolist()))
 
     def augmented(self, count: int, seed: int) -> tuple[Tensor, Tensor] | None:
         """Some windows of ``train`` before and after the augmentation; None without one."""
+        return None
 
     def digest(self) -> str | None:
         """What tells these data from others, whatever they are called; None if that cannot be said."""
+        return None
 
     def check_export(self) -> None:
         """Refuse a front end that cannot be a part of the exported network.
@@ -114,6 +151,14 @@ class SearchData(Protocol):
         Raises:
             InputError: saying why.
         """
+        raise InputError("recordings are needed, and these data are samples")
 
     def write_annotations(self, folder: Path) -> None:
         """Leave the lists of the splits in a folder, if there are any."""
+        return
+
+
+def missing_of(data: object) -> list[str]:
+    """What of ``SearchData`` a DataModule lacks, after its ``setup``."""
+    asked = TrainingData.__annotations__ | SearchData.__annotations__ | vars(SearchData)
+    return [name for name in asked if not (name.startswith("_") or hasattr(data, name))]

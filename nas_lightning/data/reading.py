@@ -38,8 +38,8 @@ DECIMALS = {"point": ".", "comma": ","}
 AXES = ("time_first", "channels_first")
 """The order of the two axes of one recording in an array."""
 
-VARIABLES = "data_processing_feature_extraction.variables"
-"""The key that chooses channels."""
+VARIABLES = "`variables`"
+"""The argument that chooses channels, in messages."""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def complete_factors(factors: float | Sequence[float]) -> tuple[float, float, fl
     shares = [float(factor) for factor in given] + rest if is_numbers else []
     if len(shares) != 3 or not min(shares) > 0 or not abs(sum(shares) - 1) < 1e-6:
         raise InputError(
-            f"dataset.split_factor: found {factors}; allowed: shares of train, val and test above 0 that sum to 1, or "
+            f"`split_factor`: found {factors}; allowed: shares of train, val and test above 0 that sum to 1, or "
             "the first of them"
         )
     return shares[0], shares[1], shares[2]
@@ -70,9 +70,7 @@ def make_splits(
     parts = {split: share for split, share in shares.items() if not len(segments[split])}
     if split_type == "amongst_windows":
         if not rows:
-            raise InputError(
-                "dataset.split_type: amongst_windows needs frame_size, and neighbouring windows side by side"
-            )
+            raise InputError("`split_type`: amongst_windows needs frame_size, and neighbouring windows side by side")
         rest = _blocks(rest, rows)
     if split_type == "within_files":
         return segments | _by_time(recordings, rest, parts)
@@ -80,7 +78,7 @@ def make_splits(
         known = recordings.groups if split_type == "by_group" else None
         groups = None if known is None else known.numbers[rest[:, 0]]
         if split_type == "by_group" and groups is None:
-            raise InputError(f"dataset.split_type: by_group needs groups, which {recordings.source} does not have")
+            raise InputError(f"`split_type`: by_group needs groups, which {recordings.source} does not have")
         kept, taken = _deal(recordings, rest[:, 0], groups, share, seed, split)
         segments[split], rest = rest[taken], rest[kept]
     return segments | {"train": rest}
@@ -193,7 +191,7 @@ def _by_time(recordings: Recordings, segments: np.ndarray, parts: Mapping[str, f
         first = int(np.argmax(too_short))
         raise InputError(
             f"{recordings.source}: {recordings.names[numbers[first]]} has {stops[first] - starts[first]} rows, too few "
-            "for dataset.split_type=within_files"
+            "for `split_type`=within_files"
         )
     return {"train": np.stack([numbers, starts, ends], axis=1), **found}
 
@@ -210,7 +208,7 @@ def _deal(
     if not len(rest):
         raise InputError(
             f"{recordings.source}: every class has one recording, which leaves none for {split}; "
-            "dataset.split_type=within_files divides recordings by time"
+            "`split_type`=within_files divides recordings by time"
         )
     try:
         kept, taken = train_test_split(rest, test_size=share, stratify=y[rest], random_state=seed)
@@ -282,7 +280,7 @@ def _leaks(recordings: Recordings, segments: Segments) -> list[str]:
     first = int(owners[mixed[owners]][0])
     return [
         f"{int(mixed.sum())} recordings, the first {recordings.names[first]}, are in several splits at random, so that "
-        "test figures are too good; dataset.split_type=amongst_files keeps each in one"
+        "test figures are too good; `split_type`=amongst_files keeps each in one"
     ]
 
 
@@ -298,7 +296,7 @@ def _divided_groups(recordings: Recordings, segments: Segments) -> list[str]:
         return []
     return [
         f"{len(divided)} groups, the first {recordings.groups.words[divided[0]]}, are in several splits; "
-        "dataset.split_type=by_group keeps each in one"
+        "`split_type`=by_group keeps each in one"
     ]
 
 

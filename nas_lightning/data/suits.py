@@ -23,7 +23,7 @@ def check_whole_numbers(front_end: FrontEnd, recordings: Recordings) -> None:
         largest = max(-least, most) / abs(front_end.scale or 1)
         if largest <= 1:
             raise InputError(
-                f"data_processing_feature_extraction.feat_ext_transform: {names[0]} takes whole numbers, and those of "
+                f"`feat_ext_transform`: {names[0]} takes whole numbers, and those of "
                 f"{recordings.source} lie within -{largest:g} and {largest:g}; allowed: TO_Q15 before it, or another "
                 "scale"
             )
@@ -46,7 +46,7 @@ def check_rounding(front_end: FrontEnd, batches: Iterable[Tensor], std: Tensor, 
         moved = float(((exported(x) - front_end(x)).abs().amax((0, 2)) / std).max())
         if not moved <= _MOST_MOVED:
             raise InputError(
-                f"export.include_features: rounding alone moves features of {split} by {moved:.2g} standard "
-                "deviations, because a spectrum is 0 there; put RAW_FE before the FFT, raise log_threshold, or leave "
-                "it false"
+                f"rounding alone moves features of {split} by {moved:.2g} standard "
+                "deviations, because a spectrum is 0 there; put RAW_FE before the FFT, or raise "
+                "log_threshold"
             )

@@ -74,13 +74,13 @@ class Float32:
                     f"{offsets[channel]:.0f} is subtracted from {_channel(channel, channels)}, because float32 would "
                     "lose the signal",
                     name,
-                    "dataset.offset",
+                    "`offset`",
                 )
             return offsets
         given = np.atleast_1d(np.asarray(self._given, dtype=np.float64))
         if given.size not in (1, count):
             raise InputError(
-                f"dataset.offset: found {given.size} numbers; {self._shown(name)} has {count} channels: allowed are "
+                f"`offset`: found {given.size} numbers; {self._shown(name)} has {count} channels: allowed are "
                 f"one number, or {count}"
             )
         return np.broadcast_to(given, count).copy()
@@ -98,7 +98,7 @@ class Float32:
             step = np.spacing(np.float32(np.abs(own[np.isfinite(own)]).max()))
             self._findings.warn(
                 f"float32 keeps steps of {step:g} in {_channel(channel, channels)}, which is much of its deviation; "
-                "dataset.offset subtracts a constant first",
+                "`offset` subtracts a constant first",
                 names[0],
             )
 
@@ -117,9 +117,9 @@ class Float32:
                 self._fill(self._shown(names[number]), values[part])
         first, count = names[int(np.argmax(num_gaps > 0))], int(num_gaps.sum())
         if self._missing == "interpolate":
-            self._findings.decide("rows with missing values are filled", first, "dataset.missing", count)
+            self._findings.decide("rows with missing values are filled", first, "`missing`", count)
             return Rows(values, lengths, rows.breaks)
-        self._findings.decide("rows with missing values are left out", first, "dataset.missing", count)
+        self._findings.decide("rows with missing values are left out", first, "`missing`", count)
         kept_before = np.concatenate([[0], np.cumsum(is_whole)])
         return Rows(values[is_whole], lengths - num_gaps, np.unique(kept_before[rows.breaks]))
 
@@ -137,10 +137,10 @@ class Float32:
             row, column = np.argwhere(absent)[0]
             raise InputError(
                 f"{shown}: row {row} of channel {column} is missing, the first of {int(absent.sum())} values that are; "
-                "dataset.missing=interpolate fills them, dataset.missing=drop leaves their rows out"
+                "`missing`=interpolate fills them, `missing`=drop leaves their rows out"
             )
         if self._missing == "drop" and absent.any(1).all():
-            raise InputError(f"{shown} has a missing value in every row; dataset.missing=drop would leave nothing")
+            raise InputError(f"{shown} has a missing value in every row; `missing`=drop would leave nothing")
 
     def _fill(self, shown: str, values: np.ndarray) -> None:
         """Fill gaps on a straight line, in place."""

@@ -20,7 +20,6 @@ from nas_lightning.data.reading import no_rows
 from nas_lightning.data.recordings import Recordings, RowStore, give_back
 from nas_lightning.errors import InputError
 
-_SECTION = "data_processing_feature_extraction"
 _BATCH = 256
 _LARGEST_RATIO = 100_000
 _TOGETHER = 1 << 20
@@ -236,7 +235,7 @@ class Samples(Dataset):
 
 def rate_decisions(rates: np.ndarray, given: float | None) -> list[str]:
     """What recordings say of their sampling rates, where the user says nothing."""
-    key = f"[{_SECTION}.sampling_rate]"
+    key = "[`sampling_rate`]"
     if given is not None:
         return []
     known = rates[~np.isnan(rates)]
@@ -258,21 +257,21 @@ def check_rate(rates: np.ndarray, sampling_rate: float | None, new_rate: float |
     if new_rate is None:
         if len(said) and said.max() > NEARLY * said.min():
             raise InputError(
-                f"{_SECTION}.new_sr: is null, and the recordings have sampling rates from {said.min():g} to "
+                f"`new_sr`: is null, and the recordings have sampling rates from {said.min():g} to "
                 f"{said.max():g} Hz; new_sr=RATE brings them to one, sampling_rate={float(np.median(said)):.3g} takes "
                 "them as of one"
             )
         return known
     if len(said) < len(known):
         who = f"{len(known) - len(said):,} of {len(known):,}" if len(said) else "the"
-        raise InputError(f"{_SECTION}.sampling_rate: is null, and {who} recordings do not say it; new_sr needs it")
+        raise InputError(f"`sampling_rate`: is null, and {who} recordings do not say it; new_sr needs it")
     if not 0 < said.max() < math.inf:
-        raise InputError(f"{_SECTION}.sampling_rate: found {sampling_rate}; allowed: more than 0, and finite")
+        raise InputError(f"`sampling_rate`: found {sampling_rate}; allowed: more than 0, and finite")
     slowest = float(said.min())
     if not slowest / _LARGEST_RATIO < new_rate <= NEARLY * slowest:
-        unit = "" if slowest >= 1 else "; if their times are milliseconds, dataset.time_unit=ms says so"
+        unit = "" if slowest >= 1 else "; if their times are milliseconds, `time_unit`=ms says so"
         raise InputError(
-            f"{_SECTION}.new_sr: found {new_rate:g}; allowed: more than 0, up to the rate of the recordings, "
+            f"`new_sr`: found {new_rate:g}; allowed: more than 0, up to the rate of the recordings, "
             f"{slowest:g} Hz, and {NEARLY - 1:.0%} above it{unit}"
         )
     return known

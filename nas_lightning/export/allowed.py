@@ -8,10 +8,12 @@ from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 
 from nas_lightning.errors import InputError
 from nas_lightning.export.limits import shown
+from nas_lightning.export.operators import INTEGERS, OPERATORS
 
 NETWORK_OPERATORS = {
-    *("Sub", "Mul", "Add", "Conv", "Relu", "AveragePool", "MaxPool", "GlobalAveragePool", "Concat", "ReduceMean"),
-    *("Gemm", "Flatten", "QuantizeLinear", "DequantizeLinear", "QLinearConv"),
+    *(operator for row in OPERATORS.values() for operator in row.floats),
+    *(integers.floats for integers in INTEGERS.values()),
+    *("Flatten", "QuantizeLinear", "DequantizeLinear", "QLinearConv"),
 }
 """Of networks, as floats and as integers."""
 
@@ -23,7 +25,7 @@ FRONT_END_OPERATORS = {
 
 _OPERATORS = {
     "": NETWORK_OPERATORS | FRONT_END_OPERATORS,
-    "com.microsoft": {"QLinearAveragePool", "QLinearGlobalAveragePool", "QLinearConcat"},
+    "com.microsoft": INTEGERS.keys() - {"QLinearConv"},
 }
 _DOMAINS = {*_OPERATORS, "ai.onnx"}
 _ATTRIBUTES = {

@@ -4,31 +4,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from nas_lightning.graph.liveness import Buffer, least_size
+
 _TRIES = 500
-
-
-@dataclass(frozen=True)
-class Buffer:
-    """A value in memory.
-
-    Attributes:
-        size: in elements.
-        first: the step that makes it.
-        last: the last step that reads it; at both steps it lies in memory.
-    """
-
-    size: int
-    first: int
-    last: int
-
-    def meets(self, other: "Buffer") -> bool:
-        """Whether both are alive at one step."""
-        return self.first <= other.last and other.first <= self.last
-
-
-def least_size(buffers: Sequence[Buffer]) -> int:
-    """The most elements alive at one step; no arena can be smaller."""
-    return max(sum(b.size for b in buffers if b.first <= step <= b.last) for step in {b.first for b in buffers})
 
 
 @dataclass(frozen=True)

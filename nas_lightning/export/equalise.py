@@ -1,15 +1,27 @@
 """Equalisation: the same function with channels of even range, so that int8 loses less of it."""
 
-from typing import Any, cast
+from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
-from nas_lightning.space.fold import fold, trace
+from nas_lightning.graph.trace import Layer, LayerGraph, trace
 
 _BATCH = 256
-_KEEPS_SCALE = (nn.ReLU, nn.MaxPool1d, nn.AvgPool1d)
-"""Layers f with f(s * x) = s * f(x) for any scale s > 0 of a channel."""
+SCALES: dict[str, str | None] = {
+    "affine": None,
+    "conv": "weighs",
+    "pointwise": "weighs",
+    "depthwise": "weighs",
+    "linear": "weighs",
+    "relu": "passes",
+    "max_pool": "passes",
+    "avg_pool": "passes",
+    "concat": "passes",
+    "global_avg_pool": "passes",
+}
+"""By kind where the scale s > 0 of a channel can be moved: into a layer that ``weighs`` its inputs, and through one
+that ``passes`` it, as f(s * x) = s * f(x); None where it can be moved into neither."""
 
 
 @torch.no_grad()
@@ -32,94 +44,71 @@ def equalise(network: nn.Module, samples: Tensor) -> nn.Module:
         samples: ``[N, C, L]``, typical inputs.
 
     Raises:
+        InputError: for a layer that is not known.
         NotImplementedError: if ``fold`` cannot fold the network.
     """
-    folded = fold(network)
-    watch = _Watch(folded)
+    graph = trace(network, *samples.shape[1:])
+    watch = _Watch(graph)
     for batch in samples.split(_BATCH):
-        watch.run(batch)
+        graph.run(batch, watch.make)
     scales = watch.scales()
-    for node in watch.layers:
-        layer = watch.layer(node)
-        _multiply_inputs(layer, watch.gather(scales, node))
-        _divide_outputs(layer, scales[node])
-    return folded
+    for i, layer in watch.layers.items():
+        _multiply_inputs(layer.module, watch.gather(scales, layer))
+        _divide_outputs(layer.module, scales[i])
+    return graph.network
 
 
-class _Watch(fx.Interpreter):
+class _Watch:
     """Runs samples through a network, and keeps who writes the channels of every value, and their magnitudes.
 
     Attributes:
-        writers: for each value the nodes that write its channels, in the order of the channels.
+        writers: for each value the numbers of those that write its channels, in the order of the channels.
         magnitudes: for each writer the largest magnitude of its channels, ``[C]``, as its readers find them.
-        layers: the convolutions and linear layers.
+        layers: the convolutions and linear layers, by the numbers of what they make.
     """
 
-    def __init__(self, network: nn.Module) -> None:
-        traced = trace(network)
-        super().__init__(traced)
-        self.writers: dict[fx.Node, tuple[fx.Node, ...]] = {}
-        self.magnitudes: dict[fx.Node, Tensor] = {}
-        for node in traced.graph.nodes:
-            self.writers[node] = self._writers_of(node)
-        self.layers = [node for node in self.writers if isinstance(self.layer(node), (nn.Conv1d, nn.Linear))]
+    def __init__(self, graph: LayerGraph) -> None:
+        self.graph = graph
+        self.writers: list[tuple[int, ...]] = [(0,)]
+        for i, layer in enumerate(graph.layers, start=1):
+            passed = tuple(writer for source in layer.inputs for writer in self.writers[source])
+            self.writers.append(passed if SCALES[layer.kind.name] == "passes" else (i,))
+        weighing = [i for i, layer in enumerate(graph.layers, start=1) if SCALES[layer.kind.name] == "weighs"]
+        self.layers = {i: graph.layers[i - 1] for i in weighing}
+        self.magnitudes: dict[int, Tensor] = {}
 
-    def layer(self, node: fx.Node) -> Any:
-        """The module that a node calls, if any."""
-        return self.module.get_submodule(str(node.target)) if node.op == "call_module" else None
-
-    def run_node(self, n: fx.Node) -> Any:
-        """Run one node, and keep the magnitudes of what it writes."""
-        out = super().run_node(n)
-        if len(self.writers[n]) == 1 and isinstance(out, Tensor) and out.dim() > 1 and not self._is_rectified(n):
+    def make(self, i: int, *values: Tensor) -> Tensor:
+        """Make a value, and keep the magnitudes of its channels."""
+        out = self.graph.layers[i - 1](*values) if i else values[0]
+        # What a ReLU removes is no part of the quantized range.
+        if len(self.writers[i]) == 1 and set(self.graph.reading_kinds(i)) != {"relu"}:
             found = out.abs().transpose(0, 1).flatten(1).amax(1)
-            (writer,) = self.writers[n]
+            (writer,) = self.writers[i]
             self.magnitudes[writer] = torch.maximum(found, self.magnitudes.get(writer, found))
         return out
 
-    def gather(self, of_writers: dict[fx.Node, Tensor], node: fx.Node) -> Tensor:
-        """What belongs to the input channels of a node, from what belongs to the channels of their writers."""
-        return torch.cat([of_writers[writer] for writer in self.writers[node.all_input_nodes[0]]])
+    def gather(self, of_writers: dict[int, Tensor], layer: Layer) -> Tensor:
+        """What belongs to the input channels of a layer, from what belongs to the channels of their writers."""
+        return torch.cat([of_writers[writer] for writer in self.writers[layer.inputs[0]]])
 
-    def scales(self) -> dict[fx.Node, Tensor]:
+    def scales(self) -> dict[int, Tensor]:
         """For each writer what its channels are divided by, ``[C]``."""
         reads = {writer: torch.zeros_like(magnitude) for writer, magnitude in self.magnitudes.items()}
-        for node in self.layers:
-            writers = self.writers[node.all_input_nodes[0]]
-            weights = _reading_weights(self.layer(node), self.gather(self.magnitudes, node))
+        for layer in self.layers.values():
+            writers = self.writers[layer.inputs[0]]
+            weights = _reading_weights(layer.module, self.gather(self.magnitudes, layer))
             for writer, part in zip(writers, weights.split([len(reads[w]) for w in writers]), strict=True):
                 reads[writer] = torch.maximum(reads[writer], part)
-        free = set(self.layers) - self._fixed()
+        free = self.layers.keys() - self._fixed()
         return {
             writer: _scale(magnitude, reads[writer]) if writer in free else torch.ones_like(magnitude)
             for writer, magnitude in self.magnitudes.items()
         }
 
-    def _writers_of(self, node: fx.Node) -> tuple[fx.Node, ...]:
-        if self._keeps_scale(node):
-            return self.writers[node.all_input_nodes[0]]
-        if _is_concat(node):
-            sources = cast(list[fx.Node], node.args[0])  # all_input_nodes names a node once, however often it is there
-            return tuple(writer for source in sources for writer in self.writers[source])
-        return (node,)
-
-    def _fixed(self) -> set[fx.Node]:
-        """Writers with a reader, the output among them, that a scale cannot be moved into."""
-        ends = [n for n in self.writers if self.writers[n] == (n,) and n not in self.layers]
-        return {writer for node in ends for source in node.all_input_nodes for writer in self.writers[source]}
-
-    def _keeps_scale(self, node: fx.Node) -> bool:
-        if node.target == "mean":
-            return node.args[1:] == (2,)
-        return isinstance(self.layer(node), _KEEPS_SCALE)
-
-    def _is_rectified(self, node: fx.Node) -> bool:
-        """Whether only ReLU reads a node: then what it removes is no part of the quantized range."""
-        return bool(node.users) and all(isinstance(self.layer(user), nn.ReLU) for user in node.users)
-
-
-def _is_concat(node: fx.Node) -> bool:
-    return node.target is torch.cat and node.kwargs == {"dim": 1}
+    def _fixed(self) -> set[int]:
+        """Writers with a reader, the end among them, that a scale cannot be moved into."""
+        ends = [source for layer in self.graph.layers if SCALES[layer.kind.name] is None for source in layer.inputs]
+        return {writer for source in (*ends, self.graph.output) for writer in self.writers[source]}
 
 
 def _scale(magnitude: Tensor, reads: Tensor) -> Tensor:

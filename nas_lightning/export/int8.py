@@ -23,6 +23,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from torch import Tensor
 
+from nas_lightning.export.operators import INTEGERS, OPERATORS
 from nas_lightning.export.session import open_session
 
 METHODS = {
@@ -98,14 +99,15 @@ def _quantize(network: ModelProto, samples: Iterable[Tensor], method: str) -> Mo
 
 
 def _keep_zeros(quantized: ModelProto, model: ModelProto) -> None:
-    """Let every convolution with a ReLU behind it cut off at zero.
+    """Let everything with a ReLU behind it cut off at zero.
 
     The quantized one does so because the lowest int8 stands for 0. Where a ReLU gave nothing but zeros on all samples,
     ``quantize_static`` takes 0 for it, and negative values would pass.
     """
     inputs = {node.input[0] for node in model.graph.node if node.op_type == "Relu"}
-    fused = {node.name + "_quant" for node in model.graph.node if node.op_type == "Conv" and node.output[0] in inputs}
-    names = {node.input[7] for node in quantized.graph.node if node.name in fused}
+    fused = {node.name + "_quant" for node in model.graph.node if node.output[0] in inputs}
+    nodes = [node for node in quantized.graph.node if node.name in fused and node.op_type in INTEGERS]
+    names = {node.input[INTEGERS[node.op_type].output + 1] for node in nodes}
     for tensor in quantized.graph.initializer:
         if tensor.name in names:
             tensor.CopyFrom(numpy_helper.from_array(np.array(-128, np.int8), tensor.name))
@@ -227,6 +229,10 @@ def behind_front_end(front_end: ModelProto, network: ModelProto) -> ModelProto:
     return compose.merge_models(first, second, io_map=[pair])
 
 
+_FLOATS = {"QuantizeLinear", "DequantizeLinear", *OPERATORS["affine"].floats}
+_COPIES = {"Flatten", *OPERATORS["max_pool"].floats}
+
+
 class _QdqWriter:
     """Writes float operators for integer ones; a value keeps the name of its integers."""
 
@@ -237,38 +243,32 @@ class _QdqWriter:
 
     def add(self, node: NodeProto) -> None:
         """Append what stands for one operator of the integer form."""
-        match node.op_type:
-            case "QLinearConv":
-                self._add_convolution(node)
-            case "QLinearAveragePool" | "QLinearGlobalAveragePool":
-                x, *scales = node.input
-                self._add_float(node, node.op_type.removeprefix("QLinear"), [(x, scales[0], scales[1])], scales[2:])
-            case "QLinearConcat":
-                inputs = list(node.input)
-                triples = [(inputs[i], inputs[i + 1], inputs[i + 2]) for i in range(2, len(inputs), 3)]
-                self._add_float(node, "Concat", triples, inputs[:2])
-            case "MaxPool" | "Flatten" if node.input[0] in self.scales:
-                scales = self.scales[node.input[0]]
-                self._add_float(node, node.op_type, [(node.input[0], *scales)], list(scales))
-            case "QuantizeLinear":
-                self.nodes.append(node)
-                self.scales[node.output[0]] = (node.input[1], node.input[2])
-            case "DequantizeLinear" | "Sub" | "Mul" | "Add":
-                self.nodes.append(node)
-            case _:
-                raise NotImplementedError(f"int8: no float operator is known for {node.op_type}")
+        form, inputs = INTEGERS.get(node.op_type), list(node.input)
+        if form is not None:
+            values = [(inputs[i], inputs[i + 1], inputs[i + 2]) for i in range(len(inputs))[form.values]]
+            constants = self._add_constants(inputs) if form.floats == "Conv" else []
+            self._add_float(node, form.floats, values, inputs[form.output : form.output + 2], constants)
+        elif node.op_type in _COPIES and inputs[0] in self.scales:
+            scales = self.scales[inputs[0]]
+            self._add_float(node, node.op_type, [(inputs[0], *scales)], list(scales), [])
+        elif node.op_type in _FLOATS:
+            self.nodes.append(node)
+            if node.op_type == "QuantizeLinear":
+                self.scales[node.output[0]] = (inputs[1], inputs[2])
+        else:
+            raise NotImplementedError(f"int8: no float operator is known for {node.op_type}")
 
-    def _add_convolution(self, node: NodeProto) -> None:
-        x, x_scale, x_zero, weight, weight_scale, weight_zero, y_scale, y_zero, *bias = node.input
-        self._add_constant(f"{weight}_axis_0", weight, weight_scale, weight_zero)
-        inputs = [f"{weight}_axis_0"]
+    def _add_constants(self, inputs: list[str]) -> list[str]:
+        """The names of the weights and biases of a convolution as floats."""
+        _, x_scale, _, weight, weight_scale, weight_zero, _, _, *bias = inputs
+        names = [f"{name}_axis_0" for name in (weight, *bias)]
+        self._add_constant(names[0], weight, weight_scale, weight_zero)
         if bias:
             scale = self._array(x_scale) * self._array(weight_scale)
             self._store(f"{bias[0]}_scale", scale.astype(np.float32))
             self._store(f"{bias[0]}_zero", np.zeros(scale.shape, np.int32))
-            self._add_constant(f"{bias[0]}_axis_0", bias[0], f"{bias[0]}_scale", f"{bias[0]}_zero")
-            inputs.append(f"{bias[0]}_axis_0")
-        self._add_float(node, "Conv", [(x, x_scale, x_zero)], [y_scale, y_zero], inputs)
+            self._add_constant(names[1], bias[0], f"{bias[0]}_scale", f"{bias[0]}_zero")
+        return names
 
     def _add_float(
         self,
@@ -276,7 +276,7 @@ class _QdqWriter:
         op_type: str,
         inputs: list[tuple[str, str, str]],
         scales: list[str],
-        others: list[str] | None = None,
+        others: list[str],
     ) -> None:
         """``op_type`` of dequantized ``inputs`` and of float ``others``, quantized by ``scales``."""
         output = node.output[0]
@@ -284,9 +284,9 @@ class _QdqWriter:
         for (value, scale, zero), name in zip(inputs, floats, strict=True):
             self.nodes.append(helper.make_node("DequantizeLinear", [value, scale, zero], [name], name=name))
         attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute if a.name != "channels_last"}
-        made = helper.make_node(op_type, floats + (others or []), [f"{output}_float"], name=node.name, **attributes)
+        made = helper.make_node(op_type, floats + others, [f"{output}_float"], name=node.name, **attributes)
         self.nodes.append(made)
-        names = [f"{output}_float", *scales[:2]]
+        names = [f"{output}_float", *scales]
         self.nodes.append(helper.make_node("QuantizeLinear", names, [output], name=f"{output}_quantize"))
         self.scales[output] = (scales[0], scales[1])
 

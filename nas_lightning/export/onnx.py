@@ -18,7 +18,7 @@ from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.opset import OPSET, at_opset
 from nas_lightning.export.session import open_session
 from nas_lightning.files import write_bytes
-from nas_lightning.space.fold import fold
+from nas_lightning.graph.fold import fold
 
 TOLERANCE = 1e-4
 """Largest difference of a logit between the file and the network in float64, as a share of the sample's largest one."""

@@ -46,7 +46,7 @@ def at_opset(model: ModelProto, opset: int) -> ModelProto:
     try:
         onnx.checker.check_model(made, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise InputError(f"export.opset: found {opset}; the network has no form in it ({brief(error)})") from error
+        raise InputError(f"`opset`: found {opset}; the network has no form in it ({brief(error)})") from error
     return made
 
 
@@ -57,7 +57,7 @@ def _rewrite(node: NodeProto, model: ModelProto, opset: int) -> None:
     except onnx.defs.SchemaError as error:
         since = onnx.defs.get_schema(node.op_type).since_version
         raise InputError(
-            f"export.opset: found {opset}; the network has the operator {node.op_type}; allowed: {since} or more"
+            f"`opset`: found {opset}; the network has the operator {node.op_type}; allowed: {since} or more"
         ) from error
     if node.op_type == "ReduceMean" and opset < _AXES_ARE_INPUTS and len(node.input) > 1:
         axes = next(tensor for tensor in model.graph.initializer if tensor.name == node.input[1])
@@ -69,7 +69,7 @@ def _rewrite(node: NodeProto, model: ModelProto, opset: int) -> None:
         if helper.get_attribute_value(attribute) != default and not _changes_nothing(node, attribute, model):
             least = next(i for i in range(opset, OPSET + 1) if attribute.name in _attributes_of(node, i))
             raise InputError(
-                f"export.opset: found {opset}; {node.op_type} has no {attribute.name} there; allowed: {least} or more"
+                f"`opset`: found {opset}; {node.op_type} has no {attribute.name} there; allowed: {least} or more"
             )
         node.attribute.remove(attribute)
 

@@ -6,13 +6,14 @@ BatchNorms, so that it trains what it was made from.
 
 import ctypes
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from nas_lightning.graph.layers import kind_of
 from nas_lightning.kernels.build import library
 
 GAP = 8
@@ -116,14 +117,12 @@ class Program:
         self.num_normalised += len(planes)
         return outs
 
-    def pool(self, pool: nn.Module, planes: Planes) -> Planes:
+    def pool(self, pool: nn.AvgPool1d | nn.MaxPool1d, planes: Planes) -> Planes:
         """An average (that does not count the padding) or a maximum over 3 steps.
 
         Raises:
             UnsupportedError: for any other.
         """
-        if not isinstance(pool, (nn.AvgPool1d, nn.MaxPool1d)):
-            raise UnsupportedError(str(pool))
         counts_padding = isinstance(pool, nn.AvgPool1d) and pool.count_include_pad
         if (_one(pool.kernel_size), _one(pool.padding)) != (3, 1) or pool.ceil_mode or counts_padding:
             raise UnsupportedError(str(pool))
@@ -134,7 +133,7 @@ class Program:
         return outs
 
     def layers(self, layers: nn.Module, planes: Planes) -> Planes:
-        """A pool, the identity, or convolutions and a BatchNorm with ReLU in a row.
+        """A layer, the identity, or layers and a BatchNorm with ReLU in a row.
 
         Raises:
             UnsupportedError: for anything else.
@@ -142,15 +141,20 @@ class Program:
         if isinstance(layers, nn.Identity):
             return planes
         if not isinstance(layers, nn.Sequential):
-            return self.pool(layers, planes)
-        *convs, norm, relu = layers
+            return self._layer(layers, planes)
+        *body, norm, relu = layers if len(layers) > 1 else (None, None)
         if not isinstance(norm, nn.BatchNorm1d) or not isinstance(relu, nn.ReLU):
             raise UnsupportedError(str(layers))
-        for conv in convs:
-            if not isinstance(conv, nn.Conv1d):
-                raise UnsupportedError(str(layers))
-            planes = self.conv(conv, planes)
+        for layer in body:
+            planes = self._layer(layer, planes)
         return self.norm(norm, planes, relu=True)
+
+    def _layer(self, layer: nn.Module, planes: Planes) -> Planes:
+        kind = kind_of(layer)
+        write = None if kind is None else WRITERS[kind.name]
+        if write is None:
+            raise UnsupportedError(str(layer))
+        return write(self, layer, planes)
 
     def mix(self, terms: Sequence[tuple[int, Planes]]) -> Planes:
         """The sum of values, each times the op weight of this number."""
@@ -215,6 +219,21 @@ class Program:
             self.code += [_Kind.PHASES, len(planes), *planes, *outs]
             self._phases[tuple(planes)] = outs
         return self._phases[tuple(planes)]
+
+
+WRITERS: dict[str, Callable[[Program, Any, Planes], Planes] | None] = {
+    "affine": None,  # in training the normalisation is a BatchNorm
+    "conv": Program.conv,
+    "pointwise": Program.conv,
+    "depthwise": Program.conv,
+    "linear": None,  # the head is PyTorch's
+    "relu": None,  # but behind a BatchNorm
+    "max_pool": Program.pool,
+    "avg_pool": Program.pool,
+    "concat": None,  # no layer: the planes of the values, one behind the other
+    "global_avg_pool": None,  # the end of every program
+}
+"""By kind of layer what writes it where it stands alone; None for what a network with it leaves to PyTorch."""
 
 
 class _Header(ctypes.Structure):

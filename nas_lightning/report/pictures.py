@@ -1,51 +1,36 @@
-"""Pictures: alpha heatmaps, the drawn genotype, the confusion matrix. Each function returns a matplotlib Figure."""
+"""Pictures: alpha heatmaps, the confusion matrix and so on. Each function returns a matplotlib Figure."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch, Rectangle
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from nas_lightning.space.genotype import KINDS, Genotype, live_nodes
-from nas_lightning.space.size import edges
+from nas_lightning.space.base import Decisions
 from nas_lightning.tasks import Classification, Task
 from nas_lightning.tasks.classification import confusion
 
-_OP_COLORS = {"skip": "#7f7f7f", "avg": "#2ca02c", "max": "#2ca02c", "conv": "#1f77b4"}
-_OTHER_COLOR = "#9467bd"
 
-
-def alpha_heatmap(alphas: np.ndarray, ops: Sequence[str], kept: Sequence[tuple[str, int]], title: str) -> Figure:
-    """Alphas ``[E, O]``: rows edges, columns operations, values printed, the kept choice of each node framed.
+def alpha_heatmap(alphas: np.ndarray, table: Decisions, kept: Sequence[tuple[int, int]], title: str) -> Figure:
+    """Alphas of a table: values printed, what each decision keeps framed.
 
     Args:
-        alphas: raw alphas.
-        ops: names of the columns.
-        kept: ``(operation, input node)`` per node.
+        alphas: raw alphas ``[rows, options]``.
+        table: the names of rows and columns.
+        kept: row and column of each decision.
         title: above the picture.
     """
-    rows = edges(len(kept))
-    figure = Figure(figsize=(1.5 + 1.05 * len(ops), 1.6 + 0.42 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(1.5 + 1.05 * alphas.shape[1], 1.6 + 0.42 * alphas.shape[0]), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(alphas, aspect="auto", cmap="viridis")
-    _label_axes(axes, [f"{source} → {target}" for source, target in rows], ops)
+    _label_axes(axes, table.rows, table.options)
     axes.set(title=title, ylabel="edge")
     _print_values(axes, alphas, "{:.3f}", dark_below=float((alphas.min() + alphas.max()) / 2))
-    for node, (op, source) in enumerate(kept, start=1):
-        corner = (list(ops).index(op) - 0.5, rows.index((source, node)) - 0.5)
-        axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor="red", linewidth=2.5))
+    for row, column in kept:
+        axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="red", linewidth=2.5))
     figure.colorbar(image, label="alpha (red frame: kept)")
-    return figure
-
-
-def genotype_drawing(genotype: Genotype, fanout_concat: int) -> Figure:
-    """Both kinds of cell as graphs that run from left to right."""
-    depth = max(x for kind in KINDS for x, _ in _places(genotype.cell(kind)).values())
-    figure = Figure(figsize=(3 + 2.6 * (depth + 1), 1.0 + 1.15 * 2 * max(2, genotype.num_nodes)), layout="constrained")
-    for axes, kind in zip(figure.subplots(2, 1), KINDS, strict=True):
-        _draw_cell(axes, genotype, kind, fanout_concat)
     return figure
 
 
@@ -111,62 +96,3 @@ def _print_values(
     for (row, column), value in np.ndenumerate(values):
         color = "white" if white[row, column] else "black"
         axes.text(column, row, form.format(value), ha="center", va="center", fontsize=8, color=color)
-
-
-def _draw_cell(axes: Axes, genotype: Genotype, kind: str, fanout_concat: int) -> None:
-    nodes = genotype.cell(kind)
-    place = _places(nodes)
-    live = live_nodes(genotype.cell(kind), fanout_concat)
-    out_x = max(x for x, _ in place.values()) + 1
-    middle = sum(y for _, y in place.values()) / len(place)
-    for node, (op, source) in enumerate(nodes, start=1):
-        color = next((color for part, color in _OP_COLORS.items() if op.startswith(part)), _OTHER_COLOR)
-        alpha = 1.0 if node in live else 0.25
-        _arrow(axes, place[source], place[node], color, alpha)
-        x = 0.45 * place[source][0] + 0.55 * place[node][0]
-        y = 0.45 * place[source][1] + 0.55 * place[node][1]
-        box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
-        axes.text(x, y, op, ha="center", va="center", fontsize=9, color=color, alpha=alpha, bbox=box)
-        if node > len(nodes) - fanout_concat:
-            bend = 0.0 if place[node][0] == out_x - 1 else -0.25  # around the nodes that stand in between
-            _arrow(axes, place[node], (out_x, middle), "#bbbbbb", 1.0, bend)
-    for node, (x, y) in place.items():
-        _box(axes, x, y, "input" if node == 0 else str(node), "#ffe9b3" if node == 0 else "#dce9f7")
-    _box(axes, out_x, middle, "concat", "#ffe9b3")
-    rows = [y for _, y in place.values()]
-    axes.set(xlim=(-0.4, out_x + 0.4), ylim=(min(rows) - 0.6, max(rows) + 0.6))
-    axes.set_title(f"{kind} cell", loc="left", fontweight="bold")
-    axes.axis("off")
-
-
-def _places(nodes: Sequence[tuple[str, int]]) -> dict[int, tuple[float, float]]:
-    """A cell is a tree, as every node has one input: x is the depth, leaves have their rows, parents stand between."""
-    children = {node: [i for i, (_, s) in enumerate(nodes, start=1) if s == node] for node in range(len(nodes) + 1)}
-    place: dict[int, tuple[float, float]] = {}
-    num_leaves = 0
-
-    def put(node: int, depth: int) -> float:
-        nonlocal num_leaves
-        rows = [put(child, depth + 1) for child in children[node]]
-        if not rows:
-            rows = [-float(num_leaves)]
-            num_leaves += 1
-        place[node] = (float(depth), sum(rows) / len(rows))
-        return place[node][1]
-
-    put(0, 0)
-    return place
-
-
-def _arrow(
-    axes: Axes, start: tuple[float, float], end: tuple[float, float], color: str, alpha: float, bend: float = 0.0
-) -> None:
-    style = {"arrowstyle": "-|>", "color": color, "alpha": alpha, "shrinkA": 20, "shrinkB": 28, "linewidth": 1.6}
-    axes.annotate("", xy=end, xytext=start, arrowprops=style | {"connectionstyle": f"arc3,rad={bend}"}, zorder=1)
-
-
-def _box(axes: Axes, x: float, y: float, text: str, color: str) -> None:
-    corner, width, height = (x - 0.11, y - 0.16), 0.22, 0.32
-    style = "round,pad=0.02"
-    axes.add_patch(FancyBboxPatch(corner, width, height, style, facecolor=color, edgecolor="#444444", zorder=2))
-    axes.text(x, y, text, ha="center", va="center", fontsize=10, zorder=3)

@@ -12,8 +12,7 @@ from rich.table import Table
 from nas_lightning.errors import InputError
 from nas_lightning.files import ERROR, OVERRIDES, damage, has_ended, read_record, write_text
 from nas_lightning.report.results import ComparedFrontEnd, CostReport, RunMetrics, RunResult, Seeds
-from nas_lightning.space.blueprint import Blueprint, ReferenceBlueprint
-from nas_lightning.space.genotype import KINDS
+from nas_lightning.space.base import Blueprint
 
 COLUMNS = ("preset", "seed", "accuracy", "params", "macs", "seconds", "folder", "settings", "error")
 """Columns of the table of a sweep; accuracy is of ``test``, or of ``val`` where nothing was tested.
@@ -30,7 +29,7 @@ def print_summary(result: RunResult, blueprint: Blueprint) -> None:
     folder, metrics, cost, control = result.folder, result.metrics, result.cost, result.metrics.control
     title = control.sentence if control and control.verdict == "lost" else "nas_lightning"
     table = Table(show_header=False, title=title, title_justify="left")
-    for row in (*_of_network(blueprint), *_of_metrics(metrics), *_of_cost(cost), *_of_comparisons(metrics)):
+    for row in (*blueprint.summary(), *_of_metrics(metrics), *_of_cost(cost), *_of_comparisons(metrics)):
         table.add_row(*row)
     if cost.budget is not None:
         shares = [f"{name} {limit.value / limit.limit:.0%} of {limit.limit:,}" for name, limit in cost.budget.items()]
@@ -48,15 +47,6 @@ def print_summary(result: RunResult, blueprint: Blueprint) -> None:
 
 Line = tuple[str, str]
 """A row of the summary: what, and how much."""
-
-
-def _of_network(blueprint: Blueprint) -> Iterator[Line]:
-    if isinstance(blueprint, ReferenceBlueprint):
-        yield "hand-made", f"widths {list(blueprint.widths)}, kernel {blueprint.kernel_size}"
-        return
-    for kind in KINDS:
-        nodes = enumerate(blueprint.genotype.cell(kind), start=1)
-        yield f"{kind} cell", ", ".join(f"{node}: {op} of {source}" for node, (op, source) in nodes)
 
 
 def _of_metrics(metrics: RunMetrics) -> Iterator[Line]:

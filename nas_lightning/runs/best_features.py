@@ -12,7 +12,7 @@ from nas_lightning.errors import FolderError, InputError
 from nas_lightning.files import has_ended, read_record, write_text
 from nas_lightning.report.results import ComparedFrontEnd, CostReport, RunMetrics, RunResult
 from nas_lightning.report.tables import csv_text, print_front_ends, print_summary
-from nas_lightning.runs.build import build_data
+from nas_lightning.runs.build import build_data, set_up
 from nas_lightning.runs.checks import check_config
 from nas_lightning.runs.claim import begin, claimed, withdraw
 from nas_lightning.runs.context import Run
@@ -68,7 +68,7 @@ def run(config: Config, folder: Path) -> RunResult:
     copy_result(best.folder, folder)
     own = replace(best.config, testing=config.testing, compilation=config.compilation, export=config.export)
     data = build_data(own)
-    data.setup()
+    set_up(data)
     metrics = replace(read_record(best.folder / "metrics.json", RunMetrics), front_end=best.row.name)
     result = finish_kept(Run(own, data, folder), metrics)
     print_front_ends(rows, best.row.name, config.testing.metric)

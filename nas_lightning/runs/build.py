@@ -1,8 +1,10 @@
 """Objects from the configuration; the only place that calls ``hydra.utils.instantiate``."""
 
 import itertools
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,36 +20,97 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from nas_lightning.callbacks.checkpoint import WholeCheckpoints
 from nas_lightning.config.arguments import argument_types, check_arguments, shown
-from nas_lightning.config.compose import data_links
+from nas_lightning.config.compose import data_links, in_keys
 from nas_lightning.config.keys import escaped
 from nas_lightning.config.records import Config
 from nas_lightning.config.targets import check_targets
 from nas_lightning.cost.budget import Budget, instructions_within
 from nas_lightning.cost.code import REFERENCE_CORE, core_named
 from nas_lightning.cost.exact import MEASURES, Numbers
-from nas_lightning.cost.npu import PROFILES, accelerated_ops, round_channels
+from nas_lightning.cost.npu import PROFILES
 from nas_lightning.data.datamodule import TimeSeriesData
+from nas_lightning.data.protocol import SearchData, missing_of
 from nas_lightning.errors import InputError
-from nas_lightning.search.strategy import Strategy
-from nas_lightning.space.blueprint import ReferenceBlueprint
-from nas_lightning.space.size import Size
+from nas_lightning.search.arch_step import FirstOrder, Unrolled
+from nas_lightning.search.derivation import Uniform
+from nas_lightning.search.strategy import SearchPlan, Strategy
+from nas_lightning.space.cells.genotype import Genotypes
+from nas_lightning.space.cells.npu import accelerated_ops, round_channels
+from nas_lightning.space.cells.size import Size
+from nas_lightning.space.reference import OwnBlueprint, ReferenceBlueprint
 from nas_lightning.tasks import Classification, Task
 from nas_lightning.training.averaging import MovingAverage
 from nas_lightning.training.module import learning_rate
+from nas_lightning.training.recipe import Recipe
 
 T = TypeVar("T")
 
 _MIXED = {"16", "16-mixed", "bf16", "bf16-mixed"}
 
 
-def build_data(config: Config) -> TimeSeriesData:
-    """The DataModule of the group ``data``."""
-    return _made("data", _call("data", config.data), TimeSeriesData)
+def build_data(config: Config) -> Any:
+    """The DataModule of the group ``data``: a ``TimeSeriesData``, or a ``protocol.SearchData`` of the user's own."""
+    return _made("data", _call("data", config.data), L.LightningDataModule)
+
+
+def build_recordings(config: Config) -> TimeSeriesData:
+    """The same where recordings are looked at.
+
+    Raises:
+        InputError: if it has none.
+    """
+    return _made("data", build_data(config), TimeSeriesData)
+
+
+def build_plan(config: Config) -> SearchPlan:
+    """What the group ``search`` says of the run."""
+    return _call("search", {"_target_": _target(SearchPlan), **_of_plan(config, keep=True)})
 
 
 def build_strategy(config: Config) -> Strategy:
-    """The search strategy of the group ``search``."""
-    return _made("search", _call("search", config.search), Strategy)
+    """The search strategy of the group ``search``.
+
+    Raises:
+        InputError: if what the run does with it does not suit it.
+    """
+    record, plan = _of_plan(config, keep=False), build_plan(config)
+    if plan.unrolled:
+        if (record.get("arch_step") or {}).get("_target_") != _target(FirstOrder):
+            raise InputError(
+                f"search.unrolled: found true; allowed: false, because {record['name']} has no gradient step"
+            )
+        record["arch_step"] = {"_target_": _target(Unrolled)}
+    strategy = _made("search", _call("search", record), Strategy)
+    if plan.on_collapse == "switch" and strategy.arch_step is None:
+        raise InputError(f"search.on_collapse: found switch; allowed: warn, because {strategy.name} learns no alphas")
+    if not (plan.trains or isinstance(strategy.derivation, Uniform)):
+        raise InputError("search.trains: found false; allowed: true, because only Uniform derives without a supernet")
+    return strategy
+
+
+def _of_plan(config: Config, keep: bool) -> dict[str, Any]:
+    """The keys of the group ``search`` that are those of the plan, or the others."""
+    of_plan = {field.name for field in fields(SearchPlan)}
+    return {name: value for name, value in config.search.items() if (name in of_plan) == keep}
+
+
+def _target(part: type) -> str:
+    return f"{part.__module__}.{part.__qualname__}"
+
+
+def build_recipe(config: Config, task: Task, data: SearchData, folder: Path) -> Recipe:
+    """How the networks of a run are trained."""
+    training = config.training
+    return Recipe(
+        epochs=training.training_epochs,
+        seed=config.seed,
+        optimizers=partial(build_optimizers, config),
+        loss=task.training_loss(data.train_targets, training.class_weights, training.label_smoothing),
+        norm_bias=training.norm_bias,
+        clip_norm=training.clip_norm,
+        kernels=training.nas_kernels,
+        short_trainer=partial(build_short_trainer, config, folder),
+    )
 
 
 def build_numbers(config: Config) -> Numbers:
@@ -119,10 +182,15 @@ def _for_device(config: Config, size: Size) -> Size:
     return size if config.device.npu_profile is None else round_channels(size)
 
 
-def build_reference(config: Config, task: Task) -> ReferenceBlueprint:
+def build_reference(config: Config, task: Task) -> ReferenceBlueprint | OwnBlueprint:
     """The hand-made network of the group ``model``."""
-    make = _call("model", config.model, _partial_=True)  # Hydra would turn the record `task` into a dictionary
-    return _convert_errors("model", make, task=task)
+    return hand_made(config.model, task)
+
+
+def hand_made(model: dict[str, Any], task: Task) -> ReferenceBlueprint | OwnBlueprint:
+    """The network of an option of this group."""
+    make = _call("model", model, _partial_=True)  # Hydra would turn the record `task` into a dictionary
+    return called("model", make, task=task) if make.func is ReferenceBlueprint else OwnBlueprint(model, make, task)
 
 
 def build_rate(config: Config, network: nn.Module) -> float:
@@ -164,7 +232,7 @@ def build_trainer(config: Config, folder: Path, stage: str, epochs: int, callbac
 
 
 def _loggers(config: Config, folder: Path, stage: str) -> list[Logger]:
-    """The one of the group ``logger``, or several by name; each gets what its constructor takes of folder and stage."""
+    """The one of the group ``logger``, or several by name; each gets what it takes of folder and stage."""
     records = {f"logger.{name}": record for name, record in config.logger.items() if record}
     if "_target_" in config.logger:
         records = {"logger": config.logger}
@@ -174,7 +242,10 @@ def _loggers(config: Config, folder: Path, stage: str) -> list[Logger]:
             raise InputError(f"{key}: found {shown(record)}; allowed: a logger with its _target_, or loggers by name")
         check_targets(key, record)
         takes = argument_types(get_object(record["_target_"]))
-        own = {name: value for name, value in {"save_dir": folder, "version": stage}.items() if name in takes}
+        given: dict[str, Any] = {"save_dir": folder, "version": stage, "run_name": f"{folder.name} {stage}"}
+        if "id" in takes:  # W&B, where version is the id of a run; and it makes links, which a run folder must not hold
+            given = {"name": given["run_name"]}
+        own = {name: value for name, value in given.items() if name in takes and name not in record}
         found.append(_made(key, _call(key, record, **own), Logger))  # type: ignore[type-abstract]
     return found
 
@@ -199,8 +270,8 @@ def try_parts(config: Config, folder: Path) -> None:
     _try_steps("search.weight_optimizer", strategy.weight_optimizer, "search.weight_scheduler", schedule)
     _try_steps("search.alpha_optimizer", strategy.alpha_optimizer)
     if config.training.nas_enabled:
-        nodes, fanout = config.training.nas_nodes_per_layer, config.training.nas_fanout_concat
-        strategy.relaxation.new_alphas(Size(3, nodes, 1, 1, fanout), build_ops(config))
+        nodes, new_alphas = config.training.nas_nodes_per_layer, strategy.relaxation.new_alphas
+        called("space", new_alphas, Genotypes(build_ops(config), nodes))
     build_reference(config, Classification(1, 2, 2))
     build_trainer(config, folder, "search", 1, [])
 
@@ -209,12 +280,12 @@ def _try_steps(key: str, make_optimizer: Any, scheduler_key: str = "", make_sche
     """One step of an optimizer, and of its schedule: not all of them look at their numbers before."""
     parameter = nn.Parameter(torch.ones(1))
     parameter.grad = torch.ones(1)
-    optimizer = _convert_errors(key, make_optimizer, [parameter])
-    schedule = _convert_errors(scheduler_key, make_scheduler, optimizer) if make_scheduler else None
-    _convert_errors(key, optimizer.step)
+    optimizer = called(key, make_optimizer, [parameter])
+    schedule = called(scheduler_key, make_scheduler, optimizer) if make_scheduler else None
+    called(key, optimizer.step)
     if schedule is not None:
         _refuse_plateau(scheduler_key, schedule)
-        _convert_errors(scheduler_key, schedule.step)
+        called(scheduler_key, schedule.step)
 
 
 def _refuse_plateau(key: str, scheduler: Any) -> None:
@@ -233,16 +304,49 @@ def _call(key: str, record: dict[str, Any], **arguments: Any) -> Any:
         raise InputError(f"{key}: found {record!r}; allowed: a _target_ and its arguments")
     check_targets(key, record)  # whatever way the record came in: this is the only place that instantiates
     check_arguments(key, record | arguments, data_links())
-    return _convert_errors(key, instantiate, escaped(record), **arguments, _convert_="all")
+    return called(key, instantiate, escaped(record), **arguments, _convert_="all")
 
 
-def _convert_errors(key: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+def called(key: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """What a part of the user's makes; whatever it raises becomes a sentence that names the key.
+
+    Raises:
+        InputError: naming the key.
+    """
     try:
         return function(*arguments, **named)
-    except InputError:
-        raise
     except Exception as error:  # whatever a configured class raises for its arguments
-        cause = (error.__cause__ or error) if isinstance(error, InstantiationException) else error
+        cause: BaseException = error
+        if isinstance(error, InstantiationException):
+            cause = error.__cause__ or error
+            key += "".join(f".{nested}" for nested in re.findall(r"full_key: (.+)", str(error)))
+        text = " ".join(str(cause).split())
         if isinstance(cause, InputError):
-            raise cause from error
-        raise InputError(f"{key}: {' '.join(str(cause).split())}") from error
+            cause.args = (in_keys(text, key),)
+            raise cause  # noqa: B904 # it is the cause
+        raise InputError(f"{key}: {text}") from error
+
+
+@contextmanager
+def keyed(section: str) -> Iterator[None]:
+    """What is raised in here names keys of a section where the library names its arguments."""
+    try:
+        yield
+    except InputError as error:
+        error.args = (in_keys(str(error), section),)
+        raise
+
+
+def set_up(data: SearchData, has_keys: bool = True) -> None:
+    """Read the data; if a configuration made them, their errors name its keys.
+
+    Raises:
+        InputError: for data that cannot be used, or that lack something of ``SearchData``.
+    """
+    with keyed("data") if has_keys else nullcontext():
+        data.setup()
+    if missing := missing_of(data):
+        raise InputError(
+            f"data: found a {type(data).__name__}, which lacks {', '.join(missing)}; allowed: what has all of "
+            "nas_lightning.data.protocol.SearchData, from which it can inherit the most"
+        )

@@ -4,30 +4,29 @@ import logging
 import math
 from collections.abc import Sequence
 from itertools import zip_longest
+from typing import Any
 
 import numpy as np
 import torch
 from scipy import stats
 
 from nas_lightning.config.records import Config
-from nas_lightning.cost.projection import project
 from nas_lightning.report.results import Seeds
 from nas_lightning.runs.context import Run
-from nas_lightning.runs.evaluator import Evaluator, control_epochs
 from nas_lightning.runs.searches import Searched
-from nas_lightning.space.genotype import KINDS, Genotype
+from nas_lightning.training.evaluator import Evaluator
 
 log = logging.getLogger("nas_lightning")
 
 
-def candidates_of(run: Run, searches: Sequence[Searched]) -> list[Genotype]:
-    """The genotypes that can be trained, each once, the most promising first.
+def candidates_of(run: Run, searches: Sequence[Searched]) -> list[Any]:
+    """The architectures that can be trained, each once, the most promising first.
 
     First comes what several searches vote for (``search.vote``), then the first choice of each, then the second ones.
     """
     in_turn = zip_longest(*(searched.genotypes for searched in searches))
-    found = [genotype for of_rank in in_turn for genotype in of_rank if genotype is not None]
-    if len(searches) > 1 and run.config.search["vote"] and has_choice(run.config):
+    found = [architecture for of_rank in in_turn for architecture in of_rank if architecture is not None]
+    if len(searches) > 1 and run.plan.vote and has_choice(run.config):
         found.insert(0, vote(run, searches))
     return list(dict.fromkeys(found))
 
@@ -37,22 +36,28 @@ def has_choice(config: Config) -> bool:
     return config.search["arch_step"] is not None
 
 
-def vote(run: Run, searches: Sequence[Searched]) -> Genotype:
-    """The genotype within the budget with the largest total of the searches' log op-weights."""
-    product = {kind: torch.stack([each.weights(kind).log() for each in searches]).mean(0).exp() for kind in KINDS}
-    return project(product, run.space_cost, run.limits).genotype
+def control_epochs(config: Config) -> int:
+    """Of a short training: ``control.epochs``, or what stands for it."""
+    return config.control.epochs or max(1, config.training.training_epochs // 8)
 
 
-def compare_seeds(evaluator: Evaluator, searches: Sequence[Searched]) -> Seeds:
+def vote(run: Run, searches: Sequence[Searched]) -> Any:
+    """The architecture within the budget with the largest total of the searches' log op-weights."""
+    product = {
+        name: torch.stack([each.weights(name).log() for each in searches]).mean(0).exp() for name in run.space.decisions
+    }
+    return run.space.project(product, run.limits).architecture
+
+
+def compare_seeds(run: Run, evaluator: Evaluator, searches: Sequence[Searched]) -> Seeds:
     """How far searches from different seeds agree: the section ``seeds`` of ``metrics.json``.
 
     They are ``stable`` if their best networks differ by no more than sampling alone explains: the range of their
     values on ``val`` is at most that which K equally good networks exceed in 5 of 100 cases (the studentized range,
     with the binomial deviation of one value on this many samples).
     """
-    run = evaluator.run
     epochs = control_epochs(run.config)
-    values = [evaluator.value(evaluator.blueprint(each.genotypes[0]), epochs) for each in searches]
+    values = [evaluator.value(run.space.blueprint(each.genotypes[0]), epochs) for each in searches]
     mean, count = float(np.mean(values)), sum(len(y) for _, y in run.data.val_dataloader())
     deviation = math.sqrt(max(mean * (1 - mean), 1 / count) / count)
     allowed = float(stats.studentized_range.ppf(0.95, len(values), 1e6)) * deviation
@@ -71,13 +76,13 @@ def compare_seeds(evaluator: Evaluator, searches: Sequence[Searched]) -> Seeds:
 
 
 def agreement(searches: Sequence[Searched]) -> dict[str, tuple[float, ...]]:
-    """For each kind of cell and each edge, the share of the searches whose strongest operation is the most common one.
+    """For each row of each table, the share of the searches whose strongest option is the most common one.
 
-    ``none`` counts as an operation here.
+    ``none`` counts as an option here.
     """
     found = {}
-    for kind in KINDS:
-        choices = torch.stack([each.weights(kind).argmax(1) for each in searches])  # [K, E]
+    for name in searches[0].op_weights:
+        choices = torch.stack([each.weights(name).argmax(1) for each in searches])  # [K, rows]
         modes = choices.mode(0).values
-        found[kind] = tuple((choices == modes).float().mean(0).tolist())
+        found[name] = tuple((choices == modes).float().mean(0).tolist())
     return found

@@ -108,10 +108,11 @@ def _check_export(config: Config) -> None:
 def _check_device(config: Config) -> None:
     _check_latency(config)
     core, npu = config.device.core, config.device.npu
+    cards = device_cards(tuple(config.common.config_dirs))
     if core is not None and core_named(core) is None:
-        check_choice("device.core", core, [*sorted({card.core for card in device_cards() if card.core}), "null"])
+        check_choice("device.core", core, [*sorted({card.core for card in cards if card.core}), "null"])
     if npu is not None:
-        check_choice("device.npu", npu, [*sorted({card.npu for card in device_cards() if card.npu}), "null"])
+        check_choice("device.npu", npu, [*sorted({card.npu for card in cards if card.npu}), "null"])
     if config.device.npu_profile is not None:
         check_choice("device.npu_profile", config.device.npu_profile, (*PROFILES, "null"))
     build_numbers(config)

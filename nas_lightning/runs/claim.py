@@ -10,7 +10,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from nas_lightning.config.compose import config_yaml
+from nas_lightning.config.compose import PLACES, config_yaml, source_of
 from nas_lightning.config.keys import flatten
 from nas_lightning.config.records import Config
 from nas_lightning.data.protocol import SearchData
@@ -23,7 +23,7 @@ LOCK = "run.lock"
 STARTED = "started.json"
 """The configuration and a digest of the data that a run began with; what goes on with it compares them."""
 
-_NAMES = ("common.run_name", "dataset.input_data_path", "dataset.annotations", "data.path", "data.annotations")
+_NAMES = ("common.run_name", "common.config_dirs", *PLACES, "data.path", "data.annotations")
 """Keys that say where something lies, and change no result."""
 
 _MOST_ATTEMPTS = 100
@@ -125,8 +125,9 @@ def _compare(folder: Path, then: dict[str, Any], now: dict[str, Any], config: Co
             said = f"{key} was {_shown(was)} when the run began and is {_shown(found)}"
             raise FolderError(f"{folder / 'config.yaml'}: {said}; {again}")
     if then.get("data") != now["data"]:
-        source = config.dataset.input_data_path or config.dataset.dataset_name
-        raise FolderError(f"{source}: has other recordings, labels or splits than when the run began; {again}")
+        raise FolderError(
+            f"{source_of(config)}: has other recordings, labels or splits than when the run began; {again}"
+        )
 
 
 def _shown(value: Any) -> str:

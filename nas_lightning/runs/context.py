@@ -7,19 +7,23 @@ from pathlib import Path
 from nas_lightning.config.records import Config
 from nas_lightning.cost.budget import Budget
 from nas_lightning.cost.exact import Numbers
-from nas_lightning.cost.sizing import choose_size, nearest_size
-from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.data.protocol import SearchData
 from nas_lightning.runs.build import (
     build_budget,
     build_candidates,
     build_numbers,
     build_ops,
+    build_plan,
+    build_recipe,
     build_size,
     build_wide_sizes,
 )
-from nas_lightning.space.size import Size
+from nas_lightning.search.strategy import SearchPlan
+from nas_lightning.space.cells.size import Size
+from nas_lightning.space.cells.sizing import choose_size, nearest_size
+from nas_lightning.space.cells.space import CellSpace
 from nas_lightning.tasks import Task
+from nas_lightning.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -52,19 +56,24 @@ class Run:
         return build_numbers(self.config)
 
     @property
-    def size(self) -> Size:
-        """The size of the search."""
-        return self._sized[0]
-
-    @property
     def size_share(self) -> float | None:
         """With ``nas_model_size=auto`` the share of the budget that an average network of the chosen size uses."""
         return self._sized[1]
 
     @cached_property
-    def space_cost(self) -> SpaceCost:
-        """What every network that the search could find costs."""
-        return SpaceCost(self.size, self.task, build_ops(self.config), self.numbers)
+    def space(self) -> CellSpace:
+        """What is searched."""
+        return CellSpace(self._sized[0], self.task, build_ops(self.config), self.numbers)
+
+    @cached_property
+    def plan(self) -> SearchPlan:
+        """What is done with the strategy."""
+        return build_plan(self.config)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """How networks are trained."""
+        return build_recipe(self.config, self.task, self.data, self.folder)
 
     @cached_property
     def _sized(self) -> tuple[Size, float | None]:

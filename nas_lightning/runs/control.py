@@ -3,27 +3,28 @@
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from scipy import stats
 
 from nas_lightning.config.compose import reference_models
-from nas_lightning.cost.exact import cost_of
+from nas_lightning.cost.exact import Cost, cost_of
+from nas_lightning.errors import InputError
 from nas_lightning.report.results import Control, Reference, Standing
-from nas_lightning.runs.build import build_reference
+from nas_lightning.runs.build import called, hand_made
+from nas_lightning.runs.candidates import control_epochs
 from nas_lightning.runs.context import Run
-from nas_lightning.runs.evaluator import Evaluator, control_epochs
 from nas_lightning.search.derivation import draw_within
 from nas_lightning.search.moment import Moment
-from nas_lightning.space.blueprint import Blueprint
-from nas_lightning.space.genotype import Genotype
+from nas_lightning.space.base import Blueprint
+from nas_lightning.training.evaluator import Evaluator
 
 log = logging.getLogger("nas_lightning")
 
 
-def control(evaluator: Evaluator, kept: Genotype) -> tuple[Genotype, Control]:
+def control(run: Run, evaluator: Evaluator, kept: Any) -> tuple[Any, Control]:
     """Hold the first candidate against random networks of the same space and budget, and a hand-made one.
 
     It has ``won`` if its value is above the 95 % interval (Student's t) of the mean of the random ones, ``lost`` if it
@@ -31,11 +32,11 @@ def control(evaluator: Evaluator, kept: Genotype) -> tuple[Genotype, Control]:
     instead where its value is larger.
 
     Returns:
-        the genotype to keep, and what ``metrics.json`` says of it.
+        the architecture to keep, and what ``metrics.json`` says of it.
     """
-    run, spent, epochs = evaluator.run, evaluator.seconds, control_epochs(evaluator.run.config)
-    value = evaluator.value(evaluator.blueprint(kept), epochs)
-    ranked = evaluator.rank(_random_networks(run, kept), epochs)
+    spent, epochs, metric = evaluator.seconds, control_epochs(run.config), run.config.testing.metric
+    value, drawn = evaluator.value(run.space.blueprint(kept), epochs), _random_networks(run, kept)
+    ranked = evaluator.rank([run.space.blueprint(architecture) for architecture in drawn], epochs)
     values = tuple(random for random, _ in ranked)
     references = [
         Reference(name=name, params=params, value=evaluator.value(blueprint, epochs))
@@ -43,11 +44,11 @@ def control(evaluator: Evaluator, kept: Genotype) -> tuple[Genotype, Control]:
     ]
     keeps_random = run.config.control.keep_better and bool(values) and values[0] > value
     standing = stand(value, values)
-    words = sentence(evaluator.metric, epochs, value, len(values), standing)
+    words = sentence(metric, epochs, value, len(values), standing)
     log.info("control: %s", words)
     section = Control(
         **vars(standing),
-        metric=evaluator.metric,
+        metric=metric,
         epochs=epochs,
         found=value,
         random=values,
@@ -56,14 +57,14 @@ def control(evaluator: Evaluator, kept: Genotype) -> tuple[Genotype, Control]:
         seconds=evaluator.seconds - spent,
         sentence=words,
     )
-    return (ranked[0][1] if keeps_random else kept), section
+    return (drawn[ranked[0][1]] if keeps_random else kept), section
 
 
-def _random_networks(run: Run, kept: Genotype) -> list[Genotype]:
+def _random_networks(run: Run, kept: Any) -> list[Any]:
     """As many as asked for, without the one that they are held against."""
     count = run.config.control.num_random
-    moment = Moment(1.0, torch.Generator().manual_seed(run.config.seed), run.space_cost)
-    return [genotype for genotype in draw_within(moment, run.limits, count + 1) if genotype != kept][:count]
+    moment = Moment(1.0, torch.Generator().manual_seed(run.config.seed), run.space)
+    return [each for each in draw_within(moment, run.limits, count + 1) if each != kept][:count]
 
 
 def stand(value: float, values: Sequence[float]) -> Standing:
@@ -110,12 +111,20 @@ def sentence(metric: str, epochs: int, found: float, count: int, standing: Stand
     )
 
 
-def _references(run: Run, kept: Genotype) -> list[tuple[str, int, Blueprint]]:
+def _cost(run: Run, blueprint: Blueprint) -> Cost:
+    return cost_of(blueprint.build(), run.task.in_channels, run.task.length, run.numbers)
+
+
+def _references(run: Run, kept: Any) -> list[tuple[str, int, Blueprint]]:
     """The smallest hand-made network that has at least as many parameters: name, parameters, blueprint."""
-    least, found = run.space_cost.of(kept)["params"], []
-    for name, model in reference_models().items():
-        reference = build_reference(replace(run.config, model=model), run.task)
-        cost = cost_of(reference.build(), run.task.in_channels, run.task.length, run.numbers)
+    least, found = run.space.cost(kept)["params"], []
+    for name, model in reference_models(run.config.common.config_dirs).items():
+        try:
+            reference = hand_made(model, run.task)
+            cost = called("model", _cost, run, reference)
+        except InputError as error:
+            log.warning("control: the hand-made network %s is left out: %s", name, error)
+            continue
         found.append((cost.params, name, reference))
     larger = [each for each in found if each[0] >= least]
     return [(name, params, reference) for params, name, reference in sorted(larger, key=lambda each: each[0])[:1]]

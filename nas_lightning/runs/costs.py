@@ -8,11 +8,10 @@ from nas_lightning.cost.budget import milliseconds
 from nas_lightning.cost.code import core_named
 from nas_lightning.cost.exact import cost_of
 from nas_lightning.cost.npu import PROFILES, npu_report
-from nas_lightning.cost.projection import check_feasible
 from nas_lightning.data.features import FrontEndCost
 from nas_lightning.errors import BudgetError, InputError
 from nas_lightning.report.results import CostReport, LimitReport
-from nas_lightning.runs.build import build_reference
+from nas_lightning.runs.build import build_reference, called
 from nas_lightning.runs.context import Run
 
 
@@ -51,7 +50,7 @@ def check_fit(run: Run) -> None:
     """
     reference = None if run.config.training.nas_enabled else build_reference(run.config, run.task)
     # Two time steps must be left after all strides: BatchNorm cannot normalise a single value.
-    least = 1 + (run.size.total_stride if reference is None else reference.total_stride)
+    least = 1 + (run.space.total_stride if reference is None else reference.total_stride)
     if run.task.length < least:
         raise InputError(
             f"data: the samples have {run.task.length} time steps; the reductions of this network need at least {least}"
@@ -59,7 +58,7 @@ def check_fit(run: Run) -> None:
     if reference is None:
         _check_space(run)
     else:
-        cost_report(run, reference.build())
+        called("model", lambda: cost_report(run, reference.build()))
 
 
 def _check_space(run: Run) -> None:
@@ -68,7 +67,7 @@ def _check_space(run: Run) -> None:
         nearest = {"ram_bytes": front_end["ram_bytes"]}
         raise BudgetError("the front end alone does not meet", run.budget, ["ram_bytes"], nearest)
     try:
-        check_feasible(run.space_cost, run.limits)
+        run.space.check_feasible(run.limits)
     except BudgetError as error:
         if run.limits == run.budget:
             raise

@@ -31,6 +31,7 @@ from nas_lightning.report.results import (
     ProgramSize,
     RunMetrics,
 )
+from nas_lightning.runs.build import keyed
 from nas_lightning.runs.context import Run
 from nas_lightning.tasks import Figures, Task
 from nas_lightning.training.fake_quant import finetune_int8
@@ -169,7 +170,8 @@ def build_firmware(
     vectors = Vectors(None if rows is None else rows.numpy(), inputs.numpy(), *logits)
     front_end = None if rows is None else _fixed(data.front_end, rows)
     sources = Sources(description, front_end, config.compilation.backend, config.export.prefix)
-    write_firmware(firmware, floats, integer, vectors, sources)
+    with keyed("data"):
+        write_firmware(firmware, floats, integer, vectors, sources)
     report = FirmwareReport(
         split=split,
         int8_samples=host.check_int8(firmware, integer, (x for x, _ in loader_of(data, split))),

@@ -9,7 +9,7 @@ from typing import Any
 
 from nas_lightning.export.contract import FEATURES, ROWS, SCALED, InputDescription
 from nas_lightning.runs.context import Run
-from nas_lightning.space.blueprint import Blueprint
+from nas_lightning.space.base import Blueprint
 from nas_lightning.tasks import Task
 
 

@@ -7,7 +7,8 @@ from dataclasses import asdict, replace
 
 from torch import Tensor, nn
 
-from nas_lightning.callbacks.boards import add_picture, boards_of
+from nas_lightning.callbacks.boards import add_picture, add_result, boards_of
+from nas_lightning.config.compose import source_of
 from nas_lightning.config.records import Config, with_values
 from nas_lightning.export.bundle import write_bundle
 from nas_lightning.export.onnx import NOTEWORTHY, check_parity, export_onnx, relative_difference
@@ -15,6 +16,7 @@ from nas_lightning.files import plain, read_record, write_json, write_torch
 from nas_lightning.report.pictures import outcome_picture
 from nas_lightning.report.results import CostReport, OnnxParity, RunMetrics, RunResult
 from nas_lightning.report.tables import print_summary
+from nas_lightning.runs.build import keyed
 from nas_lightning.runs.context import Run
 from nas_lightning.runs.costs import cost_report
 from nas_lightning.runs.deployment import check_fits, deploy
@@ -22,7 +24,7 @@ from nas_lightning.runs.description import content_of, describe_input
 from nas_lightning.runs.folder import load_network
 from nas_lightning.runs.logs import quiet_lightning
 from nas_lightning.runs.trainings import Kept
-from nas_lightning.space.blueprint import Blueprint, SearchedBlueprint
+from nas_lightning.space.base import Blueprint
 from nas_lightning.training.evaluate import predict
 
 log = logging.getLogger("nas_lightning")
@@ -31,18 +33,15 @@ log = logging.getLogger("nas_lightning")
 def identity(config: Config) -> RunMetrics:
     """What ``metrics.json`` says of a run before anything is found."""
     preset = config.training.nas_model_size if config.training.nas_enabled else "model"
-    source = config.dataset.input_data_path or config.dataset.dataset_name
-    return RunMetrics(preset=preset, dataset=source, seed=config.seed)
+    return RunMetrics(preset=preset, dataset=source_of(config), seed=config.seed)
 
 
 def describe(run: Run, blueprint: Blueprint) -> CostReport:
     """Write what the network is, ``genotype.json`` or ``model.json``, and ``cost.json``."""
-    if isinstance(blueprint, SearchedBlueprint):
-        log.info("genotype: %s", blueprint.genotype)
+    log.info("network: %s", "; ".join(f"{name} {words}" for name, words in blueprint.summary()))
     cost = cost_report(run, blueprint.build())
     write_json(run.folder / "cost.json", plain(cost))
-    name = "genotype.json" if isinstance(blueprint, SearchedBlueprint) else "model.json"
-    write_json(run.folder / name, content_of(blueprint, run.task))
+    write_json(run.folder / blueprint.file, content_of(blueprint, run.task))
     return cost
 
 
@@ -63,7 +62,8 @@ def finish(run: Run, kept: Kept, metrics: RunMetrics) -> RunResult:
         log.warning("%s: %s", split, doubt)
     cost = describe(run, best.blueprint)
     write_torch(run.folder / "model.pt", network.state_dict())
-    difference = _export(run, network, best.blueprint, split, loader, logits)
+    with keyed("export"):
+        difference = _export(run, network, best.blueprint, split, loader, logits)
     metrics = replace(metrics, onnx=OnnxParity(split=split, max_difference=difference))
     metrics, cost = _deploy(run, network, metrics, cost)
     _log_results(run, kept, metrics, cost, split, logits, y)
@@ -147,15 +147,12 @@ def _log_results(
 ) -> None:
     """The picture of the outcome and the row of the ``hparams`` page."""
     trainer = kept.best.trainer
-    if not (boards := boards_of(trainer)):
+    if not boards_of(trainer):
         return
     add_picture(trainer, *outcome_picture(run.task, logits, y, split), trainer.current_epoch)
     training = {key: value for key, value in asdict(run.config.training).items() if key.startswith("nas_")}
     if run.config.training.nas_enabled:
-        training |= {"nas_layers": run.size.layers, "nas_init_channels": run.size.init_channels}
+        training |= {"nas_layers": run.space.size.layers, "nas_init_channels": run.space.size.init_channels}
     results = {f"hparams/{name}": float(metrics.figures(split)[name]) for name in run.task.summary}
     results |= {f"hparams/{name}": float(getattr(cost, name)) for name in ("params", "macs")}
-    for board in boards:
-        board.log_hyperparams({**plain(identity(run.config)), **training}, results)
-        board.save()
-        board.experiment.flush()  # what cannot be written is said before the run counts as ended
+    add_result(trainer, {**plain(identity(run.config)), **training}, results)

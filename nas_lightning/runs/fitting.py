@@ -1,4 +1,4 @@
-"""One fit of a run: a fresh network with its recipe, and a fit with checkpoints that goes on where it was stopped."""
+"""One fit of a run, with checkpoints, that goes on where it was stopped."""
 
 import errno
 import logging
@@ -13,11 +13,8 @@ from nas_lightning.callbacks.boards import add_picture, boards_of
 from nas_lightning.errors import InputError
 from nas_lightning.files import damage, read_torch
 from nas_lightning.report.pictures import augmentation_picture
-from nas_lightning.runs.build import build_optimizers, build_trainer
+from nas_lightning.runs.build import build_trainer, keyed
 from nas_lightning.runs.context import Run
-from nas_lightning.space.blueprint import Blueprint
-from nas_lightning.space.compiled import compile_network
-from nas_lightning.training.module import TrainModule, open_relus
 
 log = logging.getLogger("nas_lightning")
 
@@ -26,26 +23,6 @@ _OF_CHECKPOINT = {
     **{"epoch": int, "global_step": int, "pytorch-lightning_version": str},
 }
 """What Lightning reads of a checkpoint."""
-
-
-def train_module(run: Run, blueprint: Blueprint, seed: int, pace: float = 1.0) -> TrainModule:
-    """A fresh network with the constants of the data, to be trained by the recipe; sets all seeds.
-
-    Args:
-        run: with the recipe and the data.
-        blueprint: of the network.
-        seed: of the first weights; the order of batches and the augmentation follow from the seed of the data.
-        pace: see ``TrainModule``.
-    """
-    training = run.config.training
-    L.seed_everything(seed, workers=True, verbose=False)
-    network = blueprint.build()
-    network.stem.norm.set_constants(run.data.mean, run.data.std)
-    open_relus(network, training.norm_bias)
-    loss = run.task.training_loss(run.data.train_targets, training.class_weights, training.label_smoothing)
-    compiled = compile_network(network, run.task, training.nas_kernels)
-    optimizers = build_optimizers(run.config, network)
-    return TrainModule(network, *optimizers, run.task, loss, training.clip_norm, pace, compiled)
 
 
 def fit(
@@ -73,7 +50,8 @@ def fit(
     last = folder / "last.ckpt"
     goes_on = last.exists() and read_checkpoint(last, module) is not None
     _keep_csv(run.folder, name)
-    trainer.fit(module, loader, run.data.val_dataloader(), ckpt_path=last if goes_on else None, weights_only=True)
+    with keyed(stage):
+        trainer.fit(module, loader, run.data.val_dataloader(), ckpt_path=last if goes_on else None, weights_only=True)
     return trainer
 
 

@@ -1,7 +1,6 @@
 """Reading a run folder back."""
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,9 @@ from nas_lightning.errors import InputError, brief
 from nas_lightning.export.contract import InputDescription
 from nas_lightning.files import damage, read_as, read_torch
 from nas_lightning.report.results import RunMetrics
-from nas_lightning.space.blueprint import Blueprint, ReferenceBlueprint, SearchedBlueprint
+from nas_lightning.space.base import Blueprint
+from nas_lightning.space.blueprint import READERS
+from nas_lightning.tasks import task_of
 
 RESULT = (
     *("genotype.json", "genotype_history.json", "model.json", "cost.json", "front_end.json", "input.json", "model.pt"),
@@ -115,10 +116,15 @@ def read_blueprint(folder: Path) -> Blueprint:
         InputError: if the folder describes neither, or a file is damaged.
     """
     path = _description(folder)
-    make: Callable[[Any], Blueprint] = (
-        SearchedBlueprint.from_dict if path.name == "genotype.json" else ReferenceBlueprint.from_dict
-    )
-    return read_as(path, make)
+    return read_as(path, _hand_made if path.name == "model.json" else READERS[path.name])
+
+
+def _hand_made(content: dict[str, Any]) -> Blueprint:
+    if "own" not in content:
+        return READERS["model.json"](content)
+    from nas_lightning.runs.build import hand_made  # at need: most networks are not the user's own
+
+    return hand_made(content["own"], task_of(content["task"]))
 
 
 def read_value(folder: Path, split: str, metric: str) -> float:
@@ -131,7 +137,7 @@ def read_value(folder: Path, split: str, metric: str) -> float:
 
 
 def _description(folder: Path) -> Path:
-    for name in ("genotype.json", "model.json"):
+    for name in READERS:
         if (folder / name).exists():
             return folder / name
     raise InputError(f"{folder}: has neither genotype.json nor model.json; give the folder of a run")

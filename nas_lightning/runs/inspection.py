@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool1d
 from torch.utils.tensorboard import SummaryWriter
 
+from nas_lightning.config.compose import in_keys
 from nas_lightning.config.records import Config
 from nas_lightning.data.annotations import SPLITS
 from nas_lightning.data.datamodule import TimeSeriesData
@@ -21,7 +22,7 @@ from nas_lightning.data.windows import Samples
 from nas_lightning.errors import InputError, printable
 from nas_lightning.files import write_json
 from nas_lightning.report.inspection import projection_picture, spectrum_picture, windows_picture
-from nas_lightning.runs.build import build_data
+from nas_lightning.runs.build import build_recordings, set_up
 from nas_lightning.runs.checks import check_config
 
 _MOST_SAMPLES = 2000
@@ -62,16 +63,17 @@ def inspect(config: Config, folder: Path) -> None:
         InputError: if the configuration or the data are wrong.
     """
     check_config(config)
-    data = build_data(config)
+    data = build_recordings(config)
     data.batch_size = 1  # data that are too few to train on can be looked at
-    data.setup()
+    set_up(data)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"hydra.run.dir: {folder} cannot be made ({error.strerror})") from error
     channels = channel_ranges(data.recordings.values)
-    warnings = data.notes + find_warnings(data, channels)
-    _print(data, channels, warnings)
+    decisions, notes = ([in_keys(text, "data") for text in texts] for texts in (data.decisions, data.notes))
+    warnings = notes + find_warnings(data, channels)
+    _print(data, channels, decisions, warnings)
     data.write_annotations(folder)
     lengths = data.recordings.lengths
     content = {
@@ -80,7 +82,7 @@ def inspect(config: Config, folder: Path) -> None:
         "channels": [vars(channel) for channel in channels],
         "samples": {split: len(data.splits[split]) for split in SPLITS},
         "sample_shape": list(data.sample_shape),
-        "decisions": data.decisions,
+        "decisions": decisions,
         "warnings": warnings,
     }
     write_json(folder / "inspection.json", content)
@@ -122,7 +124,7 @@ def find_warnings(data: TimeSeriesData, channels: list[Channel]) -> list[str]:
     return found
 
 
-def _print(data: TimeSeriesData, channels: list[Channel], warnings: list[str]) -> None:
+def _print(data: TimeSeriesData, channels: list[Channel], decisions: list[str], warnings: list[str]) -> None:
     console, recordings = Console(), data.recordings
     lengths = recordings.lengths
     console.print(
@@ -132,7 +134,7 @@ def _print(data: TimeSeriesData, channels: list[Channel], warnings: list[str]) -
         highlight=False,
         markup=False,
     )
-    for decision in data.decisions:
+    for decision in decisions:
         console.print(f"read: {decision}", soft_wrap=True, highlight=False, markup=False)
     classes = Table("class", "recordings", *(f"{split} samples" for split in SPLITS))
     for number, name in enumerate(data.recordings.label_names):

@@ -76,7 +76,7 @@ class _Launch:
     def _run_once(self, composed: DictConfig, has_name: bool) -> None:
         folder = self.folders[-1]
         try:
-            self._run_in_free_folder(to_config(composed), has_name)
+            self._run_in_free_folder(_config(composed), has_name)
         except (InputError, StoppedError) as error:
             self.errors.append(error)
             if folder.is_dir() and not any(folder.iterdir()):
@@ -93,6 +93,10 @@ class _Launch:
                 if has_name:
                     raise
                 self.folders.append(folder.with_name(f"{folder.name}_{number}"))
+
+
+def _config(composed: DictConfig) -> Config:
+    return to_config(composed, HydraConfig.get().runtime.config_sources)
 
 
 def _in_a_sentence(error: Exception, has_begun: bool) -> Exception | None:
@@ -126,7 +130,7 @@ def _run_of_sweep(composed: DictConfig, folder: Path) -> float | None:
         refuse_used(folder, resume=is_begun)
         with sweep.run_of_sweep(folder, overrides):
             if not (is_begun and has_ended(folder)):
-                config = load_config(folder / "config.yaml") if is_begun else to_config(composed)
+                config = load_config(folder / "config.yaml") if is_begun else _config(composed)
                 run_once(config, folder, resume=is_begun)
     except (InputError, OmegaConfBaseException) as error:
         sweep.leave_failure(folder, one_sentence(error))

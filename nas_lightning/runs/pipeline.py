@@ -1,28 +1,34 @@
 """The story of a run, top to bottom: data, search, contest, training, test, export."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from nas_lightning.config.compose import in_keys
 from nas_lightning.config.records import Config
 from nas_lightning.data.protocol import SearchData
+from nas_lightning.errors import InputError
 from nas_lightning.files import plain, write_json
 from nas_lightning.report.results import RunMetrics, RunResult, SearchSummary
-from nas_lightning.runs.build import build_data, build_reference, try_parts
+from nas_lightning.runs.build import build_data, build_reference, set_up, try_parts
 from nas_lightning.runs.candidates import candidates_of, compare_seeds
 from nas_lightning.runs.checks import check_config
 from nas_lightning.runs.claim import begin
 from nas_lightning.runs.context import Run
 from nas_lightning.runs.control import control
 from nas_lightning.runs.costs import check_fit
-from nas_lightning.runs.evaluator import Evaluator
 from nas_lightning.runs.finish import describe, finish, identity
 from nas_lightning.runs.logs import quiet_lightning, run_log
 from nas_lightning.runs.searches import Searched, search
 from nas_lightning.runs.trainings import FinalTrainings
-from nas_lightning.space.genotype import Genotype
+from nas_lightning.training.evaluator import Evaluator
 
 log = logging.getLogger("nas_lightning")
+
+CONTEST = "contest.json"
+"""The short trainings of a run."""
 
 
 def run(
@@ -67,28 +73,36 @@ def check_start(config: Config, folder: Path, data: SearchData | None) -> Search
     check_config(config)
     with quiet_lightning():
         try_parts(config, folder)
-    data = data or build_data(config)
+    is_own, data = data is None, data or build_data(config)
     if config.export.include_features:
-        data.front_end.for_export()  # refuses steps that ONNX cannot express, before anything is read
-    data.setup()
+        _check_export(data.front_end.for_export)  # before anything is read
+    set_up(data, has_keys=is_own)
     if config.export.include_features:
-        data.check_export()
+        _check_export(data.check_export)
     return data
+
+
+def _check_export(check: Callable[[], object]) -> None:
+    try:
+        check()
+    except InputError as error:
+        raise InputError(f"export.include_features: {error}; allowed: false") from error
 
 
 def _search_and_train(run: Run) -> RunResult:
     """Search, hold what was found against random networks, train the candidates, and end."""
-    evaluator, trainings = Evaluator(run), FinalTrainings(run)
+    evaluator = Evaluator(run.recipe, run.data, run.config.testing.metric, run.folder / CONTEST)
+    trainings = FinalTrainings(run)
 
     def second_run(searches: list[Searched]) -> None:
         """The fixed network's training, unless the control may put another network in its place."""
         if run.config.training.enable and not run.config.control.keep_better:
-            trainings.train_first(evaluator.blueprint(candidates_of(run, searches)[0]))
+            trainings.train_first(run.space.blueprint(candidates_of(run, searches)[0]))
 
-    searches = search(run, run.config.selection.candidates, second_run)
-    candidates, metrics = _compared(evaluator, searches)
+    searches = search(run, evaluator, second_run)
+    candidates, metrics = _compared(run, evaluator, searches)
     write_json(run.folder / "metrics.json", plain(metrics))
-    blueprints = [evaluator.blueprint(genotype) for genotype in candidates]
+    blueprints = [run.space.blueprint(architecture) for architecture in candidates]
     if run.config.training.enable:
         return finish(run, trainings.train(blueprints), metrics)
     cost = describe(run, blueprints[0])
@@ -96,18 +110,18 @@ def _search_and_train(run: Run) -> RunResult:
     return RunResult(run.folder, metrics, cost)
 
 
-def _compared(evaluator: Evaluator, searches: list[Searched]) -> tuple[list[Genotype], RunMetrics]:
-    """The genotypes to be trained, after the comparisons that the configuration asks for, and what these say."""
-    run, found, most = evaluator.run, candidates_of(evaluator.run, searches), evaluator.run.config.selection.candidates
+def _compared(run: Run, evaluator: Evaluator, searches: list[Searched]) -> tuple[list[Any], RunMetrics]:
+    """The architectures to be trained, after the comparisons that the configuration asks for, and what these say."""
+    found, most = candidates_of(run, searches), run.config.selection.candidates
     candidates = found[:most]
     if len(found) > most and len(searches) > 1:
         log.info("selection: of %d candidates the first %d are trained (selection.candidates)", len(found), most)
     metrics = replace(identity(run.config), search=_summary(run, searches))
     if run.config.training.enable:
         if len(searches) > 1:
-            metrics = replace(metrics, seeds=compare_seeds(evaluator, searches))
+            metrics = replace(metrics, seeds=compare_seeds(run, evaluator, searches))
         if run.config.control.num_random:
-            better, section = control(evaluator, candidates[0])
+            better, section = control(run, evaluator, candidates[0])
             metrics = replace(metrics, control=section)
             candidates = candidates if better == candidates[0] else [better]
     return candidates, metrics
@@ -125,9 +139,9 @@ def _summary(run: Run, searches: list[Searched]) -> SearchSummary:
 def _write_data(run: Run) -> None:
     """The lists of the splits, and what a user should know about the data."""
     for decision in run.data.decisions:
-        log.info("data: %s", decision)
+        log.info("data: %s", in_keys(decision, "data"))
     for note in run.data.notes:
-        log.warning("data: %s", note)
+        log.warning("data: %s", in_keys(note, "data"))
     run.data.write_annotations(run.folder)
     counts = ", ".join(f"{split} {count:,}" for split, count in run.data.sizes.items())
     task, outputs = run.task, run.task.outputs

@@ -7,23 +7,20 @@ from pathlib import Path
 
 from nas_lightning.config.records import Config
 from nas_lightning.cost.budget import milliseconds
-from nas_lightning.cost.projection import least
-from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.data.protocol import SearchData
 from nas_lightning.errors import InputError
 from nas_lightning.files import has_ended, read_record, write_text
 from nas_lightning.report.pictures import tradeoff_picture
 from nas_lightning.report.results import CostReport, RunMetrics, RunResult
 from nas_lightning.report.tables import csv_text
-from nas_lightning.runs.build import build_budget, build_numbers, build_ops
+from nas_lightning.runs.build import build_budget
 from nas_lightning.runs.checks import MODES
 from nas_lightning.runs.claim import begin, claimed, withdraw
 from nas_lightning.runs.context import Run
 from nas_lightning.runs.finish import finish_kept, judged_split, one_of_several
-from nas_lightning.runs.folder import copy_result, read_blueprint, read_value
+from nas_lightning.runs.folder import copy_result, read_value
 from nas_lightning.runs.pipeline import check_start
 from nas_lightning.runs.pipeline import run as run_once
-from nas_lightning.space.blueprint import SearchedBlueprint
 
 log = logging.getLogger("nas_lightning")
 
@@ -123,11 +120,8 @@ class _Descent:
         return one_of_several(self.config, values)
 
     def _smallest_possible(self) -> int:
-        blueprint = read_blueprint(self.rounds[0].folder)
-        assert isinstance(blueprint, SearchedBlueprint)  # nosec B101 # for mypy: each round is a search
-        space_cost = SpaceCost(blueprint.size, blueprint.task, build_ops(self.config), build_numbers(self.config))
-        limits = Run(self.config, self.data, self.folder).limits
-        found = least(self.measure, space_cost, limits)
+        first = Run(self._config_of(self.rounds[0].limit), self.data, self.folder)
+        found = first.space.least(self.measure, Run(self.config, self.data, self.folder).limits)
         assert found is not None  # nosec B101 # for mypy: the first round met these limits
         return found + getattr(self.data.front_end_cost, self.measure, 0)
 

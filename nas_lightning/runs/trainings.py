@@ -16,8 +16,8 @@ from nas_lightning.report.results import FinalTraining, Selection, TrainingSumma
 from nas_lightning.runs.build import build_averaging, build_rate
 from nas_lightning.runs.context import Run
 from nas_lightning.runs.costs import cost_report
-from nas_lightning.runs.fitting import fit, read_checkpoint, train_module
-from nas_lightning.space.blueprint import Blueprint
+from nas_lightning.runs.fitting import fit, read_checkpoint
+from nas_lightning.space.base import Blueprint
 from nas_lightning.tasks import Figures
 from nas_lightning.training.evaluate import predict
 
@@ -139,7 +139,7 @@ def train_one(run: Run, blueprint: Blueprint, index: int) -> Trained:
     name, epochs = f"training_{index}" if index else "training", config.training.training_epochs
     checkpoints, best = run.folder / "checkpoints" / name, None
     while best is None:
-        module = train_module(run, blueprint, seed)
+        module = run.recipe.module(blueprint, run.data, seed)
         log.info("training: seed %d, %d epochs from rate %.4g", seed, epochs, build_rate(config, module.network))
         callbacks = [timer := Timer(), *build_averaging(config)]
         trainer = fit(run, name, epochs, callbacks, module, run.data.train_dataloader())

@@ -1,7 +1,8 @@
 """The step of the alphas: the loss whose gradient they follow."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -10,8 +11,11 @@ from torch.func import functional_call
 from torch.optim import Optimizer
 
 from nas_lightning.errors import InputError
-from nas_lightning.space.genotype import KINDS, Genotype, one_hot, places_of
-from nas_lightning.space.supernet import Choice, OpWeights, Path, Supernet
+from nas_lightning.search.moment import Alphas, Moment
+from nas_lightning.search.penalties import Objective, Penalty, Regulariser
+from nas_lightning.search.relaxation import Relaxation
+from nas_lightning.space.base import A, Choice, DecisionSpace, OpWeights, Path, Supernet
+from nas_lightning.space.choices import one_hot
 
 Batch = tuple[Tensor, Tensor]
 
@@ -23,24 +27,48 @@ class AlphaLoss:
     Attributes:
         supernet: with the alphas as they are.
         run: the supernet in training, by what is fastest; differentiable once.
-        relax: what the supernet computes with now; called once a step.
-        settled: the op weights that the alphas stand for.
-        penalty: of op weights, a scalar: what they cost.
-        regulariser: of the alphas, a scalar.
+        relaxation: of the strategy.
+        penalties: of the strategy.
+        regularisers: of the strategy.
+        objective: what the penalties weigh.
+        moment: of this step.
         weight_optimizer: of the supernet's weights.
     """
 
     supernet: Supernet
     run: Callable[[Tensor, Choice], Tensor]
-    relax: Callable[[], Choice]
-    settled: Callable[[], OpWeights]
-    penalty: Callable[[OpWeights], Tensor]
-    regulariser: Callable[[], Tensor]
+    relaxation: Relaxation
+    penalties: Iterable[Penalty]
+    regularisers: Iterable[Regulariser]
+    objective: Objective
+    moment: Moment
     weight_optimizer: Optimizer
+
+    @property
+    def alphas(self) -> Alphas:
+        """As they are."""
+        return dict(self.supernet.alphas.items())
+
+    def relax(self) -> Choice:
+        """What the supernet computes with now; a step calls it once, as it draws."""
+        return self.relaxation(self.alphas, self.moment)
+
+    @cached_property
+    def settled(self) -> OpWeights:
+        """The op weights that the alphas stand for."""
+        return self.relaxation.settled(self.alphas, self.moment.space)
+
+    def penalty(self, op_weights: OpWeights) -> Tensor:
+        """The sum of all penalties, a scalar."""
+        return sum((term(op_weights, self.objective) for term in self.penalties), torch.zeros(()))
+
+    def regulariser(self) -> Tensor:
+        """The sum of all regularisers, a scalar."""
+        return sum((term(self.alphas, self.moment.progress) for term in self.regularisers), torch.zeros(()))
 
     def extra(self) -> Tensor:
         """Penalties and regularisers at the settled op weights."""
-        return self.penalty(self.settled()) + self.regulariser()
+        return self.penalty(self.settled) + self.regulariser()
 
 
 class ArchStep(Protocol):
@@ -125,7 +153,7 @@ class PolicyGradient(nn.Module):
     def __init__(self, baseline_decay: float = 0.95) -> None:
         super().__init__()
         if not 0 <= baseline_decay < 1:
-            raise InputError(f"search.arch_step.baseline_decay: found {baseline_decay}; allowed: 0 to less than 1")
+            raise InputError(f"`baseline_decay`: found {baseline_decay}; allowed: 0 to less than 1")
         self.baseline_decay = baseline_decay
         self.register_buffer("baseline", torch.zeros(()))
         self.register_buffer("num_rewards", torch.zeros(()))
@@ -135,12 +163,13 @@ class PolicyGradient(nn.Module):
         x, y = val_batch
         path = at.relax()
         assert isinstance(path, Path)  # nosec B101 # for mypy: the strategy is checked to sample paths
-        hot = {kind: weights.to(x) for kind, weights in one_hot(path.genotype, at.supernet.op_names).items()}
+        space = at.moment.space
+        hot = {name: weights.to(x) for name, weights in one_hot(path.architecture, space).items()}
         with torch.no_grad():
             logits = at.supernet(x, path)
             reward = at.supernet.task.rewards(logits, y).mean() - at.penalty(hot)
         advantage = reward - self._updated_baseline(reward)
-        chance = log_probability(path.genotype, at.settled(), at.supernet.op_names)
+        chance = log_probability(path.architecture, at.settled, space)
         return -advantage * chance + at.regulariser(), logits
 
     def _updated_baseline(self, reward: Tensor) -> Tensor:
@@ -153,7 +182,7 @@ class PolicyGradient(nn.Module):
         return before
 
 
-def log_probability(genotype: Genotype, op_weights: OpWeights, ops: tuple[str, ...]) -> Tensor:
-    """The logarithm of the probability of a genotype whose nodes are drawn by op weights that sum to 1 at each node."""
-    chances = [op_weights[kind][place] for kind in KINDS for place in places_of(genotype.cell(kind), ops)]
+def log_probability(architecture: A, op_weights: OpWeights, space: DecisionSpace[A]) -> Tensor:
+    """The logarithm of the probability of an architecture, drawn by op weights that sum to 1 at each decision."""
+    chances = [op_weights[name][place] for name, places in space.picks(architecture).items() for place in places]
     return torch.stack(chances).log().sum()

@@ -1,22 +1,19 @@
-"""The end of a search: genotypes within the budget, the best first."""
+"""The end of a search: architectures within the budget, the best first."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from nas_lightning.cost.projection import Limits, meets, project
 from nas_lightning.errors import InputError
 from nas_lightning.search.arch_step import Batch
 from nas_lightning.search.moment import Moment
-from nas_lightning.search.relaxation import draw, uniform
-from nas_lightning.space.genotype import KINDS, Genotype, limit_free
-from nas_lightning.space.size import rows_into
-from nas_lightning.space.supernet import Choice, OpWeights, Path, Supernet
+from nas_lightning.space.base import Choice, Limits, OpWeights, Path, Supernet, meets
+from nas_lightning.space.choices import draw, limit_free, uniform
 
 _TRIES = 1000
 """Draws after which a network within the budget is no longer looked for by chance."""
@@ -29,11 +26,11 @@ class Found:
     Attributes:
         supernet: trained; a derivation may train it further.
         op_weights: settled.
-        limits: by measure, what a genotype must not exceed.
+        limits: by measure, what an architecture must not exceed.
         moment: at the end of the search.
         train_batches: of the weights; each pass starts over.
         val_batches: of the alphas.
-        max_free: nodes of a cell that may keep an operation without parameters; None for all.
+        max_free: decisions of a table that may keep an option without parameters; None for all.
     """
 
     supernet: Supernet
@@ -48,43 +45,44 @@ class Found:
 class Derivation(Protocol):
     """The last part of a strategy."""
 
-    def __call__(self, found: Found, count: int) -> list[Genotype]:
-        """Up to ``count`` different genotypes within the limits, the best first.
+    def __call__(self, found: Found, count: int) -> list[Any]:
+        """Up to ``count`` different architectures within the limits, the best first.
 
         Raises:
-            BudgetError: if no genotype meets the limits.
+            BudgetError: if no architecture meets the limits.
         """
 
 
 class Strongest:
-    """The genotype with the largest total log op-weight (without limits DARTS, arXiv 1806.09055, section 2.4)."""
+    """The architecture with the largest total log op-weight (without limits DARTS, arXiv 1806.09055, section 2.4)."""
 
-    def __call__(self, found: Found, count: int) -> list[Genotype]:
+    def __call__(self, found: Found, count: int) -> list[Any]:
         """It comes first; the others are drawn in proportion to the op weights."""
         return _strongest_and_drawn(found.op_weights, found, count)
 
 
-def _strongest_and_drawn(weights: OpWeights, found: Found, count: int) -> list[Genotype]:
-    """The next best genotypes differ from the best in one node, and would share its faults; so they are drawn."""
-    first = project(weights, found.moment.space_cost, found.limits).genotype
+def _strongest_and_drawn(weights: OpWeights, found: Found, count: int) -> list[Any]:
+    """The next best differ from the best in one decision, and would share its faults; so they are drawn."""
+    space = found.moment.space
+    first = space.project(weights, found.limits).architecture
     if count == 1:
         return [first]
-    can_be_kept = uniform(found.moment)
-    allowed = {kind: of_kind.detach().cpu() * can_be_kept[kind] for kind, of_kind in weights.items()}
+    can_be_kept = uniform(space)
+    allowed = {name: of_table.detach().cpu() * can_be_kept[name] for name, of_table in weights.items()}
     drawn = draw_within(found.moment, found.limits, count, allowed)
     return list(dict.fromkeys([first, *drawn]))[:count]
 
 
 class Uniform:
-    """Genotypes drawn with equal probability from all within the limits: random search (Li and Talwalkar 2019)."""
+    """Architectures drawn with equal probability from all within the limits: random search (Li and Talwalkar 2019)."""
 
-    def __call__(self, found: Found, count: int) -> list[Genotype]:
+    def __call__(self, found: Found, count: int) -> list[Any]:
         """In the order in which they are drawn."""
         return draw_within(found.moment, found.limits, count)
 
 
 class Ranked:
-    """Random genotypes within the limits, ranked by their reward on ``val`` with the supernet's weights.
+    """Random architectures within the limits, ranked by their reward on ``val`` with the supernet's weights.
 
     Random search with weight sharing (Li and Talwalkar, arXiv 1902.07638, section 3). BatchNorms use the statistics of
     the batch, because the running ones are of all paths together.
@@ -95,15 +93,15 @@ class Ranked:
 
     def __init__(self, num_samples: int = 100) -> None:
         if num_samples < 1:
-            raise InputError(f"search.derivation.num_samples: found {num_samples}; allowed: 1 or more")
+            raise InputError(f"`num_samples`: found {num_samples}; allowed: 1 or more")
         self.num_samples = num_samples
 
-    def __call__(self, found: Found, count: int) -> list[Genotype]:
+    def __call__(self, found: Found, count: int) -> list[Any]:
         """By falling reward; equal ones by rising loss."""
         drawn = draw_within(found.moment, found.limits, self.num_samples)
         judged = []
-        for place, genotype in enumerate(drawn):
-            reward, loss = judge(found.supernet, Path(genotype), found.val_batches)
+        for place, architecture in enumerate(drawn):
+            reward, loss = judge(found.supernet, Path(architecture), found.val_batches)
             judged.append((-reward, loss, place))
         return [drawn[place] for _, _, place in sorted(judged)[:count]]
 
@@ -123,49 +121,49 @@ class Perturbation:
 
     def __init__(self, num_steps: int = 20, learning_rate: float = 0.01) -> None:
         if num_steps < 0:
-            raise InputError(f"search.derivation.num_steps: found {num_steps}; allowed: 0 or more")
+            raise InputError(f"`num_steps`: found {num_steps}; allowed: 0 or more")
         self.num_steps, self.learning_rate = num_steps, learning_rate
 
-    def __call__(self, found: Found, count: int) -> list[Genotype]:
+    def __call__(self, found: Found, count: int) -> list[Any]:
         """First that with the largest total of the rises of loss; the others are drawn by their exponentials."""
-        space_cost = found.moment.space_cost
-        weights = {kind: of_kind.exp() for kind, of_kind in self.scores(found).items()}
+        weights = {name: of_table.exp() for name, of_table in self.scores(found).items()}
         if found.max_free is not None:
-            weights = limit_free(weights, space_cost.ops, space_cost.size.nodes_per_layer, found.max_free)
+            weights = limit_free(weights, found.moment.space, found.max_free)
         return _strongest_and_drawn(weights, found, count)
 
     def scores(self, found: Found) -> dict[str, Tensor]:
-        """Per kind of cell ``[E, O]``: by how much the loss rises without an operation, and without its edge."""
-        ops, size = found.moment.space_cost.ops, found.moment.space_cost.size
-        weights = {kind: found.op_weights[kind].detach().clone() for kind in KINDS}
-        scores = {kind: torch.zeros(size.num_edges, len(ops), dtype=torch.float64) for kind in KINDS}
+        """By table ``[rows, options]``: by how much the loss rises without an option, and without its row."""
+        decisions = found.moment.space.decisions
+        weights = {name: found.op_weights[name].detach().clone() for name in decisions}
+        scores = {name: torch.zeros(weights[name].shape, dtype=torch.float64) for name in decisions}
         tuning = _Tuning(found, self.num_steps, self.learning_rate)
-        places = [(kind, row) for kind in KINDS for row in range(size.num_edges)]
+        places = [(name, row) for name, table in decisions.items() for row in range(len(table.rows))]
         for i in torch.randperm(len(places), generator=found.moment.generator).tolist():
-            kind, row = places[i]
-            rises = _rises(found, weights, kind, [(row, [column]) for column in range(len(ops))])
-            scores[kind][row] = rises
-            rises[[column for column, op in enumerate(ops) if op == "none"]] = -torch.inf
+            name, row = places[i]
+            nothing, columns = decisions[name].nothing, range(len(decisions[name].options))
+            rises = _rises(found, weights, name, [(row, [column]) for column in columns])
+            scores[name][row] = rises
+            if nothing is not None:
+                rises[nothing] = -torch.inf
             kept = int(rises.argmax())
-            weights[kind][row] = 0
-            weights[kind][row, kept] = 1
+            weights[name][row] = 0
+            weights[name][row, kept] = 1
             tuning.train(weights)
-        every = list(range(len(ops)))
-        for kind in KINDS:
-            for node in range(1, size.nodes_per_layer + 1):
-                rows = rows_into(node)
-                rises = _rises(found, weights, kind, [(row, every) for row in rows])
-                scores[kind][rows] += rises[:, None]
+        for name, table in decisions.items():
+            every = list(range(len(table.options)))
+            for rows in table.of:
+                rises = _rises(found, weights, name, [(row, every) for row in rows])
+                scores[name][rows] += rises[:, None]
         return scores
 
 
-def _rises(found: Found, weights: OpWeights, kind: str, removals: list[tuple[int, list[int]]]) -> Tensor:
+def _rises(found: Found, weights: OpWeights, table: str, removals: list[tuple[int, list[int]]]) -> Tensor:
     """By how much the loss on ``val`` rises if some columns of a row of op weights are set to 0, for each removal."""
     _, whole = judge(found.supernet, weights, found.val_batches)
     rises = []
     for row, columns in removals:
-        without = {name: of_kind.clone() for name, of_kind in weights.items()}
-        without[kind][row, columns] = 0
+        without = {name: of_table.clone() for name, of_table in weights.items()}
+        without[table][row, columns] = 0
         rises.append(judge(found.supernet, without, found.val_batches)[1] - whole)
     return torch.tensor(rises, dtype=torch.float64)
 
@@ -220,34 +218,32 @@ def _batch_statistics(supernet: Supernet) -> Iterator[Callable[[Tensor, Choice],
 
 def draw_within(
     moment: Moment, limits: Limits, count: int, op_weights: Mapping[str, Tensor] | None = None
-) -> list[Genotype]:
-    """Up to ``count`` different genotypes within limits, drawn in proportion to op weights, uniformly without them.
+) -> list[Any]:
+    """Up to ``count`` different architectures within limits, drawn in proportion to op weights, uniformly without them.
 
     If a thousand draws in a row find no further one, op weights times random numbers are projected onto the limits
     instead: in other proportions, but within. Fewer than ``count`` if that finds none either.
 
     Raises:
-        BudgetError: if no genotype meets the limits.
+        BudgetError: if no architecture meets the limits.
     """
-    found: dict[Genotype, None] = {}
-    weights, space_cost = dict(op_weights or uniform(moment)), moment.space_cost
+    found: dict[Any, None] = {}
+    weights = dict(op_weights or uniform(moment.space))
     while len(found) < count:
-        genotype = _draw_one(weights, moment, limits, found)
-        if genotype is None:
-            noise = {kind: torch.rand(w.shape, generator=moment.generator) * w for kind, w in weights.items()}
-            genotype = project(noise, space_cost, limits).genotype
-        if genotype in found:
+        architecture = _draw_one(weights, moment, limits, found)
+        if architecture is None:
+            noise = {name: torch.rand(w.shape, generator=moment.generator) * w for name, w in weights.items()}
+            architecture = moment.space.project(noise, limits).architecture
+        if architecture in found:
             break
-        found[genotype] = None
+        found[architecture] = None
     return list(found)
 
 
-def _draw_one(
-    weights: dict[str, Tensor], moment: Moment, limits: Limits, known: dict[Genotype, None]
-) -> Genotype | None:
+def _draw_one(weights: OpWeights, moment: Moment, limits: Limits, known: dict[Any, None]) -> Any:
     for _ in range(_TRIES):
-        genotype = draw(weights, moment)
-        cost = moment.space_cost.of(genotype) if limits else {}
-        if genotype not in known and meets(cost, limits):
-            return genotype
+        architecture = draw(weights, moment.space, moment.generator)
+        cost = moment.space.cost(architecture) if limits else {}
+        if architecture not in known and meets(cost, limits):
+            return architecture
     return None

@@ -2,11 +2,9 @@
 
 import logging
 from collections.abc import Iterable
-from functools import cache
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import lightning as L
-import numpy as np
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
@@ -14,49 +12,46 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from nas_lightning.cost.budget import Budget
 from nas_lightning.cost.exact import MEASURES
-from nas_lightning.cost.expected import ExpectedCost
-from nas_lightning.cost.projection import Projected, project
-from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.errors import InputError
 from nas_lightning.kernels.choice import describe, warn_if_slow
 from nas_lightning.search.arch_step import AlphaLoss, Batch
 from nas_lightning.search.derivation import Found
-from nas_lightning.search.moment import Moment
+from nas_lightning.search.moment import Moment, generator_of
+from nas_lightning.search.penalties import Objective
 from nas_lightning.search.strategy import Strategy
-from nas_lightning.space.compiled import training_pass
-from nas_lightning.space.genotype import Genotype, derive, limit_free
-from nas_lightning.space.supernet import Choice, Path, Supernet
+from nas_lightning.space.base import Choice, Path, Projected, SearchSpace
+from nas_lightning.space.choices import limit_free, strongest
+from nas_lightning.space.stem import set_constants
 
 log = logging.getLogger("nas_lightning")
 
 
 class SearchModule(L.LightningModule):
-    """Searches a supernet (DARTS, arXiv 1806.09055, algorithm 1, with the parts of a strategy in the place of its own).
+    """Searches a space (DARTS, arXiv 1806.09055, algorithm 1, with the parts of a strategy in the place of its own).
+
+    A checkpoint holds weights and plain values, so ``load_from_checkpoint`` is given space and strategy again.
+
+    >>> from nas_lightning import CellSpace, Classification
+    >>> search = SearchModule(CellSpace("s", Classification(1, 32, 2)))
+    >>> search.found().architecture.num_nodes
+    4
 
     Args:
-        supernet: its ``alphas`` get their own optimizer, all other parameters are weights.
-        strategy: the choices of the search.
-        expected_cost: what the penalties weigh, and the limits that the network found must meet.
+        space: that is searched; its supernet is fresh, and its first weights follow from the seed of PyTorch.
+        strategy: the choices of the search; None for first-order DARTS.
         num_epochs: of the search.
+        constants: mean and standard deviation ``[C]`` of the samples; None for 0 and 1.
+        budget: what the network found must not exceed.
+        measure: what becomes cheaper where no budget limits it.
+        kernels: what computes the supernet: ``native``, ``torch`` or ``auto``.
         seed: of what the strategy draws.
     """
 
     automatic_optimization = False
 
     def __init__(
-        self, supernet: Supernet, strategy: Strategy, expected_cost: ExpectedCost, num_epochs: int, seed: int = 0
-    ) -> None:
-        super().__init__()
-        self.supernet, self.strategy, self.expected_cost, self.seed = supernet, strategy, expected_cost, seed
-        self.num_epochs, self.run_pass = num_epochs, training_pass(supernet)
-        self.arch_step = strategy.arch_step  # what it remembers goes into the checkpoints
-        self.num_steps = 0
-        self.max_free: int | None = None  # nodes of a cell that may keep an operation without parameters
-
-    @classmethod
-    def of_space(
-        cls,
-        space_cost: SpaceCost,
+        self,
+        space: SearchSpace[Any],
         strategy: Strategy | None = None,
         num_epochs: int = 10,
         *,
@@ -65,33 +60,24 @@ class SearchModule(L.LightningModule):
         measure: str = "params",
         kernels: str = "auto",
         seed: int = 0,
-    ) -> Self:
-        """A search with a fresh supernet.
-
-        >>> from nas_lightning import Classification
-        >>> from nas_lightning.space.ops import DEFAULT_OPS
-        >>> from nas_lightning.space.size import SIZES
-        >>> search = SearchModule.of_space(SpaceCost(SIZES["s"], Classification(1, 32, 2), DEFAULT_OPS))
-        >>> search.found().genotype.num_nodes
-        4
-
-        Args:
-            space_cost: of the size, the task and the operations.
-            strategy: of the search; None for first-order DARTS.
-            num_epochs: of the search.
-            constants: mean and standard deviation ``[C]`` of the samples; None for 0 and 1.
-            budget: what the network found must not exceed.
-            measure: what becomes cheaper where no budget limits it.
-            kernels: what computes the supernet, see ``Supernet``.
-            seed: of what the strategy draws; the first weights follow from the seed of PyTorch.
-        """
-        strategy, budget = strategy or Strategy(), budget or Budget({})
-        alphas = strategy.relaxation.new_alphas(space_cost.size, space_cost.ops)
-        parts = space_cost.size, space_cost.task, space_cost.ops, kernels, alphas, strategy.partial_channels
-        supernet = Supernet(*parts)
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters("num_epochs", "measure", "kernels", "seed", logger=False)  # plain values alone
+        self.strategy, self.num_epochs, self.seed = strategy or Strategy(), num_epochs, seed
+        self.objective = Objective(space, measure, budget or Budget({}))
+        alphas = self.strategy.relaxation.new_alphas(space)
+        self.supernet = space.supernet(alphas, self.strategy.partial_channels, kernels)
         if constants is not None:
-            supernet.stem.norm.set_constants(*constants)
-        return cls(supernet, strategy, ExpectedCost(space_cost, measure, budget, budget.targets), num_epochs, seed)
+            set_constants(self.supernet, *constants)
+        self.run_pass = space.training_pass(self.supernet)
+        self.arch_step = self.strategy.arch_step  # what it remembers goes into the checkpoints
+        self.num_steps = 0
+        self.max_free: int | None = None  # decisions of a table that may keep an option without parameters
+
+    @property
+    def space(self) -> SearchSpace[Any]:
+        """That is searched."""
+        return self.objective.space
 
     def configure_optimizers(self) -> Any:
         """SGD for the weights with its schedule, Adam for the alphas: every parameter is in exactly one of them."""
@@ -119,10 +105,7 @@ class SearchModule(L.LightningModule):
 
     def moment(self, stage: int) -> Moment:
         """Where the search stands; what it draws differs between stages: 0 for alphas, 1 for weights, 2 for the end."""
-        # A generator takes but 32 bits of a seed.
-        (mixed,) = np.random.SeedSequence([self.seed, self.num_steps, stage]).generate_state(1)
-        generator = torch.Generator().manual_seed(int(mixed))
-        return Moment(self.progress, generator, self.expected_cost.space_cost)
+        return Moment(self.progress, generator_of(self.seed, self.num_steps, stage), self.space)
 
     def _alpha_step(self, train_batch: Batch, val_batch: Batch) -> None:
         weight_optimizer, alpha_optimizer = self._optimizers()
@@ -131,10 +114,11 @@ class SearchModule(L.LightningModule):
         at = AlphaLoss(
             supernet=self.supernet,
             run=self.run_pass,
-            relax=lambda: self._relax(0),
-            settled=cache(self._settled),
-            penalty=lambda op_weights: self.strategy.penalty(op_weights, self.expected_cost),
-            regulariser=lambda: self.strategy.regulariser(dict(self.supernet.alphas.items()), self.progress),
+            relaxation=self.strategy.relaxation,
+            penalties=self.strategy.penalties.values(),
+            regularisers=self.strategy.regularisers.values(),
+            objective=self.objective,
+            moment=self.moment(0),
             weight_optimizer=weight_optimizer.optimizer,
         )
         if self.arch_step.through_weights:
@@ -149,8 +133,8 @@ class SearchModule(L.LightningModule):
         alpha_optimizer.step()
         if not all(alpha.isfinite().all() for alpha in self.supernet.alphas.values()):
             raise InputError(
-                f"search: diverged in epoch {self.current_epoch + 1}; lower search.weight_optimizer.lr or "
-                "search.alpha_optimizer.lr, or give trainer.precision more bits"
+                f"search: diverged in epoch {self.current_epoch + 1}; lower `weight_optimizer.lr` or "
+                "`alpha_optimizer.lr`, or give trainer.precision more bits"
             )
         self._log_batch("alphas", loss, logits, val_batch[1])
 
@@ -159,7 +143,7 @@ class SearchModule(L.LightningModule):
         x, y = batch
         weight_optimizer.zero_grad()
         with self.toggled_optimizer(weight_optimizer):
-            logits = self.run_pass(x, self._relax(1))
+            logits = self.run_pass(x, self.strategy.relaxation(self._alphas, self.moment(1)))
             loss = self.supernet.task.loss(logits, y)
             self.manual_backward(loss)
         self.clip_gradients(weight_optimizer.optimizer, self.strategy.clip_norm, "norm")
@@ -175,7 +159,7 @@ class SearchModule(L.LightningModule):
         op_weights = self.op_weights()
         if not self.strategy.draws_paths:
             return op_weights
-        return Path(derive(op_weights, self.supernet.op_names, self.supernet.size.nodes_per_layer))
+        return Path(strongest(op_weights, self.space))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Log loss and reward of the supernet on ``val``."""
@@ -190,32 +174,32 @@ class SearchModule(L.LightningModule):
         self.log("search/lr_alphas", alpha_optimizer.param_groups[0]["lr"])
         op_weights = self.op_weights()
         for measure in MEASURES:
-            self.log(f"search/expected_{measure}", self.expected_cost(op_weights, measure).float())
-        for kind, weights in op_weights.items():
-            self.log(f"search/entropy_{kind}", torch.special.entr(weights).sum(1).mean())
+            self.log(f"search/expected_{measure}", self.objective.expected(op_weights, measure).float())
+        for name, weights in op_weights.items():
+            self.log(f"search/entropy_{name}", torch.special.entr(weights).sum(1).mean())
         cast(LRScheduler, self.lr_schedulers()).step()
 
     def op_weights(self) -> dict[str, Tensor]:
-        """The present op weights ``[E, O]`` per kind of cell, without gradient."""
+        """The present op weights by table ``[rows, options]``, without gradient."""
         with torch.no_grad():
-            return self._settled()
+            return self.strategy.relaxation.settled(self._alphas, self.space)
 
-    def found(self) -> Projected:
+    def found(self) -> Projected[Any]:
         """What the present op weights describe, within the limits.
 
         Raises:
             BudgetError: if no network of the space meets them.
         """
-        return project(self.choosable(), self.expected_cost.space_cost, self.expected_cost.limits)
+        return self.space.project(self.choosable(), self.objective.budget)
 
-    def derive(self, train_batches: Iterable[Batch], val_batches: Iterable[Batch], count: int) -> list[Genotype]:
-        """Up to ``count`` different genotypes within the limits, the best first, by the strategy's derivation.
+    def derive(self, train_batches: Iterable[Batch], val_batches: Iterable[Batch], count: int) -> list[Any]:
+        """Up to ``count`` different architectures within the limits, the best first, by the strategy's derivation.
 
         Raises:
             BudgetError: if no network of the space meets the limits.
         """
-        limits, moment = self.expected_cost.limits, self.moment(2)
-        found = Found(self.supernet, self.choosable(), limits, moment, train_batches, val_batches, self.max_free)
+        batches = train_batches, val_batches
+        found = Found(self.supernet, self.choosable(), self.objective.budget, self.moment(2), *batches, self.max_free)
         return self.strategy.derivation(found, count)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -229,18 +213,14 @@ class SearchModule(L.LightningModule):
     def _optimizers(self) -> list[LightningOptimizer]:
         return cast(list[LightningOptimizer], self.optimizers())
 
-    def _relax(self, stage: int) -> Choice:
-        return self.strategy.relaxation(dict(self.supernet.alphas.items()), self.moment(stage))
-
-    def _settled(self) -> dict[str, Tensor]:
-        return self.strategy.relaxation.settled(dict(self.supernet.alphas.items()), self.supernet.op_names)
+    @property
+    def _alphas(self) -> dict[str, Tensor]:
+        return dict(self.supernet.alphas.items())
 
     def choosable(self) -> dict[str, Tensor]:
-        """The op weights that a genotype is read from."""
-        op_weights, ops = self.op_weights(), self.supernet.op_names
-        if self.max_free is None:
-            return op_weights
-        return limit_free(op_weights, ops, self.supernet.size.nodes_per_layer, self.max_free)
+        """The op weights that an architecture is read from."""
+        op_weights = self.op_weights()
+        return op_weights if self.max_free is None else limit_free(op_weights, self.space, self.max_free)
 
     def _log_batch(self, level: str, loss: Tensor, logits: Tensor, y: Tensor) -> None:
         task = self.supernet.task

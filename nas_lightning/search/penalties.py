@@ -1,26 +1,54 @@
 """What is added to the loss of the alphas: penalties on the expected cost, and regularisers of the alphas."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nas_lightning.cost.budget import Budget
 from nas_lightning.cost.exact import ADDITIVE
-from nas_lightning.cost.expected import ExpectedCost, OpWeights
 from nas_lightning.errors import InputError
 from nas_lightning.search.moment import Alphas
-from nas_lightning.space.genotype import KINDS, derive, one_hot
+from nas_lightning.space.base import OpWeights, SearchSpace
+from nas_lightning.space.choices import one_hot, strongest
 
-Penalty = Callable[[OpWeights, ExpectedCost], Tensor]
-"""Op weights, and what they cost, to a scalar."""
+
+@dataclass(frozen=True)
+class Objective:
+    """What a search wants of costs.
+
+    Attributes:
+        space: that knows them.
+        measure: what becomes cheaper where no budget limits it.
+        budget: what the network found must not exceed, and should come near to where it is a target.
+    """
+
+    space: SearchSpace[Any]
+    measure: str = "params"
+    budget: Budget = field(default_factory=lambda: Budget({}))
+
+    def expected(self, op_weights: OpWeights, measure: str) -> Tensor:
+        """The expectation of a measure, a scalar."""
+        return self.space.expected(op_weights, measure)
+
+    def straight_through(self, op_weights: OpWeights) -> dict[str, Tensor]:
+        """Op weights with the values of the network that they describe now, and the gradient of their own."""
+        hard = one_hot(strongest(op_weights, self.space), self.space)
+        return {name: hard[name].to(w.device, w.dtype) + w - w.detach() for name, w in op_weights.items()}
+
+
+Penalty = Callable[[OpWeights, Objective], Tensor]
+"""Op weights, and what is wanted of their cost, to a scalar."""
 
 Regulariser = Callable[[Alphas, float], Tensor]
 """Alphas, and the progress of the search from 0 to 1, to a scalar."""
 
 
 class CostPenalty:
-    """``weight`` times the expected cost of the cells' nodes, as a share of that of the dearest network of the space.
+    """``weight`` times the expected cost of what is chosen, as a share of that of the dearest network of the space.
 
     What every network has is left out, so that the weight means the same for parameters and for MACs.
 
@@ -31,15 +59,15 @@ class CostPenalty:
     """
 
     def __init__(self, weight: float = 0.1) -> None:
-        self.weight = _not_negative("search.penalties.cost.weight", weight)
+        self.weight = _not_negative(weight)
 
-    def __call__(self, op_weights: OpWeights, expected_cost: ExpectedCost) -> Tensor:
+    def __call__(self, op_weights: OpWeights, objective: Objective) -> Tensor:
         """The penalty, a scalar."""
-        measure = expected_cost.measure
-        if measure in expected_cost.targets:
+        measure, fixed = objective.measure, objective.space.fixed[objective.measure]
+        if measure in objective.budget.targets:
             return torch.zeros(())
-        of_nodes = expected_cost(op_weights, measure) - expected_cost.space_cost.fixed[measure]
-        return self.weight * of_nodes / expected_cost.dearest[measure]
+        of_choices = objective.expected(op_weights, measure) - fixed
+        return self.weight * of_choices / (objective.space.largest(measure) - fixed)
 
 
 class BudgetPull:
@@ -56,19 +84,19 @@ class BudgetPull:
     """
 
     def __init__(self, weight: float = 1.0) -> None:
-        self.weight = _not_negative("search.penalties.budget.weight", weight)
+        self.weight = _not_negative(weight)
 
-    def __call__(self, op_weights: OpWeights, expected_cost: ExpectedCost) -> Tensor:
+    def __call__(self, op_weights: OpWeights, objective: Objective) -> Tensor:
         """The penalty, a scalar; zero without limits."""
-        limits = {measure: limit for measure, limit in expected_cost.limits.items() if measure in ADDITIVE}
+        limits = {measure: limit for measure, limit in objective.budget.items() if measure in ADDITIVE}
         if not limits:
             return torch.zeros(())
-        weights = _straight_through(op_weights, expected_cost)
-        shares = {measure: expected_cost(weights, measure) / limit for measure, limit in limits.items()}
+        weights = objective.straight_through(op_weights)
+        shares = {measure: objective.expected(weights, measure) / limit for measure, limit in limits.items()}
         largest = torch.stack(list(shares.values())).max()
         if largest > 1:
             return self.weight * (largest - 1)
-        targets = [share for measure, share in shares.items() if measure in expected_cost.targets]
+        targets = [share for measure, share in shares.items() if measure in objective.budget.targets]
         return self.weight * (1 - torch.stack(targets).max()) if targets else torch.zeros(())
 
 
@@ -80,15 +108,15 @@ class RamPenalty:
     """
 
     def __init__(self, weight: float = 1.0) -> None:
-        self.weight = _not_negative("search.penalties.ram.weight", weight)
+        self.weight = _not_negative(weight)
 
-    def __call__(self, op_weights: OpWeights, expected_cost: ExpectedCost) -> Tensor:
+    def __call__(self, op_weights: OpWeights, objective: Objective) -> Tensor:
         """The penalty, a scalar."""
-        limit = expected_cost.limits.get("ram_bytes")
+        limit = objective.budget.get("ram_bytes")
         if limit is None:
             return torch.zeros(())
-        weights = _straight_through(op_weights, expected_cost)
-        return self.weight * (expected_cost(weights, "ram_bytes") / limit - 1).relu()
+        weights = objective.straight_through(op_weights)
+        return self.weight * (objective.expected(weights, "ram_bytes") / limit - 1).relu()
 
 
 class BetaDecay:
@@ -102,11 +130,11 @@ class BetaDecay:
     """
 
     def __init__(self, weight: float = 50.0) -> None:
-        self.weight = _not_negative("search.regularisers.beta.weight", weight)
+        self.weight = _not_negative(weight)
 
     def __call__(self, alphas: Alphas, progress: float) -> Tensor:
         """The loss, a scalar."""
-        return self.weight * progress * beta_loss([alphas[kind] for kind in KINDS])
+        return self.weight * progress * beta_loss(_of_tables(alphas))
 
 
 def beta_loss(alphas: Tensor | Iterable[Tensor]) -> Tensor:
@@ -129,21 +157,19 @@ class ConcentrationAnchor:
     """
 
     def __init__(self, weight: float = 0.001) -> None:
-        self.weight = _not_negative("search.regularisers.anchor.weight", weight)
+        self.weight = _not_negative(weight)
 
     def __call__(self, alphas: Alphas, progress: float) -> Tensor:
         """The loss, a scalar."""
-        return self.weight * torch.stack([F.elu(alphas[kind]).square().sum() for kind in KINDS]).sum()
+        return self.weight * torch.stack([F.elu(of_table).square().sum() for of_table in _of_tables(alphas)]).sum()
 
 
-def _not_negative(key: str, weight: float) -> float:
+def _of_tables(alphas: Alphas) -> list[Tensor]:
+    """Those of tables ``[rows, options]``; what a relaxation adds are vectors."""
+    return [of_table for of_table in alphas.values() if of_table.dim() == 2]
+
+
+def _not_negative(weight: float) -> float:
     if weight < 0:
-        raise InputError(f"{key}: found {weight}; allowed: 0 or more")
+        raise InputError(f"`weight`: found {weight}; allowed: 0 or more")
     return weight
-
-
-def _straight_through(op_weights: OpWeights, expected_cost: ExpectedCost) -> dict[str, Tensor]:
-    """Op weights with the values of the network that they describe now, and the gradient of their own."""
-    genotype = derive(op_weights, expected_cost.ops, expected_cost.size.nodes_per_layer)
-    hard = one_hot(genotype, expected_cost.ops)
-    return {kind: hard[kind].to(w.device, w.dtype) + w - w.detach() for kind, w in op_weights.items()}

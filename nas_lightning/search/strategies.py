@@ -5,7 +5,7 @@ What each does, and where it is from: docs/search.md.
 
 from typing import Any
 
-from nas_lightning.search.arch_step import PolicyGradient
+from nas_lightning.search.arch_step import PolicyGradient, Unrolled
 from nas_lightning.search.derivation import Perturbation, Ranked, Uniform
 from nas_lightning.search.penalties import BetaDecay, ConcentrationAnchor
 from nas_lightning.search.relaxation import (
@@ -35,7 +35,7 @@ def darts(**others: Any) -> Strategy:
 
 def darts_unrolled(**others: Any) -> Strategy:
     """The same with exact second-order steps of the alphas."""
-    return _with(others, name="darts_unrolled", unrolled=True)
+    return _with(others, name="darts_unrolled", arch_step=Unrolled())
 
 
 def darts_minus(**others: Any) -> Strategy:
@@ -85,4 +85,4 @@ def balanced_one_shot(**others: Any) -> Strategy:
 
 def random(**others: Any) -> Strategy:
     """Random networks within the budget, without a supernet."""
-    return _with(others, name="random", arch_step=None, derivation=Uniform(), trains=False)
+    return _with(others, name="random", arch_step=None, derivation=Uniform())

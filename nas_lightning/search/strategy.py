@@ -6,15 +6,13 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
-from nas_lightning.cost.expected import ExpectedCost, OpWeights
 from nas_lightning.errors import InputError
-from nas_lightning.search.arch_step import ArchStep, FirstOrder, Unrolled
+from nas_lightning.search.arch_step import ArchStep, FirstOrder
 from nas_lightning.search.derivation import Derivation, Strongest
-from nas_lightning.search.moment import Alphas
 from nas_lightning.search.penalties import BudgetPull, CostPenalty, Penalty, RamPenalty, Regulariser
 from nas_lightning.search.relaxation import Relaxation, Softmax
 
@@ -36,17 +34,12 @@ class Strategy:
         name: goes into ``metrics.json``.
         relaxation: alphas to what the supernet computes in a step of training, and to op weights.
         arch_step: the loss that the alphas follow; None if they stay as they are.
-        unrolled: second-order steps of the alphas if true: ``Unrolled`` in the place of ``FirstOrder``.
         penalties: on what op weights cost, added to the loss of the alphas, by name.
         regularisers: of the alphas, added to it too, by name.
         derivation: the genotype, when the search ends.
-        trains: whether there is a supernet to train; if not, the derivation is all.
-        num_seeds: how many searches are run, each from its own seed.
-        vote: whether what several searches choose together is one of the candidates.
-        on_collapse: what is done about a collapse, ``warn`` or ``switch`` (``callbacks.CollapseAlarm``).
         warmup: the share of the epochs, from 0 to 1, in which the weights learn alone.
         partial_channels: one of this many channels of a node goes through the operations.
-        weight_optimizer: makes the optimizer of the weights from their parameters; SGD if ``unrolled``.
+        weight_optimizer: makes the optimizer of the weights from their parameters; SGD for ``Unrolled`` steps.
         weight_scheduler: makes its scheduler, stepped once an epoch; None for a cosine from its rate to 0.001.
         alpha_optimizer: makes the optimizer of the alphas.
         clip_norm: largest norm of the weights' gradient; None for any.
@@ -55,14 +48,9 @@ class Strategy:
     name: str = "darts"
     relaxation: Relaxation = field(default_factory=Softmax)
     arch_step: ArchStep | None = field(default_factory=FirstOrder)
-    unrolled: bool = False
     penalties: dict[str, Penalty] = field(default_factory=_penalties)
     regularisers: dict[str, Regulariser] = field(default_factory=dict)
     derivation: Derivation = field(default_factory=Strongest)
-    trains: bool = True
-    num_seeds: int = 1
-    vote: bool = True
-    on_collapse: str = "warn"
     warmup: float = 0.0
     partial_channels: int = 1
     weight_optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] = _SGD
@@ -72,41 +60,30 @@ class Strategy:
 
     def __post_init__(self) -> None:
         if self.clip_norm is not None and self.clip_norm <= 0:
-            raise InputError(f"search.clip_norm: found {self.clip_norm}; allowed: more than 0, or null")
+            raise InputError(f"`clip_norm`: found {self.clip_norm}; allowed: more than 0, or null")
         if not 0 <= self.warmup <= 1:
-            raise InputError(f"search.warmup: found {self.warmup}; allowed: 0 to 1, a share of the epochs")
-        for name in ("partial_channels", "num_seeds"):
-            if getattr(self, name) < 1:
-                raise InputError(f"search.{name}: found {getattr(self, name)}; allowed: 1 or more")
-        if self.on_collapse not in ("warn", "switch"):
-            raise InputError(f"search.on_collapse: found {self.on_collapse!r}; allowed: warn, switch")
-        if self.on_collapse == "switch" and self.arch_step is None:
-            raise InputError(f"search.on_collapse: found switch; allowed: warn, because {self.name} learns no alphas")
+            raise InputError(f"`warmup`: found {self.warmup}; allowed: 0 to 1, a share of the epochs")
+        if self.partial_channels < 1:
+            raise InputError(f"`partial_channels`: found {self.partial_channels}; allowed: 1 or more")
         if self.partial_channels > 1 and self.draws_paths:
             raise InputError(
-                f"search.partial_channels: found {self.partial_channels}; allowed: 1, because {self.name} runs paths"
+                f"`partial_channels`: found {self.partial_channels}; allowed: 1, because {self.name} runs paths"
             )
         if self.arch_step is not None and self.arch_step.needs_paths and not self.draws_paths:
             step = type(self.arch_step).__name__
-            raise InputError(f"search.arch_step: {step} needs a search.relaxation that draws paths")
-        if self.unrolled:
-            self._unroll()
+            raise InputError(f"`arch_step`: {step} needs a `relaxation` that draws paths")
+        if self.arch_step is not None and self.arch_step.through_weights:
+            self._check_sgd()
 
-    def _unroll(self) -> None:
-        if not isinstance(self.arch_step, FirstOrder):
-            raise InputError(f"search.unrolled: found true; allowed: false, because {self.name} has no gradient step")
+    def _check_sgd(self) -> None:
+        """A step through the weights knows that of SGD without extras."""
         made_by: Any = getattr(self.weight_optimizer, "func", self.weight_optimizer)
         if made_by is not torch.optim.SGD:
-            raise InputError(
-                f"search.unrolled: needs search.weight_optimizer to be torch.optim.SGD, found {made_by.__name__}"
-            )
+            raise InputError(f"`unrolled`: needs `weight_optimizer` to be torch.optim.SGD, found {made_by.__name__}")
         settings = getattr(self.weight_optimizer, "keywords", {})
         for name in ("nesterov", "dampening"):
             if settings.get(name):
-                raise InputError(
-                    f"search.weight_optimizer.{name}: found {settings[name]}; search.unrolled knows no such step"
-                )
-        self.arch_step = Unrolled()
+                raise InputError(f"`weight_optimizer.{name}`: found {settings[name]}; `unrolled` knows no such step")
 
     @property
     def draws_paths(self) -> bool:
@@ -119,10 +96,30 @@ class Strategy:
             return CosineAnnealingLR(weight_optimizer, num_epochs, eta_min=0.001)
         return self.weight_scheduler(weight_optimizer)
 
-    def penalty(self, op_weights: OpWeights, expected_cost: ExpectedCost) -> Tensor:
-        """The sum of all penalties, a scalar."""
-        return sum((term(op_weights, expected_cost) for term in self.penalties.values()), torch.zeros(()))
 
-    def regulariser(self, alphas: Alphas, progress: float) -> Tensor:
-        """The sum of all regularisers, a scalar."""
-        return sum((term(alphas, progress) for term in self.regularisers.values()), torch.zeros(()))
+@dataclass(frozen=True)
+class SearchPlan:
+    """What a run does with a strategy; these keys stand in the section ``search`` as well.
+
+    Attributes:
+        trains: whether there is a supernet to train; if not, networks are drawn.
+        num_seeds: how many searches are run, each from its own seed.
+        vote: whether what several searches choose together is one of the candidates.
+        on_collapse: what is done about a collapse, ``warn`` or ``switch`` (``callbacks.CollapseAlarm``).
+        unrolled: second-order steps of the alphas if true: ``Unrolled`` in the place of ``FirstOrder``.
+
+    Raises:
+        InputError: for another value of one of them.
+    """
+
+    trains: bool = True
+    num_seeds: int = 1
+    vote: bool = True
+    on_collapse: str = "warn"
+    unrolled: bool = False
+
+    def __post_init__(self) -> None:
+        if self.num_seeds < 1:
+            raise InputError(f"`num_seeds`: found {self.num_seeds}; allowed: 1 or more")
+        if self.on_collapse not in ("warn", "switch"):
+            raise InputError(f"`on_collapse`: found {self.on_collapse!r}; allowed: warn, switch")

@@ -1,19 +1,31 @@
 """Fine-tuning for int8: training that sees the rounding of a quantized network."""
 
 from collections.abc import Iterable
+from typing import Any, cast
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.func import functional_call
 
-from nas_lightning.space.fold import ChannelAffine, fold, trace
+from nas_lightning.graph.trace import LayerGraph, trace
 from nas_lightning.tasks import Task
 
 _SHRINK = 0.01
 """How much of the way to the range of a training batch a wider range goes, per batch."""
 
-_MAKES_VALUE = (ChannelAffine, nn.Conv1d, nn.Linear, nn.ReLU, nn.AvgPool1d)
-_KEEPS_VALUES = (nn.MaxPool1d, nn.Flatten)
+FORMS = {
+    "affine": "value",
+    "conv": "product",
+    "pointwise": "product",
+    "depthwise": "product",
+    "linear": "product",
+    "relu": "value",
+    "max_pool": "copy",
+    "avg_pool": "value",
+    "concat": "value",
+    "global_avg_pool": "value",
+}
+"""By kind what int8 rounds: the ``value`` that is made; of a ``product`` its constants too; nothing of a ``copy``."""
 
 
 def finetune_int8(
@@ -39,10 +51,11 @@ def finetune_int8(
 
     Raises:
         FloatingPointError: if an activation, the loss or a weight is no longer finite.
-        NotImplementedError: for a layer whose int8 form is unknown, or if ``fold`` cannot fold the network.
+        InputError: for a layer that is not known.
+        NotImplementedError: if ``fold`` cannot fold the network.
     """
-    folded = fold(network)
-    model = _insert_fake_quant(folded)
+    model = fake_quantized(network, task.in_channels, task.length)
+    folded = model.network
     observe(model, (x for x, _ in loader))
     layers = [module for module in folded.modules() if isinstance(module, (nn.Conv1d, nn.Linear))]
     # Folding makes biases that want no gradient.
@@ -70,7 +83,7 @@ def _train_epoch(
         optimizer.zero_grad()
 
 
-def fake_quantized(network: nn.Module) -> nn.Module:
+def fake_quantized(network: nn.Module, in_channels: int, length: int) -> "FakeQuantized":
     """A folded copy of ``network`` that rounds weights and activations as int8 does, once ``observe`` has seen samples.
 
     It mimics ONNX Runtime's static quantization with integer operators: activations asymmetric with one scale a tensor
@@ -78,10 +91,16 @@ def fake_quantized(network: nn.Module) -> nn.Module:
     and what convolutions (after their ReLU), average pools, concatenations and the linear layer make, and biases to the
     step of the products that they are added to.
 
+    Args:
+        network: maps ``[B, in_channels, length]`` to outputs ``[B, K]``.
+        in_channels: of a sample.
+        length: of a sample, in time steps.
+
     Raises:
-        NotImplementedError: for a layer whose int8 form is unknown, or if ``fold`` cannot fold the network.
+        InputError: for a layer that is not known.
+        NotImplementedError: if ``fold`` cannot fold the network.
     """
-    return _insert_fake_quant(fold(network))
+    return FakeQuantized(trace(network, in_channels, length))
 
 
 @torch.no_grad()
@@ -176,43 +195,40 @@ class FakeQuantLayer(nn.Module):
         return rounded
 
 
-def _insert_fake_quant(folded: nn.Module) -> fx.GraphModule:
-    """A graph that rounds, around the layers of ``folded`` itself, which does not change."""
-    model = trace(folded)
-    layers = dict(model.named_modules())
-    rounds: dict[fx.Node, FakeQuant] = {}
-    for node in list(model.graph.nodes):
-        layer = layers[str(node.target)] if node.op == "call_module" else None
-        if isinstance(layer, (nn.Conv1d, nn.Linear)):
-            model.add_submodule(str(node.target), FakeQuantLayer(layer, rounds[node.all_input_nodes[0]]))
-        if isinstance(layer, _KEEPS_VALUES):
-            rounds[node] = rounds[node.all_input_nodes[0]]
-        elif node.op != "output" and not _stays_float(node, layers):
-            _demand_int8_form(node, layer)
-            rounded, quant = _insert_after(node, model)
-            rounds[rounded] = quant
-    model.recompile()
-    return model
+class FakeQuantized(nn.Module):
+    """Runs a folded network with its values rounded; its layers stay those of the network.
 
+    A value that only ReLUs read is part of them, and one that only the normalisation reads is a sample.
 
-def _stays_float(node: fx.Node, layers: dict[str, nn.Module]) -> bool:
-    """Whether nothing but a ReLU reads a node, which is part of that layer, or nothing but the normalisation."""
-    readers = [layers.get(str(user.target)) for user in node.users]
-    return bool(readers) and all(isinstance(reader, (nn.ReLU, ChannelAffine)) for reader in readers)
+    Args:
+        graph: of the network.
+    """
 
+    def __init__(self, graph: LayerGraph) -> None:
+        super().__init__()
+        self.graph, self.network = graph, graph.network
+        self.quants, self.products = nn.ModuleDict(), nn.ModuleDict()  # by the numbers of values
+        rounds: dict[int, FakeQuant] = {}
+        for i in range(len(graph.layers) + 1):
+            layer = graph.layers[i - 1] if i else None
+            form = FORMS[layer.kind.name] if layer else "value"
+            if layer and form == "product":
+                self.products[str(i)] = FakeQuantLayer(cast(Any, layer.module), rounds[layer.inputs[0]])
+            if layer and form == "copy":
+                rounds[i] = rounds[layer.inputs[0]]
+            elif any(kind not in ("relu", "affine") for kind in graph.reading_kinds(i)):
+                self.quants[str(i)] = rounds[i] = FakeQuant()
 
-def _demand_int8_form(node: fx.Node, layer: nn.Module | None) -> None:
-    if not (node.op == "placeholder" or isinstance(layer, _MAKES_VALUE) or node.target in (torch.cat, "mean")):
-        raise NotImplementedError(f"fake quantization: no int8 form is known for {node.target}")
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[B, C, L]`` to outputs ``[B, K]``."""
+        return self.graph.run(x, self._make)
 
-
-def _insert_after(node: fx.Node, model: fx.GraphModule) -> tuple[fx.Node, FakeQuant]:
-    name, quant = f"fake_quant.{node.name}", FakeQuant()
-    model.add_submodule(name, quant)
-    with model.graph.inserting_after(node):
-        rounded = model.graph.call_module(name, (node,))
-    node.replace_all_uses_with(rounded, delete_user_cb=lambda user: user is not rounded)
-    return rounded, quant
+    def _make(self, i: int, *values: Tensor) -> Tensor:
+        number = str(i)
+        if i:
+            made = self.products[number] if number in self.products else self.graph.layers[i - 1]
+            values = (made(*values),)
+        return self.quants[number](*values) if number in self.quants else values[0]
 
 
 def _set_observing(model: nn.Module, observing: bool) -> None:

@@ -11,8 +11,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from nas_lightning.errors import InputError
-from nas_lightning.space.compiled import CompiledNetwork
-from nas_lightning.space.network import Network
+from nas_lightning.space.cells.compiled import CompiledNetwork
+from nas_lightning.space.cells.network import Network
 from nas_lightning.tasks import Task
 
 
@@ -45,6 +45,8 @@ def learning_rate(network: nn.Module) -> float:
 class TrainModule(L.LightningModule):
     """Trains a network for a task.
 
+    A checkpoint holds weights and plain values, so ``load_from_checkpoint`` is given the other arguments again.
+
     Args:
         network: maps ``[B, C, L]`` to outputs ``[B, num_outputs]``.
         optimizer: makes the optimizer from the parameters.
@@ -71,6 +73,7 @@ class TrainModule(L.LightningModule):
         compiled: CompiledNetwork | None = None,
     ) -> None:
         super().__init__()
+        self.save_hyperparameters("clip_norm", "pace", logger=False)  # what is no plain value would be pickled
         found = task or getattr(network, "task", None)
         if found is None:
             raise InputError("TrainModule: the network has no task; give one, for example a Classification")

@@ -13,16 +13,17 @@ BASE = {"errors", "files"}
 MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
-    "kernels": BASE,
+    "graph": {"errors"},
+    "kernels": BASE | {"graph"},
     "tasks": BASE,
-    "space": BASE | {"kernels", "tasks"},
-    "cost": BASE | {"space", "tasks"},
+    "cost": BASE | {"graph", "tasks"},
+    "space": BASE | {"graph", "kernels", "cost", "tasks"},
     "data": BASE | {"tasks"},
     "config": BASE | {"space", "data"},
-    "export": BASE | {"tasks", "space", "cost", "data"},
+    "export": BASE | {"graph", "tasks", "space", "cost", "data"},
     "report": BASE | {"space", "cost", "tasks", "data", "export"},
-    "training": BASE | {"space", "tasks"},
-    "search": BASE | {"kernels", "space", "cost", "tasks"},
+    "training": BASE | {"graph", "space", "tasks", "data"},
+    "search": BASE | {"kernels", "space", "cost", "tasks", "data", "training"},
     "callbacks": BASE | {"space", "search", "report"},
     "runs": (
         BASE
@@ -54,6 +55,14 @@ def test_a_room_imports_only_what_it_may(room):
     for file, module in imports(room):
         if module.startswith("nas_lightning."):
             assert module.split(".")[1] in MAY_IMPORT[room] | {room}, f"{file} imports {module}"
+
+
+def test_cells_are_known_in_their_own_room_only():
+    """What searches, trains, deploys or reports knows decisions and architectures, and not kinds of cell."""
+    words = re.compile(r"\bKINDS\b|\.normal\b|\.reduce\b(?!\()|[\"'](normal|reduce)[\"']|\.genotype\.cell\b")
+    ours = [path for path in ROOT.rglob("*.py") if ROOT / "space" / "cells" not in path.parents]
+    found = {str(path.relative_to(ROOT)): words.findall(path.read_text()) for path in ours}
+    assert not {name: where for name, where in found.items() if where}
 
 
 def test_hydra_stays_at_the_door():

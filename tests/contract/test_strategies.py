@@ -14,8 +14,6 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from nas_lightning.config.compose import compose_config, conf_dir
-from nas_lightning.cost.expected import ExpectedCost
-from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.errors import InputError
 from nas_lightning.runs.build import build_size, build_strategy
@@ -25,11 +23,13 @@ from nas_lightning.search.loaders import search_loader
 from nas_lightning.search.module import SearchModule
 from nas_lightning.search.moment import Moment
 from nas_lightning.search.strategy import Strategy
-from nas_lightning.space.edge_group import EdgeGroup
-from nas_lightning.space.genotype import KINDS, Genotype
-from nas_lightning.space.network import Network
-from nas_lightning.space.size import Size, rows_into
-from nas_lightning.space.supernet import Path, Supernet
+from nas_lightning.space.base import Path
+from nas_lightning.space.cells.edge_group import EdgeGroup
+from nas_lightning.space.cells.genotype import KINDS, Genotype
+from nas_lightning.space.cells.network import Network
+from nas_lightning.space.cells.size import Size, rows_into
+from nas_lightning.space.cells.space import CellSpace
+from nas_lightning.space.cells.supernet import Supernet
 from nas_lightning.tasks import Classification
 
 NAMES = sorted(path.stem for path in (conf_dir() / "search").glob("*.yaml"))
@@ -61,17 +61,17 @@ def strategy(name):
 
 
 OPS = tuple(composed().space.ops)
-SPACE_COST = SpaceCost(SIZE, TASK, OPS)
+SPACE = CellSpace(SIZE, TASK, OPS)
 
 
 def moment(progress=0.5, seed=0):
-    return Moment(progress, torch.Generator().manual_seed(seed), SPACE_COST)
+    return Moment(progress, torch.Generator().manual_seed(seed), SPACE)
 
 
 def make_supernet(strategy):
     """With alphas that are well apart."""
     torch.manual_seed(0)
-    alphas = strategy.relaxation.new_alphas(SIZE, OPS)
+    alphas = strategy.relaxation.new_alphas(SPACE)
     for alpha in alphas.values():
         nn.init.normal_(alpha)
     return Supernet(SIZE, TASK, OPS, "torch", alphas, strategy.partial_channels)
@@ -100,7 +100,7 @@ def test_the_settled_op_weights_can_be_chosen_from(strategy):
     supernet = make_supernet(strategy)
     alphas = dict(supernet.alphas.items())
     before = {key: alpha.detach().clone() for key, alpha in alphas.items()}
-    settled = strategy.relaxation.settled(alphas, OPS)
+    settled = strategy.relaxation.settled(alphas, SPACE)
     assert set(settled) == set(KINDS)
     for weights in settled.values():
         assert weights.shape == (SIZE.num_edges, len(OPS))
@@ -140,7 +140,7 @@ def test_a_step_of_what_samples_costs_one_path(strategy, seed):
         return forward, counter.get_total_flops()
 
     if strategy.draws_paths:
-        found, network = flops(supernet, x, choice), flops(Network(choice.genotype, SIZE, TASK), x)
+        found, network = flops(supernet, x, choice), flops(Network(choice.architecture, SIZE, TASK), x)
         assert found[0] == network[0]
         assert found[1] <= network[1]
     elif strategy.partial_channels == 1:
@@ -151,16 +151,16 @@ def test_a_step_of_what_samples_costs_one_path(strategy, seed):
 @pytest.mark.parametrize("limits", [{}, {"params": 1650, "ram_bytes": 1200}])
 def test_a_derivation_gives_different_genotypes_within_the_limits(strategy, limits):
     supernet = make_supernet(strategy)
-    settled = {kind: weights.detach() for kind, weights in strategy.relaxation.settled(supernet.alphas, OPS).items()}
+    settled = {kind: weights.detach() for kind, weights in strategy.relaxation.settled(supernet.alphas, SPACE).items()}
     x, y = torch.randn(12, TASK.in_channels, TASK.length), torch.arange(12) % 3
     batches = [(x, y)]
-    assert SPACE_COST.largest("params") > 2 * limits.get("params", 0)
+    assert SPACE.largest("params") > 2 * limits.get("params", 0)
     state = torch.get_rng_state()
     found = strategy.derivation(Found(supernet, settled, limits, moment(1.0), batches, batches), 4)
     assert torch.equal(torch.get_rng_state(), state)
     assert len(set(found)) == len(found) == 4
     for genotype in found:
-        cost = SPACE_COST.of(genotype)
+        cost = SPACE.cost(genotype)
         assert all(cost[measure] <= limit for measure, limit in limits.items())
 
 
@@ -205,10 +205,9 @@ def test_alphas_and_weights_learn_as_the_strategy_says(name, strategy, data):
     size = build_size(composed("training.nas_nodes_per_layer=3", "training.nas_fanout_concat=3"))
     task = data.task
     torch.manual_seed(0)
-    alphas = strategy.relaxation.new_alphas(size, OPS)
-    supernet = Supernet(size, task, OPS, "torch", alphas, strategy.partial_channels)
     epochs = 2
-    module = SearchModule(supernet, strategy, ExpectedCost(SpaceCost(size, task, OPS)), epochs)
+    module = SearchModule(CellSpace(size, task, OPS), strategy, epochs, kernels="torch")
+    supernet = module.supernet
     start = {key: tensor.detach().clone() for key, tensor in supernet.state_dict().items()}
     steps = Steps()
     trainer = L.Trainer(
@@ -234,7 +233,7 @@ def test_what_is_drawn_differs_between_seeds_steps_and_stages():
     strategy = build_strategy(composed())
 
     def numbers(seed, num_steps, stage):
-        module = SearchModule(make_supernet(strategy), strategy, ExpectedCost(SPACE_COST), 2, seed)
+        module = SearchModule(SPACE, strategy, 2, kernels="torch", seed=seed)
         module.num_steps = num_steps
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*no trainer.*")
@@ -264,13 +263,14 @@ def test_operations_without_none_and_a_single_one_work_too(strategy):
     """With ``skip_connect`` for the strategies that need one."""
     for ops in (("skip_connect", "conv_bn_relu_3x1"), ("skip_connect",)):
         torch.manual_seed(0)
-        alphas = strategy.relaxation.new_alphas(SIZE, ops)
+        space = CellSpace(SIZE, TASK, ops)
+        alphas = strategy.relaxation.new_alphas(space)
         supernet = Supernet(SIZE, TASK, ops, "torch", alphas, strategy.partial_channels)
-        here = Moment(0.5, torch.Generator().manual_seed(0), SpaceCost(SIZE, TASK, ops))
+        here = Moment(0.5, torch.Generator().manual_seed(0), space)
         choice = strategy.relaxation(dict(alphas.items()), here)
         x, y = torch.randn(6, TASK.in_channels, TASK.length), torch.arange(6) % 3
         nn.functional.cross_entropy(supernet(x, choice), y).backward()
-        settled = {kind: w.detach() for kind, w in strategy.relaxation.settled(alphas, ops).items()}
+        settled = {kind: w.detach() for kind, w in strategy.relaxation.settled(alphas, space).items()}
         batches = [(x, y)]
         assert len(strategy.derivation(Found(supernet, settled, {}, here, batches, batches), 1)) == 1
 
@@ -298,10 +298,10 @@ def test_a_strategy_is_the_same_in_python_as_in_yaml(name):
     schedules = [each.new_scheduler(optimizer, 10) for each in (made, configured)]
     assert type(schedules[0]) is type(schedules[1])
     assert schedules[0].state_dict() == schedules[1].state_dict()
-    one, other = (dataclasses.replace(each, weight_scheduler=None, unrolled=False) for each in (made, configured))
+    one, other = (dataclasses.replace(each, weight_scheduler=None) for each in (made, configured))
     assert parts(one) == parts(other)
-    changed = getattr(strategies, name)(num_seeds=3, clip_norm=None)
-    assert (changed.num_seeds, changed.clip_norm, changed.name) == (3, None, name)
+    changed = getattr(strategies, name)(warmup=0.75, clip_norm=None)
+    assert (changed.warmup, changed.clip_norm, changed.name) == (0.75, None, name)
 
 
 def test_a_part_says_what_it_can_and_need_not_be_of_a_class_of_this_package():
@@ -312,5 +312,5 @@ def test_a_part_says_what_it_can_and_need_not_be_of_a_class_of_this_package():
         through_weights, needs_paths = False, True
 
     assert Strategy(relaxation=OwnPath(), arch_step=OwnStep()).draws_paths
-    with pytest.raises(InputError, match=r"OwnStep needs a search.relaxation that draws paths"):
+    with pytest.raises(InputError, match=r"OwnStep needs a `relaxation` that draws paths"):
         Strategy(arch_step=OwnStep())

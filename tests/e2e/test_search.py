@@ -11,7 +11,7 @@ import torch
 from own_conf import own_conf
 
 from nas_lightning.config.compose import compose_config, conf_dir
-from nas_lightning.space.genotype import KINDS, is_parameter_free
+from nas_lightning.space.cells.genotype import KINDS, is_parameter_free
 
 NAMES = sorted(path.stem for path in (conf_dir() / "search").glob("*.yaml"))
 SMALL = [

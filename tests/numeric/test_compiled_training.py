@@ -10,12 +10,13 @@ from torch import nn
 
 from nas_lightning.kernels.build import why_not_native
 from nas_lightning.kernels.network_ops import Program, UnsupportedError
-from nas_lightning.space.compiled import CompiledSupernet, compile_network, training_pass
-from nas_lightning.space.genotype import Genotype
-from nas_lightning.space.network import ConvNet, Network
+from nas_lightning.space.cells.compiled import CompiledSupernet, compile_network, training_pass
+from nas_lightning.space.cells.genotype import Genotype
+from nas_lightning.space.cells.network import Network
+from nas_lightning.space.cells.size import Size
+from nas_lightning.space.cells.supernet import Path, Supernet
 from nas_lightning.space.ops import OPS
-from nas_lightning.space.size import Size
-from nas_lightning.space.supernet import Path, Supernet
+from nas_lightning.space.reference import ConvNet
 from nas_lightning.tasks import Classification
 
 pytestmark = pytest.mark.skipif(why_not_native() is not None, reason=str(why_not_native()))

@@ -1,23 +1,26 @@
 """The expected costs against the exact ones, and their gradients."""
 
 import random
+from functools import cache
 
 import pytest
 import torch
 from random_networks import ALL_OPS, has_twins, random_genotype, random_size, random_task
 
 from nas_lightning.cost.exact import ADDITIVE, MEASURES, Numbers, cost_of
-from nas_lightning.cost.expected import ExpectedCost
-from nas_lightning.cost.tables import SpaceCost
-from nas_lightning.space.genotype import KINDS, Genotype, one_hot
-from nas_lightning.space.network import Network
+from nas_lightning.space.cells.expected import ExpectedCost
+from nas_lightning.space.cells.genotype import KINDS, Genotype, Genotypes
+from nas_lightning.space.cells.network import Network
+from nas_lightning.space.cells.size import Size
+from nas_lightning.space.cells.tables import SpaceCost
+from nas_lightning.space.choices import one_hot
 from nas_lightning.space.ops import DEFAULT_OPS
-from nas_lightning.space.size import Size
 from nas_lightning.tasks import Classification
 
 
-def double(op_weights):
-    return {kind: w.double() for kind, w in op_weights.items()}
+def hot(genotype):
+    weights = one_hot(genotype, Genotypes(ALL_OPS, genotype.num_nodes))
+    return {kind: of_kind.double() for kind, of_kind in weights.items()}
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -29,24 +32,31 @@ def test_tables_and_expectations_equal_the_exact_cost_of_a_network(seed):
     exact = cost_of(Network(genotype, size, task), task.in_channels, task.length, numbers)
     space_cost = SpaceCost(size, task, ALL_OPS, numbers)
     if has_twins(genotype):
-        assert all(space_cost.of(genotype)[measure] >= getattr(exact, measure) for measure in MEASURES)
+        assert all(space_cost.cost(genotype)[measure] >= getattr(exact, measure) for measure in MEASURES)
     else:
-        assert space_cost.of(genotype) == {measure: getattr(exact, measure) for measure in MEASURES}
-    expected, weights = ExpectedCost(space_cost), double(one_hot(genotype, ALL_OPS))
-    assert {m: float(expected(weights, m)) for m in ADDITIVE} == {m: space_cost.of(genotype)[m] for m in ADDITIVE}
+        assert space_cost.cost(genotype) == {measure: getattr(exact, measure) for measure in MEASURES}
+    expected, weights = ExpectedCost(space_cost), hot(genotype)
+    assert {m: float(expected(weights, m)) for m in ADDITIVE} == {m: space_cost.cost(genotype)[m] for m in ADDITIVE}
+
+
+@cache
+def of_preset(preset, length):
+    """A size on data of one channel, and what is expected of its networks; for each operation the same."""
+    from nas_lightning.config.compose import compose_config
+    from nas_lightning.runs.build import build_size
+
+    size, task = build_size(compose_config([f"nas_model_size={preset}"])), Classification(1, length, 4)
+    return size, task, ExpectedCost(SpaceCost(size, task, ALL_OPS))
 
 
 @pytest.mark.parametrize("op", [op for op in ALL_OPS if op != "none"])
 @pytest.mark.parametrize(("preset", "length"), [("s", 32), ("m", 57), ("l", 64), ("xl", 31), ("xxl", 48)])
 def test_every_operation_of_every_size_is_expected_at_its_exact_cost(op, preset, length):
-    from nas_lightning.config.compose import compose_config
-    from nas_lightning.runs.build import build_size
-
-    size, task = build_size(compose_config([f"nas_model_size={preset}"])), Classification(1, length, 4)
+    size, task, expected = of_preset(preset, length)
     cell = tuple((op, node) for node in range(size.nodes_per_layer))
     genotype = Genotype(cell, cell)
     exact = cost_of(Network(genotype, size, task), 1, length)
-    expected, weights = ExpectedCost(SpaceCost(size, task, ALL_OPS)), double(one_hot(genotype, ALL_OPS))
+    weights = hot(genotype)
     assert {m: float(expected(weights, m)) for m in ADDITIVE} == {m: getattr(exact, m) for m in ADDITIVE}
 
 
@@ -57,8 +67,8 @@ def test_smooth_ram_is_near_the_peak_of_a_network(seed):
     size, task = random_size(rng), random_task(rng)
     genotype = random_genotype(rng, size.nodes_per_layer)
     space_cost = SpaceCost(size, task, ALL_OPS)
-    smooth = float(ExpectedCost(space_cost)(double(one_hot(genotype, ALL_OPS)), "ram_bytes"))
-    assert 0.55 * space_cost.of(genotype)["ram_bytes"] < smooth < 1.25 * space_cost.of(genotype)["ram_bytes"]
+    smooth = float(ExpectedCost(space_cost)(hot(genotype), "ram_bytes"))
+    assert 0.55 * space_cost.cost(genotype)["ram_bytes"] < smooth < 1.25 * space_cost.cost(genotype)["ram_bytes"]
 
 
 def gradients(measure, size, task):

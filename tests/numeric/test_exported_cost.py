@@ -11,8 +11,9 @@ from torch import nn
 
 from nas_lightning.cost.exact import cost_of
 from nas_lightning.export.onnx import export_onnx
-from nas_lightning.space.network import ConvNet, Network
-from nas_lightning.space.size import Size
+from nas_lightning.space.cells.network import Network
+from nas_lightning.space.cells.size import Size
+from nas_lightning.space.reference import ConvNet
 from nas_lightning.tasks import Classification
 
 SAME_MEMORY = {"Relu", "Reshape", "Identity", "Flatten", "Squeeze"}

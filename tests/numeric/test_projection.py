@@ -8,13 +8,14 @@ import torch
 from random_networks import ALL_OPS, has_twins, random_genotype, random_size, random_task
 
 from nas_lightning.cost.exact import MEASURES, cost_of
-from nas_lightning.cost.projection import check_feasible, is_feasible, least, project
-from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.errors import BudgetError
-from nas_lightning.space.genotype import KINDS, Genotype, derive
-from nas_lightning.space.network import Network
+from nas_lightning.space.cells.genotype import KINDS, Genotype, Genotypes
+from nas_lightning.space.cells.network import Network
+from nas_lightning.space.cells.projection import check_feasible, is_feasible, least, project
+from nas_lightning.space.cells.size import Size, edges
+from nas_lightning.space.cells.tables import SpaceCost
+from nas_lightning.space.choices import strongest
 from nas_lightning.space.ops import DEFAULT_OPS
-from nas_lightning.space.size import Size, edges
 from nas_lightning.tasks import Classification
 
 
@@ -33,7 +34,7 @@ def test_no_network_exceeds_a_limit(block):
         size, task = random_size(rng), random_task(rng)
         ops = ("none", *rng.sample(ALL_OPS[1:], rng.randint(2, 8)))
         weights, space_cost = random_weights(rng, size, len(ops)), SpaceCost(size, task, ops)
-        some = space_cost.of(random_genotype(rng, size.nodes_per_layer, ops))
+        some = space_cost.cost(random_genotype(rng, size.nodes_per_layer, ops))
         measures = rng.sample(MEASURES, rng.randint(1, 4))
         limits = {measure: int(some[measure] * rng.uniform(0.93, 1.1)) for measure in measures}
         if not is_feasible(space_cost, limits):
@@ -42,10 +43,10 @@ def test_no_network_exceeds_a_limit(block):
             assert is_feasible(space_cost, caught.value.nearest)
             continue
         found = project(weights, space_cost, limits)
-        exact = cost_of(Network(found.genotype, size, task), task.in_channels, task.length)
+        exact = cost_of(Network(found.architecture, size, task), task.in_channels, task.length)
         assert all(getattr(exact, measure) <= limit for measure, limit in limits.items())
         counted = {measure: getattr(exact, measure) for measure in MEASURES}
-        if has_twins(found.genotype):
+        if has_twins(found.architecture):
             assert all(found.cost[measure] >= counted[measure] for measure in MEASURES)
         else:
             assert found.cost == counted
@@ -78,23 +79,23 @@ def test_it_is_the_best_of_all(seed, fanout):
     ops = ("none", "skip_connect", "max_pool_3x1", "conv_bn_relu_3x1", "sep_conv_5x1")
     space_cost, weights = SpaceCost(size, task, ops), random_weights(rng, size, len(ops))
     weights = {kind: w.double() for kind, w in weights.items()}
-    costs = {genotype: space_cost.of(genotype) for genotype in all_genotypes(2, ops)}
+    costs = {genotype: space_cost.cost(genotype) for genotype in all_genotypes(2, ops)}
     for _ in range(4):
         pattern = rng.choice(list(costs.values()))
         limits = {measure: pattern[measure] for measure in rng.sample(MEASURES, rng.randint(1, 3))}
         within = [g for g, cost in costs.items() if all(cost[m] <= limit for m, limit in limits.items())]
         best = max(log_weight(genotype, weights, ops) for genotype in within)
         found = project(weights, space_cost, limits)
-        assert found.genotype in within
+        assert found.architecture in within
         assert found.log_weight == pytest.approx(best, abs=1e-9)
-        assert found.log_weight == pytest.approx(log_weight(found.genotype, weights, ops), abs=1e-9)
+        assert found.log_weight == pytest.approx(log_weight(found.architecture, weights, ops), abs=1e-9)
 
 
 def test_without_limits_it_is_the_free_choice():
     size = Size(3, 3, 1, 3, 2)
     weights = random_weights(random.Random(0), size, len(DEFAULT_OPS))
     found = project(weights, SpaceCost(size, Classification(1, 32, 2), DEFAULT_OPS), {})
-    assert found.genotype == derive(weights, DEFAULT_OPS, 3)
+    assert found.architecture == strongest(weights, Genotypes(DEFAULT_OPS, 3))
     assert found.log_weight == found.free_log_weight
 
 
@@ -105,7 +106,7 @@ def test_the_least_of_each_measure_is_that_of_all_genotypes():
         ("none", "skip_connect", "conv_bn_relu_3x1", "sep_conv_5x1"),
     )
     space_cost = SpaceCost(size, task, ops)
-    costs = [space_cost.of(genotype) for genotype in all_genotypes(2, ops)]
+    costs = [space_cost.cost(genotype) for genotype in all_genotypes(2, ops)]
     for measure in MEASURES:
         assert least(measure, space_cost, {}) == min(cost[measure] for cost in costs)
     middle = sorted(cost["params"] for cost in costs)[len(costs) // 2]

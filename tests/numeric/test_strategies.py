@@ -5,15 +5,15 @@ import math
 
 import pytest
 import torch
+from alpha_steps import Given, alpha_loss
 from oracle.convert import load_textbook, to_textbook
 from oracle.textbook import TextbookSupernet
 from scipy import stats
 from torch import nn
 from torch.nn import functional as F
 
-from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.kernels.build import why_not_native
-from nas_lightning.search.arch_step import AlphaLoss, PolicyGradient
+from nas_lightning.search.arch_step import PolicyGradient
 from nas_lightning.search.derivation import Found, Perturbation
 from nas_lightning.search.moment import Moment
 from nas_lightning.search.relaxation import (
@@ -25,22 +25,24 @@ from nas_lightning.search.relaxation import (
     NodeSoftmax,
     UniformPath,
 )
-from nas_lightning.space.genotype import KINDS, Genotype
+from nas_lightning.space.base import Path
+from nas_lightning.space.cells.genotype import KINDS, Genotype, Genotypes
+from nas_lightning.space.cells.size import Size, edge_stride, edges
+from nas_lightning.space.cells.space import CellSpace
+from nas_lightning.space.cells.supernet import Supernet
 from nas_lightning.space.ops import DEFAULT_OPS, OPS
-from nas_lightning.space.size import Size, edge_stride, edges
-from nas_lightning.space.supernet import Path, Supernet
 from nas_lightning.tasks import Classification
 
 TINY_OPS = ("none", "skip_connect", "conv_bn_relu_3x1")
-TINY = SpaceCost(Size(3, 2, 1, 1, 2), Classification(1, 16, 2), TINY_OPS)
+TINY = CellSpace(Size(3, 2, 1, 1, 2), Classification(1, 16, 2), TINY_OPS)
 KERNELS = [
     "torch",
     pytest.param("native", marks=pytest.mark.skipif(why_not_native() is not None, reason=str(why_not_native()))),
 ]
 
 
-def moment(progress=0.0, seed=0, space_cost=TINY):
-    return Moment(progress, torch.Generator().manual_seed(seed), space_cost)
+def moment(progress=0.0, seed=0, space=TINY):
+    return Moment(progress, torch.Generator().manual_seed(seed), space)
 
 
 def random_alphas(num_edges, num_ops, seed=0):
@@ -119,7 +121,7 @@ def test_partial_channels_are_a_plain_loop(channels, partial, length, kernels):
     loop = LoopOfPartialChannels(supernet, partial)
     alphas = random_alphas(size.num_edges, len(DEFAULT_OPS))
     alphas |= {f"{kind}_edges": torch.randn(size.num_edges).double().requires_grad_() for kind in KINDS}
-    weights = EdgeNormalised().settled(alphas, DEFAULT_OPS)
+    weights = EdgeNormalised().settled(alphas, Genotypes(DEFAULT_OPS, 3))
     x, y = torch.randn(5, 2, length).double() * 2, torch.arange(5) % 3
     results = []
     for network in (supernet, loop):
@@ -155,9 +157,9 @@ def test_the_auxiliary_skip_adds_the_identity_at_stride_1(progress):
     supernet = Supernet(size, task, DEFAULT_OPS, "torch").double()
     load_textbook(supernet, reference.state_dict())
     alphas, beta = random_alphas(size.num_edges, len(DEFAULT_OPS)), 1.5 * (1 - progress)
-    space_cost = SpaceCost(size, task, DEFAULT_OPS)
+    space = CellSpace(size, task, DEFAULT_OPS)
     x = torch.randn(4, 2, 33).double()
-    found = supernet(x, AuxiliarySkip(1.5)(alphas, moment(progress, space_cost=space_cost)))
+    found = supernet(x, AuxiliarySkip(1.5)(alphas, moment(progress, space=space)))
     value = reference.stem(x)
     for cell, plan in zip(reference.cells, size.plan(), strict=True):
         nodes = [cell.preprocess(value)]
@@ -188,7 +190,7 @@ def test_dirichlet_draws_have_the_moments_and_gradients_of_the_closed_form():
     concentration = torch.where(raw > 0, raw + 1, raw.exp()) + 1e-4
     total = concentration.sum()
     torch.testing.assert_close(draws.mean(0), concentration / total, rtol=0, atol=4e-3)
-    settled = Dirichlet().settled(dict.fromkeys(KINDS, rows[:1]), TINY_OPS)
+    settled = Dirichlet().settled(dict.fromkeys(KINDS, rows[:1]), TINY)
     torch.testing.assert_close(settled["normal"][0], concentration / total)
     cost = torch.tensor([[1.0, -2.0, 0.5], [-2.0, 3.0, 1.0], [0.5, 1.0, -1.0]], dtype=torch.float64)
     sampled = torch.einsum("ni,ij,nj->n", draws, cost, draws).mean()
@@ -222,7 +224,7 @@ def frequencies(relaxation, alphas, count, seed=0):
     found = dict.fromkeys(genotypes(), 0)
     state = moment(seed=seed)
     for _ in range(count):
-        found[relaxation(alphas, state).genotype] += 1
+        found[relaxation(alphas, state).architecture] += 1
     return list(found.values())
 
 
@@ -258,7 +260,7 @@ def test_uniform_paths_are_uniform():
 
 
 def test_balanced_paths_are_drawn_in_proportion_to_their_parameters():
-    params = [TINY.of(genotype)["params"] for genotype in genotypes()]
+    params = [TINY.cost(genotype)["params"] for genotype in genotypes()]
     assert max(params) > 1.5 * min(params)
     counts = frequencies(BalancedPath(), ALPHAS, 3200)
     assert 0.01 < p_value(counts, [count / sum(params) for count in params]) < 0.99
@@ -291,7 +293,7 @@ def test_gumbel_gates_are_one_with_the_gradient_of_the_soft_choice(progress):
             logits = torch.stack([own[pair] + gumbel[pair] for pair in pairs]) / temperature
             hard = max(range(len(pairs)), key=lambda i: float(logits[i].detach()))
             row, column = pairs[hard]
-            assert path.genotype.cell(kind)[node - 1] == (TINY_OPS[column], edges(2)[row][0])
+            assert path.architecture.cell(kind)[node - 1] == (TINY_OPS[column], edges(2)[row][0])
             kept.append(logits.softmax(0)[hard])
         assert torch.equal(path.gates[kind].detach(), torch.ones(2, dtype=torch.float64))
         (found,) = torch.autograd.grad((path.gates[kind] * factors).sum(), alphas[kind])
@@ -314,15 +316,13 @@ def rewarding():
     return supernet, (x.cumsum(2) * y[:, None, None] + x, y)
 
 
-def penalty(op_weights):
+def penalty(op_weights, objective):
     return 0.2 * sum(weights[:, TINY_OPS.index("conv_bn_relu_3x1")].sum() for weights in op_weights.values())
 
 
-def at(supernet, relax):
-    alphas = dict(supernet.alphas.items())
-    sgd = torch.optim.SGD(supernet.weights().values(), 0.1)
-    settled = NodeSoftmax().settled(alphas, TINY_OPS)
-    return AlphaLoss(supernet, supernet, relax, lambda: settled, penalty, lambda: torch.zeros(()), sgd)
+def of_path(supernet, path):
+    given = Given(path, lambda alphas: NodeSoftmax().settled(alphas, TINY))
+    return alpha_loss(supernet, given, TINY, [penalty])
 
 
 def exact_gradient(supernet, batch):
@@ -360,7 +360,7 @@ def test_the_expected_policy_gradient_is_that_of_the_reward(rewarding, baseline)
         step = PolicyGradient(0.5)
         step.baseline.fill_(baseline)
         step.num_rewards.fill_(1)
-        problem = at(supernet, lambda genotype=genotype: Path(genotype))
+        problem = of_path(supernet, Path(genotype))
         for sum_, gradient in zip(total, gradient_of(step(problem, batch, batch), problem), strict=True):
             sum_ += chance * gradient
     for found, exact in zip(total, expected, strict=True):
@@ -371,8 +371,8 @@ def test_the_expected_policy_gradient_is_that_of_the_reward(rewarding, baseline)
 def test_the_mean_of_many_policy_gradients_is_the_expected_one(rewarding):
     supernet, batch = rewarding
     _, expected = exact_gradient(supernet, batch)
-    step, state, alphas = PolicyGradient(0.9), moment(seed=3), dict(supernet.alphas.items())
-    problem = at(supernet, lambda: NodeSoftmax()(alphas, state))
+    step = PolicyGradient(0.9)
+    problem = alpha_loss(supernet, NodeSoftmax(), TINY, [penalty], moment=moment(seed=3))
     gradients = [torch.cat(gradient_of(step(problem, batch, batch), problem)) for _ in range(700)]
     samples = torch.stack(gradients[20:])  # the baseline has come near the mean by then
     mean, error = samples.mean(0), samples.std(0) / len(samples) ** 0.5
@@ -408,13 +408,13 @@ def one_op_counts():
         sgd.zero_grad()
         F.cross_entropy(supernet(x, weights), y).backward()
         sgd.step()
-    return supernet, SpaceCost(size, supernet.task, ops), weights, batches
+    return supernet, CellSpace(size, supernet.task, ops), weights, batches
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_perturbation_finds_the_one_operation_that_counts(one_op_counts, seed):
-    supernet, space_cost, weights, batches = one_op_counts
-    found = Found(supernet, weights, {}, moment(1.0, seed, space_cost), batches, batches)
+    supernet, space, weights, batches = one_op_counts
+    found = Found(supernet, weights, {}, moment(1.0, seed, space), batches, batches)
     scores = Perturbation(0, 0.01).scores(found)
     for kind, column in (("normal", 2), ("reduce", 1)):
         assert float(scores[kind][1, column]) > 0.2

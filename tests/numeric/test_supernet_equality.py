@@ -12,10 +12,11 @@ from torch import nn
 from nas_lightning.config.compose import compose_config, conf_dir
 from nas_lightning.kernels.build import why_not_native
 from nas_lightning.runs.build import build_size
-from nas_lightning.space import edge_group, ops
+from nas_lightning.space import ops
+from nas_lightning.space.cells import edge_group
+from nas_lightning.space.cells.size import Size
+from nas_lightning.space.cells.supernet import Supernet
 from nas_lightning.space.ops import DEFAULT_OPS, OPS
-from nas_lightning.space.size import Size
-from nas_lightning.space.supernet import Supernet
 from nas_lightning.tasks import Classification
 
 TOLERANCE = 1e-9

@@ -2,12 +2,14 @@
 
 import pytest
 import torch
+from alpha_steps import Given, alpha_loss
 from torch import nn
 
 from nas_lightning.kernels.build import why_not_native
-from nas_lightning.search.arch_step import AlphaLoss, FirstOrder, Unrolled
-from nas_lightning.space.size import Size
-from nas_lightning.space.supernet import Supernet
+from nas_lightning.search.arch_step import FirstOrder, Unrolled
+from nas_lightning.space.cells.size import Size
+from nas_lightning.space.cells.space import CellSpace
+from nas_lightning.space.cells.supernet import Supernet
 from nas_lightning.tasks import Classification
 
 
@@ -15,7 +17,7 @@ def relax(alphas):
     return {kind: alpha.softmax(-1) for kind, alpha in alphas.items()}
 
 
-def penalty(op_weights):
+def penalty(op_weights, objective=None):
     return 0.3 * sum((w**2).sum() for w in op_weights.values())
 
 
@@ -38,8 +40,9 @@ def problem(request):
 def loss_of(problem, step=None):
     """The loss of the alphas that a step differentiates."""
     supernet, train, val, sgd = problem
-    op_weights = relax(supernet.alphas)
-    at = AlphaLoss(supernet, supernet, lambda: op_weights, lambda: op_weights, penalty, lambda: torch.zeros(()), sgd)
+    given = Given(relax(supernet.alphas), relax)
+    space = CellSpace(supernet.size, supernet.task, supernet.op_names)
+    at = alpha_loss(supernet, given, space, [penalty], sgd=sgd)
     return (step or Unrolled())(at, train, val)[0]
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
-from nas_lightning.space.edge_group import EdgeGroup
-from nas_lightning.space.supernet import Supernet
+from nas_lightning.space.cells.edge_group import EdgeGroup
+from nas_lightning.space.cells.supernet import Supernet
 
 Place = tuple[str, tuple[int, ...], str]
 """A key of the supernet's state, the indices of a part of it, and the textbook's key of that part."""

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from nas_lightning.space.cells.genotype import Genotypes
+from nas_lightning.space.cells.size import CellPlan, Size, edge_stride, edges
+from nas_lightning.space.choices import new_alphas
 from nas_lightning.space.ops import DEFAULT_OPS, OPS, conv_bn_relu
-from nas_lightning.space.size import CellPlan, Size, edge_stride, edges
 from nas_lightning.space.stem import Stem
-from nas_lightning.space.supernet import new_alphas
 from nas_lightning.tasks import Task
 
 
@@ -69,7 +70,7 @@ class TextbookSupernet(nn.Module):
         self.cells = nn.ModuleList(TextbookCell(plan, size, ops) for plan in size.plan())
         self.kinds = [plan.kind for plan in size.plan()]
         self.head = task.head(size.out_channels)
-        self.alphas = new_alphas(size, self.op_names)
+        self.alphas = new_alphas(Genotypes(ops, size.nodes_per_layer))
 
     def weights(self) -> dict[str, nn.Parameter]:
         """The named parameters that are not alphas."""

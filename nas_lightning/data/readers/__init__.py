@@ -49,12 +49,12 @@ def open_source(
         if place.is_dir():
             return _open_folder(place, reading)
         if not place.exists():
-            raise InputError(f"dataset.input_data_path: there is no {place}; allowed: {ALLOWED}")
+            raise InputError(f"`path`: there is no {place}; allowed: {ALLOWED}")
         if (kind := kind_of(place)) is not None:
-            raise InputError(f"dataset.input_data_path: {place} is no regular file but {kind}; allowed: {ALLOWED}")
+            raise InputError(f"`path`: {place} is no regular file but {kind}; allowed: {ALLOWED}")
         return _open_file(place, reading)
     except OSError as error:
-        raise InputError(f"dataset.input_data_path: {place} cannot be read ({error.strerror or error})") from error
+        raise InputError(f"`path`: {place} cannot be read ({error.strerror or error})") from error
 
 
 def _open_folder(path: Path, reading: Reading) -> Source:
@@ -94,4 +94,4 @@ def _open_file(path: Path, reading: Reading) -> Source:
         return read_workbook(path, reading)
     if ending in ("csv", "parquet"):
         return read_table(path, reading)
-    raise InputError(f"dataset.input_data_path: {path} is of no known kind; allowed: {ALLOWED}")
+    raise InputError(f"`path`: {path} is of no known kind; allowed: {ALLOWED}")

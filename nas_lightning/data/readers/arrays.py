@@ -143,8 +143,8 @@ def read_archive(name: str | None) -> Source:
         loaded = {split: load_classification(name, split=split) for split in _SPLITS}
     except Exception as error:  # aeon raises ValueError, OSError or URLError, by the version and the cause
         raise InputError(
-            f"dataset.dataset_name: cannot load {name!r} from the UCR/UEA archive ({brief(error)}); give a name of "
-            "https://timeseriesclassification.com, or a file or folder with dataset.input_data_path"
+            f"`name`: cannot load {name!r} from the UCR/UEA archive ({brief(error)}); give a name of "
+            "https://timeseriesclassification.com, or a file or folder with `path`"
         ) from error
     recordings = [
         Recording(f"{split}/{number}", values.T, str(label).strip(), split=split)

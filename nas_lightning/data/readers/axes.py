@@ -7,7 +7,7 @@ import numpy as np
 from nas_lightning.data.reading import AXES, Findings
 from nas_lightning.errors import InputError
 
-KEY = "dataset.axes"
+KEY = "`axes`"
 """The key that says it, of data that a path names."""
 
 

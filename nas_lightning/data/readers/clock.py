@@ -32,7 +32,7 @@ _MAYBE_COUNTER = frozenset(
     re.findall(r"\w+", "index idx sample samples n i row rows frame frames no nr seq counter timestep step")
 )
 
-_UNIT_KEY = "dataset.time_unit"
+_UNIT_KEY = "`time_unit`"
 _UNIX = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _UNIX_RANGE = (946_684_800, 2_208_988_800)  # 2000 to 2040
 _DAYS = ((36_526, 73_050), (730_486, 767_010))  # 2000 to 2100, as spreadsheets and MATLAB count days
@@ -194,7 +194,7 @@ def _ask_if_odd(column: Column, seconds: np.ndarray, unit: str) -> None:
         column.findings.warn(
             f"the times in {column.name!r}, read in {unit}, look like dates in days, so that the rate is wrong",
             f"{column.names[0]}: {1 / step:.3g} Hz",
-            "data_processing_feature_extraction.sampling_rate",
+            "`sampling_rate`",
         )
 
 
@@ -262,8 +262,7 @@ def look(column: Column, seconds: np.ndarray) -> Clocks:
 
 def _warn_of_uneven(column: Column, is_uneven: np.ndarray) -> None:
     column.findings.warn(
-        f"the times in {column.name!r} come in bursts or unevenly, and say no rate; "
-        "data_processing_feature_extraction.sampling_rate gives one",
+        f"the times in {column.name!r} come in bursts or unevenly, and say no rate; `sampling_rate` gives one",
         column.names[int(np.argmax(is_uneven))],
         count=int(is_uneven.sum()),
     )
@@ -277,9 +276,7 @@ def _pauses(column: Column, steps: np.ndarray, rows: np.ndarray) -> np.ndarray:
     example = f"{column.owner(longest)}: {steps[longest]:.3g} s"
     count = len(np.unique(np.searchsorted(column.begins, rows, side="right")))
     if column.reading.gaps == "keep":
-        column.findings.decide(f"windows reach over pauses in {column.name!r}", example, "dataset.gaps=cut", count)
+        column.findings.decide(f"windows reach over pauses in {column.name!r}", example, "`gaps`=cut", count)
         return no_rows()
-    column.findings.warn(
-        f"there are pauses in {column.name!r}, at which windows end", example, "dataset.gaps=keep", count
-    )
+    column.findings.warn(f"there are pauses in {column.name!r}, at which windows end", example, "`gaps`=keep", count)
     return rows

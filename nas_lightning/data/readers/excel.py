@@ -69,7 +69,7 @@ def read_frame_of_sheet(path: Path, reading: Reading, findings: Findings) -> pd.
         if len(row) > len(names):
             raise InputError(
                 f"{path}: row {number} has {len(row)} cells and the first has {len(names)}; they must agree"
-                + (f"; dataset.skip_rows={number - 1} skips what stands before a table" if _are_names(row) else "")
+                + (f"; `skip_rows`={number - 1} skips what stands before a table" if _are_names(row) else "")
             )
     cells = [
         [None if cell in MISSING else cell for cell in row] + [None] * (len(names) - len(row)) for _, row in rows[1:]

@@ -6,7 +6,7 @@ from nas_lightning.data.readers.stamps import Column
 from nas_lightning.data.reading import TIME_UNITS, no_rows
 from nas_lightning.errors import InputError, brief
 
-_KEY = "dataset.clock"
+_KEY = "`clock`"
 _REGULAR = (0.6, 1.4)
 _COMMON = 0.1
 _SMALL = 10.0
@@ -121,7 +121,7 @@ class Falls:
         return InputError(
             f"{self._column.shown}: the times in the column {self._column.name!r} of the recording "
             f"{brief(self._column.names[number])!r} fall back in {num_falls} of {num_rows} rows; "
-            f"{_KEY}=rows keeps the order of the rows, {_KEY}=sort orders them by it, and dataset.columns.time names "
+            f"{_KEY}=rows keeps the order of the rows, {_KEY}=sort orders them by it, and `columns.time` names "
             "another column"
         )
 

@@ -45,7 +45,7 @@ def read_folder(path: Path, reading: Reading, shown: str = "") -> Source:
     with reading_bar(shown, None, "file") as bar:
         tree = scan(root, path, shown, tuple(READERS), findings, bar)
     if root != inner and (tables := sorted(child.name for child in inner.iterdir() if is_table(child.name))):
-        findings.decide(f"a table of labels beside the folder {CLASSES} is not looked at", tables[0], "dataset.labels")
+        findings.decide(f"a table of labels beside the folder {CLASSES} is not looked at", tables[0], "`labels`")
     placed = place_files(Given(tree, path, shown, reading, findings))
     check_used(shown, reading, (f"{suffix_of(name)} files" for name, _ in placed), FOLDERS)
     lists = read_lists(inner, shown)

@@ -36,7 +36,7 @@ def by_pattern(shown: str, names: Sequence[str], pattern: str) -> dict[str, str]
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise InputError(f"dataset.label_pattern: {pattern!r} is no regular expression ({error})") from error
+        raise InputError(f"`label_pattern`: {pattern!r} is no regular expression ({error})") from error
     if "/" not in pattern:  # whoever writes ^ means the name of a file, whatever folder it lies in
         own = _found(compiled, {name: name.rpartition("/")[2] for name in names})
         if len(own) == len(names):
@@ -45,7 +45,7 @@ def by_pattern(shown: str, names: Sequence[str], pattern: str) -> dict[str, str]
     if len(labels) < len(names):
         lost = next(name for name in names if name not in labels)
         raise InputError(
-            f"dataset.label_pattern: {pattern!r} finds nothing in the name {brief(lost)!r} of {shown}; allowed: a "
+            f"`label_pattern`: {pattern!r} finds nothing in the name {brief(lost)!r} of {shown}; allowed: a "
             "pattern that is found in every name"
         )
     return labels
@@ -71,7 +71,7 @@ def proposal(names: Sequence[str]) -> str | None:
         found = Counter((match.groups() or (match[0],))[0] for match in matches if match)
         if None not in matches and 2 <= len(found) <= len(names) / 2:
             counts = names_of(f"{label} ({count})" for label, count in sorted(found.items()))
-            return f"the names {where} {counts}; dataset.label_pattern='{pattern}' takes that as the class"
+            return f"the names {where} {counts}; `label_pattern`='{pattern}' takes that as the class"
     return None
 
 
@@ -88,16 +88,14 @@ def find_table(root: Path, base: Path, given: str, shown: str) -> Path:
         InputError: if there is none, or it lies elsewhere.
     """
     if ".." in Path(given).parts:
-        raise InputError(f"dataset.labels: found {brief(given)!r}; allowed: a file in {shown}, or a whole path")
+        raise InputError(f"`labels`: found {brief(given)!r}; allowed: a file in {shown}, or a whole path")
     path = next((place / given for place in (root, base) if (place / given).exists()), None)
     if path is None:
-        raise InputError(
-            f"dataset.labels: there is no {brief(given)} in {shown}; allowed: a file in it, or a whole path"
-        )
+        raise InputError(f"`labels`: there is no {brief(given)} in {shown}; allowed: a file in it, or a whole path")
     if not Path(given).is_absolute():
         check_file(path, base, shown)
     elif (kind := kind_of(path)) is not None:
-        raise InputError(f"dataset.labels: {path} is no regular file but {kind}; allowed: files")
+        raise InputError(f"`labels`: {path} is no regular file but {kind}; allowed: files")
     return path
 
 

@@ -79,7 +79,7 @@ def columns_of(
         if given is not None and given != role:
             if given.strip().lower() not in first:
                 raise InputError(
-                    f"{shown}: has no column {given!r}, which dataset.columns.{role} names; found {names_of(rows[0])}"
+                    f"{shown}: has no column {given!r}, which `columns.{role}` names; found {names_of(rows[0])}"
                 )
             columns[role] = first.index(given.strip().lower())
         elif (place := next((first.index(word) for word in words if word in first), None)) is not None:
@@ -91,16 +91,16 @@ def columns_of(
         if role not in columns:
             raise InputError(
                 f"{shown}: has no column of {'files' if role == 'recording' else 'labels'}; found {names_of(rows[0])}; "
-                f"dataset.columns.{role} names it"
+                f"`columns.{role}` names it"
             )
     files, labels = rows[0][columns["recording"]], rows[0][columns["label"]]
     findings.decide(
-        f"the classes are the column {labels!r} of the table, for the files in {files!r}", shown, "dataset.columns"
+        f"the classes are the column {labels!r} of the table, for the files in {files!r}", shown, "`columns`"
     )
     others = [rows[0][i] for i in filled if i not in columns.values()]
     if others:
         example = f"{shown}: {names_of(others)}"
-        findings.decide("other columns of the table of labels are not looked at", example, "dataset.columns.group")
+        findings.decide("other columns of the table of labels are not looked at", example, "`columns.group`")
     return columns, True
 
 

@@ -20,7 +20,7 @@ SPLIT_NAMES = {
 }
 """Names of folders (and words in tables) that stand for a split, in lower case."""
 
-KEY = "dataset.levels"
+KEY = "`levels`"
 
 _SHOWN = 6
 _DEEPEST = 32
@@ -73,13 +73,13 @@ def check_levels(levels: Sequence[str], has_labels: bool) -> list[str]:
         raise InputError(f"{KEY}: found {brief(found)}; allowed: split and class once each")
     if "class" in found and has_labels:
         raise InputError(
-            f"{KEY}: found {brief(found)}, which has a class, beside dataset.label_pattern or dataset.labels; allowed: "
+            f"{KEY}: found {brief(found)}, which has a class, beside `label_pattern` or `labels`; allowed: "
             "one of them says the class"
         )
     if "class" not in found and not has_labels:
         raise InputError(
-            f"{KEY}: found {brief(found)}, which has no class; allowed: one class, or dataset.label_pattern or "
-            "dataset.labels, which say the class of a file"
+            f"{KEY}: found {brief(found)}, which has no class; allowed: one class, or `label_pattern` or "
+            "`labels`, which say the class of a file"
         )
     return found
 
@@ -133,8 +133,8 @@ def _splits(
         holds = "hold" if len(with_files) > 1 else "holds"
         raise InputError(
             f"{shown}: its folders {names_of(first)} are splits, and {names_of(with_files)} {holds} files that no "
-            f"folder gives a class; dataset.label_pattern=PATTERN takes the class from their names, "
-            f"dataset.labels=FILE from a table, and {KEY}=[class,any] takes the folders as classes"
+            f"folder gives a class; `label_pattern`=PATTERN takes the class from their names, "
+            f"`labels`=FILE from a table, and {KEY}=[class,any] takes the folders as classes"
         )
     return ["split", *recognise(f"{shown}: {first[0]}", below, False, False, findings)]
 

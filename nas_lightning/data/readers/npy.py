@@ -15,7 +15,7 @@ from nas_lightning.data.readers.text_lines import one_line
 from nas_lightning.data.reading import Content, Findings, Reading, choose
 from nas_lightning.errors import InputError, brief
 
-_TIME_KEY = "dataset.npy_time"
+_TIME_KEY = "`npy_time`"
 _COLUMN = "first column"
 _ONE = np.zeros(1, dtype=np.int64)
 _TOGETHER = 1 << 20

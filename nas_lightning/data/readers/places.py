@@ -58,7 +58,7 @@ def place_files(given: Given) -> list[Placed]:
     """
     tree, reading, shown, findings = given.tree, given.reading, given.shown, given.findings
     if reading.label_pattern is not None and reading.labels is not None:
-        raise InputError("dataset.label_pattern: is given beside dataset.labels; allowed: one of them says the class")
+        raise InputError("`label_pattern`: is given beside `labels`; allowed: one of them says the class")
     folders = {folder: tuple(folder.split("/")) if folder else () for folder in dict.fromkeys(f for f, _ in tree.files)}
     tables = _tables(given, [parts for parts in folders.values() if parts])
     has_labels = bool(tables) or reading.label_pattern is not None
@@ -114,8 +114,8 @@ def _no_classes(given: Given, roots: list[str]) -> InputError:
     folders = f" beside the folder {tree.folders[0]}" if tree.folders else ""
     return InputError(
         f"{shown}: has {len(roots):,} files in no class folder{folders}, such as {roots[0]}; "
-        + (evident or "dataset.label_pattern=PATTERN takes the class from their names")
-        + "; dataset.labels=FILE takes it from a table"
+        + (evident or "`label_pattern`=PATTERN takes the class from their names")
+        + "; `labels`=FILE takes it from a table"
     )
 
 
@@ -126,19 +126,18 @@ def _tables(given: Given, folders: Sequence[Parts]) -> list[Path]:
         return [find_table(tree.root, given.base, reading.labels, shown)]
     found = [tree.root / table for table in tree.tables]
     if found and (reading.label_pattern is not None or "class" in (reading.levels or ())):
-        given.findings.decide("a table of labels is not looked at", str(tree.tables[0]), "dataset.labels")
+        given.findings.decide("a table of labels is not looked at", str(tree.tables[0]), "`labels`")
         return []
     if len({path.parent for path in found}) < len(found) or (
         found and tree.root in (p.parent for p in found) and len(found) > 1
     ):
         raise InputError(
-            f"{shown}: has the tables of labels {names_of(tree.tables)}; dataset.labels={tree.tables[0]} takes one of "
-            "them"
+            f"{shown}: has the tables of labels {names_of(tree.tables)}; `labels`={tree.tables[0]} takes one of them"
         )
     if found and reading.levels is None and (names := _look_like_classes(given, folders)):
         raise InputError(
             f"{shown}: has the folders {names_of(names)} and the table {tree.tables[0]}; {KEY}=[class] takes the "
-            f"classes from the folders, dataset.labels={tree.tables[0]} from the table"
+            f"classes from the folders, `labels`={tree.tables[0]} from the table"
         )
     for path in found:
         check_file(path, given.base, shown)

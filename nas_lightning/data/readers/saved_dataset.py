@@ -150,7 +150,7 @@ def _group(folder: Path, number: int, group: Any) -> str:
 def _value_column(folder: Path, schema: Any, how: _How) -> str:
     if how.label not in schema.names:
         raise InputError(
-            f"{folder}: has no column {how.label!r}, which dataset.columns.label names; "
+            f"{folder}: has no column {how.label!r}, which `columns.label` names; "
             f"found {brief(', '.join(schema.names))}"
         )
     lists = [field.name for field in schema if "list" in str(field.type) and field.name not in (how.label, how.group)]

@@ -119,9 +119,9 @@ def _has_header(path: Path, rows: list[tuple[int, list[str]]], reading: Reading,
         (counts and is_word) or ((label == "" or not is_number(label)) and not any(map(is_number, cells)))
     )
     if is_header:
-        findings.decide("the first line names the columns", f"{path}: {label!r}", "dataset.header")
+        findings.decide("the first line names the columns", f"{path}: {label!r}", "`header`")
     elif counts and len(cells) > 1:
-        findings.warn("the first line counts up; is it a header?", f"{path}: {label!r}", "dataset.header")
+        findings.warn("the first line counts up; is it a header?", f"{path}: {label!r}", "`header`")
     return is_header
 
 

@@ -172,7 +172,7 @@ def find_day_first(name: str, times: pd.Series, findings: Findings) -> bool | No
 
 def _say_order(name: str, is_day_first: bool, example: str, findings: Findings) -> None:
     which = "day" if is_day_first else "month"
-    findings.decide(f"dates in {name!r} have the {which} first", example, "dataset.day_first")
+    findings.decide(f"dates in {name!r} have the {which} first", example, "`day_first`")
 
 
 def _order(date: str) -> bool | None:
@@ -197,7 +197,7 @@ def _days(column: Column, dates: list[str], matters: bool) -> np.ndarray:
         if day_first is None and matters:
             raise InputError(
                 f"{column.shown}: the dates in the column {column.name!r} can be read with the day or with the month "
-                f"first (found {dates[0]!r}); say dataset.day_first=true or dataset.day_first=false"
+                f"first (found {dates[0]!r}); say `day_first`=true or `day_first`=false"
             )
         if day_first is not None:
             _say_order(column.name, day_first, open_dates[0], column.findings)

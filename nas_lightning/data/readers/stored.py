@@ -62,7 +62,7 @@ class StoredArray:
 
 def unreadable(path: Path) -> str:
     """What is said of a file that NumPy cannot read."""
-    return f"dataset.input_data_path: {path} cannot be read as .npz without pickled objects"
+    return f"`path`: {path} cannot be read as .npz without pickled objects"
 
 
 def open_series(path: Path, content: Any, key: str) -> np.ndarray | StoredArray:

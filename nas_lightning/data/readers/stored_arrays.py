@@ -35,13 +35,13 @@ def pick(shown: str, shapes: Mapping[str, tuple[int, ...]], array: str | None) -
     found = names_of(f"{name} {list(shape)}" for name, shape in shapes.items()) or "none"
     if array is not None:
         if array not in shapes:
-            raise InputError(f"{shown}: has no array of numbers {array!r}, which dataset.array names; found {found}")
+            raise InputError(f"{shown}: has no array of numbers {array!r}, which `array` names; found {found}")
         return array
     several = [name for name, shape in shapes.items() if len(shape) in (1, 2) and np.prod(shape, dtype=float) > 1]
     if not several:
         raise InputError(f"{shown}: has no array of shape [time] or [time, variables]; found {found}")
     if len(several) > 1:
-        raise InputError(f"{shown}: has the arrays {found}; dataset.array={brief(several[0])} names the one to read")
+        raise InputError(f"{shown}: has the arrays {found}; `array`={brief(several[0])} names the one to read")
     return several[0]
 
 

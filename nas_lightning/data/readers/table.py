@@ -41,7 +41,7 @@ def read_table(path: Path, reading: Reading) -> Source:
     findings = Findings()
     if path.suffix.lower() == ".parquet":
         if reading.series_per_line:
-            raise InputError(f"dataset.series_per_line: found true; {path} has no lines: allowed for .csv files")
+            raise InputError(f"`series_per_line`: found true; {path} has no lines: allowed for .csv files")
         return _source(str(path), ParquetFrames(path), reading, findings)
     layout = find_layout(path, str(path), reading, findings)
     if layout.doubt is not None:
@@ -54,7 +54,7 @@ def read_table(path: Path, reading: Reading) -> Source:
     if layout.header is None:
         raise InputError(
             f"{path}: has no names of columns in its first line; a long table needs them "
-            "(dataset.header=true says that they are there), and dataset.series_per_line=true takes each line as one "
+            "(`header`=true says that they are there), and `series_per_line`=true takes each line as one "
             "recording and its label"
         )
     return _source(str(path), CsvFrames(path, layout), reading, findings)
@@ -226,7 +226,7 @@ class _Table:
 
     def _several(self, column: str, marks: Marks, name: str) -> InputError:
         own = [marks.words[i] for i in dict.fromkeys(marks.codes.tolist()) if i >= 0]
-        way = "; dataset.recording_ends=label ends a recording where it changes" if column == self.columns.label else ""
+        way = "; `recording_ends`=label ends a recording where it changes" if column == self.columns.label else ""
         return InputError(
             f"{self.shown}: the recording {brief(name)!r} has {len(own)} values of {column!r}, among them "
             f"{own[0][:40]!r} and {own[1][:40]!r}; allowed: one{way}"

@@ -82,9 +82,9 @@ def find_columns(
     judged = [name for name in free if name not in wanted]
     columns, left_out = _find_clock(shown, columns, judged, look, findings)
     if columns.time is not None and not is_said(reading, "time"):
-        findings.decide(f"the column {columns.time!r} is the time", shown, "dataset.columns.time")
+        findings.decide(f"the column {columns.time!r} is the time", shown, "`columns.time`")
     if columns.time is None and reading.recording_ends == "gap":
-        raise InputError(f"{shown}: dataset.recording_ends=gap needs a column of times; dataset.columns.time names it")
+        raise InputError(f"{shown}: `recording_ends`=gap needs a column of times; `columns.time` names it")
     kept = [name for name in free if name not in (*left_out, columns.time)]
     variables = [name for name in named if name in kept or (name in wanted and name not in columns.words)]
     if not variables:
@@ -97,7 +97,7 @@ def _roles(shown: str, names: Sequence[str], wanted: Sequence[str], reading: Rea
     """The columns with a role, but for a time of another name."""
     if reading.recording_ends not in (None, *ENDS):
         allowed = ", ".join(ENDS)
-        raise InputError(f"dataset.recording_ends: found {reading.recording_ends!r}; allowed: null, {allowed}")
+        raise InputError(f"`recording_ends`: found {reading.recording_ends!r}; allowed: null, {allowed}")
     found = {role: _role(shown, role, names, reading, findings) for role in ROLES}
     if found["time"] in wanted and not is_said(reading, "time"):
         found["time"] = None
@@ -111,18 +111,16 @@ def _role(shown: str, role: str, names: Sequence[str], reading: Reading, finding
     other = next((other for other in names if other.lower() == name.lower()), None)
     is_needed = role == "label" or (role == "recording" and reading.recording_ends in (None, "column"))
     if is_needed or is_said(reading, role):
-        found = brief(", ".join(names)) if other is None else f"{other!r}; set dataset.columns.{role}={other}"
+        found = brief(", ".join(names)) if other is None else f"{other!r}; set `columns.{role}`={other}"
         others = ""
         if role == "recording" and other is None:
             others = (
-                "dataset.recording_ends=label ends a recording where the label changes, dataset.recording_ends=gap "
-                "where the times pause, and dataset.series_per_line=true takes each line as one; "
+                "`recording_ends`=label ends a recording where the label changes, `recording_ends`=gap "
+                "where the times pause, and `series_per_line`=true takes each line as one; "
             )
-        raise InputError(f"{shown}: has no column {name!r}, which dataset.columns.{role} names; {others}found {found}")
+        raise InputError(f"{shown}: has no column {name!r}, which `columns.{role}` names; {others}found {found}")
     if other is not None and role != "time":
-        findings.warn(
-            f"the column {other!r} is a variable and not the {role}", shown, f"dataset.columns.{role}={other}"
-        )
+        findings.warn(f"the column {other!r} is a variable and not the {role}", shown, f"`columns.{role}`={other}")
     return None
 
 

@@ -193,12 +193,12 @@ class Cutter:
         if not longest or is_end.sum() > max(1, _COMMON * len(steps)):
             raise InputError(
                 f"{self.shown}: the times in the column {column!r} pause or fall back in {int(is_end.sum())} of the "
-                f"first {len(steps) + 1} rows; dataset.recording_ends=gap needs times that mostly run on"
+                f"first {len(steps) + 1} rows; `recording_ends`=gap needs times that mostly run on"
             )
         self.findings.decide(
             f"a recording ends where {column!r} pauses for more than {longest:.3g} s, or falls back",
             self.shown,
-            "dataset.recording_ends",
+            "`recording_ends`",
         )
         return longest
 

@@ -22,7 +22,7 @@ from nas_lightning.errors import InputError, brief
 _LONGEST_LINE = 1 << 28
 _LOOKED_AT = 20
 _FEWEST = 16
-_KEY = "dataset.series_per_line"
+_KEY = "`series_per_line`"
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def find_wide(path: Path, layout: Layout, reading: Reading, findings: Findings) 
         return None
     names = [name.strip() for name in layout.header] if layout.header else []
     if reading.header is None and sum(map(_is_fraction, names)) * 2 > len(names):
-        raise InputError(f"{path}: its first line can be names or values; dataset.header=true or false says which")
+        raise InputError(f"{path}: its first line can be names or values; `header`=true or false says which")
     places = {role: _place(names, layout, reading, role) for role in ("recording", "group", "split")}
     label = _place(names, layout, reading, "label")
     if label is None:
@@ -70,7 +70,7 @@ def find_wide(path: Path, layout: Layout, reading: Reading, findings: Findings) 
     wide = _counted(path, layout.num_columns, label, places)
     if reading.series_per_line is None:
         what = repr(names[label]) if names else "the first cell" if label == 0 else "the last cell"
-        findings.decide(f"a line is a series, and {what} its label", str(path), "dataset.series_per_line=false")
+        findings.decide(f"a line is a series, and {what} its label", str(path), "`series_per_line`=false")
     return wide
 
 
@@ -141,7 +141,7 @@ def _place(names: Sequence[str], layout: Layout, reading: Reading, role: str) ->
     if not names and re.fullmatch(r"-?\d+", name) and -layout.num_columns <= int(name) < layout.num_columns:
         return int(name) % layout.num_columns
     found = f"found {brief(', '.join(names))}" if names else "allowed: its number from 0, or -1 for the last"
-    raise InputError(f"dataset.columns.{role}: there is no column {name!r}; {found}")
+    raise InputError(f"`columns.{role}`: there is no column {name!r}; {found}")
 
 
 def _only_text(path: Path, layout: Layout, others: Sequence[int]) -> int:
@@ -150,7 +150,7 @@ def _only_text(path: Path, layout: Layout, others: Sequence[int]) -> int:
         return texts[0]
     shown = "no column has" if not texts else f"{len(texts)} columns have"
     ways = "its name" if layout.header else "0 for the first or -1 for the last"
-    raise InputError(f"{path}: {shown} text, so that nothing says which is the label; dataset.columns.label={ways}")
+    raise InputError(f"{path}: {shown} text, so that nothing says which is the label; `columns.label`={ways}")
 
 
 def _is_fraction(name: str) -> bool:

@@ -19,7 +19,7 @@ from nas_lightning.errors import InputError
 
 _TOGETHER = 1 << 22
 _MOST_LOOKS = 4
-_SKIP, _RATE = "dataset.skip_rows", "data_processing_feature_extraction.sampling_rate"
+_SKIP, _RATE = "`skip_rows`", "`sampling_rate`"
 
 
 def read_numbers(
@@ -67,7 +67,7 @@ def _say_of_rows(shown: str, layout: Layout, plan: Plan, findings: Findings) -> 
     if plan.has_comments and not layout.has_comments:
         findings.decide("comments are skipped", shown, _SKIP)
     if plan.layout.decimal != layout.decimal:
-        findings.decide("decimals stand behind a comma", shown, "dataset.decimal")
+        findings.decide("decimals stand behind a comma", shown, "`decimal`")
 
 
 def _parsed(path: Path, shown: str, plan: Plan, reading: Reading, before: tuple[int, int]) -> tuple[Plan, pd.DataFrame]:

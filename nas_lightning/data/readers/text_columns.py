@@ -15,7 +15,7 @@ from nas_lightning.errors import InputError, brief
 LOOKED_AT = 50
 """Rows that decide what a column is."""
 
-_TIME = "dataset.columns.time"
+_TIME = "`columns.time`"
 _CLIMBING = ("climbs", "rises", "counts", "returns", "text")
 _CLOCKLIKE = ("rises", "counts", "returns", "text")
 _RARE = 0.1

@@ -25,7 +25,7 @@ _LOOKED_AT = 100
 _CELLS = 200_000
 _SIGNS = "\t;,|"
 _SAID = {"\t": "tabs", ";": "semicolons", ",": "commas", "|": "bars", None: "spaces"}
-_SKIP, _HEADER, _DELIMITER = "dataset.skip_rows", "dataset.header", "dataset.delimiter"
+_SKIP, _HEADER, _DELIMITER = "`skip_rows`", "`header`", "`delimiter`"
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def find_layout(path: Path, shown: str, reading: Reading = UNSAID, findings: Fin
     layout = _layout(top, shown, encoding, reading, findings)
     say_delimiter(layout, shown, findings)
     if layout.decimal == ",":
-        findings.decide("decimals stand behind a comma", shown, "dataset.decimal")
+        findings.decide("decimals stand behind a comma", shown, "`decimal`")
     if layout.doubt is None:
         say_header(layout, shown, findings)
     return layout
@@ -226,11 +226,9 @@ def _checked_decimal(reading: Reading, delimiter: str | None) -> str | None:
     if reading.decimal is None:
         return None
     if reading.decimal not in DECIMALS:
-        raise InputError(f"dataset.decimal: found {reading.decimal!r}; allowed: null, {', '.join(DECIMALS)}")
+        raise InputError(f"`decimal`: found {reading.decimal!r}; allowed: null, {', '.join(DECIMALS)}")
     if DECIMALS[reading.decimal] == delimiter:
-        raise InputError(
-            f"dataset.decimal: found {reading.decimal}, which is between the cells; {_DELIMITER} can be another"
-        )
+        raise InputError(f"`decimal`: found {reading.decimal}, which is between the cells; {_DELIMITER} can be another")
     return DECIMALS[reading.decimal]
 
 
@@ -318,7 +316,7 @@ def _layout(top: _Top, shown: str, encoding: str, reading: Reading, findings: Fi
     if header is None and reading.delimiter is None and top.delimiter == "," and _may_be_decimals(cells):
         raise InputError(
             f"{shown}: line {top.rows[0].number} is {brief(top.rows[0].text.strip())[:40]!r}, whole numbers or "
-            f"decimals; {_DELIMITER}=comma or dataset.decimal=comma says which"
+            f"decimals; {_DELIMITER}=comma or `decimal`=comma says which"
         )
     if header is not None and names:
         num_above = 1

@@ -186,7 +186,7 @@ def _what_is_wrong(path: Path, shown: str, number: int, cell: str, plan: Plan, r
     layout = plan.layout
     said = f"column {number + 1} is {cell[:40]!r}; allowed: numbers"
     if layout.decimal == "," and is_number(cell):
-        return f"{said} with a decimal comma, as elsewhere in the file; dataset.decimal says which sign is right"
+        return f"{said} with a decimal comma, as elsewhere in the file; `decimal` says which sign is right"
     offer = _offer(path, shown, layout, reading)
     if offer or reading.variables is not None or not is_text(layout.sample, number, layout.decimal):
         return said + offer
@@ -204,7 +204,7 @@ def _offer(path: Path, shown: str, layout: Layout, reading: Reading) -> str:
             break
         has_other_width = rest.num_columns != layout.num_columns
         if _is_table(rest) and not rest.doubt and (rest.header or has_other_width):
-            return f"; dataset.skip_rows={number} skips what stands before a table"
+            return f"; `skip_rows`={number} skips what stands before a table"
     return ""
 
 

@@ -50,6 +50,6 @@ def check_used(shown: str, reading: Reading, kinds: Iterable[str], also: frozens
         if field.name not in used and found != field.default:
             what = "another kind of source" if not kinds else ", ".join(kinds)
             raise InputError(
-                f"dataset.{field.name}: found {brief(found)}, which changes nothing for {shown} ({what}); allowed: "
+                f"`{field.name}`: found {brief(found)}, which changes nothing for {shown} ({what}); allowed: "
                 f"{'null' if field.default is None else field.default}"
             )

@@ -76,7 +76,7 @@ def read_wav(path: Path, shown: str, findings: Findings) -> Content:
         bits = 8 * written.width
         findings.decide(f"whole numbers of {bits}-bit WAV files are divided by {2 ** (bits - 1):,}", shown)
     if not written.rate:
-        findings.warn("a WAV file says no sampling rate", shown, "data_processing_feature_extraction.sampling_rate")
+        findings.warn("a WAV file says no sampling rate", shown, "`sampling_rate`")
     return Content(values, sampling_rate=float(written.rate) or None, unit=_unit(written))
 
 

@@ -16,6 +16,7 @@ from nas_lightning.export.emx.rescaling import (
     convolution_numbers,
     mean_numbers,
 )
+from nas_lightning.export.operators import OPERATORS
 
 
 @dataclass(frozen=True)
@@ -92,11 +93,21 @@ _CONCATENATION = {
                                     : rounded((float)(*x - x_zero) * x_scales[inp] / y_scale_val, zero);"""
     ),
 }
-_FIXED_POINT = {
-    "QLinearConv": _Change(_CONVOLUTION, convolution_numbers, lambda old, new: [old[0], *old[2:4], *new, *old[7:]]),
-    "QLinearAveragePool": _Change(_MEAN, mean_numbers, lambda old, new: [*old[:-1], *new, old[-1]]),
-    "QLinearConcat": _Change(_CONCATENATION, concatenation_numbers, lambda old, new: [*old[:-1], *new, old[-1]]),
+_PRODUCTS = _Change(_CONVOLUTION, convolution_numbers, lambda old, new: [old[0], *old[2:4], *new, *old[7:]])
+CHANGES: dict[str, _Change | None] = {
+    "affine": None,
+    "conv": _PRODUCTS,
+    "pointwise": _PRODUCTS,
+    "depthwise": _PRODUCTS,
+    "linear": _PRODUCTS,
+    "relu": None,
+    "max_pool": None,
+    "avg_pool": _Change(_MEAN, mean_numbers, lambda old, new: [*old[:-1], *new, old[-1]]),
+    "concat": _Change(_CONCATENATION, concatenation_numbers, lambda old, new: [*old[:-1], *new, old[-1]]),
+    "global_avg_pool": None,  # once a network: its floats cost little
 }
+"""By kind of layer how its integers come to be rescaled in fixed point; None for what is left as it is written."""
+_BY_OPERATOR = {row.integers.operator: CHANGES[kind] for kind, row in OPERATORS.items() if row.integers}
 
 
 def rescale(model: ModelProto, steps: Sequence[Step], texts: dict[str, str]) -> list[str]:
@@ -104,8 +115,7 @@ def rescale(model: ModelProto, steps: Sequence[Step], texts: dict[str, str]) -> 
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     tables = []
     for i, (step, node) in enumerate(zip(steps, model.graph.node, strict=True)):
-        if node.op_type in _FIXED_POINT:
-            change = _FIXED_POINT[node.op_type]
+        if (change := _BY_OPERATOR.get(node.op_type)) is not None:
             found = change.numbers(node, [constants.get(name) for name in node.input])
             tables += [_table(f"{name}{i}", rows) for name, rows in found.items() if not isinstance(rows, int)]
             names = [str(rows) if isinstance(rows, int) else f"{name}{i}" for name, rows in found.items()]

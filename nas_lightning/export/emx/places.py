@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 
-from nas_lightning.export.arena import Buffer, Place, plan_moving
+from nas_lightning.export.arena import Place, plan_moving
 from nas_lightning.export.emx.form import Array, Step
+from nas_lightning.export.operators import OPERATORS
+from nas_lightning.graph.layers import LAYERS
+from nas_lightning.graph.liveness import Step as Reading
+from nas_lightning.graph.liveness import buffers_of
 
-_IN_PLACE = {"Relu", "Sub", "Mul", "Add"}
+_IN_PLACE = {operator for kind in LAYERS if kind.in_place for operator in OPERATORS[kind.name].floats}
 
 
 def plan_places(
@@ -15,18 +19,12 @@ def plan_places(
 
     A value that is made in place of another shares that one's list of places, and has only those from its own step on.
     """
+    reads = [Reading(step.arguments[:-1], step.arguments[-1], operators[step.function] in _IN_PLACE) for step in steps]
+    buffers, owners = buffers_of({name: value.size for name, value in values.items()}, reads)
+    found, size = plan_moving(list(buffers.values()))
+    where = dict(zip(buffers, found, strict=True))
     uses = {name: [i for i, step in enumerate(steps) if name in step.arguments] for name in values}
-    place = {name: name for name in values}  # what works in place shares that of what it reads
-    spans = {name: (min(used), max(used)) for name, used in uses.items()}
-    for i, step in enumerate(steps):
-        read, made = step.arguments[0], step.arguments[-1]
-        if operators[step.function] in _IN_PLACE and made in place and uses.get(read, [None])[-1] == i:
-            place[made] = place[read]
-            spans[place[read]] = (spans[place[read]][0], spans[made][1])
-    names = [name for name in values if place[name] == name]
-    found, size = plan_moving([Buffer(values[name].size, *spans[name]) for name in names])
-    where = dict(zip(names, found, strict=True))
-    return {name: _within(where[place[name]], uses[name][0], uses[name][-1]) for name in values}, size
+    return {name: _within(where[owners[name]], uses[name][0], uses[name][-1]) for name in values}, size
 
 
 def _within(places: Sequence[Place], first: int, last: int) -> list[Place]:

@@ -16,7 +16,7 @@ import torch
 
 from nas_lightning.data.features import FrontEnd
 from nas_lightning.errors import InputError
-from nas_lightning.export.front_end.constants import SECTION, WIDTH, fixed_fft_size, float_fft_size, is_pir, macros
+from nas_lightning.export.front_end.constants import WIDTH, fixed_fft_size, float_fft_size, is_pir, macros
 from nas_lightning.export.front_end.plan import plan_of_frames, plan_of_windows
 from nas_lightning.export.front_end.tables import is_fast, tables_of
 from nas_lightning.export.texts import filled
@@ -40,13 +40,13 @@ def front_end_sources(front_end: FrontEnd, channels: int) -> dict[str, str]:
         InputError: if samples are whole recordings, there is no channel or no feature, or a number is beyond float32.
     """
     if front_end.rows == 0:
-        raise InputError(f"{SECTION}.frame_size: is null; C code needs frames of a fixed size")
+        raise InputError("`frame_size`: is null; C code needs frames of a fixed size")
     if channels < 1:
-        raise InputError(f"{SECTION}.variables: found {channels} channels; allowed: 1 or more")
+        raise InputError(f"`variables`: found {channels} channels; allowed: 1 or more")
     with torch.no_grad():
         out_channels, length = front_end(torch.zeros(1, channels, front_end.rows)).shape[1:]
     if out_channels * length == 0:
-        raise InputError(f"{SECTION}.feat_ext_transform: {front_end.names} leaves no feature")
+        raise InputError(f"`feat_ext_transform`: {front_end.names} leaves no feature")
     sizes = {"CHANNELS": channels, "ROWS": front_end.rows, "FEATURES": out_channels * length}
     words = {"STEPS": _list_of_steps(front_end), "SHAPE": f"{out_channels} x {length}"}
     header = filled("feature_extraction.h", words | {name: str(size) for name, size in sizes.items()})

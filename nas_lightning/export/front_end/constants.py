@@ -9,7 +9,6 @@ from nas_lightning.data.features import FrontEnd
 from nas_lightning.data.spectrum import LEAST_THRESHOLD
 from nas_lightning.errors import InputError
 
-SECTION = "data_processing_feature_extraction"
 WIDTH = 116  # of lines of C
 SPECTRAL = {"ENT_FE", "DOM_FE", "PIR_FE"}  # whose floating-point transform has fft_size points
 _PIR_CONSTANTS = {"WINDOW_SIZE": 32, "WINDOW_HOP": 4, "PADDING": 4, "OFFSET": "128.0f"}
@@ -86,6 +85,6 @@ def literal(key: str, value: float) -> str:
     """``value`` as a float constant of C, with all the digits that float32 holds."""
     single = torch.tensor(value, dtype=torch.float32).item()
     if not math.isfinite(single):
-        raise InputError(f"{SECTION}.{key}: leads to the number {value}; allowed in C code: what float32 holds")
+        raise InputError(f"`{key}`: leads to the number {value}; allowed in C code: what float32 holds")
     digits = f"{single:.9g}"
     return f"{digits}f" if {".", "e"} & set(digits) else f"{digits}.0f"

@@ -10,15 +10,14 @@ import torch
 from nas_lightning.callbacks import CollapseAlarm
 from nas_lightning.callbacks.collapse import least_of_a_collapse
 from nas_lightning.config.compose import compose_config
-from nas_lightning.cost.expected import ExpectedCost
-from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.runs.build import build_size, build_strategy
 from nas_lightning.search.loaders import search_loader
 from nas_lightning.search.module import SearchModule
-from nas_lightning.space.genotype import KINDS, Genotype, derive, is_parameter_free, limit_free, one_hot
+from nas_lightning.space.cells.genotype import KINDS, Genotype, Genotypes, is_parameter_free
+from nas_lightning.space.cells.space import CellSpace
+from nas_lightning.space.choices import limit_free, one_hot, strongest
 from nas_lightning.space.ops import DEFAULT_OPS, OPS
-from nas_lightning.space.supernet import Supernet
 
 
 @pytest.fixture(autouse=True)
@@ -42,9 +41,7 @@ def make_module(data, *overrides, epochs=4):
     )  # fmt: skip
     task, size = data.task, build_size(config)
     torch.manual_seed(0)
-    supernet = Supernet(size, task, config.space.ops, "torch")
-    cost = ExpectedCost(SpaceCost(size, task, supernet.op_names))
-    return SearchModule(supernet, build_strategy(config), cost, epochs)
+    return SearchModule(CellSpace(size, task, config.space.ops), build_strategy(config), epochs, kernels="torch")
 
 
 def choose(module, normal, reduce, strength=3.0):
@@ -95,7 +92,7 @@ def test_a_collapse_is_told_once_after_two_epochs_in_a_row(data, caplog):
         "choose another strategy (search=...)"
     ]
     assert (alarm.collapsed_at, alarm.num_in_a_row, module.max_free) == (2, 4, None)
-    genotype = module.found().genotype
+    genotype = module.found().architecture
     assert genotype.normal == ((POOL, 0), (SKIP, 0))
 
 
@@ -146,10 +143,10 @@ def test_switch_limits_what_is_found_from_then_on(data, caplog):
     ]
     assert module.max_free == 1
     assert [value["search/free_share_normal"] for value in values] == [1, 1, 0.5, 0.5]
-    for genotype in (module.found().genotype, *module.derive([], [], 2)):
+    for genotype in (module.found().architecture, *module.derive([], [], 2)):
         for kind in KINDS:
             assert sum(is_parameter_free(op) for op, _ in genotype.cell(kind)) <= 1
-    assert module.found().genotype.normal[0] == (POOL, 0)
+    assert module.found().architecture.normal[0] == (POOL, 0)
 
 
 def test_the_figures_are_those_of_a_calculation_by_hand(data):
@@ -170,10 +167,10 @@ def test_the_gap_is_what_the_derived_network_loses(data):
     choose(module, (POOL, CONV), (CONV, SKIP))
     (values,) = fit(module, data, CollapseAlarm("warn", data.val_dataloader()), epochs=1)
     genotype = Genotype(((POOL, 0), (CONV, 0)), ((CONV, 0), (SKIP, 0)))
-    assert module.found().genotype == genotype
+    assert module.found().architecture == genotype
     with torch.no_grad():
         right = sum(
-            int((module.supernet.train()(x, one_hot(genotype, DEFAULT_OPS)).argmax(1) == y).sum())
+            int((module.supernet.train()(x, one_hot(genotype, module.space)).argmax(1) == y).sum())
             for x, y in data.val_dataloader()
         )
     count = sum(len(y) for _, y in data.val_dataloader())
@@ -212,7 +209,7 @@ def test_the_state_goes_through_a_checkpoint(data):
     ],
 )
 def test_the_least_of_a_collapse_by_hand(ops, num_nodes, least):
-    assert least_of_a_collapse(ops, num_nodes) == least
+    assert least_of_a_collapse(Genotypes(ops, num_nodes // 2).decisions.values()) == least
 
 
 # limit_free
@@ -232,14 +229,14 @@ def test_limit_free_by_hand():
     weights = weights_of(*rows)
     weights["reduce"][1:3] = torch.tensor([[0.1, 0.2, 0.8], [0.1, 0.7, 0.2]])  # here node 2 has a convolution
     before = {kind: of_kind.clone() for kind, of_kind in weights.items()}
-    found = limit_free(weights, THREE, 3, 1)
+    found = limit_free(weights, Genotypes(THREE, 3), 1)
     limited = {"normal": [0, 3, 4, 5], "reduce": [0, 1, 2]}  # the rows into nodes 1 and 3, and into 1 and 2
     for kind in KINDS:
         expected = before[kind].clone()
         expected[limited[kind], 1] = TINY  # not that of `none`, which no node keeps
         assert torch.equal(found[kind], expected)
         assert torch.equal(weights[kind], before[kind])
-    genotype = derive(found, THREE, 3)
+    genotype = strongest(found, Genotypes(THREE, 3))
     assert genotype.normal == ((CONV, 0), (SKIP, 1), (CONV, 2))
     assert genotype.reduce == ((CONV, 0), (CONV, 0), (SKIP, 0))
 
@@ -247,23 +244,25 @@ def test_limit_free_by_hand():
 def test_limit_free_does_not_take_none_for_strength():
     """No node keeps ``none``: the skip into node 1 is the stronger one, however large the ``none`` into node 2 is."""
     weights = weights_of([0.1, 0.7, 0.2], [0.9, 0.5, 0.1], [0.1, 0.4, 0.3])
-    assert derive(limit_free(weights, THREE, 2, 1), THREE, 2).normal == ((SKIP, 0), (CONV, 1))
+    space = Genotypes(THREE, 2)
+    assert strongest(limit_free(weights, space, 1), space).normal == ((SKIP, 0), (CONV, 1))
 
 
 def test_limit_free_lets_as_many_go_on_as_it_says():
     torch.manual_seed(0)
+    space = Genotypes(DEFAULT_OPS, 3)
     for most in range(4):
         weights = {kind: torch.rand(6, 7) for kind in KINDS}
         for kind in KINDS:
             weights[kind][:, :4] += 1  # none, pools, skip
-        genotype = derive(limit_free(weights, DEFAULT_OPS, 3, most), DEFAULT_OPS, 3)
+        genotype = strongest(limit_free(weights, space, most), space)
         for kind in KINDS:
             assert sum(is_parameter_free(op) for op, _ in genotype.cell(kind)) == most
 
 
 def test_where_all_operations_are_free_nothing_is_limited():
     weights = {kind: torch.rand(3, 2) for kind in KINDS}
-    found = limit_free(weights, ("skip_connect", "max_pool_3x1"), 2, 0)
+    found = limit_free(weights, Genotypes(("skip_connect", "max_pool_3x1"), 2), 0)
     assert all(torch.equal(found[kind], weights[kind]) for kind in KINDS)
 
 

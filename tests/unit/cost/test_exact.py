@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from nas_lightning.cost.exact import Numbers, cost_of
+from nas_lightning.errors import InputError
 from nas_lightning.space.ops import conv_bn_relu
 from nas_lightning.space.stem import Stem
 
@@ -75,7 +76,7 @@ def test_peak_ram_counts_what_is_alive_at_once():
     ("network", "name"), [(nn.Sequential(nn.GELU()), "GELU"), (nn.Sequential(nn.Softplus()), "Softplus")]
 )
 def test_an_unknown_layer_is_an_error(network, name):
-    with pytest.raises(NotImplementedError, match=f"no cost is known for the layer {name}"):
+    with pytest.raises(InputError, match=rf"network: found the layer {name} \(0\); allowed: ChannelAffine, Conv1d, "):
         cost_of(network, 2, 10)
 
 
@@ -84,5 +85,5 @@ def test_an_unknown_function_is_an_error():
         def forward(self, x):
             return torch.sin(x)
 
-    with pytest.raises(NotImplementedError, match=r"no cost is known for .*sin"):
+    with pytest.raises(InputError, match=r"network: found the layer .*sin.*; allowed: "):
         cost_of(Sine(), 2, 10)

@@ -1,11 +1,12 @@
 import pytest
 from torch import nn
 
-from nas_lightning.cost.npu import PROFILES, accelerated_ops, npu_report, round_channels
-from nas_lightning.space.genotype import Genotype
-from nas_lightning.space.network import Network
+from nas_lightning.cost.npu import PROFILES, npu_report
+from nas_lightning.space.cells.genotype import Genotype
+from nas_lightning.space.cells.network import Network
+from nas_lightning.space.cells.npu import accelerated_ops, round_channels
+from nas_lightning.space.cells.size import Size
 from nas_lightning.space.ops import OPS
-from nas_lightning.space.size import Size
 from nas_lightning.tasks import Classification
 
 STRICT, RELAXED = PROFILES["strict"], PROFILES["relaxed"]

@@ -7,13 +7,13 @@ from functools import cache
 import pytest
 
 from nas_lightning.cost.exact import Numbers, cost_of
-from nas_lightning.cost.sizing import choose_size, nearest_size
-from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.errors import BudgetError, InputError
-from nas_lightning.space.genotype import Genotype
-from nas_lightning.space.network import Network
+from nas_lightning.space.cells.genotype import Genotype
+from nas_lightning.space.cells.network import Network
+from nas_lightning.space.cells.size import Size
+from nas_lightning.space.cells.sizing import choose_size, nearest_size
+from nas_lightning.space.cells.tables import SpaceCost
 from nas_lightning.space.ops import DEFAULT_OPS
-from nas_lightning.space.size import Size
 from nas_lightning.tasks import Classification
 
 CANDIDATES = [Size(layers, 4, channels, 3, 4) for layers in (3, 5, 10) for channels in (1, 2, 4, 8)]

@@ -88,10 +88,10 @@ def test_missing_values(missing, expected):
         (
             GAPS,
             "error",
-            "made: r0: row 0 of channel 1 is missing, the first of 2 values that are; dataset.missing=inter",
+            "made: r0: row 0 of channel 1 is missing, the first of 2 values that are; `missing`=inter",
         ),
         ([[1, NAN], [2, NAN]], "interpolate", "made: r0: channel 1 has no value at all; it cannot be interpolated"),
-        ([[1, NAN], [2, NAN]], "drop", "made: r0 has a missing value in every row; dataset.missing=drop would leave"),
+        ([[1, NAN], [2, NAN]], "drop", "made: r0 has a missing value in every row; `missing`=drop would leave"),
         ([[1, 2], [1e39, 2]], "error", "made: r0: row 1 of channel 0 is infinite or too large; allowed: what float32"),
         ([[1, 2, 3]], "error", "made: r1 has 2 channels and r0 has 3; they must agree"),
         (np.empty((0, 2)), "error", "made: r0 has 0 rows of 2 channels; at least 1 is needed"),

@@ -122,7 +122,7 @@ def test_shares_are_completed(given, expected):
     [1, 0, [0.5, 0.5], [0.5, 0.2, 0.1], [0.5, 0.6, -0.1], [0.25] * 4, [], None, "half", [float("nan"), 0.5, 0.5]],
 )
 def test_wrong_shares(given):
-    with pytest.raises(InputError, match=r"dataset.split_factor: found .*; allowed: shares of train, val and test"):
+    with pytest.raises(InputError, match=r"`split_factor`: found .*; allowed: shares of train, val and test"):
         complete_factors(given)
 
 
@@ -132,14 +132,14 @@ def test_wrong_shares(given):
         (
             recordings_of([0, 1]),
             "amongst_files",
-            "every class has one recording, which leaves none for test; dataset.split",
+            "every class has one recording, which leaves none for test; `split",
         ),
         (recordings_of([0, 1] * 4), "by_group", "by_group needs groups, which made does not have"),
         (recordings_of([0, 1] * 4, groups=[0] * 8), "by_group", "1 group cannot be divided; at least 2 are needed"),
         (
             recordings_of([0, 1] * 4, length=2),
             "within_files",
-            "r0 has 2 rows, too few for dataset.split_type=within_files",
+            "r0 has 2 rows, too few for `split_type`=within_files",
         ),
     ],
 )
@@ -194,7 +194,7 @@ def test_shares_of_groups_are_those_asked_for(shares):
 def test_groups_in_several_splits_are_named():
     made = recordings_of([0, 1] * 3, groups=["x", "x", "x", "y", "y", "z"])
     notes = check_splits(made, make_splits(made, "amongst_files", SHARES, 0, 20))
-    assert "are in several splits; dataset.split_type=by_group keeps each in one" in notes[0]
+    assert "are in several splits; `split_type`=by_group keeps each in one" in notes[0]
 
 
 def test_lists_of_whole_recordings_are_names(tmp_path):

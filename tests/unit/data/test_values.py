@@ -80,13 +80,13 @@ def test_what_later_recordings_lose_is_said():
     assert len(findings.warnings) == 1
     _, findings = collected([np.zeros((1 << 20, 1)), np.zeros((1 << 20, 1)), counts(2**31, 60)])
     assert findings.warnings == [
-        "float32 keeps steps of 256 in channel 0, which is much of its deviation; dataset.offset subtracts a constant "
+        "float32 keeps steps of 256 in channel 0, which is much of its deviation; `offset` subtracts a constant "
         "first (in r2)"
     ]
 
 
 def test_offsets_that_do_not_fit_are_refused():
-    with pytest.raises(InputError, match=r"dataset.offset: found 2 numbers; made: r0 has 1 channels: allowed are one"):
+    with pytest.raises(InputError, match=r"`offset`: found 2 numbers; made: r0 has 1 channels: allowed are one"):
         collected([counts(0, 9)] * 2, offset=[1, 2])
 
 

@@ -117,7 +117,7 @@ def test_clocks_that_nearly_agree_are_one(new_sr):
 
 @pytest.mark.parametrize("new_sr", [50.3, 60.0])
 def test_a_rate_well_above_the_slowest_clock_is_refused(new_sr):
-    with pytest.raises(InputError, match="new_sr: found"):
+    with pytest.raises(InputError, match="`new_sr`: found"):
         check_rate(np.array([49.7, 50.0]), None, new_sr)
 
 
@@ -131,17 +131,17 @@ def test_a_recording_is_short_only_if_none_of_its_pieces_has_a_window():
 @pytest.mark.parametrize(
     ("rates", "sampling_rate", "new_sr", "text"),
     [
-        ([50.0, 100.0], None, None, "new_sr: is null, and the recordings have sampling rates from 50 to 100 Hz"),
+        ([50.0, 100.0], None, None, "`new_sr`: is null, and the recordings have sampling rates from 50 to 100 Hz"),
         ([50.0, 100.0], None, None, "new_sr=RATE brings them to one, sampling_rate=75 takes them as of one"),
-        ([float("nan")], None, 10.0, "sampling_rate: is null, and the recordings do not say it; new_sr needs it"),
-        ([float("nan"), 50.0], None, 10.0, "sampling_rate: is null, and 1 of 2 recordings do not say it; new_sr"),
+        ([float("nan")], None, 10.0, "`sampling_rate`: is null, and the recordings do not say it; new_sr needs it"),
+        ([float("nan"), 50.0], None, 10.0, "`sampling_rate`: is null, and 1 of 2 recordings do not say it; new_sr"),
         (
             [0.05],
             None,
             25.0,
-            "of the recordings, 0.05 Hz, and 1% above it; if their times are milliseconds, dataset.time",
+            "of the recordings, 0.05 Hz, and 1% above it; if their times are milliseconds, `time",
         ),
-        ([50.0], None, 60.0, "new_sr: found 60; allowed: more than 0, up to the rate of the recordings, 50"),
+        ([50.0], None, 60.0, "`new_sr`: found 60; allowed: more than 0, up to the rate of the recordings, 50"),
     ],
 )
 def test_wrong_rates(rates, sampling_rate, new_sr, text):

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_networks import random_size, random_task
 
-from nas_lightning.export.arena import Buffer, least_size, plan
+from nas_lightning.export.arena import plan
+from nas_lightning.graph.liveness import Buffer, least_size
 
 SPANS = st.tuples(st.integers(1, 40), st.integers(0, 12), st.integers(0, 6))
 BUFFERS = st.lists(SPANS.map(lambda span: Buffer(span[0], span[1], span[1] + span[2])), min_size=1, max_size=12)

@@ -14,7 +14,7 @@ from nas_lightning.data.features import FrontEnd
 from nas_lightning.export.int8 import METHODS, behind_front_end, integer_core, quantize, to_qdq
 from nas_lightning.export.onnx import run_onnx, to_onnx
 from nas_lightning.export.session import open_session
-from nas_lightning.space.network import ConvNet
+from nas_lightning.space.reference import ConvNet
 from nas_lightning.tasks import Classification
 
 NETWORKS = {"every operation": every_op, "hand-made": hand_made} | {

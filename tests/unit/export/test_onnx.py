@@ -8,7 +8,7 @@ from torch import nn
 import nas_lightning
 from nas_lightning.errors import ParityError
 from nas_lightning.export.onnx import check_parity, export_onnx, relative_difference, run_onnx
-from nas_lightning.space.network import ConvNet
+from nas_lightning.space.reference import ConvNet
 from nas_lightning.tasks import Classification
 
 

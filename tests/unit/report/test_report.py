@@ -5,10 +5,11 @@ from torch import nn
 
 from nas_lightning.cost.exact import cost_of
 from nas_lightning.files import plain, write_json
-from nas_lightning.report.pictures import alpha_heatmap, confusion_picture, genotype_drawing
+from nas_lightning.report.pictures import alpha_heatmap, confusion_picture
 from nas_lightning.report.results import CostReport, RunMetrics, SearchSummary, TrainingSummary
 from nas_lightning.report.tables import write_sweep_table
-from nas_lightning.space.genotype import Genotype
+from nas_lightning.space.cells.genotype import Genotype, Genotypes
+from nas_lightning.space.cells.pictures import genotype_drawing
 
 CELL = (("skip_connect", 0), ("conv_bn_relu_3x1", 1))
 
@@ -19,7 +20,9 @@ def texts(figure):
 
 def test_the_heatmap_prints_every_alpha_and_frames_what_is_kept():
     alphas = np.arange(9.0).reshape(3, 3) / 10
-    figure = alpha_heatmap(alphas, ["none", "skip_connect", "conv_bn_relu_3x1"], CELL, "normal cell")
+    space = Genotypes(["none", "skip_connect", "conv_bn_relu_3x1"], 2)
+    kept = space.picks(Genotype(CELL, CELL))["normal"]
+    figure = alpha_heatmap(alphas, space.decisions["normal"], kept, "normal cell")
     axes = figure.axes[0]
     assert texts(figure) == [f"{value:.3f}" for value in alphas.flat]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["0 → 1", "0 → 2", "1 → 2"]

@@ -15,16 +15,17 @@ from nas_lightning.files import plain, read_records, write_json
 from nas_lightning.report.results import Control, CostReport, Reference, RunMetrics, RunResult, Standing
 from nas_lightning.report.tables import print_summary
 from nas_lightning.runs.build import build_data, build_reference
-from nas_lightning.runs.candidates import agreement, candidates_of, compare_seeds, vote
+from nas_lightning.runs.candidates import agreement, candidates_of, compare_seeds, control_epochs, vote
 from nas_lightning.runs.context import Run
 from nas_lightning.runs.control import control, sentence, stand
-from nas_lightning.runs.evaluator import FILE, Evaluator, control_epochs
+from nas_lightning.runs.pipeline import CONTEST
 from nas_lightning.runs.searches import Searched
 from nas_lightning.search.derivation import draw_within
 from nas_lightning.search.moment import Moment
-from nas_lightning.space.blueprint import ReferenceBlueprint
-from nas_lightning.space.genotype import Genotype
+from nas_lightning.space.cells.genotype import Genotype
+from nas_lightning.space.reference import ReferenceBlueprint
 from nas_lightning.tasks import Classification
+from nas_lightning.training.evaluator import Evaluator
 
 SMALL = ["training.nas_nodes_per_layer=2", "training.nas_fanout_concat=2", "training.training_epochs=8"]
 SMALL += ["control.epochs=1"]
@@ -50,8 +51,12 @@ def make_run(short_config, tmp_path):
     return make
 
 
+def evaluator_of(run):
+    return Evaluator(run.recipe, run.data, run.config.testing.metric, run.folder / CONTEST)
+
+
 def drawn(run, count, seed=100):
-    return draw_within(Moment(1.0, torch.Generator().manual_seed(seed), run.space_cost), run.limits, count)
+    return draw_within(Moment(1.0, torch.Generator().manual_seed(seed), run.space), run.limits, count)
 
 
 def control_draws(run, count):
@@ -61,14 +66,13 @@ def control_draws(run, count):
 
 def give_results(run, results, metric="accuracy"):
     """Write trainings into the folder: epochs, genotype or blueprint, value."""
-    evaluator = Evaluator(run)
     rows = []
     for epochs, network, value in results:
-        blueprint = evaluator.blueprint(network) if isinstance(network, Genotype) else network
+        blueprint = run.space.blueprint(network) if isinstance(network, Genotype) else network
         val = {"accuracy": 0.0, "balanced_accuracy": 0.0, "macro_f1": 0.0, "loss": 1.0} | {metric: value}
         rows.append({"epochs": epochs, "network": blueprint.to_dict(), "val": val, "seconds": 1.0})
-    (run.folder / FILE).write_text(json.dumps(rows))
-    return Evaluator(run)
+    (run.folder / CONTEST).write_text(json.dumps(rows))
+    return evaluator_of(run)
 
 
 def test_of_equal_values_the_smaller_loss_is_better(make_run):
@@ -77,16 +81,16 @@ def test_of_equal_values_the_smaller_loss_is_better(make_run):
     evaluator = give_results(run, [(1, genotype, 0.5) for genotype in genotypes])
     for row, loss in zip(evaluator.rows, (0.7, 0.3, 0.5), strict=True):
         row.val["loss"] = loss
-    assert [genotype for _, genotype in evaluator.rank(genotypes, 1)] == [genotypes[i] for i in (1, 2, 0)]
+    assert [i for _, i in evaluator.rank([run.space.blueprint(each) for each in genotypes], 1)] == [1, 2, 0]
 
 
 def test_a_training_that_diverged_is_the_worst(make_run, caplog):
     """Though its network would call all samples the first class."""
     run = make_run("optimizer=sgd", "training.learning_rate=1e9", "training.clip_norm=null")
-    found = Evaluator(run).figures(Evaluator(run).blueprint(drawn(run, 1)[0]), 1)
+    found = evaluator_of(run)(run.space.blueprint(drawn(run, 1)[0]), 1)
     assert (found["accuracy"], found["macro_f1"], found["loss"] > 1e300) == (0, 0, True)
     assert "contest: a training of 1 epochs diverged" in caplog.text
-    assert Evaluator(run).rows[0].val == found
+    assert evaluator_of(run).rows[0].val == found
 
 
 # The verdict
@@ -148,45 +152,46 @@ def test_of_equal_ones_the_first_goes_on(make_run):
     evaluator = give_results(
         run, [(1, genotype, value) for genotype, value in zip(names, (0.5, 0.7, 0.7), strict=True)]
     )
-    assert evaluator.rank(names, 1) == [(0.7, names[1]), (0.7, names[2]), (0.5, names[0])]
+    assert evaluator.rank([run.space.blueprint(each) for each in names], 1) == [(0.7, 1), (0.7, 2), (0.5, 0)]
 
 
 def test_the_figure_that_counts_is_the_configured_one(make_run):
-    names = drawn(make_run(), 2)
-    results = [(2, names[0], 0.1), (2, names[1], 0.3)]
-    evaluator = give_results(make_run("testing.metric=macro_f1"), results, "macro_f1")
-    assert evaluator.rank(names, 2) == [(0.3, names[1]), (0.1, names[0])]
+    run = make_run("testing.metric=macro_f1")
+    names = drawn(run, 2)
+    evaluator = give_results(run, [(2, names[0], 0.1), (2, names[1], 0.3)], "macro_f1")
+    assert evaluator.rank([run.space.blueprint(each) for each in names], 2) == [(0.3, 1), (0.1, 0)]
 
 
 def test_nothing_is_trained_twice(make_run):
     """Real trainings; a second evaluator in the same folder, as after a stop, and a training that it lacks."""
     run = make_run("control.num_random=2")
     (kept,) = drawn(run, 1)
-    first = Evaluator(run)
-    _, section = control(first, kept)
+    first = evaluator_of(run)
+    _, section = control(run, first, kept)
     assert section.seconds > 0
     assert len(first.rows) == 1 + 2 + 1
-    before = (run.folder / FILE).read_bytes()
-    assert control(Evaluator(run), kept) == (kept, replace(section, seconds=0))
-    assert (run.folder / FILE).read_bytes() == before
+    before = (run.folder / CONTEST).read_bytes()
+    assert control(run, evaluator_of(run), kept) == (kept, replace(section, seconds=0))
+    assert (run.folder / CONTEST).read_bytes() == before
     rows = json.loads(before)
-    (run.folder / FILE).write_text(json.dumps(rows[:-2]))
-    rest = Evaluator(run)
-    assert replace(control(rest, kept)[1], seconds=0) == replace(section, seconds=0)
+    (run.folder / CONTEST).write_text(json.dumps(rows[:-2]))
+    rest = evaluator_of(run)
+    assert replace(control(run, rest, kept)[1], seconds=0) == replace(section, seconds=0)
     assert plain(rest.rows[:2]) == rows[:2]
     assert [row.val for row in rest.rows] == [row["val"] for row in rows]
-    assert [path.name for path in run.folder.iterdir()] == [FILE]
+    assert [path.name for path in run.folder.iterdir()] == [CONTEST]
 
 
 def test_a_short_training_is_that_of_the_seed_whatever_was_before(make_run):
     run, other = make_run(name="a"), make_run("seed=7", name="b")
     names = drawn(run, 2)
-    evaluator = Evaluator(run)
-    evaluator.value(evaluator.blueprint(names[0]), 1)
-    evaluator.value(evaluator.blueprint(names[1]), 1)
-    alone, seeded = Evaluator(make_run(name="c")), Evaluator(other)
+    blueprints = [run.space.blueprint(each) for each in names]
+    evaluator = evaluator_of(run)
+    for blueprint in blueprints:
+        evaluator.value(blueprint, 1)
+    alone, seeded = evaluator_of(make_run(name="c")), evaluator_of(other)
     for each in (alone, seeded):
-        each.value(each.blueprint(names[1]), 1)
+        each.value(blueprints[1], 1)
     assert alone.rows[0].val == evaluator.rows[1].val != seeded.rows[0].val
 
 
@@ -208,7 +213,7 @@ def test_the_control_compares_with_networks_drawn_by_the_seed(make_run):
     evaluator = give_results(
         run, [(5, kept, 0.55), *((5, g, v) for g, v in values.items()), *reference_rows(run, reference)]
     )
-    genotype, section = control(evaluator, kept)
+    genotype, section = control(run, evaluator, kept)
     assert genotype == kept
     assert section.random == (0.7, 0.6, 0.5)
     assert (section.found, section.rank, section.verdict) == (0.55, 3, "lost")
@@ -233,7 +238,7 @@ def test_keep_better_keeps_the_best_random_network(make_run, keep_better, best, 
     (kept,), others = drawn(run, 1), control_draws(run, 3)
     rows = [(1, kept, 0.4), (1, others[0], 0.2), (1, others[1], best)]
     genotype, section = control(
-        give_results(run, [*rows, *reference_rows(run, {"cnn_s": 0, "cnn_m": 0, "cnn_l": 0})]), kept
+        run, give_results(run, [*rows, *reference_rows(run, {"cnn_s": 0, "cnn_m": 0, "cnn_l": 0})]), kept
     )
     assert genotype == (others[1] if is_swapped else kept)
     assert section.kept == ("random" if is_swapped else "found")
@@ -245,8 +250,8 @@ def test_what_was_found_is_not_among_the_random_ones(make_run):
     others = control_draws(run, 3)
     rows = [(1, genotype, value) for genotype, value in zip(others, (0.4, 0.2, 0.3), strict=True)]
     evaluator = give_results(run, [*rows, *reference_rows(run, {"cnn_s": 0, "cnn_m": 0, "cnn_l": 0})])
-    assert control(evaluator, others[0])[1].random == (0.3, 0.2)
-    assert control(evaluator, others[1])[1].random == (0.4, 0.3)
+    assert control(run, evaluator, others[0])[1].random == (0.3, 0.2)
+    assert control(run, evaluator, others[1])[1].random == (0.4, 0.3)
 
 
 @pytest.mark.parametrize(("limit", "name"), [(None, "cnn_s"), (1, None)])
@@ -257,7 +262,7 @@ def test_the_hand_made_network_is_the_smallest_that_is_as_large(make_run, limit,
     (kept,), others = drawn(run, 1), control_draws(run, 2)
     rows = [(1, kept, 0.4), (1, others[0], 0.2), (1, others[1], 0.2)]
     evaluator = give_results(run, [*rows, *reference_rows(run, {"cnn_s": 0.6, "cnn_m": 0.7, "cnn_l": 0.8})])
-    references = control(evaluator, kept)[1].references
+    references = control(run, evaluator, kept)[1].references
     if name is None:
         assert references == ()
     else:
@@ -268,7 +273,7 @@ def test_the_hand_made_network_is_the_smallest_that_is_as_large(make_run, limit,
         biases = sum(layer.out_channels for layer in layers if isinstance(layer, nn.Conv1d))  # of the BatchNorms
         weights = sum(parameter.numel() for layer in layers for parameter in layer.parameters())
         by_hand = 3 * run.task.in_channels + weights + biases  # mean, scale and shift of each channel
-        assert reference.params == by_hand > run.space_cost.of(kept)["params"]
+        assert reference.params == by_hand > run.space.cost(kept)["params"]
 
 
 # Several seeds
@@ -304,7 +309,7 @@ def test_seeds_are_stable_where_their_range_is_that_of_chance(make_run, values, 
     names = drawn(run, 2)
     evaluator = give_results(run, [(3, genotype, value) for genotype, value in zip(names, values, strict=True)])
     searches = [searched(seed, [genotype], [[0.1, 0.2, 0.7]] * 3) for seed, genotype in zip((4, 5), names, strict=True)]
-    found = compare_seeds(evaluator, searches)
+    found = compare_seeds(run, evaluator, searches)
     mean = sum(values) / 2
     count = len(run.data.splits["val"])
     # The range of two values, each of deviation s, is |N(0, 2 s^2)|: 1.96 * sqrt(2) s in 95 of 100 cases.
@@ -327,11 +332,11 @@ def test_a_vote_is_the_mean_of_logarithms(make_run):
     searches = [searched(seed, ONE, weights) for seed, weights in enumerate((first, second))]
     cell = (("skip_connect", 0), ("conv_bn_relu_3x1", 0))
     assert vote(run, searches) == Genotype(cell, cell)
-    least = run.space_cost.of(Genotype(cell, cell))["params"] - 1
+    least = run.space.cost(Genotype(cell, cell))["params"] - 1
     limited = make_run("space.ops=[none,skip_connect,conv_bn_relu_3x1]", f"budget.params={least}")
     found = vote(limited, searches)
     assert found != Genotype(cell, cell)
-    assert limited.space_cost.of(found)["params"] <= least
+    assert limited.space.cost(found)["params"] <= least
 
 
 @pytest.mark.parametrize("votes", [True, False])
@@ -356,13 +361,13 @@ def test_there_is_no_vote_where_the_alphas_stay_as_they_are(make_run):
         run = make_run(f"search={strategy}", "space.ops=[none,skip_connect,max_pool_3x1]", name=strategy)
         assert (candidates_of(run, searches)[0] != names[0]) == votes
         evaluator = give_results(run, [(1, name, 0.5) for name in names])
-        assert (compare_seeds(evaluator, searches).agreement is not None) == votes
+        assert (compare_seeds(run, evaluator, searches).agreement is not None) == votes
 
 
 def test_searches_survive_the_way_through_json(make_run, tmp_path):
     before = searched(3, drawn(make_run(), 2), [[0.1, 1 / 3, 0.7]] * 3)
     write_json(tmp_path / "searches.json", plain([before]))
-    assert read_records(tmp_path / "searches.json", Searched) == [before]
+    assert read_records(tmp_path / "searches.json", Searched[Genotype]) == [before]
 
 
 # The summary

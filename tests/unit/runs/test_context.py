@@ -9,12 +9,10 @@ import torch
 from nas_lightning.cost.exact import cost_of
 from nas_lightning.runs.build import build_data, build_rate, build_reference
 from nas_lightning.runs.context import Run
-from nas_lightning.runs.fitting import train_module
 from nas_lightning.runs.logs import quiet_lightning
 from nas_lightning.runs.modes import run as run_config
 from nas_lightning.runs.trainings import train_one
-from nas_lightning.space.blueprint import SearchedBlueprint
-from nas_lightning.space.genotype import Genotype
+from nas_lightning.space.cells.genotype import Genotype
 
 
 @pytest.fixture
@@ -111,10 +109,10 @@ def test_the_learning_rate_falls_with_depth_and_parameters_unless_it_is_given(
 ):
     stage = Run(short_config(f"optimizer={name}", *overrides), uneven, tmp_path)
     if stage.config.training.nas_enabled:
-        blueprint = SearchedBlueprint(Genotype(CELL, CELL), stage.size, stage.task)
+        blueprint = stage.space.blueprint(Genotype(CELL, CELL))
     else:
         blueprint = build_reference(stage.config, stage.task)
-    module = train_module(stage, blueprint, 0)
+    module = stage.recipe.module(blueprint, stage.data, 0)
     params = cost_of(module.network, stage.task.in_channels, stage.task.length).params
     assert (params > 3000) == (overrides[0] != "nas_model_size=m")
     (optimizer,), _ = module.configure_optimizers()

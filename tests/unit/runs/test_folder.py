@@ -11,8 +11,8 @@ import nas_lightning
 from nas_lightning.errors import InputError
 from nas_lightning.export.contract import InputDescription
 from nas_lightning.files import write_json, write_torch
-from nas_lightning.space.blueprint import ReferenceBlueprint
-from nas_lightning.space.fold import fold
+from nas_lightning.graph.fold import fold
+from nas_lightning.space.reference import ReferenceBlueprint
 from nas_lightning.tasks import Classes, Classification
 
 ABOUT = InputDescription(

@@ -9,7 +9,7 @@ from nas_lightning.errors import InputError
 from nas_lightning.files import plain
 from nas_lightning.runs import trainings
 from nas_lightning.runs.trainings import FinalTrainings, Trained, best_of
-from nas_lightning.space.blueprint import ReferenceBlueprint
+from nas_lightning.space.reference import ReferenceBlueprint
 from nas_lightning.tasks import Classification
 
 

@@ -4,18 +4,20 @@ import math
 
 import pytest
 import torch
+from alpha_steps import Given, alpha_loss
 from torch import nn
 
 from nas_lightning.config.compose import compose_config
-from nas_lightning.cost.expected import ExpectedCost
-from nas_lightning.cost.tables import SpaceCost
+from nas_lightning.cost.budget import Budget
 from nas_lightning.errors import InputError
 from nas_lightning.runs.build import build_strategy
-from nas_lightning.search.arch_step import AlphaLoss, FirstOrder, PolicyGradient, Unrolled, log_probability
-from nas_lightning.search.penalties import BudgetPull
-from nas_lightning.space.genotype import KINDS, Genotype
-from nas_lightning.space.size import Size
-from nas_lightning.space.supernet import Path, Supernet
+from nas_lightning.search.arch_step import FirstOrder, PolicyGradient, Unrolled, log_probability
+from nas_lightning.search.penalties import BudgetPull, Objective
+from nas_lightning.space.base import Path
+from nas_lightning.space.cells.genotype import KINDS, Genotype, Genotypes
+from nas_lightning.space.cells.size import Size
+from nas_lightning.space.cells.space import CellSpace
+from nas_lightning.space.cells.supernet import Supernet
 from nas_lightning.tasks import Classification
 
 OPS = ("none", "skip_connect", "conv_bn_relu_3x1")
@@ -35,15 +37,16 @@ def supernet():
     return supernet
 
 
-def nothing(*_):
-    return torch.zeros(())
+SPACE = CellSpace(SIZE, TASK, OPS)
 
 
-def at(supernet, choice, penalty=nothing, regulariser=nothing):
+def at(supernet, choice, penalties=(), regularisers=(), objective=None):
     """By odds of 1 and 3 for skip and convolution."""
-    weights = {kind: torch.tensor([[0.0, 0.25, 0.75]]) + 0 * supernet.alphas[kind] for kind in KINDS}
-    sgd = torch.optim.SGD(supernet.weights().values(), 0.1)
-    return AlphaLoss(supernet, supernet, lambda: choice, lambda: weights, penalty, regulariser, sgd)
+
+    def settled(alphas):
+        return {kind: torch.tensor([[0.0, 0.25, 0.75]]) + 0 * alphas[kind] for kind in KINDS}
+
+    return alpha_loss(supernet, Given(choice, settled), SPACE, penalties, regularisers, objective=objective)
 
 
 def batch(num_zeros, count=10):
@@ -79,7 +82,7 @@ def test_without_decay_the_baseline_is_the_last_reward(supernet):
 
 @pytest.mark.parametrize("decay", [-0.1, 1.0])
 def test_the_decay_is_a_share(decay):
-    text = rf"^search.arch_step.baseline_decay: found {decay}; allowed: 0 to less than 1$"
+    text = rf"^`baseline_decay`: found {decay}; allowed: 0 to less than 1$"
     with pytest.raises(InputError, match=text):
         PolicyGradient(decay)
 
@@ -87,21 +90,21 @@ def test_the_decay_is_a_share(decay):
 @pytest.mark.parametrize(("factor", "distance"), [(2.0, 0.5), (0.5, 1.0), (1.0, 0.0)])
 def test_the_reward_is_absolute(supernet, factor, distance):
     """``accuracy - weight * abs(cost / limit - 1)`` at the path that was drawn, though a convolution is likelier."""
-    space_cost = SpaceCost(SIZE, TASK, OPS)
-    cost = space_cost.of(SKIPS)["params"]
-    assert cost != space_cost.of(CONVS)["params"]
-    expected_cost = ExpectedCost(space_cost, limits={"params": int(cost * factor)}, targets=("params",))
-    pull = BudgetPull(0.3)
-    step = PolicyGradient(0.5)
-    step(at(supernet, Path(SKIPS), lambda weights: pull(weights, expected_cost)), batch(1), batch(7))
+    cost = SPACE.cost(SKIPS)["params"]
+    assert cost != SPACE.cost(CONVS)["params"]
     limit = int(cost * factor)
+    objective = Objective(SPACE, budget=Budget({"params": limit}, frozenset({"params"})))
+    step = PolicyGradient(0.5)
+    step(at(supernet, Path(SKIPS), [BudgetPull(0.3)], objective=objective), batch(1), batch(7))
     assert float(step.baseline) == pytest.approx(0.7 - 0.3 * abs(cost / limit - 1), abs=1e-5)
     assert abs(cost / limit - 1) == pytest.approx(distance, abs=0.04)  # half of an odd number is rounded down
 
 
 def test_the_regulariser_is_added_to_the_loss_and_not_to_the_reward(supernet):
     step = PolicyGradient(0.5)
-    loss, _ = step(at(supernet, Path(SKIPS), regulariser=lambda: torch.tensor(3.0)), batch(1), batch(4))
+    loss, _ = step(
+        at(supernet, Path(SKIPS), regularisers=[lambda alphas, progress: torch.tensor(3.0)]), batch(1), batch(4)
+    )
     assert float(loss.detach()) == pytest.approx(3)  # the first reward is its own baseline
     assert float(step.baseline) == pytest.approx(0.4)
 
@@ -129,14 +132,15 @@ def test_the_probability_of_a_genotype_is_the_product_over_nodes():
         "reduce": torch.tensor([[0.0, 0.5, 0.5], [0.0, 0.4, 0.1], [0.0, 0.2, 0.3]]),
     }
     genotype = Genotype((("conv_bn_relu_3x1", 0), ("skip_connect", 1)), (("skip_connect", 0), ("conv_bn_relu_3x1", 0)))
-    assert float(log_probability(genotype, weights, OPS)) == pytest.approx(math.log(0.8 * 0.3 * 0.5 * 0.1))
+    assert float(log_probability(genotype, weights, Genotypes(OPS, 2))) == pytest.approx(
+        math.log(0.8 * 0.3 * 0.5 * 0.1)
+    )
 
 
 def test_the_first_order_loss_is_cross_entropy_and_what_is_added(supernet):
     choice = {kind: torch.tensor([[0.0, 0.5, 0.5]]) for kind in KINDS}
-    loss, logits = FirstOrder()(
-        at(supernet, choice, lambda weights: weights["normal"].sum(), lambda: torch.tensor(2.0)), batch(1), batch(4)
-    )
+    added = [lambda weights, objective: weights["normal"].sum()], [lambda alphas, progress: torch.tensor(2.0)]
+    loss, logits = FirstOrder()(at(supernet, choice, *added), batch(1), batch(4))
     expected = nn.functional.cross_entropy(logits, batch(4)[1]) + 1 + 2
     torch.testing.assert_close(loss, expected)
 

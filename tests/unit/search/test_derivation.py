@@ -10,24 +10,24 @@ from oracle.convert import to_textbook
 from oracle.textbook import TextbookSupernet
 from torch import nn
 
-from nas_lightning.cost.projection import project
-from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.errors import BudgetError, InputError
 from nas_lightning.search.derivation import Found, Perturbation, Ranked, Strongest, Uniform, draw_within, judge
 from nas_lightning.search.moment import Moment
-from nas_lightning.space.genotype import KINDS, Genotype, live_nodes
+from nas_lightning.space.base import Path
+from nas_lightning.space.cells.genotype import KINDS, Genotype, live_nodes
+from nas_lightning.space.cells.size import Size, edges
+from nas_lightning.space.cells.space import CellSpace
+from nas_lightning.space.cells.supernet import Supernet
 from nas_lightning.space.ops import DEFAULT_OPS
-from nas_lightning.space.size import Size, edges
-from nas_lightning.space.supernet import Path, Supernet
 from nas_lightning.tasks import Classification
 
 OPS = ("none", "skip_connect", "max_pool_3x1", "conv_bn_relu_3x1")
 SIZE, TASK = Size(3, 2, 1, 1, 2), Classification(1, 16, 2)
-SPACE_COST = SpaceCost(SIZE, TASK, OPS)
+SPACE = CellSpace(SIZE, TASK, OPS)
 
 
-def moment(seed=0, space_cost=SPACE_COST):
-    return Moment(1.0, torch.Generator().manual_seed(seed), space_cost)
+def moment(seed=0, space=SPACE):
+    return Moment(1.0, torch.Generator().manual_seed(seed), space)
 
 
 def all_genotypes(num_nodes, ops):
@@ -68,16 +68,16 @@ def meets(cost, limits):
 @pytest.mark.parametrize("limited", [(), ("params",), ("ram_bytes",), ("flash_bytes", "macs")])
 def test_the_best_genotype_is_that_of_brute_force(fanout, limited):
     size = Size(3, 2, 1, 1, fanout)
-    space_cost, weights = SpaceCost(size, TASK, OPS), random_weights(size, len(OPS))
+    space, weights = CellSpace(size, TASK, OPS), random_weights(size, len(OPS))
     every = all_genotypes(2, OPS)
-    costs = {genotype: space_cost.of(genotype) for genotype in every}
+    costs = {genotype: space.cost(genotype) for genotype in every}
     limits = {m: sorted(cost[m] for cost in costs.values())[len(every) // 3] for m in limited}
     within = [genotype for genotype in every if meets(costs[genotype], limits)]
     best = max(within, key=lambda genotype: log_weight(genotype, weights, OPS))
-    found = project(weights, space_cost, limits)
+    found = space.project(weights, limits)
     assert found.log_weight == pytest.approx(log_weight(best, weights, OPS), abs=1e-9)
-    assert network_of(found.genotype, fanout) == network_of(best, fanout)
-    assert found.cost == costs[found.genotype]
+    assert network_of(found.architecture, fanout) == network_of(best, fanout)
+    assert found.cost == costs[found.architecture]
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_first_comes_the_strongest_and_then_what_is_drawn(found):
     def derived(count, seed=0):
         return Strongest()(Found(found.supernet, found.op_weights, limits, moment(seed), [], []), count)
 
-    first = project(found.op_weights, SPACE_COST, limits).genotype
+    first = SPACE.project(found.op_weights, limits).architecture
     assert derived(1) == [first] == derived(5)[:1] == derived(5, seed=1)[:1]
     assert derived(5) == derived(5) != derived(5, seed=1)
     assert len(set(derived(5))) == 5
@@ -118,9 +118,9 @@ def test_first_comes_the_strongest_and_then_what_is_drawn(found):
 def test_candidates_are_drawn_in_proportion_to_the_op_weights():
     """Convolutions have nine tenths of what can be kept; ``none``, which has most of all, is never kept."""
     size = Size(3, 4, 1, 1, 4)
-    space_cost = SpaceCost(size, TASK, OPS)
+    space = CellSpace(size, TASK, OPS)
     weights = {kind: torch.tensor([5.0, 0.05, 0.05, 0.9]).repeat(size.num_edges, 1) for kind in KINDS}
-    derived = Strongest()(Found(None, weights, {}, moment(space_cost=space_cost), [], []), 100)
+    derived = Strongest()(Found(None, weights, {}, moment(space=space), [], []), 100)
     kept = [op for genotype in derived[1:] for kind in KINDS for op, _ in genotype.cell(kind)]
     assert len(kept) == 99 * 8
     assert kept.count("none") == 0
@@ -140,7 +140,7 @@ def test_uniform_draws_follow_from_the_moment(found):
 @pytest.mark.parametrize("measure", ["params", "ram_bytes", "flash_bytes"])
 @pytest.mark.parametrize("share", [0.05, 0.5])
 def test_what_is_drawn_never_exceeds_a_limit(measure, share):
-    costs = {genotype: SPACE_COST.of(genotype) for genotype in all_genotypes(2, OPS)}
+    costs = {genotype: SPACE.cost(genotype) for genotype in all_genotypes(2, OPS)}
     values = sorted(cost[measure] for cost in costs.values())
     limits = {measure: values[int(share * len(values))]}
     drawn = draw_within(moment(), limits, 30)
@@ -152,11 +152,11 @@ def test_what_is_drawn_never_exceeds_a_limit(measure, share):
 def test_a_needle_in_a_haystack_is_drawn_by_projection():
     """One network of 11 million is small enough; a thousand draws do not find it."""
     size = Size(3, 4, 1, 1, 4)
-    space_cost = SpaceCost(size, TASK, ("none", "skip_connect", *(f"conv_bn_relu_{k}x1" for k in (1, 3, 5, 7))))
+    space = CellSpace(size, TASK, ("none", "skip_connect", *(f"conv_bn_relu_{k}x1" for k in (1, 3, 5, 7))))
     skips = Genotype((("skip_connect", 0),) * 4, (("skip_connect", 0), *(("skip_connect", 1),) * 3))
-    limits = {"params": space_cost.of(skips)["params"]}
-    for genotype in draw_within(moment(space_cost=space_cost), limits, 2):
-        assert space_cost.of(genotype)["params"] <= limits["params"]
+    limits = {"params": space.cost(skips)["params"]}
+    for genotype in draw_within(moment(space=space), limits, 2):
+        assert space.cost(genotype)["params"] <= limits["params"]
 
 
 def test_limits_that_nothing_meets_are_refused(found):
@@ -208,9 +208,9 @@ def test_ranked_keeps_the_best_of_what_it_looks_at(found):
 
 
 def test_the_numbers_of_samples_and_steps_are_checked():
-    with pytest.raises(InputError, match=r"^search.derivation.num_samples: found 0; allowed: 1 or more$"):
+    with pytest.raises(InputError, match=r"^`num_samples`: found 0; allowed: 1 or more$"):
         Ranked(0)
-    with pytest.raises(InputError, match=r"^search.derivation.num_steps: found -1; allowed: 0 or more$"):
+    with pytest.raises(InputError, match=r"^`num_steps`: found -1; allowed: 0 or more$"):
         Perturbation(-1, 0.01)
 
 
@@ -258,10 +258,10 @@ def test_perturbation_keeps_the_limits(found):
     limits = {"params": 60}
     limited = Found(**{**vars(found), "limits": limits, "moment": moment()})
     for genotype in Perturbation(0, 0.01)(limited, 6):
-        assert SPACE_COST.of(genotype)["params"] <= limits["params"]
+        assert SPACE.cost(genotype)["params"] <= limits["params"]
 
 
 def test_the_space_of_default_operations_can_be_drawn_from():
-    space_cost = SpaceCost(Size(3, 4, 1, 3, 4), TASK, DEFAULT_OPS)
-    drawn = draw_within(moment(space_cost=space_cost), {}, 10)
+    space = CellSpace(Size(3, 4, 1, 3, 4), TASK, DEFAULT_OPS)
+    drawn = draw_within(moment(space=space), {}, 10)
     assert len(set(drawn)) == 10

@@ -8,13 +8,11 @@ import torch
 from torch import nn
 
 from nas_lightning.config.compose import compose_config
-from nas_lightning.cost.expected import ExpectedCost
-from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.runs.build import build_size, build_strategy
 from nas_lightning.search.loaders import search_loader
 from nas_lightning.search.module import SearchModule
-from nas_lightning.space.supernet import Supernet
+from nas_lightning.space.cells.space import CellSpace
 
 
 @pytest.fixture(autouse=True)
@@ -36,9 +34,7 @@ def make_module(data, *overrides):
     config = compose_config(["training.nas_epochs=2", *overrides])
     task, size = data.task, build_size(config)
     torch.manual_seed(0)
-    supernet = Supernet(size, task, config.space.ops)
-    cost = ExpectedCost(SpaceCost(size, task, supernet.op_names))
-    return SearchModule(supernet, build_strategy(config), cost, config.training.nas_epochs)
+    return SearchModule(CellSpace(size, task, config.space.ops), build_strategy(config), config.training.nas_epochs)
 
 
 def fit(module, data, *callbacks, epochs=2):
@@ -147,7 +143,7 @@ def test_a_heavy_penalty_makes_the_found_network_cheaper(data):
     for weight in (0, 100):
         module = make_module(data, f"search.penalties.cost.weight={weight}", "search.alpha_optimizer.lr=0.1")
         fit(module, data, epochs=2)
-        costs.append(float(module.expected_cost(module.op_weights(), "params")))
+        costs.append(float(module.objective.expected(module.op_weights(), "params")))
     assert costs[1] < 0.7 * costs[0]
 
 

@@ -2,10 +2,12 @@ import pytest
 import torch
 
 from nas_lightning.errors import InputError
-from nas_lightning.space.blueprint import ReferenceBlueprint, SearchedBlueprint
-from nas_lightning.space.genotype import Genotype, derive, live_nodes
-from nas_lightning.space.network import Network, makes_value
-from nas_lightning.space.size import Size
+from nas_lightning.space.cells.blueprint import CellBlueprint
+from nas_lightning.space.cells.genotype import Genotype, Genotypes, live_nodes
+from nas_lightning.space.cells.network import Network, makes_value
+from nas_lightning.space.cells.size import Size
+from nas_lightning.space.choices import strongest
+from nas_lightning.space.reference import ReferenceBlueprint
 from nas_lightning.tasks import Classification
 
 OPS = ("none", "skip_connect", "conv_bn_relu_3x1")
@@ -13,7 +15,7 @@ OPS = ("none", "skip_connect", "conv_bn_relu_3x1")
 
 def test_derive_keeps_the_strongest_pair_of_each_node_and_never_none():
     weights = torch.tensor([[0.8, 0.1, 0.1], [0.2, 0.5, 0.3], [0.3, 0.1, 0.6]])  # edges 0-1, 0-2, 1-2
-    genotype = derive({"normal": weights, "reduce": weights.flip(0)}, OPS, 2)
+    genotype = strongest({"normal": weights, "reduce": weights.flip(0)}, Genotypes(OPS, 2))
     assert genotype.normal == (("skip_connect", 0), ("conv_bn_relu_3x1", 1))
     assert genotype.reduce == (("conv_bn_relu_3x1", 0), ("skip_connect", 0))
 
@@ -57,19 +59,19 @@ def test_the_trained_network_has_the_searched_structure():
 
 
 def test_blueprints_survive_json():
-    searched = SearchedBlueprint(GENOTYPE, Size(3, 3, 2, 3, 1), Classification(1, 16, 2))
+    searched = CellBlueprint(GENOTYPE, Size(3, 3, 2, 3, 1), Classification(1, 16, 2))
     reference = ReferenceBlueprint((4, 8), 5, Classification(1, 16, 2))
-    assert SearchedBlueprint.from_dict(searched.to_dict()) == searched
+    assert CellBlueprint.from_dict(searched.to_dict()) == searched
     assert ReferenceBlueprint.from_dict(reference.to_dict()) == reference
 
 
 def test_a_broken_genotype_file_is_named():
-    content = SearchedBlueprint(GENOTYPE, Size(3, 3, 2, 3, 1), Classification(1, 16, 2)).to_dict()
+    content = CellBlueprint(GENOTYPE, Size(3, 3, 2, 3, 1), Classification(1, 16, 2)).to_dict()
     with pytest.raises(InputError, match=r"genotype: cannot be made of this \(KeyError\('task'\)\)"):
-        SearchedBlueprint.from_dict({key: value for key, value in content.items() if key != "task"})
+        CellBlueprint.from_dict({key: value for key, value in content.items() if key != "task"})
     content["size"]["nodes_per_layer"] = 4
     with pytest.raises(InputError, match="3 nodes are described, the size says 4"):
-        SearchedBlueprint.from_dict(content)
+        CellBlueprint.from_dict(content)
 
 
 def test_the_weights_of_a_network_follow_from_the_seed_alone():

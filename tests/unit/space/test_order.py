@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from nas_lightning.space.order import CellGraph, best_order
+from nas_lightning.space.cells.order import CellGraph, best_order
 
 
 def peak_of(graph, order, input_elements, node_elements, doubled=()):

@@ -7,12 +7,13 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nas_lightning.space.edge_group import EdgeGroup
-from nas_lightning.space.genotype import KINDS, Genotype, one_hot
-from nas_lightning.space.network import Network
+from nas_lightning.space.cells.edge_group import EdgeGroup
+from nas_lightning.space.cells.genotype import KINDS, Genotype, Genotypes
+from nas_lightning.space.cells.network import Network
+from nas_lightning.space.cells.size import Size
+from nas_lightning.space.cells.supernet import Path, Supernet
+from nas_lightning.space.choices import one_hot
 from nas_lightning.space.ops import DEFAULT_OPS, OPS
-from nas_lightning.space.size import Size
-from nas_lightning.space.supernet import Path, Supernet
 from nas_lightning.tasks import Classification
 
 KEPT = [op for op in OPS if op != "none"]
@@ -31,7 +32,7 @@ def make_supernet(size, task, ops=tuple(OPS), partial=1):
 
 
 def hot(genotype, ops):
-    return {kind: weights.double() for kind, weights in one_hot(genotype, ops).items()}
+    return {kind: weights.double() for kind, weights in one_hot(genotype, Genotypes(ops, genotype.num_nodes)).items()}
 
 
 @pytest.mark.parametrize("train", [True, False])

@@ -1,6 +1,6 @@
 import pytest
 
-from nas_lightning.space.size import Size
+from nas_lightning.space.cells.size import Size
 
 
 @pytest.mark.parametrize(("layers", "reductions"), [(3, [1, 2]), (10, [3, 6]), (12, [4, 8]), (20, [6, 13])])

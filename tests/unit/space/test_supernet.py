@@ -5,10 +5,10 @@ import torch
 from oracle.textbook import TextbookSupernet
 from torch import nn
 
-from nas_lightning.space.genotype import KINDS, Genotype
-from nas_lightning.space.network import Network
-from nas_lightning.space.size import Size, edges
-from nas_lightning.space.supernet import Supernet
+from nas_lightning.space.cells.genotype import KINDS, Genotype
+from nas_lightning.space.cells.network import Network
+from nas_lightning.space.cells.size import Size, edges
+from nas_lightning.space.cells.supernet import Supernet
 from nas_lightning.tasks import Classification
 
 SIZE, TASK = Size(4, 3, 2, 3, 2, post_reduction_stride=2), Classification(3, 33, 4)

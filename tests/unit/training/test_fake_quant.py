@@ -8,12 +8,14 @@ from random_networks import random_genotype, random_size, random_task, scale_apa
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from nas_lightning.errors import InputError
 from nas_lightning.export.int8 import quantize
 from nas_lightning.export.onnx import run_onnx, to_onnx
-from nas_lightning.space.fold import fold
-from nas_lightning.space.genotype import Genotype
-from nas_lightning.space.network import ConvNet, Network
-from nas_lightning.space.size import Size
+from nas_lightning.graph.fold import fold
+from nas_lightning.space.cells.genotype import Genotype
+from nas_lightning.space.cells.network import Network
+from nas_lightning.space.cells.size import Size
+from nas_lightning.space.reference import ConvNet
 from nas_lightning.tasks import Classification
 from nas_lightning.training.fake_quant import FakeQuant, FakeQuantLayer, fake_quantized, finetune_int8, observe
 
@@ -42,7 +44,7 @@ def test_it_computes_what_onnxruntime_computes(seed):
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in integer.graph.initializer}
     step = float(constants["head.steps_scale"])  # between two logits
     expected = run_onnx(integer.SerializeToString(), [x])
-    model = fake_quantized(network)
+    model = fake_quantized(network, *x.shape[1:])
     observe(model, [x[:30], x[30:]])
     with torch.no_grad():
         found, floats = model(x), network(x)
@@ -88,7 +90,7 @@ def test_a_range_widens_at_once_and_shrinks_slowly_in_training_only():
 
 def test_observing_again_forgets_the_ranges():
     torch.manual_seed(0)
-    x, model = torch.randn(8, 2, 16), fake_quantized(nn.Conv1d(2, 3, 3))
+    x, model = torch.randn(8, 2, 16), fake_quantized(nn.Conv1d(2, 3, 3), 2, 16)
     first, second = [], []
     for found, scale in ((first, 1), (second, 100), (second, 1)):
         observe(model, [scale * x])
@@ -100,7 +102,7 @@ def test_observing_again_forgets_the_ranges():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_precision_of_the_network_stays(dtype):
     network, x = random_network(0)
-    model = fake_quantized(network.to(dtype))
+    model = fake_quantized(network.to(dtype), *x.shape[1:])
     observe(model, [x])
     assert model(x.to(dtype)).dtype == dtype
 
@@ -140,7 +142,7 @@ def test_every_weight_has_a_gradient():
     torch.manual_seed(0)
     network, x = Network(SEPARABLE, Size(3, 3, 2, 3, 3), Classification(3, 32, 4)), torch.randn(16, 3, 32)
     network(x)
-    model = fake_quantized(network)
+    model = fake_quantized(network, 3, 32)
     observe(model, [x])
     nn.functional.cross_entropy(model.train()(x), torch.arange(16) % 4).backward()
     weights = {name: weight for name, weight in model.named_parameters() if name.endswith("weight")}
@@ -152,13 +154,13 @@ def test_every_weight_has_a_gradient():
 
 def test_a_value_that_is_rounded_already_is_not_rounded_again():
     """The input, the ReLU and the last layer are; a convolution before a ReLU and the maximum have no scale."""
-    model = fake_quantized(nn.Sequential(nn.Conv1d(2, 3, 3), nn.ReLU(), nn.MaxPool1d(2), nn.Conv1d(3, 1, 1)))
+    model = fake_quantized(nn.Sequential(nn.Conv1d(2, 3, 3), nn.ReLU(), nn.MaxPool1d(2), nn.Conv1d(3, 1, 1)), 2, 16)
     assert sum(isinstance(module, FakeQuant) for module in model.modules()) == 3
 
 
 def test_an_unknown_layer_is_refused():
-    with pytest.raises(NotImplementedError, match=r"no int8 form is known for 0\.1"):
-        fake_quantized(nn.Sequential(nn.Conv1d(2, 3, 3), nn.Sigmoid()))
+    with pytest.raises(InputError, match=r"found the layer Sigmoid \(1\); allowed: "):
+        fake_quantized(nn.Sequential(nn.Conv1d(2, 3, 3), nn.Sigmoid()), 2, 16)
 
 
 @pytest.fixture
@@ -190,7 +192,7 @@ def accuracy(network, tensors):
 
 
 def int8_accuracy(network, tensors):
-    model = fake_quantized(network)
+    model = fake_quantized(network, 6, 100)
     observe(model, [tensors["x_train"]])
     return accuracy(model, tensors)
 

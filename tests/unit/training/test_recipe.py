@@ -10,9 +10,10 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from nas_lightning.errors import InputError
-from nas_lightning.space.genotype import Genotype
-from nas_lightning.space.network import ConvNet, Network
-from nas_lightning.space.size import Size
+from nas_lightning.space.cells.genotype import Genotype
+from nas_lightning.space.cells.network import Network
+from nas_lightning.space.cells.size import Size
+from nas_lightning.space.reference import ConvNet
 from nas_lightning.tasks import Classification
 from nas_lightning.tasks.classification import ClassificationLoss
 from nas_lightning.training.module import TrainModule, open_relus

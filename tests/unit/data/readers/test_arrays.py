@@ -107,7 +107,7 @@ def test_more_channels_than_time_steps_are_asked_about(tmp_path):
         read(exchanged)
     assert str(error.value) == (
         f"{exchanged}: X_train has shape [7, 20, 3], which would be 20 channels of 3 time steps; are the axes "
-        "exchanged? allowed: dataset.axes=channels_first keeps them, dataset.axes=time_first exchanges them"
+        "exchanged? allowed: `axes`=channels_first keeps them, `axes`=time_first exchanges them"
     )
     assert read(exchanged, axes="time_first").values.tolist() == rows_of(LONG)
     assert read(exchanged, axes="channels_first").values.tolist() == rows_of(LONG.transpose(0, 2, 1))
@@ -123,7 +123,7 @@ def test_exchanged_axes_are_read_in_parts_too(tmp_path, monkeypatch, part, order
 
 def test_what_the_axes_are_is_said(tmp_path):
     found = decisions(write(tmp_path / "d.npz", LONG))
-    line = "arrays are [samples, channels, length] (in X_train [7, 3, 20]) [dataset.axes]"
+    line = "arrays are [samples, channels, length] (in X_train [7, 3, 20]) [`axes`]"
     assert (found.decisions, found.warnings) == ([line], [])
 
 

@@ -141,13 +141,11 @@ def test_open_dates_matter_only_over_midnight():
     nights = [*pd.date_range("2024-02-01T23:59:59.98", periods=4, freq="20ms").strftime("%d/%m/%Y %H:%M:%S.%f")]
     other = [*pd.date_range("2024-03-05T10:00:00", periods=4, freq="20ms").strftime("%d/%m/%Y %H:%M:%S.%f")]
     assert clocks(days + other, (0, 4), column="time").rates.tolist() == pytest.approx([50, 50])
-    with pytest.raises(
-        InputError, match=r"with the day or with the month first \(found '01/02/2024'\); say dataset.day_f"
-    ):
+    with pytest.raises(InputError, match=r"with the day or with the month first \(found '01/02/2024'\); say `day_f"):
         seconds(nights)
     findings = Findings()
     assert clocks([*nights, "13/02/2024 10:00:00"], (0, 4), findings, "time").rates[0] == pytest.approx(50)
-    assert findings.decisions == ["dates in 'time' have the day first (in 01/02/2024) [dataset.day_first]"]
+    assert findings.decisions == ["dates in 'time' have the day first (in 01/02/2024) [`day_first`]"]
 
 
 @pytest.mark.parametrize(
@@ -231,7 +229,7 @@ def test_a_clock_that_starts_again_ends_windows(second):
     assert found.rates.tolist() == pytest.approx([50, 50])
     assert findings.warnings == [
         "the clock 'time_us' starts again or is set back, where windows end; rows stay in their order (in r1) "
-        "[dataset.clock=sort]"
+        "[`clock`=sort]"
     ]
 
 
@@ -256,7 +254,7 @@ def test_rows_out_of_order_are_sorted(how):
     assert (np.concatenate([TICKS, TICKS[place]])[found.order] == np.tile(TICKS, 2)).all()
     assert not len(found.breaks)
     assert found.rates.tolist() == pytest.approx([50, 50])
-    assert findings.decisions[-1] == "rows are put in the order of 'time_us' (in r1) [dataset.clock=rows]"
+    assert findings.decisions[-1] == "rows are put in the order of 'time_us' (in r1) [`clock`=rows]"
 
 
 @pytest.mark.parametrize("times", [
@@ -265,9 +263,7 @@ def test_rows_out_of_order_are_sorted(how):
     np.sin(np.arange(T) / 5),
 ], ids=["noise", "a wrong stamp", "a sine"])  # fmt: skip
 def test_falls_that_are_neither_are_asked_about(times):
-    with pytest.raises(
-        InputError, match=r"'r0' fall back in \d+ of 128 rows; dataset.clock=rows keeps .*dataset.clock=so"
-    ):
+    with pytest.raises(InputError, match=r"'r0' fall back in \d+ of 128 rows; `clock`=rows keeps .*`clock`=so"):
         clocks(times)
     assert (np.asarray(times)[order_of(clocks(times, clock="sort"))] == np.sort(times)).all()
     found = clocks(times, clock="rows")
@@ -283,7 +279,7 @@ def test_a_pause_ends_windows(begins):
     found = clocks(times, begins, findings)
     assert found.breaks.tolist() == [begins[-1] + 64]
     assert found.rates.tolist() == pytest.approx([50] * len(begins))
-    where = f"(in r{len(begins) - 1}: 10 s) [dataset.gaps=keep]"
+    where = f"(in r{len(begins) - 1}: 10 s) [`gaps`=keep]"
     assert findings.warnings == [f"there are pauses in 'time_us', at which windows end {where}"]
     findings = Findings()
     assert not len(clocks(times, begins, findings, gaps="keep").breaks)
@@ -317,7 +313,7 @@ def test_rates_below_one_hertz_are_asked_about_if_nobody_said_the_unit():
     findings = Findings()
     assert clocks(TICKS / 1000, (0,), findings, "time").rates[0] == pytest.approx(0.05)
     assert findings.warnings == [
-        "the times in 'time', read in s, say less than 1 Hz; are they ms? (in r0: 0.05 Hz) [dataset.time_unit]"
+        "the times in 'time', read in s, say less than 1 Hz; are they ms? (in r0: 0.05 Hz) [`time_unit`]"
     ]
     for said in ({"column": "time_s"}, {"column": "time", "time_unit": "s"}):
         findings = Findings()
@@ -336,7 +332,7 @@ def test_rates_are_exact():
 def test_dates_that_are_counted_in_days_are_said(first, rate):
     findings = Findings()
     seconds(first + np.arange(T) / rate / 86400, "Date", findings=findings)
-    assert any("look like dates in days" in line and "sampling_rate]" in line for line in findings.warnings)
+    assert any("look like dates in days" in line and "sampling_rate`]" in line for line in findings.warnings)
     findings = Findings()
     seconds(first + np.arange(T) / 50, "time", findings=findings)
     seconds(first + np.arange(T) / rate / 86400, "time_s", findings=findings)

@@ -177,7 +177,7 @@ def test_the_extra_is_named_where_the_package_is_missing(tmp_path, monkeypatch):
 def test_rows_above_the_names_of_a_long_table_can_be_skipped(tmp_path):
     rows = [["r0", "a", *row] for row in VALUES] + [["r1", "b", *row] for row in VALUES]
     save(tmp_path / "x.xlsx", [["My logger"], [], ["recording", "label", "x", "y"], *rows])
-    with pytest.raises(InputError, match=r"row 3 has 4 cells.*; dataset.skip_rows=2 skips what stands before a table"):
+    with pytest.raises(InputError, match=r"row 3 has 4 cells.*; `skip_rows`=2 skips what stands before a table"):
         read(tmp_path / "x.xlsx")
     found, _ = read(tmp_path / "x.xlsx", skip_rows=2)
     assert np.allclose(found.values, np.concatenate([VALUES, VALUES]))

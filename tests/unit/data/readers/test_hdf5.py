@@ -62,7 +62,7 @@ def test_several_arrays_are_asked_about(tmp_path):
     folder(tmp_path, write)
     with pytest.raises(InputError) as error:
         read(tmp_path)
-    assert "a/r.h5: has the arrays acc/x [60, 2], gyro/x [60, 2]; dataset.array=acc/x names the one" in str(error.value)
+    assert "a/r.h5: has the arrays acc/x [60, 2], gyro/x [60, 2]; `array`=acc/x names the one" in str(error.value)
     assert values_of(tmp_path, array="gyro/x") == [(-VALUES).tolist()] * 2
 
 

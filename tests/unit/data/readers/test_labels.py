@@ -46,7 +46,7 @@ def test_the_evident_pattern_is_proposed_and_works(tmp_path, names, found, patte
     message = str(error.value)
     assert "has 12 files in no class folder, such as" in message
     assert found in message
-    proposed = message.split("dataset.label_pattern='")[1].split("' takes that as the class")[0]
+    proposed = message.split("`label_pattern`='")[1].split("' takes that as the class")[0]
     assert pattern in (proposed, None)
     recordings, findings = read(tmp_path, label_pattern=proposed)
     assert len(recordings.label_names) == found.count("(") + ("shake" in found and "wave" not in found)
@@ -54,9 +54,7 @@ def test_the_evident_pattern_is_proposed_and_works(tmp_path, names, found, patte
 
 
 def test_names_without_anything_in_common(tmp_path):
-    with pytest.raises(
-        InputError, match=r"dataset.label_pattern=PATTERN takes the class from their names; dataset.lab"
-    ):
+    with pytest.raises(InputError, match=r"`label_pattern`=PATTERN takes the class from their names; `lab"):
         read(flat(tmp_path, [f"x{chr(97 + n)}" for n in range(8)]))
 
 
@@ -76,13 +74,13 @@ def test_the_class_is_the_first_group_of_the_pattern(tmp_path):
 def test_patterns_that_cannot_be(tmp_path, pattern, text):
     with pytest.raises(InputError) as error:
         read(flat(tmp_path), label_pattern=pattern)
-    assert f"dataset.label_pattern: {pattern!r} {text}" in str(error.value)
+    assert f"`label_pattern`: {pattern!r} {text}" in str(error.value)
 
 
 def test_splits_with_the_class_in_the_names(tmp_path):
     flat(tmp_path / "train", NAMES)
     flat(tmp_path / "test", NAMES)
-    with pytest.raises(InputError, match=r"dataset.label_pattern=PATTERN takes the class from their names"):
+    with pytest.raises(InputError, match=r"`label_pattern`=PATTERN takes the class from their names"):
         read(tmp_path)
     found, _ = read(tmp_path, label_pattern=r"([^/._-]+)[^/]*$")
     assert table(found) == {
@@ -95,7 +93,7 @@ def test_persons_with_the_class_in_the_names(tmp_path):
         flat(tmp_path / person, NAMES)
     found, findings = read(tmp_path, label_pattern="idle|shake|wave")
     assert found.groups is None
-    assert "folders say nothing of the recordings in them (in p1, p2) [dataset.levels=[group]]" in findings.warnings[0]
+    assert "folders say nothing of the recordings in them (in p1, p2) [`levels`=[group]]" in findings.warnings[0]
     found, findings = read(tmp_path, label_pattern="idle|shake|wave", levels=["group"])
     assert {(name[:2], group) for name, (_, group, _) in table(found).items()} == {("p1", "p1"), ("p2", "p2")}
     assert not findings.warnings
@@ -162,7 +160,7 @@ def test_columns_with_other_names(tmp_path):
     rows = [f"{name},x,{LABELS[name]},p" for name in NAMES]
     (flat(tmp_path) / "labels.csv").write_text("\n".join(["clip,note,Activity,person", *rows]))
     with pytest.raises(
-        InputError, match=r"labels.csv: has no column of files; found clip, note, Activity, person; dataset"
+        InputError, match=r"labels.csv: has no column of files; found clip, note, Activity, person; `columns"
     ):
         read(tmp_path)
     columns = {"recording": "clip", "label": "activity", "group": "person"}
@@ -170,7 +168,7 @@ def test_columns_with_other_names(tmp_path):
         "calm",
         "wild",
     }
-    with pytest.raises(InputError, match=r"has no column 'sound', which dataset.columns.recording names"):
+    with pytest.raises(InputError, match=r"has no column 'sound', which `columns.recording` names"):
         read(tmp_path, columns={"recording": "sound"})
 
 
@@ -284,9 +282,7 @@ def test_class_folders_beside_a_table_are_asked_about(tmp_path):
         flat(tmp_path / label, NAMES[:4])
     rows = [f"{label}/{name},{LABELS[name]}" for label in ("a", "b") for name in NAMES[:4]]
     (tmp_path / "labels.csv").write_text("\n".join(["file,label", *rows]))
-    with pytest.raises(
-        InputError, match=r"has the folders a, b and the table labels.csv; dataset.levels=\[class\] takes"
-    ):
+    with pytest.raises(InputError, match=r"has the folders a, b and the table labels.csv; `levels`=\[class\] takes"):
         read(tmp_path)
     assert read(tmp_path, levels=["class"])[0].label_names == ("a", "b")
     assert read(tmp_path, labels="labels.csv")[0].label_names == ("calm", "wild")
@@ -306,9 +302,7 @@ def test_a_table_beside_the_folder_named_classes_is_said(tmp_path):
 def test_two_tables(tmp_path):
     (flat(tmp_path) / "labels.csv").write_text(lines(NAMES))
     (tmp_path / "info.labels").write_text(edge_impulse(NAMES, category="split"))
-    with pytest.raises(
-        InputError, match=r"has the tables of labels info.labels, labels.csv; dataset.labels=info.labels"
-    ):
+    with pytest.raises(InputError, match=r"has the tables of labels info.labels, labels.csv; `labels`=info.labels"):
         read(tmp_path)
     assert table(read(tmp_path, labels="labels.csv")[0]) == by_hand()
 
@@ -395,7 +389,7 @@ def test_columns_of_a_table_that_are_not_looked_at_are_said(tmp_path):
     found, findings = read(tmp_path)
     assert table(found) == by_hand()
     assert any("other columns of the table of labels are not looked at" in line for line in findings.decisions)
-    assert any("subject) [dataset.columns.group]" in line for line in findings.decisions)
+    assert any("subject) [`columns.group`]" in line for line in findings.decisions)
     found, findings = read(tmp_path, columns={"group": "subject"})
     assert {row[1] for row in table(found).values()} == {"S0", "S1", "S2"}
     assert not any("not looked at" in line for line in findings.decisions)

@@ -85,8 +85,8 @@ def test_folders_of_folders_alone_are_asked_about(tmp_path, first):
         read(tmp_path)
     message = str(error.value)
     assert f"its folders {', '.join(first)} hold folders only ({', '.join(second)})" in message
-    assert "dataset.levels=[class,group] takes" in message
-    assert "dataset.levels=[group,class]" in message
+    assert "`levels`=[class,group] takes" in message
+    assert "`levels`=[group,class]" in message
 
 
 @pytest.mark.parametrize("depth", [2, 3])
@@ -149,7 +149,7 @@ def test_days_below_some_classes_are_said(tmp_path):
     assert table(found) == expected(names, 0)
     (line,) = findings.warnings
     assert "2 times, first in idle/mon" in line
-    assert "[dataset.levels=[class,group]]" in line
+    assert "[`levels`=[class,group]]" in line
 
 
 def test_classes_with_the_names_of_splits(tmp_path):
@@ -173,7 +173,7 @@ def test_what_is_in_doubt_stops(tmp_path, names, text):
     with pytest.raises(InputError) as error:
         read(write(tmp_path, *names))
     assert text in str(error.value)
-    assert "dataset.levels=" in str(error.value)
+    assert "`levels`=" in str(error.value)
 
 
 def test_what_the_question_proposes_is_taken(tmp_path):
@@ -187,10 +187,10 @@ def test_what_the_question_proposes_is_taken(tmp_path):
 @pytest.mark.parametrize(
     ("levels", "text"),
     [
-        (["class"], "idle/p1/r0.csv lies in 2 folders, and dataset.levels names 1"),
-        (["split", "class", "group"], "lies in 2 folders, and dataset.levels names 3"),
+        (["class"], "idle/p1/r0.csv lies in 2 folders, and `levels` names 1"),
+        (["split", "class", "group"], "lies in 2 folders, and `levels` names 3"),
         (["split", "class"], "the folder idle of idle/p1/r0.csv is no split; allowed: train, training, trn, val"),
-        (["group", "any"], "which has no class; allowed: one class, or dataset.label_pattern"),
+        (["group", "any"], "which has no class; allowed: one class, or `label_pattern`"),
         (["class", "class"], "allowed: split and class once each"),
         (["class", "person"], "allowed: a list of split, class, group, any"),
         ("classes", "allowed: a list of split, class, group, any"),
@@ -204,9 +204,7 @@ def test_levels_that_cannot_be(tmp_path, levels, text):
 
 def test_levels_beside_a_pattern(tmp_path):
     write(tmp_path, *every(("idle", "wave")))
-    with pytest.raises(
-        InputError, match=r"dataset.levels: found \['class'\], which has a class, beside dataset.label_p"
-    ):
+    with pytest.raises(InputError, match=r"`levels`: found \['class'\], which has a class, beside `label_p"):
         read(tmp_path, levels=["class"], label_pattern="r")
 
 

@@ -108,7 +108,7 @@ def test_a_clock_that_starts_again_is_asked_about_and_then_keeps_the_rows(tmp_pa
 def test_stamps_that_stand_still_are_asked_about(tmp_path):
     clock = np.repeat(0.1 * np.arange(32), 4)
     folder(tmp_path, [np.column_stack([clock, values]) for values in NOISE])
-    with pytest.raises(InputError, match=r"rises in 31 rows and falls in 0, .*dataset.npy_time=true takes it"):
+    with pytest.raises(InputError, match=r"rises in 31 rows and falls in 0, .*`npy_time`=true takes it"):
         read(tmp_path)
 
 
@@ -124,7 +124,7 @@ def test_arrays_that_differ_are_asked_about(tmp_path):
     with pytest.raises(InputError) as error:
         read(tmp_path)
     assert "b/r2.npy: its first column does not, and that of a/r0.npy rises in every row" in str(error.value)
-    assert "dataset.npy_time=true takes it as the time in all, dataset.npy_time=false as a variable" in str(error.value)
+    assert "`npy_time`=true takes it as the time in all, `npy_time`=false as a variable" in str(error.value)
     found, _ = read(tmp_path, npy_time=True, clock="rows", variables=[0])
     assert_read(found, [NOISE[0][:, :1]] * 2 + [NOISE[2][:, 1:2], NOISE[3][:, 1:2]])
 
@@ -136,7 +136,7 @@ def test_exchanged_axes_are_asked_about(tmp_path, kind):
         read(tmp_path)
     message = str(error.value)
     assert f"a/r0.{kind} has shape [3, 128], which would be 128 channels of 3 time steps; are the axes" in message
-    assert "dataset.axes=channels_first exchanges them" in message
+    assert "`axes`=channels_first exchanges them" in message
     found, _ = read(tmp_path, axes="channels_first")
     assert_read(found, NOISE)
     found, _ = read(tmp_path, axes="time_first", npy_time=False)
@@ -145,7 +145,7 @@ def test_exchanged_axes_are_asked_about(tmp_path, kind):
 
 def test_square_arrays_do_not_say_which_axis_is_the_time(tmp_path):
     square = [values[:3] for values in NOISE]
-    with pytest.raises(InputError, match=r"has shape \[3, 3\].*dataset.axes=time_first keeps them"):
+    with pytest.raises(InputError, match=r"has shape \[3, 3\].*`axes`=time_first keeps them"):
         read(folder(tmp_path, square))
     assert_read(read(tmp_path, axes="time_first", npy_time=False)[0], square)
     assert_read(read(tmp_path, axes="channels_first", npy_time=False)[0], [values.T for values in square])
@@ -196,11 +196,9 @@ def test_several_arrays_are_asked_about(tmp_path):
         mat(tmp_path / label / "r.mat", x=NOISE[0], t=np.arange(128.0), fs=50.0, who="me")
     with pytest.raises(InputError) as error:
         read(tmp_path)
-    assert "a/r.mat: has the arrays x [128, 3], t [1, 128], fs [1, 1]; dataset.array=x names the one" in str(
-        error.value
-    )
+    assert "a/r.mat: has the arrays x [128, 3], t [1, 128], fs [1, 1]; `array`=x names the one" in str(error.value)
     assert_read(read(tmp_path, array="x")[0], [NOISE[0]] * 2)
-    with pytest.raises(InputError, match=r"has no array of numbers 'y', which dataset.array names; found x \[128, 3\]"):
+    with pytest.raises(InputError, match=r"has no array of numbers 'y', which `array` names; found x \[128, 3\]"):
         read(tmp_path, array="y")
 
 

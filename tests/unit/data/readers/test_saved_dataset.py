@@ -40,7 +40,7 @@ def test_more_variables_than_time_steps_are_asked_about(tmp_path, series):
         read(path)
     assert str(error.value) == (
         f"{path}: row 0 of {path.name} has shape [3, {steps}], which would be {steps} channels of 3 time steps; are "
-        "the axes exchanged? allowed: dataset.axes=time_first keeps them, dataset.axes=channels_first exchanges them"
+        "the axes exchanged? allowed: `axes`=time_first keeps them, `axes`=channels_first exchanges them"
     )
     found, _ = read(path, axes="channels_first")
     assert found.values.numpy() == pytest.approx(np.concatenate(series), abs=1e-6)
@@ -49,7 +49,7 @@ def test_more_variables_than_time_steps_are_asked_about(tmp_path, series):
 def test_axes_are_those_of_the_format_and_said(tmp_path):
     found, findings = read(saved(tmp_path, signal=lists(SERIES), label=LABELS))
     assert found.values.numpy() == pytest.approx(np.concatenate(SERIES), abs=1e-6)
-    line = f"an array of a recording is [time, channels] (in row 0 of {tmp_path.name} [9, 3]) [dataset.axes]"
+    line = f"an array of a recording is [time, channels] (in row 0 of {tmp_path.name} [9, 3]) [`axes`]"
     assert (findings.decisions, findings.warnings) == ([line], [])
 
 

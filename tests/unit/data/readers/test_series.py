@@ -155,7 +155,7 @@ def test_a_header_of_tsv_is_no_series(tmp_path, header):
     found, labels, findings = read(tsv(tmp_path, TSV, header))
     assert (found, labels) == (columns(VALUES), LABELS)
     assert findings.decisions == [
-        f"the first line names the columns (in {tmp_path / 'made.tsv'}: {header.split(chr(9))[0]!r}) [dataset.header]"
+        f"the first line names the columns (in {tmp_path / 'made.tsv'}: {header.split(chr(9))[0]!r}) [`header`]"
     ]
 
 

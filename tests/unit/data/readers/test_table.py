@@ -61,15 +61,13 @@ def test_other_names_for_columns(tmp_path):
     found = read(tmp_path, frame, names)
     assert list(found.groups) == ["p"] * 6
     assert found.values.shape == (72, 2)
-    with pytest.raises(InputError, match=r"has no column 'persn', which dataset.columns.group names; found file, time"):
+    with pytest.raises(InputError, match=r"has no column 'persn', which `columns.group` names; found file, time"):
         read(tmp_path, frame, names | {"group": "persn"})
 
 
 def test_groups_from_names(tmp_path):
     assert read(tmp_path, long_table(MADE), group_pattern=r"r(\d)\d|s(\d)").groups[:].words == ("0",)
-    with pytest.raises(
-        InputError, match=r"dataset.group_pattern: 's\(\\\\d\)' finds nothing in the name of .*t.csv: r00"
-    ):
+    with pytest.raises(InputError, match=r"`group_pattern`: 's\(\\\\d\)' finds nothing in the name of .*t.csv: r00"):
         read(tmp_path, long_table(MADE), group_pattern=r"s(\d)")
 
 
@@ -239,7 +237,7 @@ def test_columns_of_text_are_not_read_if_others_are_chosen(tmp_path, form, varia
     expected = frame[["x", "y"] if variables == 2 else ["y", "x"]].to_numpy("float32")
     assert read_.values.numpy().tolist() == expected.tolist()
     with pytest.raises(
-        InputError, match=r"the column 'activity' .*'r0' has text such as 'sitting'; .*variables names the"
+        InputError, match=r"the column 'activity' .*'r0' has text such as 'sitting'; .*variables` names the"
     ):
         found(save(tmp_path, frame, form))
 
@@ -291,11 +289,9 @@ def test_none_is_a_class_and_a_label_in_one_row_is_that_of_its_recording(tmp_pat
 @pytest.mark.parametrize("form", FORMS)
 def test_another_case_of_a_name_is_said(tmp_path, form):
     frame = sensors()
-    with pytest.raises(InputError, match=r"no column 'label'.*; found 'Label'; set dataset.columns.label=Label"):
+    with pytest.raises(InputError, match=r"no column 'label'.*; found 'Label'; set `columns.label`=Label"):
         found(save(tmp_path, frame.rename(columns={"label": "Label"}), form))
-    with pytest.raises(
-        InputError, match=r"no column 'recording'.*; found 'Recording'; set dataset.columns.recording=Rec"
-    ):
+    with pytest.raises(InputError, match=r"no column 'recording'.*; found 'Recording'; set `columns.recording`=Rec"):
         found(save(tmp_path, frame.rename(columns={"recording": "Recording"}), form))
     read_, findings, _ = found(save(tmp_path, frame.assign(Group=1.0), form))
     assert read_.values.shape == (6 * T, 3)
@@ -349,7 +345,7 @@ def test_a_board_that_starts_again_and_a_pause_end_windows(tmp_path, monkeypatch
     read_, findings, breaks = found(save(tmp_path, frame, form))
     assert read_.values.numpy().tolist() == frame[["x", "y"]].to_numpy("float32").tolist()
     assert breaks == [T + 40, 3 * T + 30]
-    assert any("(in r3: 10 s) [dataset.gaps=keep]" in line for line in findings.warnings)
+    assert any("(in r3: 10 s) [`gaps`=keep]" in line for line in findings.warnings)
     assert found(save(tmp_path, frame, form), gaps="keep")[2] == [T + 40]
 
 
@@ -404,7 +400,7 @@ def test_the_order_of_day_and_month_is_that_of_the_whole_table(tmp_path, monkeyp
     assert breaks == []
     first = "day" if written.startswith("%d") else "month"
     assert any(f"dates in 'time' have the {first} first" in line for line in findings.decisions)
-    with pytest.raises(InputError, match=r"say dataset.day_first=true or dataset.day_first=false"):
+    with pytest.raises(InputError, match=r"say `day_first`=true or `day_first`=false"):
         found(save(tmp_path, frame[frame["recording"] != "r5"], form))
 
 
@@ -424,7 +420,7 @@ def test_a_run_of_a_label_is_a_recording(tmp_path, monkeypatch, form, rows):
     monkeypatch.setattr(table, "_ROWS", rows)
     frame = sensors(lambda i: np.arange(T) / 50 + i * T / 50).drop(columns="recording")
     frame.loc[100:109, "label"] = "idle"
-    with pytest.raises(InputError, match=r"dataset.recording_ends=label ends .*=gap.*dataset.series_per_line=true"):
+    with pytest.raises(InputError, match=r"`recording_ends`=label ends .*=gap.*`series_per_line`=true"):
         found(save(tmp_path, frame, form))
     read_, _, breaks = found(save(tmp_path, frame, form), recording_ends="label")
     begins = [0, 60, 100, 110, 120, 180, 240, 300]
@@ -440,9 +436,7 @@ def test_recordings_are_cut_where_the_label_changes(tmp_path, monkeypatch, form,
     monkeypatch.setattr(table, "_ROWS", rows)
     frame = sensors()
     frame.loc[100:109, "label"] = "idle"
-    with pytest.raises(
-        InputError, match=r"'r1' has 2 values of 'label'.*; dataset.recording_ends=label ends a recording"
-    ):
+    with pytest.raises(InputError, match=r"'r1' has 2 values of 'label'.*; `recording_ends`=label ends a recording"):
         found(save(tmp_path, frame, form))
     read_, _, _ = found(save(tmp_path, frame, form), recording_ends="label")
     assert list(read_.names) == ["r0/0", "r1/0", "r1/1", "r1/2", "r2/0", "r3/0", "r4/0", "r5/0"]
@@ -471,15 +465,11 @@ def test_a_pause_ends_a_recording(tmp_path, monkeypatch, form, rows, clock):
 
 
 def test_pauses_need_times(tmp_path):
-    with pytest.raises(
-        InputError, match=r"dataset.recording_ends=gap needs a column of times; dataset.columns.time names"
-    ):
+    with pytest.raises(InputError, match=r"`recording_ends`=gap needs a column of times; `columns.time` names"):
         found(sensors(), recording_ends="gap")
-    with pytest.raises(
-        InputError, match=r"'time' pause or fall back in .*; dataset.recording_ends=gap needs times that m"
-    ):
+    with pytest.raises(InputError, match=r"'time' pause or fall back in .*; `recording_ends`=gap needs times that m"):
         found(sensors(lambda i: np.random.default_rng(i).normal(size=T)), recording_ends="gap")
-    with pytest.raises(InputError, match=r"dataset.recording_ends: found 'file'; allowed: null, column, label, gap"):
+    with pytest.raises(InputError, match=r"`recording_ends`: found 'file'; allowed: null, column, label, gap"):
         found(sensors(), recording_ends="file")
 
 

@@ -43,7 +43,7 @@ def test_a_line_is_a_series_where_that_is_evident(tmp_path, place, header, sign)
     assert found.names[0] == ("line 1" if header == "none" else "line 2")
     label = "'label'" if header != "none" else f"the {place} cell"
     assert any(
-        f"a line is a series, and {label} its label" in line and " [dataset.series_per_line=false]" in line
+        f"a line is a series, and {label} its label" in line and " [`series_per_line`=false]" in line
         for line in findings.decisions
     )
 
@@ -53,9 +53,7 @@ def test_a_line_is_a_series_where_it_is_said(tmp_path):
     names = [*(f"v{i}" for i in range(40)), "label"]
     rows = [[*x, label] for x, label in zip(X, LABELS, strict=True)]
     path = written(tmp_path / "x.csv", rows, names)
-    with pytest.raises(
-        InputError, match=r"has no column 'recording'.*dataset.series_per_line=true takes each line as one"
-    ):
+    with pytest.raises(InputError, match=r"has no column 'recording'.*`series_per_line`=true takes each line as one"):
         read(path)
     assert series_of(read(path, series_per_line=True)[0]) == X.astype("float32").tolist()
     few = written(tmp_path / "few.csv", [row[37:] for row in rows], ["0", "1", "2", "label"])
@@ -73,20 +71,18 @@ def test_the_label_of_a_series_is_named_or_the_only_text(tmp_path):
     assert read(activity, columns={"label": "activity"})[0].label_names == ("idle", "shake", "wave")
     numbers = [[*x, i % 3] for i, x in enumerate(X)]
     path = written(tmp_path / "n.csv", numbers)
-    with pytest.raises(
-        InputError, match=r"no column has text.*dataset.columns.label=0 for the first or -1 for the last"
-    ):
+    with pytest.raises(InputError, match=r"no column has text.*`columns.label`=0 for the first or -1 for the last"):
         read(path, series_per_line=True, header=False)
     found, _ = read(path, series_per_line=True, header=False, columns={"label": "-1"})
     assert series_of(found) == X.astype("float32").tolist()
     assert found.labels.tolist() == [0, 1, 2] * 3
     people = written(tmp_path / "p.csv", [[*row, "anna"] for row in rows], [*range(40), "activity", "person"])
-    with pytest.raises(InputError, match=r"2 columns have text.*dataset.columns.label=its name"):
+    with pytest.raises(InputError, match=r"2 columns have text.*`columns.label`=its name"):
         read(people, series_per_line=True)
     found, _ = read(people, series_per_line=True, columns={"label": "activity", "group": "person"})
     assert list(found.groups) == ["anna"] * 9
     assert series_of(found) == X.astype("float32").tolist()
-    with pytest.raises(InputError, match=r"dataset.columns.label: there is no column 'class'; found 0, 1, 2"):
+    with pytest.raises(InputError, match=r"`columns.label`: there is no column 'class'; found 0, 1, 2"):
         read(people, series_per_line=True, columns={"label": "class"})
 
 
@@ -108,9 +104,7 @@ def test_a_short_first_line_is_not_taken_for_names_in_silence(tmp_path):
     path = written(tmp_path / "x.csv", rows)
     with pytest.raises(InputError):
         read(path)
-    with pytest.raises(
-        InputError, match=r"its first line can be names or values; dataset.header=true or false says which"
-    ):
+    with pytest.raises(InputError, match=r"its first line can be names or values; `header`=true or false says which"):
         read(path, series_per_line=True)
     found, _ = read(path, series_per_line=True, header=False)
     assert series_of(found) == [x[: 30 + i].astype("float32").tolist() for i, x in enumerate(X)]

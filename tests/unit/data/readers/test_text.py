@@ -99,8 +99,8 @@ def test_many_files_of_time_alone_are_refused(tmp_path):
 
 
 ROWS = [[0.5, -1.25, 3.0], [1.5, 2.25, -4.0], [2.5, 0.75, 5.0], [-3.5, 1.25, 6.0]]
-SKIP, HEADER, DELIMITER, DECIMAL = "dataset.skip_rows", "dataset.header", "dataset.delimiter", "dataset.decimal"
-VARIABLES = "data_processing_feature_extraction.variables"
+SKIP, HEADER, DELIMITER, DECIMAL = "`skip_rows`", "`header`", "`delimiter`", "`decimal`"
+VARIABLES = "`variables`"
 
 
 def table(sign=",", decimal=".", first=None, last=""):
@@ -220,9 +220,9 @@ def test_names_and_indices_that_libraries_write_are_no_values(tmp_path, name):
 def test_a_first_row_that_can_be_both_is_asked_about(tmp_path, sign, rows, header):
     path, text = tmp_path / "x.csv", "\n".join(rows) + "\n"
     path.write_text(text)
-    with pytest.raises(InputError, match=r"line 1 is .*, names or values; dataset.header=true or false says which"):
+    with pytest.raises(InputError, match=r"line 1 is .*, names or values; `header`=true or false says which"):
         read_numbers(path, "x.csv")
-    with pytest.raises(InputError, match=r"dataset.header=true or false"):
+    with pytest.raises(InputError, match=r"`header`=true or false"):
         list(read_many([(path, "x.csv")] * 2))
     content, _ = both(tmp_path, text, Reading(header=header))
     numbers = [[float(cell.replace(",", ".")) for cell in row.split(sign)] for row in rows]
@@ -292,7 +292,7 @@ def test_commas_that_are_decimal_signs_too_are_said(tmp_path, names):
 @pytest.mark.parametrize("row", ["{},0{}", "-{},0{},{},5"])
 def test_whole_numbers_that_look_like_decimals_are_asked_about(tmp_path, row):
     (tmp_path / "x.csv").write_text("".join(row.format(i, i, i) + "\n" for i in range(1, 20)))
-    with pytest.raises(InputError, match=r"whole numbers or decimals; dataset.delimiter=comma or dataset.decimal=com"):
+    with pytest.raises(InputError, match=r"whole numbers or decimals; `delimiter`=comma or `decimal`=com"):
         read_numbers(tmp_path / "x.csv", "x.csv")
     content = read_numbers(tmp_path / "x.csv", "x.csv", Reading(delimiter="comma"))
     assert content.values[:, 1].tolist() == list(range(1, 20))

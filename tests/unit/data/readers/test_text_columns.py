@@ -8,7 +8,7 @@ from nas_lightning.data.readers.text import read_many, read_numbers
 from nas_lightning.data.reading import Findings, Reading
 from nas_lightning.errors import InputError
 
-VARIABLES = "data_processing_feature_extraction.variables"
+VARIABLES = "`variables`"
 
 
 def text_of(columns, sign=","):
@@ -67,9 +67,7 @@ def test_clocks_give_the_rate_and_are_no_channel(tmp_path, name, step, sign):
     for content in contents:
         assert (content.channels, content.sampling_rate) == (("x", "y"), pytest.approx(50))
         np.testing.assert_array_equal(content.values, np.column_stack([X, Y]))
-    assert f"the column {name!r} is the time (3 times, first in made: 0.csv) [dataset.columns.time]" in (
-        findings.decisions
-    )
+    assert f"the column {name!r} is the time (3 times, first in made: 0.csv) [`columns.time`]" in (findings.decisions)
 
 
 def test_the_row_of_units_gives_that_of_the_time(tmp_path):
@@ -235,43 +233,43 @@ REFUSED = {
     "no such time": (
         "a,b\n1,2\n",
         Reading(columns={"time": "clock"}),
-        "has no column 'clock', which dataset.columns.time names; found a, b",
+        "has no column 'clock', which `columns.time` names; found a, b",
     ),
     "no names": (
         "1,2\n3,4\n",
         Reading(columns={"time": "clock"}),
-        "does not name its columns; dataset.columns.time names 'clock'",
+        "does not name its columns; `columns.time` names 'clock'",
     ),
     "pairs before": (
         "Device,X\nRate,50\nt,x\n0,1.5\n1,2.5\n",
         Reading(),
-        "line 2, column 1 is 'Rate'; allowed: numbers; dataset.skip_rows=2",
+        "line 2, column 1 is 'Rate'; allowed: numbers; `skip_rows`=2",
     ),
-    "pairs before numbers": ("Device,X\nRate,50\n0,1,2.5\n1,2,2.5\n", Reading(), "dataset.skip_rows=2"),
-    "words before": ("Device: X\nRate: 50 Hz\nt x y\n0 1 2\n1 2 3\n", Reading(), "dataset.skip_rows=2"),
-    "a title": ("My device\nvalue\n1\n2\n", Reading(), "dataset.skip_rows=1"),
+    "pairs before numbers": ("Device,X\nRate,50\n0,1,2.5\n1,2,2.5\n", Reading(), "`skip_rows`=2"),
+    "words before": ("Device: X\nRate: 50 Hz\nt x y\n0 1 2\n1 2 3\n", Reading(), "`skip_rows`=2"),
+    "a title": ("My device\nvalue\n1\n2\n", Reading(), "`skip_rows`=1"),
     "skipped too much": (
         "a\n1\n2\n",
         Reading(skip_rows=9),
-        "dataset.skip_rows: found 9; made: 0.csv has no row behind them",
+        "`skip_rows`: found 9; made: 0.csv has no row behind them",
     ),
     "skipped less than nothing": (
         "a\n1\n2\n",
         Reading(skip_rows=-1),
-        "dataset.skip_rows: found -1; allowed: null or a whole number from 0",
+        "`skip_rows`: found -1; allowed: null or a whole number from 0",
     ),
     "names that are values": ("a,b\n1,2\n", Reading(header=False), "line 1, column 1 is 'a'; allowed: numbers"),
     "a word between cells": (
         "a,b\n1,2\n",
         Reading(delimiter="ab"),
-        "dataset.delimiter: found 'ab'; allowed: null, comma, semicolon, tab, space, pipe",
+        "`delimiter`: found 'ab'; allowed: null, comma, semicolon, tab, space, pipe",
     ),
     "one sign for both": (
         "a,b\n1,2\n",
         Reading(delimiter="comma", decimal="comma"),
-        "dataset.decimal: found comma, which is between the cells",
+        "`decimal`: found comma, which is between the cells",
     ),
-    "no sign": ("a,b\n1,2\n", Reading(decimal="_"), "dataset.decimal: found '_'; allowed: null, point, comma"),
+    "no sign": ("a,b\n1,2\n", Reading(decimal="_"), "`decimal`: found '_'; allowed: null, point, comma"),
     "only comments": ("# a\n# b\n", Reading(), "made: 0.csv: is empty; rows of numbers are needed"),
 }
 

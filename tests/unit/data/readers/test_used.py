@@ -35,7 +35,7 @@ def test_a_key_of_another_kind_of_source_is_refused(tmp_path, name):
     path = str(FORMATS[name](tmp_path, make_recordings(lengths, 1 if name in ONE_CHANNEL else 2)))
     assert list(open_source(None, path).recordings)
     (key,) = FOREIGN[name]
-    with pytest.raises(InputError, match=rf"^dataset.{key}: found .*, which changes nothing for .*; allowed: null$"):
+    with pytest.raises(InputError, match=rf"^`{key}`: found .*, which changes nothing for .*; allowed: null$"):
         open_source(None, path, Reading(**FOREIGN[name]))
 
 
@@ -45,5 +45,5 @@ def test_every_key_is_of_some_kind():
 
 
 def test_a_set_by_its_name_is_of_one_form():
-    with pytest.raises(InputError, match=r"dataset.header: found True, which changes nothing for BasicMotions \(ts\)"):
+    with pytest.raises(InputError, match=r"`header`: found True, which changes nothing for BasicMotions \(ts\)"):
         open_source("BasicMotions", None, Reading(header=True))

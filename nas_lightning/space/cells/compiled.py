@@ -8,12 +8,14 @@ from torch import Tensor, nn
 
 from nas_lightning.kernels.build import why_not_native
 from nas_lightning.kernels.network_ops import Planes, Program, UnsupportedError
-from nas_lightning.space.genotype import KINDS
-from nas_lightning.space.network import Cell, ConvNet, Network
+from nas_lightning.space.base import Choice, OpWeights, Path
+from nas_lightning.space.cells.genotype import KINDS
+from nas_lightning.space.cells.network import Cell, Network
+from nas_lightning.space.cells.size import edges
+from nas_lightning.space.cells.supernet import PartialCell, SearchCell, Supernet
 from nas_lightning.space.ops import OPS, Zero
-from nas_lightning.space.size import edges
+from nas_lightning.space.reference import ConvNet
 from nas_lightning.space.stem import Stem
-from nas_lightning.space.supernet import Choice, OpWeights, PartialCell, Path, SearchCell, Supernet
 from nas_lightning.tasks import Task
 
 
@@ -119,7 +121,7 @@ class CompiledSupernet(_Compiled):
         return [plane for node in nodes[-cell.fanout_concat :] for plane in node]
 
 
-def compile_network(network: Network | ConvNet, task: Task, kernels: str) -> CompiledNetwork | None:
+def compile_network(network: nn.Module, task: Task, kernels: str) -> CompiledNetwork | None:
     """The fast form of a network, or None where there is none.
 
     Args:
@@ -127,7 +129,7 @@ def compile_network(network: Network | ConvNet, task: Task, kernels: str) -> Com
         task: input channels and length.
         kernels: ``training.nas_kernels``; None for ``torch``, and for ``auto`` on a machine without a compiler.
     """
-    if kernels == "torch" or why_not_native() is not None:
+    if not isinstance(network, Network | ConvNet) or kernels == "torch" or why_not_native() is not None:
         return None
     try:
         return CompiledNetwork(network, task)

@@ -13,36 +13,16 @@ from torch import Tensor
 
 from nas_lightning.cost.code import Signature
 from nas_lightning.cost.exact import ADDITIVE
-from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.errors import BudgetError
-from nas_lightning.space.genotype import KINDS, Genotype, derive, places_of
-from nas_lightning.space.network import makes_value
-from nas_lightning.space.size import edge_stride, edges
-
-Limits = Mapping[str, int]
-"""Measure to the largest value allowed."""
-
-
-@dataclass(frozen=True)
-class Projected:
-    """A genotype within a budget.
-
-    Attributes:
-        genotype: the one with the largest total log op-weight among all that meet the limits.
-        cost: all its measures.
-        log_weight: its total log op-weight.
-        free_cost: all measures of the choice without limits.
-        free_log_weight: its total log op-weight.
-    """
-
-    genotype: Genotype
-    cost: dict[str, int]
-    log_weight: float
-    free_cost: dict[str, int]
-    free_log_weight: float
+from nas_lightning.space.base import Limits, Projected, meets
+from nas_lightning.space.cells.genotype import KINDS, Genotype, places_of
+from nas_lightning.space.cells.network import makes_value
+from nas_lightning.space.cells.size import edge_stride, edges
+from nas_lightning.space.cells.tables import SpaceCost
+from nas_lightning.space.choices import strongest
 
 
-def project(op_weights: Mapping[str, Tensor], space_cost: SpaceCost, limits: Limits) -> Projected:
+def project(op_weights: Mapping[str, Tensor], space_cost: SpaceCost, limits: Limits) -> Projected[Genotype]:
     """The genotype with the largest total log op-weight among all that meet every limit.
 
     Args:
@@ -53,13 +33,13 @@ def project(op_weights: Mapping[str, Tensor], space_cost: SpaceCost, limits: Lim
     Raises:
         BudgetError: if no genotype meets them.
     """
-    free = derive(op_weights, space_cost.ops, space_cost.size.nodes_per_layer)
+    free = strongest(op_weights, space_cost)
     score = _Score(op_weights, space_cost)
-    free_cost = space_cost.of(free)
+    free_cost = space_cost.cost(free)
     genotype = free if meets(free_cost, limits) else _Program(space_cost, limits).best(score)
     if genotype is None:
         raise BudgetError("no network of this space meets", limits, *_nearest(space_cost, limits))
-    return Projected(genotype, space_cost.of(genotype), score(genotype), free_cost, score(free))
+    return Projected(genotype, space_cost.cost(genotype), score(genotype), free_cost, score(free))
 
 
 def least(measure: str, space_cost: SpaceCost, limits: Limits) -> int | None:
@@ -67,16 +47,16 @@ def least(measure: str, space_cost: SpaceCost, limits: Limits) -> int | None:
     others = {name: limit for name, limit in limits.items() if name != measure}
     if measure in ADDITIVE:
         genotype = _Program(space_cost, others).cheapest(measure)
-        return None if genotype is None else space_cost.of(genotype)[measure]
+        return None if genotype is None else space_cost.cost(genotype)[measure]
 
     def found(ram_bytes: int) -> int | None:
         genotype = _Program(space_cost, others | {"ram_bytes": ram_bytes}).any()
-        return None if genotype is None else space_cost.of(genotype)["ram_bytes"]
+        return None if genotype is None else space_cost.cost(genotype)["ram_bytes"]
 
     genotype = _Program(space_cost, others).any()
     if genotype is None:
         return None
-    low, high = space_cost.fixed_ram_bytes, space_cost.of(genotype)["ram_bytes"]  # the answer is from low to high
+    low, high = space_cost.fixed_ram_bytes, space_cost.cost(genotype)["ram_bytes"]  # the answer is from low to high
     while low < high:
         reached = found((low + high) // 2)
         low, high = (low, reached) if reached is not None else ((low + high) // 2 + 1, high)
@@ -102,7 +82,7 @@ def _nearest(space_cost: SpaceCost, limits: Limits) -> tuple[list[str], dict[str
     first = next(iter(nearest))  # to raise one limit is not enough
     genotype = _Program(space_cost, {first: nearest[first]}).any()
     assert genotype is not None  # nosec B101 # for mypy: this limit alone can be met
-    cost = space_cost.of(genotype)
+    cost = space_cost.cost(genotype)
     return [m for m in nearest if cost[m] > limits[m]], {m: max(nearest[m], cost[m]) for m in nearest}
 
 
@@ -119,11 +99,6 @@ def check_feasible(space_cost: SpaceCost, limits: Limits) -> None:
     """
     if limits and not is_feasible(space_cost, limits):
         raise BudgetError("no network of this space meets", limits, *_nearest(space_cost, limits))
-
-
-def meets(cost: Mapping[str, int], limits: Limits) -> bool:
-    """Whether costs, by measure, are within all limits."""
-    return all(cost[measure] <= limit for measure, limit in limits.items())
 
 
 class _Score:
@@ -340,7 +315,7 @@ class _Program:
                 chosen = [self.choices[i] for i in picked if self.choices[i].kind == kind]
                 self._forbid([self._where(kind, c.node, c.source, c.makes_value) for c in chosen])
                 return True
-        if not meets(self.space_cost.of(genotype), self.limits):
+        if not meets(self.space_cost.cost(genotype), self.limits):
             self._forbid([[i] for i in picked])
             return True
         return False

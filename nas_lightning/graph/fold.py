@@ -3,28 +3,10 @@
 import copy
 
 import torch
-from torch import Tensor, fx, nn
+from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from nas_lightning.space.stem import InputNorm
-
-
-class ChannelAffine(nn.Module):
-    """``(x - mean) * scale + shift`` per channel: what is left of the input normalisation after folding.
-
-    The subtraction comes first, because it loses nothing where a small signal stands on a large constant: the
-    difference of floats within a factor of two of each other is exact, and so is that of whole numbers below 2^24.
-    """
-
-    def __init__(self, scale: Tensor, mean: Tensor, shift: Tensor) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(scale.reshape(-1, 1))
-        self.mean = nn.Parameter(mean.reshape(-1, 1))
-        self.shift = nn.Parameter(shift.reshape(-1, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, C, L]`` to the same shape."""
-        return (x - self.mean) * self.scale + self.shift
+from nas_lightning.graph.norm import ChannelAffine, InputNorm
 
 
 @torch.no_grad()
@@ -63,23 +45,3 @@ def _fold_input(norm: InputNorm) -> ChannelAffine:
     if bn.affine:
         scale, shift = scale * bn.weight, shift * bn.weight + bn.bias
     return ChannelAffine(scale / norm.std.flatten(), norm.mean.flatten(), shift)
-
-
-def trace(folded: nn.Module) -> fx.GraphModule:
-    """The graph of a folded network, without the identities that stand where its BatchNorms were.
-
-    The names of its modules begin with ``0.``, so that a single layer is a module of a graph too.
-    """
-    root = nn.Sequential(folded)
-    # By default it looks for calls of math, which takes a quarter of the time.
-    graph = _Tracer(autowrap_modules=()).trace(root)  # type: ignore[arg-type]
-    for node in list(graph.nodes):
-        if node.op == "call_module" and isinstance(root.get_submodule(str(node.target)), nn.Identity):
-            node.replace_all_uses_with(node.all_input_nodes[0])
-            graph.erase_node(node)
-    return fx.GraphModule(root, graph)
-
-
-class _Tracer(fx.Tracer):
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, ChannelAffine) or super().is_leaf_module(m, module_qualified_name)

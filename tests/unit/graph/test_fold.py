@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from nas_lightning.space.fold import ChannelAffine, fold
-from nas_lightning.space.network import ConvNet
+from nas_lightning.graph.fold import fold
+from nas_lightning.graph.norm import ChannelAffine
+from nas_lightning.space.reference import ConvNet
 from nas_lightning.tasks import Classification
 
 

@@ -1,17 +1,15 @@
 """The expected cost of the supernet, differentiable in the op weights."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from nas_lightning.cost.exact import ADDITIVE
-from nas_lightning.cost.tables import SpaceCost
-from nas_lightning.space.genotype import KINDS
-from nas_lightning.space.network import makes_value
-from nas_lightning.space.size import Size, edge_stride, edges, rows_into
-
-OpWeights = Mapping[str, Tensor]
+from nas_lightning.space.base import OpWeights
+from nas_lightning.space.cells.genotype import KINDS
+from nas_lightning.space.cells.network import makes_value
+from nas_lightning.space.cells.size import Size, edge_stride, edges, rows_into
+from nas_lightning.space.cells.tables import SpaceCost
 
 
 class ExpectedCost:
@@ -35,22 +33,10 @@ class ExpectedCost:
 
     Args:
         space_cost: of the size, the task and the operations.
-        measure: what a search without limits makes cheaper, ``"params"`` or ``"macs"``.
-        limits: by measure, what the network found must not exceed.
-        targets: the measures whose limit is also what the network should come near to; all if None.
     """
 
-    def __init__(
-        self,
-        space_cost: SpaceCost,
-        measure: str = "params",
-        limits: Mapping[str, int] | None = None,
-        targets: Collection[str] | None = None,
-    ) -> None:
+    def __init__(self, space_cost: SpaceCost) -> None:
         self.space_cost, self.size, self.ops = space_cost, space_cost.size, space_cost.ops
-        self.measure, self.limits = measure, dict(limits or {})
-        self.targets = frozenset(self.limits if targets is None else targets)
-        self.dearest = {m: space_cost.largest(m) - space_cost.fixed[m] for m in ADDITIVE}  # what nodes can cost at most
         self._into = _incidence(self.size)
         self._values = {kind: self._value_masks(is_reduction=kind == "reduce") for kind in KINDS}
         self._function_bytes = torch.tensor(list(space_cost.functions.values()), dtype=torch.float64)

@@ -1,16 +1,15 @@
 """The fixed network: what a genotype describes, and nothing else."""
 
-import itertools
 from collections.abc import Sequence
 from functools import cache
 
 import torch
 from torch import Tensor, nn
 
-from nas_lightning.space.genotype import Genotype, live_nodes
+from nas_lightning.space.cells.genotype import Genotype, live_nodes
+from nas_lightning.space.cells.order import CellGraph, best_order
+from nas_lightning.space.cells.size import CellPlan, Size, edge_stride
 from nas_lightning.space.ops import OPS, conv_bn_relu
-from nas_lightning.space.order import CellGraph, best_order
-from nas_lightning.space.size import CellPlan, Size, edge_stride
 from nas_lightning.space.stem import Stem
 from nas_lightning.tasks import Task
 
@@ -84,26 +83,3 @@ class Network(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[B, C_in, L]`` to logits ``[B, K]``."""
         return self.head(self.cells(self.stem(x)).mean(2))
-
-
-class ConvNet(nn.Module):
-    """A hand-made reference network: blocks of convolution, BatchNorm, ReLU and max pool, then the same head.
-
-    Args:
-        task: input channels, length and classes.
-        widths: channels of each block; every block but the last halves the length.
-        kernel_size: odd.
-    """
-
-    def __init__(self, task: Task, widths: Sequence[int], kernel_size: int) -> None:
-        super().__init__()
-        self.stem = Stem(task.in_channels, widths[0], affine=True)
-        blocks: list[nn.Module] = []
-        for before, after in itertools.pairwise(widths):
-            blocks += [nn.MaxPool1d(3, 2, 1), conv_bn_relu(before, after, kernel_size, 1, affine=True)]
-        self.blocks = nn.Sequential(*blocks)
-        self.task, self.head = task, task.head(widths[-1])
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, C_in, L]`` to logits ``[B, K]``."""
-        return self.head(self.blocks(self.stem(x)).mean(2))

@@ -4,44 +4,26 @@ It computes what ``TextbookSupernet`` of ``tests/oracle/textbook.py`` computes, 
 convolutions that leave a node run as one, with their BatchNorms folded into the kernels, and pools once per node.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas_lightning.space.dense import fused_conv_bn_relu
-from nas_lightning.space.edge_group import EdgeGroup, EdgeWeights
-from nas_lightning.space.genotype import KINDS, Genotype, live_nodes
+from nas_lightning.space import base
+from nas_lightning.space.base import Choice, OpWeights, Path
+from nas_lightning.space.cells.dense import fused_conv_bn_relu
+from nas_lightning.space.cells.edge_group import EdgeGroup, EdgeWeights
+from nas_lightning.space.cells.genotype import KINDS, Genotype, Genotypes, live_nodes
+from nas_lightning.space.cells.size import CellPlan, Size, edges, rows_into
+from nas_lightning.space.choices import new_alphas
 from nas_lightning.space.ops import DEFAULT_OPS, conv_bn_relu
-from nas_lightning.space.size import CellPlan, Size, edges, rows_into
 from nas_lightning.space.stem import Stem
 from nas_lightning.tasks import Task
 
 CellWeights = list[EdgeWeights]
 """The op weights of a cell, by source node."""
-
-OpWeights = Mapping[str, Tensor]
-"""Per kind of cell ``[E, O]``."""
-
-
-@dataclass(frozen=True)
-class Path:
-    """One network of the supernet, run alone with the supernet's weights: as fast as that network.
-
-    Attributes:
-        genotype: what each node computes.
-        gates: per kind of cell ``[nodes]``, by which the values of the nodes are multiplied; None for 1.
-    """
-
-    genotype: Genotype
-    gates: Mapping[str, Tensor] | None = None
-
-
-Choice = OpWeights | Path
-"""What a supernet computes: a mixture of all operations, or one path."""
 
 
 class SearchCell(nn.Module):
@@ -146,7 +128,7 @@ def new_cell(plan: CellPlan, size: Size, ops: Sequence[str], partial: int) -> Se
     return SearchCell(plan, size, ops) if partial == 1 else PartialCell(plan, size, ops, partial)
 
 
-class Supernet(nn.Module):
+class Supernet(base.Supernet):
     """All networks of a size at once, with the alphas that choose among them.
 
     The alphas are the parameters ``alphas.normal`` and ``alphas.reduce``, each ``[E, O]``; all other parameters are
@@ -181,11 +163,7 @@ class Supernet(nn.Module):
         self.cells = nn.ModuleList(new_cell(plan, size, self.op_names, partial) for plan in size.plan())
         self.kinds = [plan.kind for plan in size.plan()]
         self.head = task.head(size.out_channels)
-        self.alphas = new_alphas(size, self.op_names) if alphas is None else alphas
-
-    def weights(self) -> dict[str, nn.Parameter]:
-        """The named parameters that are not alphas."""
-        return {name: p for name, p in self.named_parameters() if not name.startswith("alphas.")}
+        self.alphas = new_alphas(Genotypes(ops, size.nodes_per_layer)) if alphas is None else alphas
 
     def forward(self, x: Tensor, choice: Choice) -> Tensor:
         """Map ``[B, C_in, L]`` to logits ``[B, K]``: of the mixture that op weights describe, or of one path."""
@@ -200,14 +178,9 @@ class Supernet(nn.Module):
             x = cell(x, weights[kind], self.kernels)
         return x
 
-    def _run_path(self, x: Tensor, path: Path) -> Tensor:
+    def _run_path(self, x: Tensor, path: Path[Genotype]) -> Tensor:
         x = self.stem(x)
         for cell, kind in zip(self.cells, self.kinds, strict=True):
             gates = None if path.gates is None else path.gates[kind]
-            x = cast(SearchCell, cell).run_path(x, path.genotype.cell(kind), gates)
+            x = cast(SearchCell, cell).run_path(x, path.architecture.cell(kind), gates)
         return x
-
-
-def new_alphas(size: Size, ops: Sequence[str]) -> nn.ParameterDict:
-    """Alphas near zero: every operation starts with almost the same weight."""
-    return nn.ParameterDict({kind: nn.Parameter(1e-3 * torch.randn(size.num_edges, len(ops))) for kind in KINDS})

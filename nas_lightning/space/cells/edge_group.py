@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from nas_lightning.kernels.choice import implementation
 from nas_lightning.kernels.network_ops import Planes, Program
 from nas_lightning.kernels.torch_ops import fold_statistics
-from nas_lightning.space.dense import (
+from nas_lightning.space.cells.dense import (
     chain_of,
     convolutions,
     dense_kernel,

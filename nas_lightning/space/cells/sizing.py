@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 
 from nas_lightning.cost.exact import ADDITIVE, Numbers
-from nas_lightning.cost.projection import Limits, check_feasible, is_feasible
-from nas_lightning.cost.tables import SpaceCost
 from nas_lightning.errors import InputError
-from nas_lightning.space.genotype import KINDS
-from nas_lightning.space.size import Size, rows_into
+from nas_lightning.space.base import Limits
+from nas_lightning.space.cells.genotype import KINDS
+from nas_lightning.space.cells.projection import check_feasible, is_feasible
+from nas_lightning.space.cells.size import Size, rows_into
+from nas_lightning.space.cells.tables import SpaceCost
 from nas_lightning.tasks import Task
 
 _NEAR = 0.6  # of the largest use of the budget: sizes above it are taken for equally good uses

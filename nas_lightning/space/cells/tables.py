@@ -1,25 +1,27 @@
 """What every choice of a space costs, so that any network of it is priced without being built."""
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, cached_property
 
 import torch
 from torch import Tensor, nn
 
-from nas_lightning.cost.code import Layer, Signature, signature_of
+from nas_lightning.cost.code import Signature, signature_of
 from nas_lightning.cost.exact import ADDITIVE, Numbers, PartCost, part_cost
-from nas_lightning.space.genotype import KINDS, Genotype, live_nodes, places_of
-from nas_lightning.space.network import cell_graph, makes_value
+from nas_lightning.graph.layers import kind_named
+from nas_lightning.graph.trace import Layer
+from nas_lightning.space.cells.genotype import KINDS, Genotype, Genotypes, live_nodes, places_of
+from nas_lightning.space.cells.network import cell_graph, makes_value
+from nas_lightning.space.cells.order import best_order
+from nas_lightning.space.cells.size import CellPlan, Size, edge_stride, edges, rows_into
 from nas_lightning.space.ops import OPS, conv_bn_relu
-from nas_lightning.space.order import best_order
-from nas_lightning.space.size import CellPlan, Size, edge_stride, edges, rows_into
 from nas_lightning.space.stem import Stem
 from nas_lightning.tasks import Task
 
 Cell = tuple[tuple[str, int], ...]
 
 
-class SpaceCost:
+class SpaceCost(Genotypes):
     """The exact costs of all networks of a space.
 
     A sum over layers splits into what every network of the size has (stem, 1x1 convolutions, concatenations, head) and
@@ -44,12 +46,13 @@ class SpaceCost:
     """
 
     def __init__(self, size: Size, task: Task, ops: tuple[str, ...], numbers: Numbers | None = None) -> None:
-        self.size, self.task, self.ops, self.numbers = size, task, ops, numbers or Numbers()
+        super().__init__(ops, size.nodes_per_layer)
+        self.size, self.task, self.numbers = size, task, numbers or Numbers()
         self.tables = {
             measure: {kind: torch.zeros(size.num_edges, len(ops), dtype=torch.float64) for kind in KINDS}
             for measure in ADDITIVE
         }
-        self.fixed = dict.fromkeys(ADDITIVE, 0) | {"flash_bytes": self.numbers.base_bytes}
+        self.fixed: dict[str, int] = dict.fromkeys(ADDITIVE, 0) | {"flash_bytes": self.numbers.base_bytes}
         self.functions: dict[Signature, int] = {}
         self.calls: dict[tuple[str, int, int], set[Signature]] = {}
         self.cells = list(zip(size.plan(), size.lengths(task.length), strict=True))
@@ -89,17 +92,17 @@ class SpaceCost:
                 self.functions |= cost.functions
                 self.calls.setdefault((cell.kind, row, column), set()).update(cost.functions)
 
-    def of(self, genotype: Genotype) -> dict[str, int]:
+    def cost(self, architecture: Genotype) -> dict[str, int]:
         """All measures of one network, as ``cost_of`` counts them if no two nodes take the same pool of one value."""
-        picks = {kind: self._picks(kind, genotype.cell(kind)) for kind in KINDS}
+        picks = {kind: self._picks(kind, architecture.cell(kind)) for kind in KINDS}
         found = {measure: self._sum(measure, picks) for measure in ADDITIVE}
         called = set().union(*(self.calls[kind, row, column] for kind in KINDS for row, column in picks[kind]))
         found["flash_bytes"] += sum(self.functions[signature] for signature in called)
-        return found | {"ram_bytes": max(self.ram_of_cell(kind, genotype.cell(kind)) for kind in KINDS)}
+        return found | {"ram_bytes": max(self.ram_of_cell(kind, architecture.cell(kind)) for kind in KINDS)}
 
-    def num_params(self, genotype: Genotype) -> int:
-        """The parameters of one network; the same number as in ``of``, which counts everything."""
-        return self._sum("params", {kind: self._picks(kind, genotype.cell(kind)) for kind in KINDS})
+    def num_params(self, architecture: Genotype) -> int:
+        """The parameters of one network; the same number as in ``cost``, which counts everything."""
+        return self._sum("params", {kind: self._picks(kind, architecture.cell(kind)) for kind in KINDS})
 
     def _sum(self, measure: str, picks: dict[str, list[tuple[int, int]]]) -> int:
         """An additive measure without functions."""
@@ -142,9 +145,16 @@ class SpaceCost:
 
         In flash it is a bound: as if no two nodes shared a function.
         """
-        nodes = range(1, self.size.nodes_per_layer + 1)
-        tables = [self.with_functions(measure, kind) for kind in KINDS]
-        return self.fixed[measure] + sum(float(table[rows_into(node)].max()) for table in tables for node in nodes)
+        return self._largest[measure]
+
+    @cached_property
+    def _largest(self) -> dict[str, float]:
+        nodes, found = range(1, self.size.nodes_per_layer + 1), {}
+        for measure in ADDITIVE:
+            tables = [self.with_functions(measure, kind) for kind in KINDS]
+            dearest = sum(float(table[rows_into(node)].max()) for table in tables for node in nodes)
+            found[measure] = self.fixed[measure] + dearest
+        return found
 
 
 class _Head(nn.Module):
@@ -172,7 +182,7 @@ def _preprocess_cost(in_channels: int, channels: int, stride: int, length: int, 
 def _concat_cost(channels: int, num_inputs: int, length: int, numbers: Numbers) -> PartCost:
     """A concatenation; what lies in memory at it is the cell's."""
     shapes = (torch.Size([1, channels, length]), torch.Size([1, channels * num_inputs, length]))
-    layer = Layer("cat", "Concat", None, *shapes)
+    layer = Layer("cat", kind_named("concat"), None, (0,) * num_inputs, *shapes)
     sums = dict.fromkeys(ADDITIVE, 0)
     sums |= {"flash_bytes": numbers.own_bytes(layer), "instructions": numbers.code.instructions_of(layer)}
     return PartCost(sums, {signature_of(layer): numbers.function_bytes(layer)}, 0)

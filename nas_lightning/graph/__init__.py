@@ -1,0 +1,1 @@
+"""The deployed network as a graph of layers, which everything behind training reads."""

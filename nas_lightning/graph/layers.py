@@ -1,0 +1,74 @@
+"""The one list of what a deployed network may be made of.
+
+What a layer costs, how it is rounded, written and run stands where that is done, in one table each, with a row for
+every kind here: ``tests/contract/test_layers.py`` lists the tables.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from nas_lightning.graph.norm import ChannelAffine
+
+
+@dataclass(frozen=True)
+class LayerKind:
+    """A kind of layer.
+
+    Attributes:
+        name: the key of the tables.
+        label: its name in ``cost.json``.
+        matches: whether a module, or the call of a function, is one.
+        compute: what the call of the function computes; None for a module.
+        in_place: whether it reads one element for each that it makes, so that what it makes can take the place of the
+            first value that it reads.
+    """
+
+    name: str
+    label: str
+    matches: Callable[[Any], bool]
+    compute: Callable[..., Tensor] | None = None
+    in_place: bool = False
+
+
+def _is(module: type[nn.Module], condition: Callable[[Any], bool] = lambda found: True) -> Callable[[Any], bool]:
+    return lambda found: type(found) is module and condition(found)
+
+
+def _calls(function: Any, dims: tuple[int, ...]) -> Callable[[Any], bool]:
+    """Whether a node calls a function over one of these dimensions, and with nothing else to say."""
+    return lambda found: (
+        isinstance(found, fx.Node)
+        and found.target == function
+        and (*found.args[1:], *found.kwargs.values()) in [(dim,) for dim in dims]
+        and found.kwargs.keys() <= {"dim"}
+    )
+
+
+LAYERS: tuple[LayerKind, ...] = (
+    LayerKind("affine", "ChannelAffine", _is(ChannelAffine), in_place=True),
+    LayerKind("conv", "Conv1d", _is(nn.Conv1d, lambda conv: conv.groups == 1 and conv.kernel_size != (1,))),
+    LayerKind("pointwise", "Conv1d", _is(nn.Conv1d, lambda conv: conv.groups == 1 and conv.kernel_size == (1,))),
+    LayerKind("depthwise", "Conv1d", _is(nn.Conv1d, lambda conv: conv.groups > 1)),
+    LayerKind("linear", "Linear", _is(nn.Linear)),
+    LayerKind("relu", "ReLU", _is(nn.ReLU), in_place=True),
+    LayerKind("max_pool", "MaxPool1d", _is(nn.MaxPool1d)),
+    LayerKind("avg_pool", "AvgPool1d", _is(nn.AvgPool1d)),
+    LayerKind("concat", "Concat", _calls(torch.cat, (1, -2)), lambda *values: torch.cat(values, dim=1)),
+    LayerKind("global_avg_pool", "GlobalAvgPool", _calls("mean", (2, -1)), lambda x: x.mean(2)),
+)
+
+POOLS = ("max_pool", "avg_pool")
+
+
+def kind_of(found: nn.Module | fx.Node) -> LayerKind | None:
+    """The kind of a module or of the call of a function; None for one that is not in the list."""
+    return next((kind for kind in LAYERS if kind.matches(found)), None)
+
+
+def kind_named(name: str) -> LayerKind:
+    """The kind with this name."""
+    return next(kind for kind in LAYERS if kind.name == name)
