@@ -39,11 +39,15 @@ def _one_composition_of_each_choice():
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_table_of_translations():
-    """``torch.onnx`` makes its table of translations for each export, in half of its time; here it is made once."""
+    """``torch.onnx`` makes its table of translations and a list of operators for each export, in more than half of its
+    time; here they are made once.
+    """
     with pytest.MonkeyPatch.context() as patch:
-        with contextlib.suppress(ImportError, AttributeError):  # a detail of torch
+        with contextlib.suppress(ImportError, AttributeError):  # details of torch
             registry = importlib.import_module("torch.onnx._internal.exporter._registration").ONNXRegistry
             patch.setattr(registry, "from_torchlib", staticmethod(cache(registry.from_torchlib)))
+            utils, name = importlib.import_module("torch._export.utils"), "_collect_all_valid_cia_ops_for_namespace"
+            patch.setattr(utils, name, cache(getattr(utils, name)))
         yield
 
 

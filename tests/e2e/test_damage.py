@@ -5,13 +5,17 @@ import json
 import os
 import shutil
 
+import lightning as L
 import numpy as np
 import pytest
 import torch
 from torture import without_times
 
 import nas_lightning
+from nas_lightning.config.compose import compose_config
 from nas_lightning.errors import InputError
+from nas_lightning.runs.fitting import read_checkpoint
+from nas_lightning.runs.modes import run as run_config
 
 SMALL = (
     "experiment=quick", "callbacks=none", "training.nas_epochs=1", "training.training_epochs=2",
@@ -52,14 +56,9 @@ DAMAGES = (cut, empty, garble, other_kind, folder_instead)
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory):
     """A run that ended, and the same without its last file, as if it had been killed there."""
-    import subprocess
-    import sys
-
-    place = tmp_path_factory.mktemp("ended")
-    command = [sys.executable, "-m", "nas_lightning", *SMALL, f"hydra.run.dir={place / 'run'}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=place)
-    assert done.returncode == 0, done.stderr
-    return place / "run"
+    place = tmp_path_factory.mktemp("ended") / "run"
+    run_config(compose_config([*SMALL]), place)
+    return place
 
 
 def results(folder):
@@ -235,11 +234,23 @@ def test_json_has_no_nan(ended, cli, tmp_path, name):
         lambda content: [content],
     ],
 )  # fmt: skip
+def test_a_checkpoint_of_odd_parts_is_as_good_as_none(ended, tmp_path, change, caplog):
+    module, content = L.LightningModule(), torch.load(ended / "checkpoints/training/last.ckpt", weights_only=True)
+    module.network = nas_lightning.load(ended)
+    torch.save(content, tmp_path / "whole.ckpt")
+    assert read_checkpoint(tmp_path / "whole.ckpt", module).keys() == content.keys()
+    torch.save(change(content), tmp_path / "odd.ckpt")
+    with caplog.at_level("WARNING", "nas_lightning"):
+        assert read_checkpoint(tmp_path / "odd.ckpt", module) is None
+    (message,) = caplog.messages
+    assert "odd.ckpt: cannot be read; it is damaged or another kind of file" in message
+
+
 @pytest.mark.parametrize("file", ["last.ckpt", "best.ckpt"])
-def test_a_checkpoint_of_odd_parts_begins_its_fit_again(ended, cli, tmp_path, change, file):
+def test_a_checkpoint_of_odd_parts_begins_its_fit_again(ended, cli, tmp_path, file):
     folder = unfinished(ended, tmp_path / "run")
     path = folder / "checkpoints" / "training" / file
-    torch.save(change(torch.load(path, weights_only=True)), path)
+    torch.save(torch.load(path, weights_only=True) | {"loops": 5}, path)
     status, _, err = cli("resume=run")
     assert status == 0, err
     assert f"training/{file}: cannot be read; it is damaged or another kind of file" in err

@@ -163,7 +163,9 @@ def results(folder):
 
 
 def test_one_seed_gives_one_result_and_another_seed_another(run):
-    first, again, other = (results(run(name, f"seed={seed}")) for name, seed in (("a", 1), ("b", 1), ("c", 2)))
+    first, again, other = (
+        results(run(name, f"seed={seed}", "logger=none")) for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
     assert first == again
     assert first[1:] != other[1:]
 
@@ -211,7 +213,7 @@ def test_a_run_stopped_by_ctrl_c_goes_on_to_the_result_of_an_unbroken_one(
 @pytest.mark.parametrize("size", [1, 29])
 def test_batch_size_one_and_a_last_batch_of_one_sample(run, size):
     """peers.md: a peer failed at batch size 1."""
-    metrics = read(run("run", f"training.batch_size={size}"), "metrics.json")
+    metrics = read(run("run", f"training.batch_size={size}", "logger=none"), "metrics.json")
     assert metrics["search"]["steps"] == 2 * -(-30 // size)
 
 
@@ -226,7 +228,7 @@ def test_memory_and_compute_find_different_genotypes(run):
     """A deep net whose late cells are wide and short separates parameters from MACs."""
     arguments = [
         "training.nas_layers=8", "training.nas_init_channels=2", "training.nas_epochs=6", "training.enable=false",
-        "search.penalties.cost.weight=3", "search.alpha_optimizer.lr=0.1",
+        "search.penalties.cost.weight=3", "search.alpha_optimizer.lr=0.1", "logger=none",
     ]  # fmt: skip
     found = [
         read(run(mode, f"training.nas_optimization_mode={mode}", *arguments), "genotype.json")
@@ -243,7 +245,7 @@ def test_without_training_the_run_ends_with_the_genotype(run):
 
 
 def test_without_testing_the_test_split_is_not_measured(run):
-    metrics = read(run("run", "testing.enable=false"), "metrics.json")
+    metrics = read(run("run", "testing.enable=false", "logger=none"), "metrics.json")
     assert "test" not in metrics
     assert metrics["onnx"]["split"] == "val"
 
@@ -324,15 +326,15 @@ def test_a_sweep_ends_with_one_table(cli, tmp_path, launcher):
 
 
 def test_a_sweep_goes_on_past_a_run_that_fails(cli, tmp_path):
-    arguments = ["-m", "training.batch_size=99,16", "hydra.sweep.dir=sweep", "training.nas_enabled=false", *SHORT]
-    status, _, err = cli(*arguments)
+    short = ("training.nas_enabled=false", "logger=none", *SHORT)
+    status, _, err = cli("-m", "training.batch_size=99,16", "hydra.sweep.dir=sweep", *short)
     assert status == 2
     assert "error: 1 runs of the sweep have no result: run 0: training.batch_size: 99 is larger than the train" in err
     assert {path.name for path in (tmp_path / "sweep" / "0").iterdir()} == {"error.txt", "overrides.txt"}
     rows = list(csv.DictReader((tmp_path / "sweep" / "table.csv").read_text().splitlines()))
     assert [row["error"][:22] for row in rows] == ["training.batch_size: 9", ""]
     assert [row["settings"] for row in rows] == ["training.batch_size=99", "training.batch_size=16"]
-    status, _, err = cli("-m", "training.batch_size=8,16", "hydra.sweep.dir=both", "training.nas_enabled=false", *SHORT)
+    status, _, err = cli("-m", "training.batch_size=8,16", "hydra.sweep.dir=both", *short)
     assert status == 0, err
     rows = (tmp_path / "both" / "table.csv").read_text().splitlines()
     assert [row.split(",")[-2] for row in rows[1:]] == ["training.batch_size=8", "training.batch_size=16"]
@@ -465,12 +467,12 @@ def test_a_training_that_diverges_says_so(cli, key):
 
 def reference_loss(run, name, *arguments):
     """Loss on val of a short run of the hand-made network."""
-    return read(run(name, "training.nas_enabled=false", *arguments), "metrics.json")["val"]["loss"]
+    return read(run(name, "training.nas_enabled=false", "logger=none", *arguments), "metrics.json")["val"]["loss"]
 
 
 def alphas(run, name, *arguments):
     """Those of the normal cell after a short search."""
-    folder = run(name, "training.enable=false", "training.nas_epochs=3", *arguments)
+    folder = run(name, "training.enable=false", "training.nas_epochs=3", "logger=none", *arguments)
     state = torch.load(folder / "checkpoints" / "search" / "last.ckpt", weights_only=True)["state_dict"]
     return state["supernet.alphas.normal"]
 
@@ -506,7 +508,7 @@ def test_an_option_of_the_search_changes_the_outcome(run, once, option):
 def test_both_kernels_search_alike_and_the_log_says_which(run):
     states = {}
     for kernels in ("native", "torch"):
-        folder = run(kernels, "training.enable=false", f"training.nas_kernels={kernels}")
+        folder = run(kernels, "training.enable=false", "logger=none", f"training.nas_kernels={kernels}")
         assert f"search: darts, seed 0, 2 epochs, {kernels} kernels" in (folder / "run.log").read_text()
         checkpoint = torch.load(folder / "checkpoints" / "search" / "last.ckpt", weights_only=True)
         states[kernels] = checkpoint["state_dict"]
