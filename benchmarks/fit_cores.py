@@ -9,6 +9,7 @@ the entry and library functions.
 """
 
 import argparse
+import itertools
 import json
 from collections import defaultdict
 from pathlib import Path
@@ -176,6 +177,10 @@ def main() -> None:
     if options.picture:
         draw(points, options.picture)
     if options.write:
+        known = json.loads(options.write.read_text())
+        for core, form in itertools.product(content, content[next(iter(content))]):
+            for part in ("code_bytes", "call_bytes", "instructions"):
+                content[core][form][part]["add"] = known[core][form][part]["add"]  # addition_costs.py fits it
         options.write.write_text(json.dumps(content, indent=1) + "\n")
 
 

@@ -58,6 +58,7 @@ FEATURES: dict[str, Callable[[Layer], tuple[int, ...]]] = {
     "avg_pool": _of_elements,
     "concat": lambda layer: (len(layer.inputs), layer.out_shape.numel()),
     "global_avg_pool": lambda layer: (layer.out_shape[1], layer.in_shape.numel()),
+    "add": _of_elements,
 }
 """By kind what the instructions of a layer are linear in, besides 1; ``cores.json`` has the numbers."""
 

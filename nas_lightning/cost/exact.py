@@ -197,7 +197,7 @@ MACS: dict[str, Callable[[Layer], int]] = {
     "pointwise": _products,
     "depthwise": _products,
     "linear": _products,
-} | dict.fromkeys(("relu", "max_pool", "avg_pool", "concat", "global_avg_pool"), lambda layer: 0)
+} | dict.fromkeys(("relu", "max_pool", "avg_pool", "concat", "global_avg_pool", "add"), lambda layer: 0)
 """Multiply-accumulates by kind."""
 
 

@@ -145,5 +145,6 @@ RULES: dict[str, Callable[[Layer, Profile, bool], str | None] | None] = {
     "avg_pool": _depthwise_objection,
     "concat": None,
     "global_avg_pool": _average_objection,
+    "add": None,
 }
 """By kind what keeps a layer from being accelerated, or None where it is no layer of the NPU."""

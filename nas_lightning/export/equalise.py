@@ -19,6 +19,7 @@ SCALES: dict[str, str | None] = {
     "avg_pool": "passes",
     "concat": "passes",
     "global_avg_pool": "passes",
+    "add": None,  # both values would need one scale
 }
 """By kind where the scale s > 0 of a channel can be moved: into a layer that ``weighs`` its inputs, and through one
 that ``passes`` it, as f(s * x) = s * f(x); None where it can be moved into neither."""

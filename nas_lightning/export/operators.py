@@ -48,6 +48,7 @@ OPERATORS = {
     "global_avg_pool": Operators(
         ("ReduceMean",), Integers("QLinearGlobalAveragePool", "GlobalAveragePool", slice(0, 1), 3)
     ),
+    "add": Operators(("Add",), Integers("QLinearAdd", "Add", slice(0, 6, 3), 6)),
 }
 """By kind of layer."""
 

@@ -4,6 +4,7 @@ What a layer costs, how it is rounded, written and run stands where that is done
 every kind here: ``tests/contract/test_layers.py`` lists the tables.
 """
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -48,6 +49,12 @@ def _calls(function: Any, dims: tuple[int, ...]) -> Callable[[Any], bool]:
     )
 
 
+def _adds(found: Any) -> bool:
+    """Whether a node adds two values."""
+    is_sum = isinstance(found, fx.Node) and found.target in (operator.add, operator.iadd, torch.add)
+    return is_sum and [type(value) for value in found.args] == [fx.Node] * 2 and not found.kwargs
+
+
 LAYERS: tuple[LayerKind, ...] = (
     LayerKind("affine", "ChannelAffine", _is(ChannelAffine), in_place=True),
     LayerKind("conv", "Conv1d", _is(nn.Conv1d, lambda conv: conv.groups == 1 and conv.kernel_size != (1,))),
@@ -59,6 +66,7 @@ LAYERS: tuple[LayerKind, ...] = (
     LayerKind("avg_pool", "AvgPool1d", _is(nn.AvgPool1d)),
     LayerKind("concat", "Concat", _calls(torch.cat, (1, -2)), lambda *values: torch.cat(values, dim=1)),
     LayerKind("global_avg_pool", "GlobalAvgPool", _calls("mean", (2, -1)), lambda x: x.mean(2)),
+    LayerKind("add", "Add", _adds, lambda x, y: x + y, in_place=True),
 )
 
 POOLS = ("max_pool", "avg_pool")

@@ -232,6 +232,7 @@ WRITERS: dict[str, Callable[[Program, Any, Planes], Planes] | None] = {
     "avg_pool": Program.pool,
     "concat": None,  # no layer: the planes of the values, one behind the other
     "global_avg_pool": None,  # the end of every program
+    "add": None,
 }
 """By kind of layer what writes it where it stands alone; None for what a network with it leaves to PyTorch."""
 

@@ -24,6 +24,7 @@ FORMS = {
     "avg_pool": "value",
     "concat": "value",
     "global_avg_pool": "value",
+    "add": "value",
 }
 """By kind what int8 rounds: the ``value`` that is made; of a ``product`` its constants too; nothing of a ``copy``."""
 

@@ -44,7 +44,7 @@ class Every(nn.Module):
 
     def forward(self, x):
         x = self.depthwise(self.pointwise(self.conv(self.norm(x))))
-        x = self.max_pool(self.relu(x))
+        x = self.max_pool(self.relu(x)) + x
         return self.linear(torch.cat([x, self.avg_pool(x)], dim=1).mean(2))
 
 

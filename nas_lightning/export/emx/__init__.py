@@ -53,6 +53,7 @@ def compile_network(model: ModelProto) -> CNetwork:
     The input of an integer network is given a place in the arena; that of a float network is the caller's.
 
     Raises:
+        InputError: for an operator on integers that has no C.
         FormError: if the output of emx-onnx-cgen cannot be read.
     """
     is_integer = model.graph.input[0].type.tensor_type.elem_type == TensorProto.INT8

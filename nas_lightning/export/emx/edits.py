@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from onnx import ModelProto, NodeProto, numpy_helper
 
+from nas_lightning.errors import InputError
 from nas_lightning.export.emx.form import FormError, Step
 from nas_lightning.export.emx.rescaling import (
     MEAN_MARGIN,
@@ -94,7 +95,7 @@ _CONCATENATION = {
     ),
 }
 _PRODUCTS = _Change(_CONVOLUTION, convolution_numbers, lambda old, new: [old[0], *old[2:4], *new, *old[7:]])
-CHANGES: dict[str, _Change | None] = {
+CHANGES: dict[str, _Change | str | None] = {
     "affine": None,
     "conv": _PRODUCTS,
     "pointwise": _PRODUCTS,
@@ -105,17 +106,28 @@ CHANGES: dict[str, _Change | None] = {
     "avg_pool": _Change(_MEAN, mean_numbers, lambda old, new: [*old[:-1], *new, old[-1]]),
     "concat": _Change(_CONCATENATION, concatenation_numbers, lambda old, new: [*old[:-1], *new, old[-1]]),
     "global_avg_pool": None,  # once a network: its floats cost little
+    "add": "ONNX Runtime rounds a sum of int8 otherwise on each kind of processor, so no C has its bits",
 }
-"""By kind of layer how its integers come to be rescaled in fixed point; None for what is left as it is written."""
+"""By kind of layer how its integers come to be rescaled in fixed point; None for what is left as it is written, and why
+there is no C where there is none."""
 _BY_OPERATOR = {row.integers.operator: CHANGES[kind] for kind, row in OPERATORS.items() if row.integers}
 
 
 def rescale(model: ModelProto, steps: Sequence[Step], texts: dict[str, str]) -> list[str]:
-    """Have the functions of integer operators and their calls rescale in fixed point; the tables for it."""
+    """Have the functions of integer operators and their calls rescale in fixed point; the tables for it.
+
+    Raises:
+        InputError: for an operator that has no C.
+    """
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     tables = []
     for i, (step, node) in enumerate(zip(steps, model.graph.node, strict=True)):
-        if (change := _BY_OPERATOR.get(node.op_type)) is not None:
+        change = _BY_OPERATOR.get(node.op_type)
+        if isinstance(change, str):
+            raise InputError(
+                f"C: found the int8 operator {node.op_type} ({node.name}), which cannot be written; {change}"
+            )
+        if change is not None:
             found = change.numbers(node, [constants.get(name) for name in node.input])
             tables += [_table(f"{name}{i}", rows) for name, rows in found.items() if not isinstance(rows, int)]
             names = [str(rows) if isinstance(rows, int) else f"{name}{i}" for name, rows in found.items()]

@@ -36,6 +36,7 @@ NUM_FEATURES = {
     "relu": 3,
     "max_pool": 3,
     "avg_pool": 3,
+    "add": 3,
 }
 
 
@@ -64,6 +65,7 @@ BY_HAND = {  # layer, its kind, its features
     "affine": (layer(ChannelAffine(*torch.ones(3, 3)), (1, 3, 7), (1, 3, 7)), "affine", (1, 3, 21)),
     "relu": (layer(nn.ReLU(), (1, 3, 7), (1, 3, 7)), "relu", (1, 3, 21)),
     "max_pool": (layer(nn.MaxPool1d(3, 2, 1), (1, 3, 7), (1, 3, 4)), "max_pool", (1, 3, 12)),
+    "add": (layer(None, (1, 3, 7), (1, 3, 7), "add", 2), "add", (1, 3, 21)),
     "avg_pool": (layer(nn.AvgPool1d(3, 1, 1), (1, 3, 7), (1, 3, 7)), "avg_pool", (1, 3, 21)),
 }
 by_hand = pytest.mark.parametrize(("layer", "kind", "features"), BY_HAND.values(), ids=BY_HAND)
