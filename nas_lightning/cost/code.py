@@ -48,17 +48,11 @@ def _of_elements(layer: Layer) -> tuple[int, ...]:
 
 
 FEATURES: dict[str, Callable[[Layer], tuple[int, ...]]] = {
-    "affine": _of_elements,
-    "conv": _of_convolution,
-    "pointwise": _of_products,
-    "depthwise": _of_convolution,
-    "linear": _of_products,
-    "relu": _of_elements,
-    "max_pool": _of_elements,
-    "avg_pool": _of_elements,
+    **dict.fromkeys(("affine", "relu", "max_pool", "avg_pool", "add"), _of_elements),
+    **dict.fromkeys(("conv", "depthwise"), _of_convolution),
+    **dict.fromkeys(("pointwise", "linear"), _of_products),
     "concat": lambda layer: (len(layer.inputs), layer.out_shape.numel()),
     "global_avg_pool": lambda layer: (layer.out_shape[1], layer.in_shape.numel()),
-    "add": _of_elements,
 }
 """By kind what the instructions of a layer are linear in, besides 1; ``cores.json`` has the numbers."""
 

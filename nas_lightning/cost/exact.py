@@ -8,6 +8,7 @@ from torch import nn
 
 from nas_lightning.cost.code import REFERENCE_CORE, CodeModel, Signature, code_model, signature_of
 from nas_lightning.errors import InputError
+from nas_lightning.graph.layers import PRODUCTS
 from nas_lightning.graph.liveness import peak_elements
 from nas_lightning.graph.trace import Layer, LayerGraph, trace
 
@@ -187,17 +188,11 @@ def part_cost(part: nn.Module, in_channels: int, length: int, numbers: Numbers) 
     return PartCost(sums, functions, cost.ram_bytes)
 
 
-def _products(layer: Layer) -> int:
-    return _sizes(layer)[0] * math.prod(layer.out_shape[2:])
-
-
 MACS: dict[str, Callable[[Layer], int]] = {
     "affine": lambda layer: layer.out_shape.numel(),
-    "conv": _products,
-    "pointwise": _products,
-    "depthwise": _products,
-    "linear": _products,
-} | dict.fromkeys(("relu", "max_pool", "avg_pool", "concat", "global_avg_pool", "add"), lambda layer: 0)
+    **dict.fromkeys(PRODUCTS, lambda layer: _sizes(layer)[0] * math.prod(layer.out_shape[2:])),
+    **dict.fromkeys(("relu", "max_pool", "avg_pool", "concat", "global_avg_pool", "add"), lambda layer: 0),
+}
 """Multiply-accumulates by kind."""
 
 

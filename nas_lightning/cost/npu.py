@@ -135,16 +135,12 @@ def _width(module: Any) -> int:
 
 
 RULES: dict[str, Callable[[Layer, Profile, bool], str | None] | None] = {
-    "affine": None,
-    "conv": _conv_objection,
-    "pointwise": _conv_objection,
-    "depthwise": _depthwise_objection,
+    **dict.fromkeys(("conv", "pointwise"), _conv_objection),
+    **dict.fromkeys(("depthwise", "avg_pool"), _depthwise_objection),
+    **dict.fromkeys(("affine", "concat", "add"), None),
     "linear": _linear_objection,
     "relu": lambda layer, profile, is_first: None,  # runs within the layer before it
     "max_pool": _max_pool_objection,
-    "avg_pool": _depthwise_objection,
-    "concat": None,
     "global_avg_pool": _average_objection,
-    "add": None,
 }
 """By kind what keeps a layer from being accelerated, or None where it is no layer of the NPU."""

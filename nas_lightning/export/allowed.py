@@ -1,5 +1,6 @@
 """What an ONNX file of an archive may hold: what is written here, and nothing that reads files, branches or loops."""
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,11 +9,11 @@ from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 
 from nas_lightning.errors import InputError
 from nas_lightning.export.limits import shown
-from nas_lightning.export.operators import INTEGERS, OPERATORS
+from nas_lightning.export.operators import BY_OPERATOR, FLOATS
 
 NETWORK_OPERATORS = {
-    *(operator for row in OPERATORS.values() for operator in row.floats),
-    *(integers.floats for integers in INTEGERS.values()),
+    *itertools.chain(*FLOATS.values()),
+    *(row.floats for row in BY_OPERATOR.values()),
     *("Flatten", "QuantizeLinear", "DequantizeLinear", "QLinearConv"),
 }
 """Of networks, as floats and as integers."""
@@ -25,7 +26,7 @@ FRONT_END_OPERATORS = {
 
 _OPERATORS = {
     "": NETWORK_OPERATORS | FRONT_END_OPERATORS,
-    "com.microsoft": INTEGERS.keys() - {"QLinearConv"},
+    "com.microsoft": BY_OPERATOR.keys() - {"QLinearConv"},
 }
 _DOMAINS = {*_OPERATORS, "ai.onnx"}
 _ATTRIBUTES = {

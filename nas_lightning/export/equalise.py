@@ -5,21 +5,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nas_lightning.graph.layers import PRODUCTS
 from nas_lightning.graph.trace import Layer, LayerGraph, trace
 
 _BATCH = 256
-SCALES: dict[str, str | None] = {
-    "affine": None,
-    "conv": "weighs",
-    "pointwise": "weighs",
-    "depthwise": "weighs",
-    "linear": "weighs",
-    "relu": "passes",
-    "max_pool": "passes",
-    "avg_pool": "passes",
-    "concat": "passes",
-    "global_avg_pool": "passes",
-    "add": None,  # both values would need one scale
+SCALES = {
+    **dict.fromkeys(PRODUCTS, "weighs"),
+    **dict.fromkeys(("relu", "max_pool", "avg_pool", "concat", "global_avg_pool"), "passes"),
+    **dict.fromkeys(("affine", "add"), None),  # both values of an addition would need one scale
 }
 """By kind where the scale s > 0 of a channel can be moved: into a layer that ``weighs`` its inputs, and through one
 that ``passes`` it, as f(s * x) = s * f(x); None where it can be moved into neither."""

@@ -23,7 +23,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from torch import Tensor
 
-from nas_lightning.export.operators import INTEGERS, OPERATORS
+from nas_lightning.export.operators import BY_OPERATOR, FLOATS
 from nas_lightning.export.session import open_session
 
 METHODS = {
@@ -106,8 +106,8 @@ def _keep_zeros(quantized: ModelProto, model: ModelProto) -> None:
     """
     inputs = {node.input[0] for node in model.graph.node if node.op_type == "Relu"}
     fused = {node.name + "_quant" for node in model.graph.node if node.output[0] in inputs}
-    nodes = [node for node in quantized.graph.node if node.name in fused and node.op_type in INTEGERS]
-    names = {node.input[INTEGERS[node.op_type].output + 1] for node in nodes}
+    nodes = [node for node in quantized.graph.node if node.name in fused and node.op_type in BY_OPERATOR]
+    names = {node.input[BY_OPERATOR[node.op_type].output + 1] for node in nodes}
     for tensor in quantized.graph.initializer:
         if tensor.name in names:
             tensor.CopyFrom(numpy_helper.from_array(np.array(-128, np.int8), tensor.name))
@@ -229,8 +229,8 @@ def behind_front_end(front_end: ModelProto, network: ModelProto) -> ModelProto:
     return compose.merge_models(first, second, io_map=[pair])
 
 
-_FLOATS = {"QuantizeLinear", "DequantizeLinear", *OPERATORS["affine"].floats}
-_COPIES = {"Flatten", *OPERATORS["max_pool"].floats}
+_FLOATS = {"QuantizeLinear", "DequantizeLinear", *FLOATS["affine"]}
+_COPIES = {"Flatten", *FLOATS["max_pool"]}
 
 
 class _QdqWriter:
@@ -243,7 +243,7 @@ class _QdqWriter:
 
     def add(self, node: NodeProto) -> None:
         """Append what stands for one operator of the integer form."""
-        form, inputs = INTEGERS.get(node.op_type), list(node.input)
+        form, inputs = BY_OPERATOR.get(node.op_type), list(node.input)
         if form is not None:
             values = [(inputs[i], inputs[i + 1], inputs[i + 2]) for i in range(len(inputs))[form.values]]
             constants = self._add_constants(inputs) if form.floats == "Conv" else []

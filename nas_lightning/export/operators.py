@@ -2,13 +2,28 @@
 
 from dataclasses import dataclass
 
+from nas_lightning.graph.layers import CONVOLUTIONS, PRODUCTS
+
+FLOATS = {
+    **dict.fromkeys(CONVOLUTIONS, ("Conv",)),
+    "affine": ("Sub", "Mul", "Add"),
+    "linear": ("Gemm",),
+    "relu": ("Relu",),
+    "max_pool": ("MaxPool",),
+    "avg_pool": ("AveragePool",),
+    "concat": ("Concat",),
+    "global_avg_pool": ("ReduceMean",),
+    "add": ("Add",),
+}
+"""By kind its operators in the exported file."""
+
 
 @dataclass(frozen=True)
 class Integers:
-    """An operator on integers, which come with a scale and a zero point each.
+    """An operator of ONNX Runtime on integers, which come with a scale and a zero point each.
 
     Attributes:
-        operator: of ONNX Runtime.
+        operator: its name.
         floats: what it computes, as an operator on floats.
         values: which of its inputs are values that it reads, with scale and zero point behind them.
         output: which of its inputs is the scale of what it makes, with the zero point behind it.
@@ -20,37 +35,14 @@ class Integers:
     output: int
 
 
-@dataclass(frozen=True)
-class Operators:
-    """The operators of a kind.
-
-    Attributes:
-        floats: in the exported file.
-        integers: in the integer form; None for what stays as it is or becomes part of the operator before it.
-    """
-
-    floats: tuple[str, ...]
-    integers: Integers | None = None
-
-
-_CONVOLUTION = Integers("QLinearConv", "Conv", slice(0, 1), 6)
-
-OPERATORS = {
-    "affine": Operators(("Sub", "Mul", "Add")),  # before the quantization
-    "conv": Operators(("Conv",), _CONVOLUTION),
-    "pointwise": Operators(("Conv",), _CONVOLUTION),
-    "depthwise": Operators(("Conv",), _CONVOLUTION),
-    "linear": Operators(("Gemm",), _CONVOLUTION),  # on one time step
-    "relu": Operators(("Relu",)),  # the lowest integer before it stands for 0
-    "max_pool": Operators(("MaxPool",)),  # the same on integers
-    "avg_pool": Operators(("AveragePool",), Integers("QLinearAveragePool", "AveragePool", slice(0, 1), 3)),
-    "concat": Operators(("Concat",), Integers("QLinearConcat", "Concat", slice(2, None, 3), 0)),
-    "global_avg_pool": Operators(
-        ("ReduceMean",), Integers("QLinearGlobalAveragePool", "GlobalAveragePool", slice(0, 1), 3)
-    ),
-    "add": Operators(("Add",), Integers("QLinearAdd", "Add", slice(0, 6, 3), 6)),
+INTEGERS: dict[str, Integers | None] = {
+    **dict.fromkeys(PRODUCTS, Integers("QLinearConv", "Conv", slice(0, 1), 6)),  # linear: on one time step
+    **dict.fromkeys(("affine", "relu", "max_pool"), None),
+    "avg_pool": Integers("QLinearAveragePool", "AveragePool", slice(0, 1), 3),
+    "concat": Integers("QLinearConcat", "Concat", slice(2, None, 3), 0),
+    "global_avg_pool": Integers("QLinearGlobalAveragePool", "GlobalAveragePool", slice(0, 1), 3),
+    "add": Integers("QLinearAdd", "Add", slice(0, 6, 3), 6),
 }
-"""By kind of layer."""
+"""By kind its operator in the integer form; None for what stays as it is, or becomes part of the operator before it."""
 
-INTEGERS = {row.integers.operator: row.integers for row in OPERATORS.values() if row.integers}
-"""By the operator on integers."""
+BY_OPERATOR = {row.operator: row for row in INTEGERS.values() if row}

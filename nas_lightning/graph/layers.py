@@ -55,7 +55,7 @@ def _adds(found: Any) -> bool:
     return is_sum and [type(value) for value in found.args] == [fx.Node] * 2 and not found.kwargs
 
 
-LAYERS: tuple[LayerKind, ...] = (
+_LAYERS = (
     LayerKind("affine", "ChannelAffine", _is(ChannelAffine), in_place=True),
     LayerKind("conv", "Conv1d", _is(nn.Conv1d, lambda conv: conv.groups == 1 and conv.kernel_size != (1,))),
     LayerKind("pointwise", "Conv1d", _is(nn.Conv1d, lambda conv: conv.groups == 1 and conv.kernel_size == (1,))),
@@ -69,14 +69,14 @@ LAYERS: tuple[LayerKind, ...] = (
     LayerKind("add", "Add", _adds, lambda x, y: x + y, in_place=True),
 )
 
-POOLS = ("max_pool", "avg_pool")
+LAYERS = {kind.name: kind for kind in _LAYERS}
+"""All kinds, by name."""
+
+CONVOLUTIONS = ("conv", "pointwise", "depthwise")
+PRODUCTS = (*CONVOLUTIONS, "linear")
+"""What has weights."""
 
 
 def kind_of(found: nn.Module | fx.Node) -> LayerKind | None:
     """The kind of a module or of the call of a function; None for one that is not in the list."""
-    return next((kind for kind in LAYERS if kind.matches(found)), None)
-
-
-def kind_named(name: str) -> LayerKind:
-    """The kind with this name."""
-    return next(kind for kind in LAYERS if kind.name == name)
+    return next((kind for kind in _LAYERS if kind.matches(found)), None)

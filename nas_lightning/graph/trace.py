@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import cast
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor, fx, nn
 
 from nas_lightning.errors import InputError
 from nas_lightning.graph.fold import fold
-from nas_lightning.graph.layers import LAYERS, POOLS, LayerKind, kind_of
+from nas_lightning.graph.layers import LAYERS, LayerKind, kind_of
 from nas_lightning.graph.norm import ChannelAffine
 
 
@@ -58,17 +57,9 @@ class LayerGraph:
     layers: tuple[Layer, ...]
     output: int
 
-    @cached_property
-    def readers(self) -> tuple[tuple[int, ...], ...]:
-        """For each value the numbers of the layers that read it; the end of the network is one more."""
-        read = [(i, set(layer.inputs)) for i, layer in enumerate(self.layers, start=1)]
-        read.append((len(self.layers) + 1, {self.output}))
-        return tuple(tuple(i for i, inputs in read if value in inputs) for value in range(len(self.layers) + 1))
-
     def reading_kinds(self, value: int) -> list[str]:
         """The kinds of the layers that read a value; the end of the network is ``end``."""
-        kinds = [*(layer.kind.name for layer in self.layers), "end"]
-        return [kinds[i - 1] for i in self.readers[value]]
+        return [layer.kind.name for layer in self.layers if value in layer.inputs] + ["end"] * (value == self.output)
 
     def run(self, x: Tensor, call: Callable[..., Tensor]) -> Tensor:
         """The output for samples ``[B, C, L]``, with every value made by ``call``.
@@ -78,11 +69,10 @@ class LayerGraph:
             call: gets the number of a value and what its layer reads, and for 0 the samples.
         """
         values = {0: call(0, x)}
+        last = {j: i for i, layer in enumerate(self.layers, start=1) for j in layer.inputs} | {self.output: None}
         for i, layer in enumerate(self.layers, start=1):
             values[i] = call(i, *(values[j] for j in layer.inputs))
-            for j in set(layer.inputs):
-                if self.readers[j][-1] == i:
-                    del values[j]  # as large as a batch
+            values = {j: value for j, value in values.items() if last.get(j) != i}  # a value is as large as a batch
         return values[self.output]
 
 
@@ -114,7 +104,7 @@ def trace(network: nn.Module, in_channels: int, length: int) -> LayerGraph:
             continue
         kind = _demand_kind(node, module)
         numbers[node] = len(values)
-        if kind.name in POOLS:
+        if kind.name in ("max_pool", "avg_pool"):
             numbers[node] = known.setdefault((repr(module), inputs), len(values))
         if numbers[node] == len(values):
             name = node.name if module is None else str(node.target).removeprefix("0.")
@@ -135,7 +125,7 @@ def _demand_kind(node: fx.Node, module: nn.Module | None) -> LayerKind:
     kind = kind_of(node if module is None else module)
     if kind is None:
         found = node.target if module is None else f"{type(module).__name__} ({str(node.target).removeprefix('0.')})"
-        allowed = ", ".join(dict.fromkeys(kind.label for kind in LAYERS))
+        allowed = ", ".join(dict.fromkeys(kind.label for kind in LAYERS.values()))
         raise InputError(f"network: found the layer {found}; allowed: {allowed}")
     return kind
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from nas_lightning.graph.layers import kind_of
+from nas_lightning.graph.layers import CONVOLUTIONS, kind_of
 from nas_lightning.kernels.build import library
 
 GAP = 8
@@ -222,17 +222,10 @@ class Program:
 
 
 WRITERS: dict[str, Callable[[Program, Any, Planes], Planes] | None] = {
-    "affine": None,  # in training the normalisation is a BatchNorm
-    "conv": Program.conv,
-    "pointwise": Program.conv,
-    "depthwise": Program.conv,
-    "linear": None,  # the head is PyTorch's
-    "relu": None,  # but behind a BatchNorm
-    "max_pool": Program.pool,
-    "avg_pool": Program.pool,
-    "concat": None,  # no layer: the planes of the values, one behind the other
-    "global_avg_pool": None,  # the end of every program
-    "add": None,
+    **dict.fromkeys(CONVOLUTIONS, Program.conv),
+    **dict.fromkeys(("max_pool", "avg_pool"), Program.pool),
+    # Normalisation, head and end are parts of a program of their own, and a concatenation is a list of planes.
+    **dict.fromkeys(("affine", "linear", "relu", "concat", "global_avg_pool", "add"), None),
 }
 """By kind of layer what writes it where it stands alone; None for what a network with it leaves to PyTorch."""
 

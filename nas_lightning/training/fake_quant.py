@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from nas_lightning.graph.layers import PRODUCTS
 from nas_lightning.graph.trace import LayerGraph, trace
 from nas_lightning.tasks import Task
 
@@ -14,17 +15,9 @@ _SHRINK = 0.01
 """How much of the way to the range of a training batch a wider range goes, per batch."""
 
 FORMS = {
-    "affine": "value",
-    "conv": "product",
-    "pointwise": "product",
-    "depthwise": "product",
-    "linear": "product",
-    "relu": "value",
+    **dict.fromkeys(PRODUCTS, "product"),
+    **dict.fromkeys(("affine", "relu", "avg_pool", "concat", "global_avg_pool", "add"), "value"),
     "max_pool": "copy",
-    "avg_pool": "value",
-    "concat": "value",
-    "global_avg_pool": "value",
-    "add": "value",
 }
 """By kind what int8 rounds: the ``value`` that is made; of a ``product`` its constants too; nothing of a ``copy``."""
 

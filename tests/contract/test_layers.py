@@ -14,14 +14,15 @@ from nas_lightning.graph.trace import trace
 from nas_lightning.kernels import network_ops
 from nas_lightning.training import fake_quant
 
-KINDS = [kind.name for kind in LAYERS]
+KINDS = list(LAYERS)
 TABLES = {
     "multiply-accumulates": exact.MACS,
     "features of code": code.FEATURES,
     "rules of the NPU": npu.RULES,
     "fake quantization": fake_quant.FORMS,
     "equalisation": equalise.SCALES,
-    "operators of ONNX": operators.OPERATORS,
+    "operators of ONNX, floats": operators.FLOATS,
+    "operators of ONNX, integers": operators.INTEGERS,
     "C": edits.CHANGES,
     "training kernel": network_ops.WRITERS,
 }
@@ -51,7 +52,9 @@ class Every(nn.Module):
 def test_every_kind_is_recognised_and_is_one_kind():
     graph = trace(Every(), 2, 8)
     assert sorted(layer.kind.name for layer in graph.layers) == sorted(KINDS)
-    assert all(sum(kind.matches(layer.module) for kind in LAYERS) == 1 for layer in graph.layers if layer.module)
+    assert all(
+        sum(kind.matches(layer.module) for kind in LAYERS.values()) == 1 for layer in graph.layers if layer.module
+    )
 
 
 def test_the_graph_computes_what_the_network_computes():

@@ -17,7 +17,8 @@ from nas_lightning.export.emx.rescaling import (
     convolution_numbers,
     mean_numbers,
 )
-from nas_lightning.export.operators import OPERATORS
+from nas_lightning.export.operators import INTEGERS
+from nas_lightning.graph.layers import PRODUCTS
 
 
 @dataclass(frozen=True)
@@ -94,23 +95,19 @@ _CONCATENATION = {
                                     : rounded((float)(*x - x_zero) * x_scales[inp] / y_scale_val, zero);"""
     ),
 }
-_PRODUCTS = _Change(_CONVOLUTION, convolution_numbers, lambda old, new: [old[0], *old[2:4], *new, *old[7:]])
 CHANGES: dict[str, _Change | str | None] = {
-    "affine": None,
-    "conv": _PRODUCTS,
-    "pointwise": _PRODUCTS,
-    "depthwise": _PRODUCTS,
-    "linear": _PRODUCTS,
-    "relu": None,
-    "max_pool": None,
+    **dict.fromkeys(
+        PRODUCTS, _Change(_CONVOLUTION, convolution_numbers, lambda old, new: [old[0], *old[2:4], *new, *old[7:]])
+    ),
+    **dict.fromkeys(("affine", "relu", "max_pool"), None),
     "avg_pool": _Change(_MEAN, mean_numbers, lambda old, new: [*old[:-1], *new, old[-1]]),
     "concat": _Change(_CONCATENATION, concatenation_numbers, lambda old, new: [*old[:-1], *new, old[-1]]),
     "global_avg_pool": None,  # once a network: its floats cost little
     "add": "ONNX Runtime rounds a sum of int8 otherwise on each kind of processor, so no C has its bits",
 }
-"""By kind of layer how its integers come to be rescaled in fixed point; None for what is left as it is written, and why
-there is no C where there is none."""
-_BY_OPERATOR = {row.integers.operator: CHANGES[kind] for kind, row in OPERATORS.items() if row.integers}
+"""By kind how its integers come to be rescaled in fixed point; None for what is left as it is written, and why there is
+no C where there is none."""
+_BY_OPERATOR = {row.operator: CHANGES[kind] for kind, row in INTEGERS.items() if row}
 
 
 def rescale(model: ModelProto, steps: Sequence[Step], texts: dict[str, str]) -> list[str]:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from nas_lightning.export.arena import Place, plan_moving
 from nas_lightning.export.emx.form import Array, Step
-from nas_lightning.export.operators import OPERATORS
+from nas_lightning.export.operators import FLOATS
 from nas_lightning.graph.layers import LAYERS
 from nas_lightning.graph.liveness import Step as Reading
 from nas_lightning.graph.liveness import buffers_of
 
-_IN_PLACE = {operator for kind in LAYERS if kind.in_place for operator in OPERATORS[kind.name].floats}
+_IN_PLACE = {operator for name, kind in LAYERS.items() if kind.in_place for operator in FLOATS[name]}
 
 
 def plan_places(

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from nas_lightning.cost.code import Signature, signature_of
 from nas_lightning.cost.exact import ADDITIVE, Numbers, PartCost, part_cost
-from nas_lightning.graph.layers import kind_named
+from nas_lightning.graph.layers import LAYERS
 from nas_lightning.graph.trace import Layer
 from nas_lightning.space.cells.genotype import KINDS, Genotype, Genotypes, live_nodes, places_of
 from nas_lightning.space.cells.network import cell_graph, makes_value
@@ -182,7 +182,7 @@ def _preprocess_cost(in_channels: int, channels: int, stride: int, length: int, 
 def _concat_cost(channels: int, num_inputs: int, length: int, numbers: Numbers) -> PartCost:
     """A concatenation; what lies in memory at it is the cell's."""
     shapes = (torch.Size([1, channels, length]), torch.Size([1, channels * num_inputs, length]))
-    layer = Layer("cat", kind_named("concat"), None, (0,) * num_inputs, *shapes)
+    layer = Layer("cat", LAYERS["concat"], None, (0,) * num_inputs, *shapes)
     sums = dict.fromkeys(ADDITIVE, 0)
     sums |= {"flash_bytes": numbers.own_bytes(layer), "instructions": numbers.code.instructions_of(layer)}
     return PartCost(sums, {signature_of(layer): numbers.function_bytes(layer)}, 0)

@@ -20,7 +20,7 @@ from nas_lightning.cost.code import (
 )
 from nas_lightning.cost.exact import Numbers, cost_of
 from nas_lightning.export.emulator import CORES
-from nas_lightning.graph.layers import kind_named, kind_of
+from nas_lightning.graph.layers import LAYERS, kind_of
 from nas_lightning.graph.norm import ChannelAffine
 from nas_lightning.graph.trace import Layer, trace
 
@@ -41,7 +41,7 @@ NUM_FEATURES = {
 
 
 def layer(module, in_shape, out_shape, kind=None, num_inputs=1):
-    kind = kind_named(kind) if kind else kind_of(module)
+    kind = LAYERS[kind] if kind else kind_of(module)
     return Layer("name", kind, module, (0,) * num_inputs, torch.Size(in_shape), torch.Size(out_shape))
 
 
