@@ -24,7 +24,9 @@ PARTS = frozenset(
     {
         "lightning.pytorch.Trainer",
         "lightning.pytorch.loggers.CSVLogger",
+        "lightning.pytorch.loggers.MLFlowLogger",
         "lightning.pytorch.loggers.TensorBoardLogger",
+        "lightning.pytorch.loggers.WandbLogger",
         "nas_lightning.callbacks.AlphaPictures",
         "nas_lightning.callbacks.StageBar",
         "nas_lightning.data.augment.build_augmentation",

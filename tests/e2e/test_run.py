@@ -391,7 +391,7 @@ def test_options_come_from_a_folder_of_the_user_too(cli, tmp_path):
     ("arguments", "text"),
     [
         (["--help"], "nas_model_size: auto, l, m, s, xl, xxl\n"),
-        (["nas_model_size=m", "-h"], "logger: csv, none, tensorboard, tensorboard_csv\n"),
+        (["nas_model_size=m", "-h"], "logger: csv, mlflow, none, tensorboard, tensorboard_csv, wandb\n"),
         (["--cfg", "job"], "nas_epochs: 10"),
     ],
 )
