@@ -172,14 +172,14 @@ WRONG = [
         {"feat_ext_transform": ["FFT_FE", "FFT_Q15", "Q15_MAG", "ABS", "CONCAT"]},
         "only one transform of a frame is allowed",
     ),
-    ({"stacking": "2D"}, "stacking: found '2D'; allowed: 2D1, 1D"),
-    ({"frame_size": 0}, "frame_size: found 0; allowed: 1 or more"),
-    ({"num_frame_concat": 0}, "num_frame_concat: found 0; allowed: 1 or more"),
-    ({"frame_skip": 0}, "frame_skip: found 0; allowed: 1 or more"),
-    ({"stride_size": 0}, "stride_size: found 0; allowed: more than 0"),
-    ({"feature_size_per_frame": None}, "feature_size_per_frame: found None with analysis_bandwidth 1"),
-    ({"min_bin": 3}, "min_bin: 4 groups of 4 bins do not fit from there into the 17 bins of a frame of 32"),
-    ({"feat_ext_transform": ["RAW_FE"]}, "num_frame_concat: found 2; more than 1 needs the step CONCAT"),
+    ({"stacking": "2D"}, "`stacking`: found '2D'; allowed: 2D1, 1D"),
+    ({"frame_size": 0}, "`frame_size`: found 0; allowed: 1 or more"),
+    ({"num_frame_concat": 0}, "`num_frame_concat`: found 0; allowed: 1 or more"),
+    ({"frame_skip": 0}, "`frame_skip`: found 0; allowed: 1 or more"),
+    ({"stride_size": 0}, "`stride_size`: found 0; allowed: more than 0"),
+    ({"feature_size_per_frame": None}, "`feature_size_per_frame`: found None with analysis_bandwidth 1"),
+    ({"min_bin": 3}, "`min_bin`: 4 groups of 4 bins do not fit from there into the 17 bins of a frame of 32"),
+    ({"feat_ext_transform": ["RAW_FE"]}, "`num_frame_concat`: found 2; more than 1 needs the step CONCAT"),
 ]
 
 
