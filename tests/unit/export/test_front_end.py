@@ -115,12 +115,12 @@ def test_overlapping_frames_begin_a_hop_apart():
 @pytest.mark.parametrize(
     ("names", "channels", "settings", "sentence"),
     [
-        ([], 1, {}, "frame_size: is null; C code needs frames of a fixed size"),
-        ([], 0, {"frame_size": 8}, "variables: found 0 channels; allowed: 1 or more"),
-        (["DC_REMOVE"], 1, {"frame_size": 1}, r"feat_ext_transform: \['DC_REMOVE'\] leaves no feature"),
+        ([], 1, {}, "`frame_size`: is null; C code needs frames of a fixed size"),
+        ([], 0, {"frame_size": 8}, "`variables`: found 0 channels; allowed: 1 or more"),
+        (["DC_REMOVE"], 1, {"frame_size": 1}, r"`feat_ext_transform`: \['DC_REMOVE'\] leaves no feature"),
         (["FFT_Q15", "Q15_MAG"], 1, {"frame_size": 48}, "FFT_Q15: found frames of 48 values"),
-        ([], 1, {"frame_size": 8, "scale": 1e300}, r"scale: leads to the number 1e\+300; allowed in C code"),
-        (SPECTRUM, 1, {"frame_size": 8, "log_mul": 1e300}, "log_mul: leads to the number 4.34"),
+        ([], 1, {"frame_size": 8, "scale": 1e300}, r"`scale`: leads to the number 1e\+300; allowed in C code"),
+        (SPECTRUM, 1, {"frame_size": 8, "log_mul": 1e300}, "`log_mul`: leads to the number 4.34"),
     ],
 )
 def test_what_cannot_be_written_is_refused(names, channels, settings, sentence):
