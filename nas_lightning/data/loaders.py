@@ -81,10 +81,11 @@ class LoaderData(L.LightningDataModule, SearchData):
         self.train_pairs = PairLoader(train_loader, "train_loader")
         self.val_pairs = PairLoader(valid_loader, "valid_loader")
         self.notes: list[str] = []
+        self._is_read = False
 
     def setup(self, stage: str | None = None) -> None:
         """Look once at both loaders."""
-        if self.sizes:
+        if self._is_read:
             return
         (x_train, y_train), (x_val, y_val) = _whole(self.train_pairs), _whole(self.val_pairs)
         parts = [
@@ -109,6 +110,7 @@ class LoaderData(L.LightningDataModule, SearchData):
         self.train_targets, self.sizes = y_train, {"train": len(y_train), "val": len(y_val)}
         self.task = Classification(channels, length, count, tuple(map(str, range(count))))
         self.mean, self.std = channel_constants(x_train)
+        self._is_read = True
 
     def train_dataloader(self) -> PairLoader:
         """The training loader."""
