@@ -15,12 +15,12 @@ from nas_lightning.cost.code import REFERENCE_CORE, core_named
 from nas_lightning.cost.npu import PROFILES, npu_report
 from nas_lightning.data.features import FrontEnd
 from nas_lightning.data.protocol import SearchData
-from nas_lightning.errors import BudgetError
+from nas_lightning.errors import BudgetError, InputError, brief
 from nas_lightning.export import emulator, host, ti
 from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.equalise import equalise
-from nas_lightning.export.firmware import Sources, Vectors, write_firmware
-from nas_lightning.export.int8 import METHODS, behind_front_end, quantize, to_qdq
+from nas_lightning.export.firmware import BACKENDS, Sources, Vectors, write_firmware
+from nas_lightning.export.int8 import METHODS, behind_front_end, integer_core, quantize, to_qdq
 from nas_lightning.export.onnx import NOTEWORTHY, described, relative_difference, run_onnx, to_onnx
 from nas_lightning.files import read_as, write_bytes, write_npz
 from nas_lightning.report.results import (
@@ -33,6 +33,7 @@ from nas_lightning.report.results import (
 )
 from nas_lightning.runs.build import keyed
 from nas_lightning.runs.context import Run
+from nas_lightning.space.reference import OwnBlueprint
 from nas_lightning.tasks import Figures, Task
 from nas_lightning.training.fake_quant import finetune_int8
 
@@ -46,6 +47,25 @@ NUM_SAVED = 256
 
 NUM_MEASURED = 4
 """Samples that run in the emulator."""
+
+
+def try_deployment(run: Run, blueprint: OwnBlueprint) -> None:
+    """Do with an untrained network of the user's own what is done with the trained one, and keep nothing.
+
+    Raises:
+        InputError: if it cannot be exported, quantized or written in C.
+    """
+    config = run.config
+    try:
+        model = to_onnx(blueprint.build().eval(), [run.task.in_channels, run.task.length])
+        if config.export.int8:
+            core, _ = integer_core(quantize(model, [run.data.samples(NUM_MEASURED)]))
+            for each in (core, model) if config.compilation.enable else ():
+                BACKENDS[config.compilation.backend](each)
+    except Exception as error:  # whatever the tools raise for layers that are new to them
+        raise InputError(
+            f"model: cannot be deployed ({brief(error)}); allowed: other layers, or less of export"
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,12 @@ from nas_lightning.runs.claim import begin
 from nas_lightning.runs.context import Run
 from nas_lightning.runs.control import control
 from nas_lightning.runs.costs import check_fit
+from nas_lightning.runs.deployment import try_deployment
 from nas_lightning.runs.finish import describe, finish, identity
 from nas_lightning.runs.logs import quiet_lightning, run_log
 from nas_lightning.runs.searches import Searched, search
 from nas_lightning.runs.trainings import FinalTrainings
+from nas_lightning.space.reference import OwnBlueprint
 from nas_lightning.training.evaluator import Evaluator
 
 log = logging.getLogger("nas_lightning")
@@ -53,6 +55,8 @@ def run(
     """
     stage = Run(config, check_start(config, folder, data), folder, warm_start)
     check_fit(stage)
+    if not config.training.nas_enabled and isinstance(own := build_reference(config, stage.task), OwnBlueprint):
+        try_deployment(stage, own)
     folder.mkdir(parents=True, exist_ok=True)
     with run_log(folder), quiet_lightning():
         log.info("run folder: %s", folder)

@@ -21,10 +21,11 @@ from nas_lightning.data.protocol import SearchData
 
 
 class Net(nn.Module):
-    def __init__(self, task, width=4, layer="BatchNorm1d", extra=0):
+    def __init__(self, task, width=4, layer="BatchNorm1d", counts=False, extra=0):
         super().__init__()
         norm = getattr(nn, layer)(width)
-        self.layers = nn.Sequential(nn.Conv1d(task.in_channels, width, 5, 2, 2), norm, nn.ReLU(), nn.AvgPool1d(3, 2))
+        pool = nn.AvgPool1d(3, 2, 1, count_include_pad=counts)
+        self.layers = nn.Sequential(nn.Conv1d(task.in_channels, width, 5, 2, 2), norm, nn.ReLU(), pool)
         self.head = nn.Linear(width, task.num_outputs + extra)
 
     def forward(self, x):
@@ -109,7 +110,7 @@ def test_a_network_is_costed_trained_exported_deployed_and_read_back(cli, mine, 
         ({"layer": "GroupNorm"}, "model: "),
         ({"width": "six"}, "model: "),
         ({"extra": 1}, "model._target_: found Net, which makes [1, 5] of [1, 6, 100]; allowed: [1, 4]"),
-        ({"depth": 3}, "model.depth: is unknown; allowed: task, width, layer, extra"),
+        ({"depth": 3}, "model.depth: is unknown; allowed: task, width, layer, counts, extra"),
         ({"_target_": "own_parts.Data"}, "model: "),
     ],
     ids=lambda value: str(value)[:30],
@@ -119,6 +120,14 @@ def test_a_network_that_cannot_be_used_is_refused_before_it_is_trained(cli, mine
     status, _, err = cli(*options, *HAND_MADE, *SHORT)
     assert (status, err.count("\n")) == (2, 1), err
     assert err.startswith(f"error: {text}")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_network_whose_c_cannot_be_written_is_refused_before_it_is_trained(cli, mine, tmp_path):
+    options = mine(model={"_target_": "own_parts.Net", "counts": True})
+    status, _, err = cli(*options, *HAND_MADE, *SHORT, "export.int8=true", "compilation.enable=true")
+    assert (status, err.count("\n")) == (2, 1), err
+    assert err.startswith("error: model: cannot be deployed (emx-onnx-cgen: ")
     assert not (tmp_path / "run").exists()
 
 
