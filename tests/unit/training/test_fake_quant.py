@@ -158,6 +158,18 @@ def test_a_value_that_is_rounded_already_is_not_rounded_again():
     assert sum(isinstance(module, FakeQuant) for module in model.modules()) == 3
 
 
+def test_a_sum_has_its_own_scale():
+    class Sum(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv1d(2, 2, 1)
+
+        def forward(self, x):
+            return self.conv(x) + x
+
+    assert list(fake_quantized(Sum(), 2, 16).quants) == ["0", "1", "2"]
+
+
 def test_an_unknown_layer_is_refused():
     with pytest.raises(InputError, match=r"found the layer Sigmoid \(1\); allowed: "):
         fake_quantized(nn.Sequential(nn.Conv1d(2, 3, 3), nn.Sigmoid()), 2, 16)
