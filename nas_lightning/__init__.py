@@ -9,45 +9,78 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nas_lightning.api import search_and_get_model
+    from nas_lightning.callbacks import AlphaPictures, CollapseAlarm, GenotypeHistory
+    from nas_lightning.cost.budget import Budget
+    from nas_lightning.cost.exact import cost_of
     from nas_lightning.data.datamodule import TimeSeriesData
     from nas_lightning.data.features import FrontEnd
-    from nas_lightning.errors import InputError
+    from nas_lightning.data.protocol import SearchData
+    from nas_lightning.errors import BudgetError, InputError
     from nas_lightning.runs.folder import load
+    from nas_lightning.search.base import Problem
+    from nas_lightning.search.gradient import GradientSearch
     from nas_lightning.search.loaders import SearchLoaders
     from nas_lightning.search.module import SearchModule
+    from nas_lightning.search.random import RandomSearch
     from nas_lightning.search.strategy import Strategy
     from nas_lightning.space.cells.genotype import Genotype
     from nas_lightning.space.cells.space import CellSpace
     from nas_lightning.tasks import Classification
+    from nas_lightning.training.evaluator import Evaluator
     from nas_lightning.training.module import TrainModule
+    from nas_lightning.training.recipe import Recipe
 
 __all__ = [
+    "AlphaPictures",
+    "Budget",
+    "BudgetError",
     "CellSpace",
     "Classification",
+    "CollapseAlarm",
+    "Evaluator",
     "FrontEnd",
     "Genotype",
+    "GenotypeHistory",
+    "GradientSearch",
     "InputError",
+    "Problem",
+    "RandomSearch",
+    "Recipe",
+    "SearchData",
     "SearchLoaders",
     "SearchModule",
     "Strategy",
     "TimeSeriesData",
     "TrainModule",
+    "cost_of",
     "load",
     "search_and_get_model",
 ]
 __version__ = version("nas-lightning")
 
 _PLACES = {
+    "AlphaPictures": "callbacks",
+    "Budget": "cost.budget",
+    "BudgetError": "errors",
     "CellSpace": "space.cells.space",
     "Classification": "tasks",
+    "CollapseAlarm": "callbacks",
+    "Evaluator": "training.evaluator",
     "FrontEnd": "data.features",
     "Genotype": "space.cells.genotype",
+    "GenotypeHistory": "callbacks",
+    "GradientSearch": "search.gradient",
     "InputError": "errors",
+    "Problem": "search.base",
+    "RandomSearch": "search.random",
+    "Recipe": "training.recipe",
+    "SearchData": "data.protocol",
     "SearchLoaders": "search.loaders",
     "SearchModule": "search.module",
     "Strategy": "search.strategy",
     "TimeSeriesData": "data.datamodule",
     "TrainModule": "training.module",
+    "cost_of": "cost.exact",
     "load": "runs.folder",
     "search_and_get_model": "api",
 }

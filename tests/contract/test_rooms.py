@@ -32,7 +32,7 @@ MAY_IMPORT = {
     ),
     "api": {"errors", "data", "config", "runs"},
     "__main__": BASE | {"config", "export", "report", "runs"},
-    "__init__": {"errors", "tasks", "space", "data", "search", "training", "runs", "api"},
+    "__init__": {"errors", "tasks", "cost", "space", "data", "training", "search", "callbacks", "runs", "api"},
 }
 MAY_USE_HYDRA = {"__main__.py", "config", "runs/build.py", "runs/launching.py", "runs/sweep.py"}
 ROOMS = sorted(
