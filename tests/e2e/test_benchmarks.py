@@ -51,7 +51,7 @@ def test_a_step_is_a_callable_that_moves_alphas_and_weights(order, side, monkeyp
     monkeypatch.syspath_prepend(FOLDER)
     build_step = importlib.import_module("supernet_step").build_step
     step = build_step("s", order, 4, 32, 2, post_reduction_stride=2, side=side)
-    supernet = next(cell.cell_contents.supernet for cell in step.__closure__ if hasattr(cell.cell_contents, "supernet"))
+    supernet = next(cell.cell_contents for cell in step.__closure__ if hasattr(cell.cell_contents, "alphas"))
     before = {name: parameter.detach().clone() for name, parameter in supernet.named_parameters()}
     assert step() is None
     after = dict(supernet.named_parameters())

@@ -22,6 +22,7 @@ PLACEHOLDERS = (
     "resume=",
     "my_config.yaml",
     "--config-dir my_conf",
+    "--config-dir FOLDER",
     "--help",
     "--cfg",
 )

@@ -198,7 +198,7 @@ SOFTMAX = "search.relaxation._target_=nas_lightning.search.relaxation.Softmax"
 PARTS = [
     (
         ["search=darts_minus", "space.ops=[none,conv_bn_relu_3x1]"],
-        "search.relaxation: AuxiliarySkip needs skip_connect in space.ops",
+        "space.ops: AuxiliarySkip needs skip_connect",
     ),
     (
         ["search=tunas", SOFTMAX, "search.warmup=0"],

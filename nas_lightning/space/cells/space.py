@@ -27,6 +27,7 @@ from nas_lightning.tasks import Task
 class CellSpace(SpaceCost):
     """All networks of a size, as a ``SearchSpace``: two kinds of cell, whose nodes choose an input and an operation.
 
+    >>> from nas_lightning.tasks import Classification
     >>> list(CellSpace("s", Classification(1, 32, 2)).decisions)
     ['normal', 'reduce']
 

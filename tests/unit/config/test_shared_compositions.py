@@ -32,4 +32,4 @@ def test_a_folder_of_a_users_own_is_read_each_time(tmp_path):
     (tmp_path / "experiment").mkdir()
     for seed in (3, 4):
         (tmp_path / "experiment/own.yaml").write_text(f"# @package _global_\nseed: {seed}\n")
-        assert compose_config(["experiment=own"], tmp_path).seed == seed
+        assert compose_config(["experiment=own"], [tmp_path]).seed == seed
