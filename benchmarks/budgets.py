@@ -27,8 +27,9 @@ import torch
 from nas_lightning.config.compose import compose_config
 from nas_lightning.files import read_json
 from nas_lightning.runs import pipeline
-from nas_lightning.search import module
-from nas_lightning.space.cells.projection import Projected, project
+from nas_lightning.search.module import SearchModule
+from nas_lightning.space.base import Projected
+from nas_lightning.space.cells.genotype import Genotype
 
 Case = tuple[str, list[str], dict[str, Any]]
 
@@ -38,13 +39,14 @@ def run_case(case: Case) -> dict[str, Any]:
     data, overrides, row = case
     torch.set_num_threads(1)
     logging.disable(logging.WARNING)
-    projections: list[Projected] = []  # of each epoch, and of the end
+    projections: list[Projected[Genotype]] = []  # of each epoch, and of the end
+    found_by = SearchModule.found
 
-    def keep(*arguments: Any) -> Projected:
-        projections.append(project(*arguments))
+    def keep(module: SearchModule) -> Projected[Genotype]:
+        projections.append(found_by(module))
         return projections[-1]
 
-    module.project = keep
+    SearchModule.found = keep  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "run"
         settings = [f"dataset.input_data_path={data}", "callbacks=none", "logger=none", *overrides]

@@ -23,7 +23,7 @@ from nas_lightning.config.compose import (
     one_sentence,
 )
 from nas_lightning.config.keys import guide_overrides, merge_overrides
-from nas_lightning.config.records import Config, with_values
+from nas_lightning.config.records import Config
 from nas_lightning.config.targets import trust_config_dir
 from nas_lightning.config.typed import plain
 from nas_lightning.errors import BudgetError, InputError, ParityError, StoppedError, printable
@@ -117,7 +117,10 @@ def _without_config_dir(arguments: list[str]) -> tuple[list[Path], list[str]]:
     for argument in left:
         name, separator, value = argument.partition("=")
         if name in ("--config-dir", "-cd"):
-            found = [Path(value if separator else next(left, ""))]
+            value = value if separator else next(left, "")
+            if not value:
+                raise InputError("--config-dir: found nothing; give the path of a folder")
+            found = [Path(value)]
         else:
             others.append(argument)
     for folder in found:
@@ -167,14 +170,12 @@ def _resume(folder: Path, arguments: list[str]) -> None:
         overrides = merge_overrides({}, sweep.overrides_of(folder), sweeps=True)
         run_hydra(["-m", *arguments, *overrides])
         return
-    config_dirs, others = _without_config_dir(arguments)
+    _, others = _without_config_dir(arguments)
     places = {key: plain(value) for key, found, value in (other.partition("=") for other in others) if found}
     if len(places) < len(others) or not places.keys() <= PLACES.keys():
         allowed = " and ".join(PLACES)
         raise InputError(f"resume: takes {allowed} alone, for data that were moved, found {others}")
     config = load_config(folder / "config.yaml")
-    if config_dirs:  # they may have been moved
-        config = with_values(config, {"common.config_dirs": [str(folder.absolute()) for folder in config_dirs]})
     for key, place in places.items():
         config = moved(config, key, place)
     try:

@@ -56,10 +56,6 @@ class StackBlueprint:
     task: Classification
     file: ClassVar[str] = "stack.json"
 
-    @property
-    def total_stride(self):
-        return 2 ** len(self.widths)
-
     def build(self):
         return Stack(self.task, self.widths)
 

@@ -18,7 +18,7 @@ def add_picture(trainer: L.Trainer, name: str, picture: Figure, step: int = 0) -
         elif isinstance(logger, MLFlowLogger):
             logger.experiment.log_figure(logger.run_id, picture, f"{name}/{step:06}.png")
         elif isinstance(logger, WandbLogger):
-            logger.log_image(name, [picture], step)
+            logger.log_image(name, [picture], trainer.global_step)  # of its axis
 
 
 def add_result(trainer: L.Trainer, settings: dict[str, object], figures: dict[str, float]) -> None:

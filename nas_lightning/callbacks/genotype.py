@@ -26,7 +26,9 @@ class GenotypeHistory(L.Callback):
         """Append this epoch's genotype."""
         if not isinstance(pl_module, SearchModule):
             raise InputError(f"GenotypeHistory: found a {type(pl_module).__name__}; allowed: a SearchModule")
-        self.history.append({"epoch": trainer.current_epoch, **plain(pl_module.found().architecture)})
+        found = plain(pl_module.found().architecture)
+        found = found if isinstance(found, dict) else {"architecture": found}
+        self.history.append({"epoch": trainer.current_epoch, **found})
         write_json(self.path, self.history)
 
     def state_dict(self) -> dict[str, Any]:

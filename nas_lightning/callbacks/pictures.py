@@ -1,4 +1,4 @@
-"""The callback that draws the search into TensorBoard."""
+"""The callback that draws the search."""
 
 import lightning as L
 
@@ -9,7 +9,7 @@ from nas_lightning.search.module import SearchModule
 
 
 class AlphaPictures(L.Callback):
-    """Adds a heatmap of the alphas per kind of cell and the drawn genotype to TensorBoard.
+    """Gives each logger that takes pictures a heatmap of the alphas by table, and what they stand for as a drawing.
 
     Args:
         every_n_epochs: how often; the last epoch is always drawn.
@@ -24,7 +24,7 @@ class AlphaPictures(L.Callback):
         self.every_n_epochs = every_n_epochs
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Draw, if this run is a search and TensorBoard listens."""
+        """Draw, if this run is a search and a logger takes pictures."""
         epoch = trainer.current_epoch
         is_due = (epoch + 1) % self.every_n_epochs == 0 or epoch + 1 == trainer.max_epochs
         if not (is_due and isinstance(pl_module, SearchModule) and boards_of(trainer)):

@@ -26,7 +26,7 @@ from nas_lightning.config.keys import (
     key_types,
 )
 from nas_lightning.config.records import Config, Device, FeatureExtraction, schema, with_values
-from nas_lightning.config.targets import check_targets
+from nas_lightning.config.targets import check_targets, trusted_config_dirs
 from nas_lightning.config.typed import quoted
 from nas_lightning.errors import InputError, brief
 from nas_lightning.files import damage, read_yaml
@@ -57,22 +57,28 @@ def options_of(group: str, config_dirs: Iterable[str] = ()) -> list[str]:
 @cache
 def device_cards(config_dirs: tuple[str, ...] = ()) -> list[Device]:
     """The cards of the group ``target_device``, by name."""
-    options = _options("target_device", "device", config_dirs)
-    cards = [OmegaConf.to_object(OmegaConf.merge(schema(Device), content)) for _, content in options]
+    options = (
+        _option("target_device", name, "device", config_dirs) for name in options_of("target_device", config_dirs)
+    )
+    cards = [OmegaConf.to_object(OmegaConf.merge(schema(Device), content)) for content in options]
     return sorted(cast(list[Device], cards), key=lambda card: card.name.lower())
 
 
-def reference_models(config_dirs: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
-    """The hand-made networks of the group ``model``, by name."""
-    return {name: cast(dict[str, Any], content) for name, content in _options("model", "model", config_dirs)}
+def reference_model(name: str, config_dirs: Iterable[str] = ()) -> dict[str, Any]:
+    """A hand-made network of the group ``model``.
+
+    Raises:
+        InputError: if it cannot be composed.
+    """
+    return cast(dict[str, Any], _option("model", name, "model", config_dirs))
 
 
-def _options(group: str, section: str, config_dirs: Iterable[str]) -> Iterator[tuple[str, Any]]:
-    """What each option of a group makes of a section; Hydra composes those of the user's own, which takes longer."""
-    for name in options_of(group, dirs := tuple(config_dirs)):
-        path = conf_dir() / group / f"{name}.yaml"
-        content = None if path.exists() else getattr(compose_config([f"{group}={name}"], dirs), section)
-        yield name, OmegaConf.to_container(OmegaConf.load(path)) if content is None else content
+def _option(group: str, name: str, section: str, config_dirs: Iterable[str]) -> Any:
+    """What an option of a group makes of a section; Hydra composes those of the user's own, which takes longer."""
+    path = conf_dir() / group / f"{name}.yaml"
+    if path.exists():
+        return OmegaConf.to_container(OmegaConf.load(path))
+    return getattr(compose_config([f"{group}={name}"], config_dirs), section)
 
 
 def with_features(config: Config, name: str) -> Config:
@@ -185,8 +191,10 @@ def to_config(composed: DictConfig, sources: Iterable[Any] = ()) -> Config:
     """
     own = OmegaConf.masked_copy(composed, [key for key in Config.__dataclass_fields__ if key in composed])
     config = _to_record(cast(dict[str, Any], OmegaConf.to_container(own, resolve=True)))
+    if config.common.config_dirs:
+        raise InputError("common.config_dirs: is what --config-dir gives; allowed: no other value")
     folders = [source.path for source in sources if source.schema == "file" and source.provider != "main"]
-    config = with_values(config, {"common.config_dirs": list(dict.fromkeys(folders)) or config.common.config_dirs})
+    config = with_values(config, {"common.config_dirs": list(dict.fromkeys(folders))})
     check_run_name(config.common.run_name)
     for key, argument in _PATHS.items():
         if path := getattr(config.dataset, key):
@@ -217,7 +225,8 @@ def load_config(path: Path) -> Config:
         if missing := [key for key in (*needed, *Config.__dataclass_fields__) if key not in given]:
             raise ValueError(f"it lacks {missing[0]}")
         try:
-            config = _to_record(content)
+            # A folder that a file names is not looked into: the file may be a stranger's.
+            config = with_values(_to_record(content), {"common.config_dirs": trusted_config_dirs()})
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
     places = {argument: getattr(config.dataset, key) for key, argument in _PATHS.items()}

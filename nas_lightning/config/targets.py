@@ -81,6 +81,7 @@ _ALLOWED = (
     f"entry points of the group {ENTRY_POINTS}, and what a --config-dir of your own names"
 )
 _of_config_dirs: set[str] = set()
+_config_dirs: dict[str, None] = {}
 
 
 def check_targets(key: str, content: Any) -> None:
@@ -104,10 +105,31 @@ def trust_config_dir(folder: Path) -> None:
     Raises:
         InputError: if a file of it is no YAML.
     """
+    _config_dirs[str(folder.absolute())] = None
     for path in sorted([*folder.rglob("*.yaml"), *folder.rglob("*.yml")]):
         text = path.read_text(encoding="utf-8", errors="replace")
         if "_target_" in text:
             _of_config_dirs.update(str(target) for _, target in _targets_in("", read_yaml(path)))
+
+
+def trusted_config_dirs() -> list[str]:
+    """The folders that were given so far; none that a file of a run names."""
+    return list(_config_dirs)
+
+
+def check_own_target(key: str, record: dict[str, Any]) -> None:
+    """Refuse a record of a file that may be a stranger's, unless the user has said where its one target is from.
+
+    Raises:
+        InputError: naming the key, what was found and what is allowed.
+    """
+    targets = list(_targets_in(key, record))
+    for where, target in targets:
+        if target not in _of_config_dirs | _registered() or len(targets) > 1:
+            raise InputError(
+                f"{where}: found {brief(target)}; allowed: one entry point of the group {ENTRY_POINTS}, or what a "
+                "--config-dir of your own names (`config_dir` of `load`)"
+            )
 
 
 def _targets_in(key: str, content: Any) -> Iterator[tuple[str, Any]]:

@@ -58,7 +58,7 @@ class TrainingData(Protocol):
         """Shuffled batches of ``train``."""
 
     def alphas_dataloader(self) -> Any:
-        """Shuffled batches of ``val``, for the alpha steps of a search."""
+        """Batches of ``val`` for the alpha steps of a search, best shuffled; here as they are."""
         return self.val_dataloader()
 
     def val_dataloader(self) -> Any:
@@ -118,8 +118,13 @@ class SearchData(TrainingData, Protocol):
         """Batches of ``test`` in order, if there is one."""
 
     def samples(self, most: int) -> Tensor:
-        """Up to so many samples ``[N, C, L]`` of ``train`` as they are, spread over the split."""
-        return torch.cat([x for x, _ in self.train_dataloader()])[:most]
+        """Up to so many samples ``[N, C, L]`` of ``train`` as they are; here the first of its batches."""
+        found: list[Tensor] = []
+        for x, _ in self.train_dataloader():
+            found.append(x)
+            if sum(map(len, found)) >= most:
+                break
+        return torch.cat(found)[:most]
 
     def raw_batches(self, split: str) -> Iterable[Tensor] | None:
         """Rows ``[B, channels, rows]`` of a split before the front end, in order; None if there are samples only."""
@@ -160,5 +165,7 @@ class SearchData(TrainingData, Protocol):
 
 def missing_of(data: object) -> list[str]:
     """What of ``SearchData`` a DataModule lacks, after its ``setup``."""
-    asked = TrainingData.__annotations__ | SearchData.__annotations__ | vars(SearchData)
-    return [name for name in asked if not (name.startswith("_") or hasattr(data, name))]
+    without_default = [name for name in ("mean", "std", "has_test", "task") if not hasattr(data, name)]
+    others = [name for name in (*vars(TrainingData), *vars(SearchData)) if not name.startswith("_")]
+    has = {*dir(type(data)), *vars(data)}  # to ask for a value would compute it
+    return without_default + [name for name in others if name not in {*has, *without_default}]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 
@@ -15,7 +16,7 @@ def print_devices(cards: Sequence[Any]) -> None:
     for card in cards:
         memories = ["-" if size is None else f"{size / 1024:,.0f}" for size in (card.flash_bytes, card.ram_bytes)]
         clock = "-" if card.clock_mhz is None else f"{card.clock_mhz:g}"
-        table.add_row(card.name, card.core or "-", clock, *memories, card.npu or "-", card.npu_profile or "-")
+        table.add_row(escape(card.name), card.core or "-", clock, *memories, card.npu or "-", card.npu_profile or "-")
     console.print(table)
     for card in cards:
         text = ". ".join(part for part in (card.source, card.note) if part)

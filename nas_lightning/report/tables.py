@@ -30,7 +30,7 @@ def print_summary(result: RunResult, blueprint: Blueprint) -> None:
     title = control.sentence if control and control.verdict == "lost" else "nas_lightning"
     table = Table(show_header=False, title=title, title_justify="left")
     for row in (*blueprint.summary(), *_of_metrics(metrics), *_of_cost(cost), *_of_comparisons(metrics)):
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     if cost.budget is not None:
         shares = [f"{name} {limit.value / limit.limit:.0%} of {limit.limit:,}" for name, limit in cost.budget.items()]
         table.add_row("budget", ", ".join(shares))

@@ -4,7 +4,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -64,7 +64,8 @@ def build_recordings(config: Config) -> TimeSeriesData:
 
 def build_plan(config: Config) -> SearchPlan:
     """What the group ``search`` says of the run."""
-    return _call("search", {"_target_": _target(SearchPlan), **_of_plan(config, keep=True)})
+    target = f"{SearchPlan.__module__}.{SearchPlan.__qualname__}"
+    return _call("search", {"_target_": target, **_of_plan(config, keep=True)})
 
 
 def build_strategy(config: Config) -> Strategy:
@@ -73,17 +74,16 @@ def build_strategy(config: Config) -> Strategy:
     Raises:
         InputError: if what the run does with it does not suit it.
     """
-    record, plan = _of_plan(config, keep=False), build_plan(config)
+    plan, strategy = build_plan(config), _made("search", _call("search", _of_plan(config, keep=False)), Strategy)
     if plan.unrolled:
-        if (record.get("arch_step") or {}).get("_target_") != _target(FirstOrder):
+        if not isinstance(strategy.arch_step, FirstOrder | Unrolled):
             raise InputError(
-                f"search.unrolled: found true; allowed: false, because {record['name']} has no gradient step"
+                f"search.unrolled: found true; allowed: false, because {strategy.name} has no gradient step"
             )
-        record["arch_step"] = {"_target_": _target(Unrolled)}
-    strategy = _made("search", _call("search", record), Strategy)
+        strategy = called("search", replace, strategy, arch_step=Unrolled())
     if plan.on_collapse == "switch" and strategy.arch_step is None:
         raise InputError(f"search.on_collapse: found switch; allowed: warn, because {strategy.name} learns no alphas")
-    if not (plan.trains or isinstance(strategy.derivation, Uniform)):
+    if not (plan.trains or type(strategy.derivation) is Uniform):
         raise InputError("search.trains: found false; allowed: true, because only Uniform derives without a supernet")
     return strategy
 
@@ -92,10 +92,6 @@ def _of_plan(config: Config, keep: bool) -> dict[str, Any]:
     """The keys of the group ``search`` that are those of the plan, or the others."""
     of_plan = {field.name for field in fields(SearchPlan)}
     return {name: value for name, value in config.search.items() if (name in of_plan) == keep}
-
-
-def _target(part: type) -> str:
-    return f"{part.__module__}.{part.__qualname__}"
 
 
 def build_recipe(config: Config, task: Task, data: SearchData, folder: Path) -> Recipe:
@@ -190,6 +186,8 @@ def build_reference(config: Config, task: Task) -> ReferenceBlueprint | OwnBluep
 def hand_made(model: dict[str, Any], task: Task) -> ReferenceBlueprint | OwnBlueprint:
     """The network of an option of this group."""
     make = _call("model", model, _partial_=True)  # Hydra would turn the record `task` into a dictionary
+    if not isinstance(make, partial):
+        raise InputError(f"model: found {shown(model)}; allowed: a _target_ and its arguments")
     return called("model", make, task=task) if make.func is ReferenceBlueprint else OwnBlueprint(model, make, task)
 
 
@@ -344,7 +342,11 @@ def set_up(data: SearchData, has_keys: bool = True) -> None:
         InputError: for data that cannot be used, or that lack something of ``SearchData``.
     """
     with keyed("data") if has_keys else nullcontext():
-        data.setup()
+        if isinstance(data, L.LightningDataModule):
+            data.prepare_data()
+        data.setup("fit")
+        if getattr(data, "has_test", False):
+            data.setup("test")
     if missing := missing_of(data):
         raise InputError(
             f"data: found a {type(data).__name__}, which lacks {', '.join(missing)}; allowed: what has all of "

@@ -26,14 +26,14 @@ def candidates_of(run: Run, searches: Sequence[Searched]) -> list[Any]:
     """
     in_turn = zip_longest(*(searched.genotypes for searched in searches))
     found = [architecture for of_rank in in_turn for architecture in of_rank if architecture is not None]
-    if len(searches) > 1 and run.plan.vote and has_choice(run.config):
+    if len(searches) > 1 and run.plan.vote and has_choice(run):
         found.insert(0, vote(run, searches))
     return list(dict.fromkeys(found))
 
 
-def has_choice(config: Config) -> bool:
+def has_choice(run: Run) -> bool:
     """Whether the op weights of a search say what it likes: not if its alphas stay as they are."""
-    return config.search["arch_step"] is not None
+    return run.strategy.arch_step is not None
 
 
 def control_epochs(config: Config) -> int:
@@ -70,7 +70,7 @@ def compare_seeds(run: Run, evaluator: Evaluator, searches: Sequence[Searched]) 
         std=float(np.std(values, ddof=1)),
         range=spread,
         allowed_range=allowed,
-        agreement=agreement(searches) if has_choice(run.config) else None,
+        agreement=agreement(searches) if has_choice(run) else None,
         verdict="stable" if spread <= allowed else "unstable",
     )
 

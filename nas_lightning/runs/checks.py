@@ -107,7 +107,9 @@ def _check_export(config: Config) -> None:
 
 def _check_device(config: Config) -> None:
     _check_latency(config)
-    core, npu = config.device.core, config.device.npu
+    core, npu, name = config.device.core, config.device.npu, config.device.name
+    if not (name.isprintable() and name.strip()):
+        raise InputError(f"device.name: found {name!r}; allowed: signs that can be printed, in one line")
     cards = device_cards(tuple(config.common.config_dirs))
     if core is not None and core_named(core) is None:
         check_choice("device.core", core, [*sorted({card.core for card in cards if card.core}), "null"])

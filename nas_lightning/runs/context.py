@@ -16,9 +16,10 @@ from nas_lightning.runs.build import (
     build_plan,
     build_recipe,
     build_size,
+    build_strategy,
     build_wide_sizes,
 )
-from nas_lightning.search.strategy import SearchPlan
+from nas_lightning.search.strategy import SearchPlan, Strategy
 from nas_lightning.space.cells.size import Size
 from nas_lightning.space.cells.sizing import choose_size, nearest_size
 from nas_lightning.space.cells.space import CellSpace
@@ -64,6 +65,11 @@ class Run:
     def space(self) -> CellSpace:
         """What is searched."""
         return CellSpace(self._sized[0], self.task, build_ops(self.config), self.numbers)
+
+    @cached_property
+    def strategy(self) -> Strategy:
+        """The choices of its searches."""
+        return build_strategy(self.config)
 
     @cached_property
     def plan(self) -> SearchPlan:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from scipy import stats
 
-from nas_lightning.config.compose import reference_models
+from nas_lightning.config.compose import options_of, reference_model
 from nas_lightning.cost.exact import Cost, cost_of
 from nas_lightning.errors import InputError
 from nas_lightning.report.results import Control, Reference, Standing
@@ -118,9 +118,10 @@ def _cost(run: Run, blueprint: Blueprint) -> Cost:
 def _references(run: Run, kept: Any) -> list[tuple[str, int, Blueprint]]:
     """The smallest hand-made network that has at least as many parameters: name, parameters, blueprint."""
     least, found = run.space.cost(kept)["params"], []
-    for name, model in reference_models(run.config.common.config_dirs).items():
+    config_dirs = run.config.common.config_dirs
+    for name in options_of("model", config_dirs):
         try:
-            reference = hand_made(model, run.task)
+            reference = hand_made(reference_model(name, config_dirs), run.task)
             cost = called("model", _cost, run, reference)
         except InputError as error:
             log.warning("control: the hand-made network %s is left out: %s", name, error)

@@ -64,7 +64,8 @@ def try_deployment(run: Run, blueprint: OwnBlueprint) -> None:
                 BACKENDS[config.compilation.backend](each)
     except Exception as error:  # whatever the tools raise for layers that are new to them
         raise InputError(
-            f"model: cannot be deployed ({brief(error)}); allowed: other layers, or less of export"
+            f"model: cannot be deployed ({brief(error)}); allowed: other layers, or export.int8=false and "
+            "compilation.enable=false"
         ) from error
 
 

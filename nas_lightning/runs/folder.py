@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import convert
 from torch import Tensor, nn
 
+from nas_lightning.config.targets import check_own_target, trust_config_dir
 from nas_lightning.data.features import FrontEnd
 from nas_lightning.errors import InputError, brief
 from nas_lightning.export.contract import InputDescription
@@ -24,7 +25,7 @@ RESULT = (
 """What makes up the result of a run, but for its configuration and ``metrics.json``, which is written last."""
 
 
-def load(run_folder: str | Path) -> nn.Module:
+def load(run_folder: str | Path, config_dir: str | Path | None = None) -> nn.Module:
     """The trained network of a run, in eval mode: what ``model.onnx`` takes ``[B, C, L]`` in, logits ``[B, K]`` out.
 
     Its ``description`` says what that is: class names, channels, window, sampling rate, scale and so on. It is an
@@ -32,11 +33,18 @@ def load(run_folder: str | Path) -> nn.Module:
     number of channels or another length are refused with an ``InputError``.
 
     Reads ``genotype.json`` (or ``model.json`` of a hand-made network) and ``model.pt``; nothing in them can run code.
+    Only a class that a folder of your own names is called.
+
+    Args:
+        run_folder: of a run that ended.
+        config_dir: the folder of ``--config-dir`` that names a network of your own, if the run has trained one.
 
     Raises:
         InputError: if the folder is not one of a run that ended, or a file is damaged.
     """
     folder = Path(run_folder)
+    if config_dir is not None:
+        trust_config_dir(Path(config_dir))
     network = load_network(folder)
     if (path := folder / "front_end.json").exists():
         network = nn.Sequential(read_as(path, lambda settings: FrontEnd(**settings)), network)
@@ -124,6 +132,7 @@ def _hand_made(content: dict[str, Any]) -> Blueprint:
         return READERS["model.json"](content)
     from nas_lightning.runs.build import hand_made  # at need: most networks are not the user's own
 
+    check_own_target("model", content["own"])
     return hand_made(content["own"], task_of(content["task"]))
 
 

@@ -133,7 +133,7 @@ def _compared(run: Run, evaluator: Evaluator, searches: list[Searched]) -> tuple
 
 def _summary(run: Run, searches: list[Searched]) -> SearchSummary:
     return SearchSummary(
-        strategy=run.config.search["name"],
+        strategy=run.strategy.name,
         seconds=sum(each.seconds for each in searches),
         epochs=sum(each.epochs for each in searches),
         steps=sum(each.steps for each in searches),

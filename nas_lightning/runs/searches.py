@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic
 
-import lightning as L
 import torch
 from lightning.pytorch.callbacks import Timer
 from torch import Tensor
@@ -16,7 +15,6 @@ from nas_lightning.callbacks import CollapseAlarm, GenotypeHistory, SecondRun
 from nas_lightning.cost.exact import ADDITIVE
 from nas_lightning.errors import DamagedFileError
 from nas_lightning.files import damage, plain, read_records, read_torch, write_json
-from nas_lightning.runs.build import build_strategy
 from nas_lightning.runs.checks import MODES
 from nas_lightning.runs.context import Run
 from nas_lightning.runs.fitting import fit
@@ -25,7 +23,7 @@ from nas_lightning.search.gradient import End, GradientSearch
 from nas_lightning.search.loaders import search_loader
 from nas_lightning.search.module import SearchModule
 from nas_lightning.search.random import RandomSearch
-from nas_lightning.space.base import A
+from nas_lightning.space.base import A, SearchSpace
 from nas_lightning.space.cells.tables import SpaceCost
 from nas_lightning.training.evaluator import Evaluator
 
@@ -45,7 +43,7 @@ class Searched(Generic[A]):
         epochs: of its training.
         steps: of its training.
         genotypes: within the budget, the best first.
-        op_weights: by table ``[rows][options]``, settled, at the end; empty if it learned none.
+        op_weights: by table ``[rows][options]``, settled, at the end; empty without a supernet.
     """
 
     seed: int
@@ -65,6 +63,19 @@ class Searched(Generic[A]):
         weights = {name: tuple(map(tuple, of_table.tolist())) for name, of_table in result.op_weights.items()}
         return cls(seed, result.seconds, result.epochs, result.steps, result.architectures, weights)
 
+    def check(self, space: SearchSpace[A]) -> None:
+        """Refuse what another space has.
+
+        Raises:
+            ValueError: saying so.
+        """
+        shapes = {name: (len(table.rows), len(table.options)) for name, table in space.decisions.items()}
+        found = {name: tuple(self.weights(name).shape) for name in self.op_weights}
+        counts = {name: len(table.of) for name, table in space.decisions.items()}
+        picked = [{name: len(places) for name, places in space.picks(each).items()} for each in self.genotypes]
+        if found not in ({}, shapes) or any(each != counts for each in picked):
+            raise ValueError("it is of another space")
+
     def weights(self, name: str) -> Tensor:
         """The op weights of one table, ``[rows, options]``."""
         return torch.tensor(self.op_weights[name])
@@ -82,6 +93,9 @@ def search(run: Run, evaluator: Evaluator, second_run: Callable[[list[Searched[A
     path, num_seeds = run.folder / FILE, run.plan.num_seeds
     kind: Any = Searched
     done: list[Searched[Any]] = read_records(path, kind[run.space.Architecture]) if path.exists() else []
+    with damage(path):
+        for each in done:
+            each.check(run.space)
     if [each.seed for each in done] != [run.config.seed + index for index in range(min(len(done), num_seeds))]:
         raise DamagedFileError(path, "it holds searches of other seeds")
 
@@ -92,21 +106,21 @@ def search(run: Run, evaluator: Evaluator, second_run: Callable[[list[Searched[A
             second_run(done)
 
     for index in range(len(done), num_seeds):
-        seed = run.config.seed + index
-        L.seed_everything(seed, workers=True, verbose=False)
         measure = MODES[run.config.training.nas_optimization_mode.lower()]
-        problem = Problem(run.space, run.data, run.limits, measure, seed)
-        _searcher(run, index, on_end).search(problem, evaluator, run.config.selection.candidates)
+        problem = Problem(run.space, run.data, run.limits, measure, run.config.seed + index)
+        result = _searcher(run, index, on_end).search(problem, evaluator, run.config.selection.candidates)
+        if len(done) == index:  # no fit has told it
+            on_end(result)
     return done
 
 
 def _searcher(run: Run, index: int, on_end: Callable[[SearchResult], None]) -> Searcher:
-    strategy, training = build_strategy(run.config), run.config.training
+    training = run.config.training
     if not run.plan.trains:
-        log.info("search: %s, which trains no supernet", strategy.name)
-        return RandomSearch(then=on_end)
+        log.info("search: %s, which trains no supernet", run.strategy.name)
+        return RandomSearch()
     own_fit = partial(_fit, run, f"_{index}" if index else "")
-    return GradientSearch(strategy, training.nas_epochs, kernels=training.nas_kernels, fit=own_fit, then=on_end)
+    return GradientSearch(run.strategy, training.nas_epochs, kernels=training.nas_kernels, fit=own_fit, then=on_end)
 
 
 def _fit(run: Run, suffix: str, module: SearchModule, problem: Problem, end: End) -> None:

@@ -120,8 +120,8 @@ class _Descent:
         return one_of_several(self.config, values)
 
     def _smallest_possible(self) -> int:
-        first = Run(self._config_of(self.rounds[0].limit), self.data, self.folder)
-        found = first.space.least(self.measure, Run(self.config, self.data, self.folder).limits)
+        whole = Run(self.config, self.data, self.folder)
+        found = whole.space.least(self.measure, whole.limits)
         assert found is not None  # nosec B101 # for mypy: the first round met these limits
         return found + getattr(self.data.front_end_cost, self.measure, 0)
 

@@ -40,7 +40,7 @@ class SearchResult:
 
     Attributes:
         architectures: different ones within the budget, the best first.
-        op_weights: by table ``[rows, options]``, settled, at the end; empty if it learned none.
+        op_weights: by table ``[rows, options]``, settled, at the end; empty without a supernet.
         epochs: of its training.
         steps: of its training.
         seconds: of its training and of what came after.

@@ -4,6 +4,8 @@ import logging
 import time
 from collections.abc import Callable
 
+import lightning as L
+
 from nas_lightning.search.base import Evaluate, Problem, SearchResult
 from nas_lightning.search.loaders import search_loader
 from nas_lightning.search.module import SearchModule
@@ -59,6 +61,7 @@ class GradientSearch:
         Raises:
             BudgetError: if no architecture meets the budget.
         """
+        L.seed_everything(problem.seed, workers=True, verbose=False)
         module = SearchModule(
             problem.space,
             self.strategy,

@@ -22,6 +22,10 @@ class SearchLoaders(L.LightningDataModule):
         super().__init__()
         self.data = data
 
+    def prepare_data(self) -> None:
+        """That of the data."""
+        self.data.prepare_data()
+
     def setup(self, stage: str | None = None) -> None:
         """That of the data."""
         self.data.setup(stage)

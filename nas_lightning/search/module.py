@@ -1,5 +1,6 @@
 """The search as a LightningModule: alpha steps on ``val`` batches alternate with weight steps on ``train`` batches."""
 
+import copy
 import logging
 from collections.abc import Iterable
 from typing import Any, cast
@@ -29,7 +30,7 @@ log = logging.getLogger("nas_lightning")
 class SearchModule(L.LightningModule):
     """Searches a space (DARTS, arXiv 1806.09055, algorithm 1, with the parts of a strategy in the place of its own).
 
-    A checkpoint holds weights and plain values, so ``load_from_checkpoint`` is given space and strategy again.
+    A checkpoint holds weights and plain values, so ``load_from_checkpoint`` is given space, strategy and budget again.
 
     >>> from nas_lightning import CellSpace, Classification
     >>> search = SearchModule(CellSpace("s", Classification(1, 32, 2)))
@@ -69,8 +70,9 @@ class SearchModule(L.LightningModule):
         self.supernet = space.supernet(alphas, self.strategy.partial_channels, kernels)
         if constants is not None:
             set_constants(self.supernet, *constants)
-        self.run_pass = space.training_pass(self.supernet)
-        self.arch_step = self.strategy.arch_step  # what it remembers goes into the checkpoints
+        run_pass: Any = space.training_pass(self.supernet)
+        self.run_pass = run_pass.__call__  # never a second module of the same weights
+        self.arch_step = copy.deepcopy(self.strategy.arch_step)  # what it remembers goes into the checkpoints
         self.num_steps = 0
         self.max_free: int | None = None  # decisions of a table that may keep an option without parameters
 

@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections.abc import Callable
 
 from nas_lightning.errors import InputError
 from nas_lightning.search.base import Evaluate, Problem, SearchResult
@@ -19,21 +18,21 @@ class RandomSearch:
     Args:
         num_evaluated: how many are drawn and compared by short trainings; 0 compares none, and keeps their order.
         epochs: of a short training.
-        then: called with what was found, before ``search`` returns.
+        metric: by which they are compared; None for that of the task.
 
     Raises:
         InputError: for fewer than 0 networks or 1 epoch.
     """
 
-    def __init__(
-        self, num_evaluated: int = 0, epochs: int = 1, then: Callable[[SearchResult], None] = lambda result: None
-    ) -> None:
+    def __init__(self, num_evaluated: int = 0, epochs: int = 1, metric: str | None = None) -> None:
         if num_evaluated < 0 or epochs < 1:
-            raise InputError(f"RandomSearch: found {num_evaluated} networks and {epochs} epochs; allowed: 0, 1 or more")
-        self.num_evaluated, self.epochs, self.then = num_evaluated, epochs, then
+            raise InputError(
+                f"RandomSearch: found {num_evaluated} networks and {epochs} epochs; allowed: 0 or more, and 1 or more"
+            )
+        self.num_evaluated, self.epochs, self.metric = num_evaluated, epochs, metric
 
     def search(self, problem: Problem, evaluate: Evaluate, count: int) -> SearchResult:
-        """In the order in which they are drawn, or by their metric on ``val``, of equal ones by their loss."""
+        """In the order in which they are drawn, or by the metric on ``val``, of equal ones by their loss."""
         start, space = time.perf_counter(), problem.space
         moment = Moment(1.0, generator_of(problem.seed, 0, 2), space)
         drawn = draw_within(moment, problem.budget, max(count, self.num_evaluated))
@@ -41,10 +40,8 @@ class RandomSearch:
 
             def rank(blueprint: Blueprint) -> tuple[float, float]:
                 figures = evaluate(blueprint, self.epochs)
-                return -figures[blueprint.task.monitor], figures["loss"]
+                return -figures[self.metric or blueprint.task.monitor], figures["loss"]
 
             drawn.sort(key=lambda architecture: rank(space.blueprint(architecture)))
-        result = SearchResult(tuple(drawn[:count]), seconds=time.perf_counter() - start)
-        log.info("found: %s", result.architectures[0])
-        self.then(result)
-        return result
+        log.info("found: %s", drawn[0])
+        return SearchResult(tuple(drawn[:count]), seconds=time.perf_counter() - start)

@@ -84,5 +84,5 @@ def balanced_one_shot(**others: Any) -> Strategy:
 
 
 def random(**others: Any) -> Strategy:
-    """Random networks within the budget, without a supernet."""
+    """Random networks within the budget; ``RandomSearch`` finds the like without a supernet."""
     return _with(others, name="random", arch_step=None, derivation=Uniform())

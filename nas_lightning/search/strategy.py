@@ -36,7 +36,7 @@ class Strategy:
         arch_step: the loss that the alphas follow; None if they stay as they are.
         penalties: on what op weights cost, added to the loss of the alphas, by name.
         regularisers: of the alphas, added to it too, by name.
-        derivation: the genotype, when the search ends.
+        derivation: the architectures, when the search ends.
         warmup: the share of the epochs, from 0 to 1, in which the weights learn alone.
         partial_channels: one of this many channels of a node goes through the operations.
         weight_optimizer: makes the optimizer of the weights from their parameters; SGD for ``Unrolled`` steps.

@@ -1,1 +1,1 @@
-"""What can be found: operations, cells, supernet, genotype, network. Imports torch only."""
+"""What can be found: the protocols of a space, and the cells of the user guide as one."""

@@ -6,12 +6,14 @@ keeps one entry of its rows. What a search does with op weights stands in ``choi
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from nas_lightning.tasks import Task
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SCHEMA_VERSION = 1
 """Of the description of a network."""
@@ -120,10 +122,6 @@ class Blueprint(Protocol):
     def task(self) -> Task:
         """What the data ask of it."""
 
-    @property
-    def total_stride(self) -> int:
-        """Steps of the input behind one step of its last layer."""
-
     def build(self) -> nn.Module:
         """The network with fresh weights."""
 
@@ -158,7 +156,7 @@ class SearchSpace(DecisionSpace[A], Protocol[A]):
     def blueprint(self, architecture: A) -> Blueprint:
         """The description of a network, which builds it."""
 
-    def picture(self, architecture: A) -> Figure | None:
+    def picture(self, architecture: A) -> "Figure | None":
         """The drawn architecture, if it can be drawn."""
 
     def cost(self, architecture: A) -> dict[str, int]:

@@ -17,6 +17,6 @@ class Stem(nn.Sequential):
 
 def set_constants(network: nn.Module, mean: Tensor, std: Tensor) -> None:
     """Give a network the mean and deviation ``[C]`` of its input, if it normalises it itself."""
-    for module in network.modules():
-        if isinstance(module, InputNorm):
-            module.set_constants(mean, std)
+    norm = next((module for module in network.modules() if isinstance(module, InputNorm)), None)
+    if norm is not None:
+        norm.set_constants(mean, std)

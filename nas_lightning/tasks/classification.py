@@ -98,6 +98,10 @@ class Classification:
         for name, count in self.to_dict().items():
             if type(count) is not int or not 1 <= count <= _MOST:
                 raise InputError(f"task: {name} is {count!r}; allowed: whole numbers from 1 to {_MOST:,}")
+        if self.names and len(self.names) != self.num_classes:
+            raise InputError(
+                f"task: found {len(self.names)} names for {self.num_classes} classes; allowed: as many, or none"
+            )
 
     @property
     def num_outputs(self) -> int:
@@ -107,7 +111,7 @@ class Classification:
     @property
     def outputs(self) -> Classes:
         """The classes."""
-        return Classes(self.names)
+        return Classes(self.names or tuple(map(str, range(self.num_classes))))
 
     @property
     def monitor(self) -> str:
@@ -159,7 +163,7 @@ class Classification:
 
     def doubts(self, outputs: Tensor, target: Tensor) -> list[str]:
         """Classes that no sample is taken for."""
-        if not (missed := [self.names[label] for label in never_predicted(outputs, target)]):
+        if not (missed := [self.outputs.names[label] for label in never_predicted(outputs, target)]):
             return []
         return [
             f"the network takes no sample for {brief(', '.join(missed))}, although there are some; accuracy does not "

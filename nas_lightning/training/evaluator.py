@@ -54,7 +54,7 @@ class Evaluator:
 
     def __call__(self, blueprint: Blueprint, epochs: int) -> Figures:
         """All figures on ``val`` after a training of so many epochs."""
-        description = blueprint.to_dict()
+        description = plain(blueprint.to_dict())  # as the file has it
         for row in self.rows:
             if (row.epochs, row.network) == (epochs, description):
                 return row.val

@@ -18,6 +18,7 @@ from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.errors import InputError
 from nas_lightning.runs.build import build_size, build_strategy
 from nas_lightning.search import strategies
+from nas_lightning.search.arch_step import Unrolled
 from nas_lightning.search.derivation import Found
 from nas_lightning.search.loaders import search_loader
 from nas_lightning.search.module import SearchModule
@@ -314,3 +315,8 @@ def test_a_part_says_what_it_can_and_need_not_be_of_a_class_of_this_package():
     assert Strategy(relaxation=OwnPath(), arch_step=OwnStep()).draws_paths
     with pytest.raises(InputError, match=r"OwnStep needs a `relaxation` that draws paths"):
         Strategy(arch_step=OwnStep())
+
+
+def test_what_a_configuration_leaves_out_has_the_default_of_the_strategy():
+    assert build_strategy(compose_config(["~search.arch_step", "~search.name"])).name == "darts"
+    assert isinstance(build_strategy(compose_config(["~search.arch_step", "search.unrolled=true"])).arch_step, Unrolled)

@@ -7,6 +7,14 @@ import torch
 import yaml
 
 from nas_lightning import InputError, load
+from nas_lightning.config import targets
+from nas_lightning.config.compose import compose_config, config_yaml, load_config
+from nas_lightning.config.records import with_values
+from nas_lightning.runs.build import build_data, set_up
+from nas_lightning.runs.context import Run
+from nas_lightning.runs.control import _references
+from nas_lightning.search.derivation import draw_within
+from nas_lightning.search.moment import Moment
 
 SHORT = ("training.nas_epochs=2", "training.training_epochs=2", "callbacks=none", "logger=none", "hydra.run.dir=run")
 SHORT += ("selection.candidates=1", "control.num_random=0", "export.int8=false")
@@ -37,7 +45,11 @@ class Bare(L.LightningDataModule):
         super().__init__()
         self.batch_size, self.length = batch_size, length
 
-    def setup(self, stage=None):
+    def prepare_data(self):
+        self.is_prepared = True
+
+    def setup(self, stage):
+        assert self.is_prepared and stage in ("fit", "test")
         noise = torch.randn(90, 2, self.length, generator=torch.Generator().manual_seed(0))
         self.y = torch.arange(90) % 3
         self.x = noise + self.y.reshape(-1, 1, 1)
@@ -58,7 +70,7 @@ class Bare(L.LightningDataModule):
 class Data(Bare, SearchData):
     has_test = True
 
-    def setup(self, stage=None):
+    def setup(self, stage):
         super().setup(stage)
         self.task = Classification(2, self.length, 3, ("low", "middle", "high"))
         self.mean, self.std = self.x[:50].mean((0, 2)), self.x[:50].std((0, 2))
@@ -131,12 +143,49 @@ def test_a_network_whose_c_cannot_be_written_is_refused_before_it_is_trained(cli
     assert not (tmp_path / "run").exists()
 
 
-def test_a_network_of_a_strangers_folder_is_not_made(tmp_path):
-    content = {"own": {"_target_": "os.system"}, "task": {"in_channels": 1, "length": 8, "num_classes": 2}}
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("target", ["os.system", "lightning.pytorch.loggers.TensorBoardLogger"])
+def test_a_network_of_a_strangers_folder_is_not_made(tmp_path, mine, target, nested):
+    """Not even of what a configuration may name; nor as an argument of a class that the user trusts."""
+    mine(model={"_target_": "own_parts.Net"})
+    own = {"_target_": "own_parts.Net", "width": {"_target_": target}} if nested else {"_target_": target}
+    content = {"own": own, "task": {"in_channels": 1, "length": 8, "num_classes": 2}}
     (tmp_path / "model.json").write_text(json.dumps(content))
     torch.save({}, tmp_path / "model.pt")
-    with pytest.raises(InputError, match=r"model.json: model._target_: found os.system; allowed: parts of"):
-        load(tmp_path)
+    with pytest.raises(InputError, match=r"model.json: model\S*._target_: found \S+; allowed: one entry point of"):
+        load(tmp_path, config_dir=tmp_path / "mine")
+
+
+def test_a_folder_that_a_run_names_is_not_looked_into(tmp_path, monkeypatch):
+    """Its files could read the environment; only what the user gives now is."""
+    monkeypatch.setattr(targets, "_config_dirs", {})
+    config = compose_config([])
+    content = config_yaml(with_values(config, {"common.config_dirs": [str(tmp_path)]}))
+    (tmp_path / "config.yaml").write_text(content)
+    assert load_config(tmp_path / "config.yaml").common.config_dirs == []
+    targets.trust_config_dir(tmp_path / "own")
+    assert load_config(tmp_path / "config.yaml").common.config_dirs == [str(tmp_path / "own")]
+
+
+def test_an_option_that_cannot_be_used_is_left_out_of_the_control(tmp_path, make_reference_run, caplog):
+    (tmp_path / "mine/model").mkdir(parents=True)
+    (tmp_path / "mine/model/bad.yaml").write_text("width: 3\n")
+    run = make_reference_run(tmp_path / "mine")
+    (genotype,) = draw_within(Moment(1.0, torch.Generator(), run.space), {}, 1)
+    found = _references(run, genotype)
+    assert [name for name, _, _ in found] == ["cnn_s"]
+    assert "control: the hand-made network bad is left out: model: found" in caplog.text
+
+
+@pytest.fixture
+def make_reference_run(short_config, tmp_path):
+    def make(folder):
+        config = with_values(short_config(), {"common.config_dirs": [str(folder)]})
+        data = build_data(config)
+        set_up(data)
+        return Run(config, data, tmp_path)
+
+    return make
 
 
 def test_data_are_searched_on(cli, mine, tmp_path):
@@ -159,7 +208,7 @@ def test_data_are_searched_on(cli, mine, tmp_path):
         (
             "own_parts.Bare",
             (),
-            "data: found a Bare, which lacks mean, std, front_end, has_test, task",
+            "data: found a Bare, which lacks mean, std, has_test, task, ",
         ),
         ("own_parts.Net", (), "data: "),
         ("own_parts.Data", ("inspect",), "data: found a Data; allowed: what makes a TimeSeriesData"),

@@ -56,11 +56,6 @@ class CellBlueprint:
             )
         return cls(genotype, size, task)
 
-    @property
-    def total_stride(self) -> int:
-        """Steps of the input behind one step of the last cell."""
-        return self.size.total_stride
-
     def summary(self) -> list[tuple[str, str]]:
         """What the nodes of each kind of cell compute."""
         cells = {kind: enumerate(self.genotype.cell(kind), start=1) for kind in KINDS}

@@ -9,7 +9,7 @@ import torch
 from scipy import stats
 from torch import nn
 
-from nas_lightning.config.compose import compose_config, reference_models
+from nas_lightning.config.compose import compose_config, reference_model
 from nas_lightning.cost.exact import cost_of
 from nas_lightning.files import plain, read_records, write_json
 from nas_lightning.report.results import Control, CostReport, Reference, RunMetrics, RunResult, Standing
@@ -223,9 +223,8 @@ def test_the_control_compares_with_networks_drawn_by_the_seed(make_run):
 
 
 def reference_rows(run, values):
-    models = reference_models()
     return [
-        (run.config.control.epochs, build_reference(replace(run.config, model=models[name]), run.task), value)
+        (run.config.control.epochs, build_reference(replace(run.config, model=reference_model(name)), run.task), value)
         for name, value in values.items()
     ]
 
@@ -268,7 +267,7 @@ def test_the_hand_made_network_is_the_smallest_that_is_as_large(make_run, limit,
     else:
         (reference,) = references
         assert (reference.name, reference.value) == (name, 0.6)
-        network = build_reference(replace(run.config, model=reference_models()[name]), run.task).build()
+        network = build_reference(replace(run.config, model=reference_model(name)), run.task).build()
         layers = [layer for layer in network.modules() if isinstance(layer, (nn.Conv1d, nn.Linear))]
         biases = sum(layer.out_channels for layer in layers if isinstance(layer, nn.Conv1d))  # of the BatchNorms
         weights = sum(parameter.numel() for layer in layers for parameter in layer.parameters())
@@ -398,3 +397,12 @@ def test_what_was_lost_is_the_first_line_of_the_summary(capsys, tmp_path, monkey
     assert is_lost or lines[0].strip() == "nas_lightning"
     assert any(section.sentence in line for line in lines[1:])
     assert any("hand-made cnn_s" in line and "1,234 parameters, 0.2500 after as many epochs" in line for line in lines)
+
+
+def test_searches_of_another_space_are_refused(make_run):
+    run, other = make_run(), make_run("training.nas_nodes_per_layer=3", "training.nas_fanout_concat=3", name="other")
+    names, weights = drawn(run, 2), [[0.1] * 7] * 3
+    searched(0, names, weights).check(run.space)
+    for bad in (searched(0, drawn(other, 1), weights), searched(0, names, [[0.1] * 6] * 3)):
+        with pytest.raises(ValueError, match="it is of another space"):
+            bad.check(run.space)

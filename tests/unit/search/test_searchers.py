@@ -1,12 +1,14 @@
 """Searchers, on the cells of the guide and on a second space that is nothing but a stack of convolutions."""
 
 import itertools
+import json
 
 import pytest
 import torch
 from stack_space import StackSpace
 
-from nas_lightning import CellSpace, TimeSeriesData
+from nas_lightning import CellSpace, SearchLoaders, SearchModule, TimeSeriesData
+from nas_lightning.callbacks import CollapseAlarm, GenotypeHistory
 from nas_lightning.cost.budget import Budget
 from nas_lightning.cost.exact import cost_of
 from nas_lightning.errors import BudgetError, InputError
@@ -16,7 +18,7 @@ from nas_lightning.search.base import Problem
 from nas_lightning.search.gradient import GradientSearch
 from nas_lightning.search.random import RandomSearch
 from nas_lightning.training.evaluator import Evaluator
-from nas_lightning.training.recipe import Recipe
+from nas_lightning.training.recipe import Recipe, quiet_trainer
 
 SPACES = {"stack": StackSpace, "cells": lambda task: CellSpace("s", task)}
 SEARCHERS = {
@@ -97,15 +99,46 @@ def test_random_search_with_evaluations_puts_the_best_first(data):
         RandomSearch(-1)
 
 
-def test_what_is_found_is_told_before_search_returns_and_follows_from_the_seed(data):
-    told, space = [], StackSpace(data.task)
-    results = []
-    for seed in (0, 0, 1):
-        torch.manual_seed(seed)
-        searcher = GradientSearch(num_epochs=2, then=told.append)
-        results.append(searcher.search(problem_of(data, space, seed=seed), None, 2))
+@pytest.mark.parametrize("strategy", [None, strategies.tunas()], ids=["darts", "tunas"])
+def test_what_is_found_is_told_before_search_returns_and_follows_from_the_seed(data, strategy):
+    """Whatever was searched before by the same searcher."""
+    told, space = [], StackSpace(data.task) if strategy is None else CellSpace("s", data.task)
+    searcher = GradientSearch(strategy, num_epochs=2, then=told.append)
+    results = [searcher.search(problem_of(data, space, seed=seed), None, 2) for seed in (0, 1, 0)]
     assert told == results
     weights = [torch.cat(list(result.op_weights.values())) for result in results]
-    assert torch.equal(weights[0], weights[1])
-    assert not torch.equal(weights[0], weights[2])
-    assert results[0].architectures == results[1].architectures
+    assert torch.equal(weights[0], weights[2])
+    assert not torch.equal(weights[0], weights[1])
+    assert results[0].architectures == results[2].architectures
+
+
+def test_the_callbacks_serve_a_search_of_any_space(data, tmp_path):
+    module = SearchModule(StackSpace(data.task), num_epochs=2)
+    assert {name.partition(".")[0] for name in module.state_dict()} == {"supernet"}
+    trainer = quiet_trainer(2)
+    trainer.callbacks += [GenotypeHistory(tmp_path / "history.json"), CollapseAlarm("warn", data.val_dataloader())]
+    trainer.fit(module, SearchLoaders(data))
+    rows = json.loads((tmp_path / "history.json").read_text())
+    assert rows[-1] == {"epoch": 1, "architecture": list(module.found().architecture)}
+    assert trainer.callback_metrics["search/free_share_layer_0"] == 0
+
+
+def test_random_search_ranks_by_the_metric_that_it_is_told(data):
+    problem = problem_of(data, StackSpace(data.task), limit=10_000)
+    drawn = RandomSearch().search(problem, None, 2).architectures
+
+    def evaluate(blueprint, epochs):
+        is_first = blueprint.widths == drawn[0]
+        return {"accuracy": 0.9 - is_first * 0.1, "macro_f1": 0.1 + is_first * 0.1, "loss": 1.0}
+
+    by_f1 = RandomSearch(num_evaluated=2, metric="macro_f1").search(problem, evaluate, 2).architectures
+    assert by_f1 == drawn == RandomSearch(num_evaluated=2).search(problem, evaluate, 2).architectures[::-1]
+
+
+def test_short_trainings_are_known_again_from_the_file(data, tmp_path):
+    """Also where a description has tuples, which JSON does not."""
+    blueprint, path = StackSpace(data.task).blueprint((2, 4, 2)), tmp_path / "contest.json"
+    first = Evaluator(Recipe(epochs=2), data, path=path)(blueprint, 1)
+    again = Evaluator(Recipe(epochs=2), data, path=path)
+    assert again(blueprint, 1) == first
+    assert len(again.rows) == 1

@@ -130,3 +130,12 @@ def test_the_loss_of_a_training_is_the_one_that_is_asked_for():
         float(TASK.training_loss(counts, *how)(LOGITS, y)) for how in (("balanced", 0), ("sqrt", 0), ("none", 0.1))
     }
     assert len(others | {float(plain(LOGITS, y))}) == 4
+
+
+def test_classes_without_names_are_called_by_their_numbers():
+    task = Classification(1, 8, 3)
+    assert task.outputs.to_dict() == {"class_names": ["0", "1", "2"]}
+    (doubt,) = task.doubts(torch.eye(3)[[0, 0, 0]], torch.tensor([0, 1, 1]))
+    assert doubt.startswith("the network takes no sample for 1,")
+    with pytest.raises(InputError, match="task: found 2 names for 3 classes; allowed: as many, or none"):
+        Classification(1, 8, 3, ("a", "b"))
