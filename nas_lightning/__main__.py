@@ -90,6 +90,7 @@ def _run_command(arguments: list[str]) -> None:
         _resume(Path(plain(resumed[0].partition("=")[2])), others)
     else:
         defaults, arguments = _with_first_word(arguments)
+        _without_config_dir(arguments)  # Hydra would take an empty one for the current folder
         run_hydra(merge_overrides(defaults, arguments))
 
 

@@ -47,10 +47,10 @@ class Numbers:
     def __post_init__(self) -> None:
         for name in ("weight_bits", "activation_bits"):
             if getattr(self, name) not in BITS:
-                raise InputError(f"cost.{name}: found {getattr(self, name)}; allowed: {', '.join(map(str, BITS))}")
+                raise InputError(f"`{name}`: found {getattr(self, name)}; allowed: {', '.join(map(str, BITS))}")
         for name in ("code_bytes", "code_bytes_per_layer"):
             if (getattr(self, name) or 0) < 0:
-                raise InputError(f"cost.{name}: found {getattr(self, name)}; allowed: 0 or more, or null")
+                raise InputError(f"`{name}`: found {getattr(self, name)}; allowed: 0 or more, or null")
 
     @property
     def code(self) -> CodeModel:

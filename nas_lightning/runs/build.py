@@ -112,7 +112,7 @@ def build_recipe(config: Config, task: Task, data: SearchData, folder: Path) -> 
 def build_numbers(config: Config) -> Numbers:
     """How numbers are kept on the device, from the section ``cost``, and the core that they are counted for."""
     core = core_named(config.device.core) if config.device.core else None
-    return Numbers(**asdict(config.cost), core=core or REFERENCE_CORE)
+    return called("cost", Numbers, **asdict(config.cost), core=core or REFERENCE_CORE)
 
 
 def build_budget(config: Config) -> Budget:
@@ -302,7 +302,8 @@ def _call(key: str, record: dict[str, Any], **arguments: Any) -> Any:
         raise InputError(f"{key}: found {record!r}; allowed: a _target_ and its arguments")
     check_targets(key, record)  # whatever way the record came in: this is the only place that instantiates
     check_arguments(key, record | arguments, data_links())
-    return called(key, instantiate, escaped(record), **arguments, _convert_="all")
+    # Hydra resolves twice: it writes what it has resolved into its copy, and reads that.
+    return called(key, instantiate, escaped(escaped(record)), **arguments, _convert_="all")
 
 
 def called(key: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:

@@ -1,7 +1,6 @@
 """What several searches found, held together: the genotypes to be trained, and how far the searches agree."""
 
 import logging
-import math
 from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
@@ -59,7 +58,7 @@ def compare_seeds(run: Run, evaluator: Evaluator, searches: Sequence[Searched]) 
     epochs = control_epochs(run.config)
     values = [evaluator.value(run.space.blueprint(each.genotypes[0]), epochs) for each in searches]
     mean, count = float(np.mean(values)), sum(len(y) for _, y in run.data.val_dataloader())
-    deviation = math.sqrt(max(mean * (1 - mean), 1 / count) / count)
+    deviation = run.task.deviation(mean, count)
     allowed = float(stats.studentized_range.ppf(0.95, len(values), 1e6)) * deviation
     spread = max(values) - min(values)
     return Seeds(

@@ -10,6 +10,7 @@ import torch
 from onnx import ModelProto
 from torch import Tensor, nn
 
+from nas_lightning.config.compose import in_keys
 from nas_lightning.config.records import Config
 from nas_lightning.cost.code import REFERENCE_CORE, core_named
 from nas_lightning.cost.npu import PROFILES, npu_report
@@ -108,7 +109,7 @@ def export_int8(
         try:
             integer = _quantize(run, network, model, samples, method)
         except FloatingPointError as error:
-            log.warning("int8: %s fails (%s)", method, error)
+            log.warning("int8: %s fails (%s)", method, in_keys(str(error), "export.finetune"))
             continue
         qdq = to_qdq(integer)
         found[method] = integer, qdq, _figures(run.task, qdq, loader_of(data, "val"))

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from torch import Tensor, nn
 
 from nas_lightning.callbacks.boards import add_picture, add_result, boards_of
-from nas_lightning.config.compose import source_of
+from nas_lightning.config.compose import in_keys, source_of
 from nas_lightning.config.records import Config, with_values
 from nas_lightning.export.bundle import write_bundle
 from nas_lightning.export.onnx import NOTEWORTHY, check_parity, export_onnx, relative_difference
@@ -59,7 +59,7 @@ def finish(run: Run, kept: Kept, metrics: RunMetrics) -> RunResult:
     metrics = replace(metrics, selection=kept.selection, training=kept.summary)
     metrics = metrics.with_figures({"val": best.val, split: run.task.figures(logits, y)})
     for doubt in run.task.doubts(logits, y):
-        log.warning("%s: %s", split, doubt)
+        log.warning("%s: %s", split, in_keys(doubt, "training"))
     cost = describe(run, best.blueprint)
     write_torch(run.folder / "model.pt", network.state_dict())
     with keyed("export"):

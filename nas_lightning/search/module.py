@@ -136,7 +136,7 @@ class SearchModule(L.LightningModule):
         if not all(alpha.isfinite().all() for alpha in self.supernet.alphas.values()):
             raise InputError(
                 f"search: diverged in epoch {self.current_epoch + 1}; lower `weight_optimizer.lr` or "
-                "`alpha_optimizer.lr`, or give trainer.precision more bits"
+                "`alpha_optimizer.lr`, or give the Trainer more bits of precision"
             )
         self._log_batch("alphas", loss, logits, val_batch[1])
 

@@ -8,7 +8,7 @@ Shapes are those of a table of decisions, ``[rows, options]``; of cells these ar
 choice is drawn on the CPU from ``Moment.generator``.
 """
 
-from typing import Any, Protocol
+from typing import Any, Protocol, final
 
 import torch
 from torch import Tensor, distributions, nn
@@ -39,30 +39,43 @@ class Relaxation(Protocol):
         """The op weights by table that an architecture is read from."""
 
 
+def row_shares(alphas: Alphas, space: DecisionSpace[Any]) -> dict[str, Tensor]:
+    """A softmax over the options of each row: weights that sum to 1 there."""
+    return {name: alphas[name].softmax(-1) for name in space.decisions}
+
+
+def decision_shares(alphas: Alphas, space: DecisionSpace[Any]) -> dict[str, Tensor]:
+    """A softmax over all that a decision can keep: the probability that it does.
+
+    An option for no connection has no share, because no decision keeps it.
+    """
+    return {
+        name: _per_decision(without_nothing(alphas[name], table), table).exp()
+        for name, table in space.decisions.items()
+    }
+
+
+@final
 class Softmax:
     """A softmax over the operations of each edge (DARTS, arXiv 1806.09055, equation 2)."""
 
     draws_paths = False
-
-    def new_alphas(self, space: DecisionSpace[Any]) -> nn.ParameterDict:
-        """Near zero."""
-        return new_alphas(space)
+    new_alphas, settled = staticmethod(new_alphas), staticmethod(row_shares)
 
     def __call__(self, alphas: Alphas, moment: Moment) -> Choice:
         """The settled weights."""
-        return self.settled(alphas, moment.space)
-
-    def settled(self, alphas: Alphas, space: DecisionSpace[Any]) -> dict[str, Tensor]:
-        """Weights that sum to 1 on each edge."""
-        return {name: alphas[name].softmax(-1) for name in space.decisions}
+        return row_shares(alphas, moment.space)
 
 
-class EdgeNormalised(Softmax):
+@final
+class EdgeNormalised:
     """A softmax over the options of each row, times one over the rows of each decision (PC-DARTS, equation 4).
 
     arXiv 1907.05737, section 3.3, where rows are edges. Their own alphas are ``[rows]``, by the table's name and
     ``_edges``.
     """
+
+    draws_paths = False
 
     def new_alphas(self, space: DecisionSpace[Any]) -> nn.ParameterDict:
         """Near zero, also those of the edges."""
@@ -70,6 +83,10 @@ class EdgeNormalised(Softmax):
         for name, table in space.decisions.items():
             alphas[f"{name}_edges"] = nn.Parameter(1e-3 * torch.randn(len(table.rows)))
         return alphas
+
+    def __call__(self, alphas: Alphas, moment: Moment) -> Choice:
+        """The settled weights."""
+        return self.settled(alphas, moment.space)
 
     def settled(self, alphas: Alphas, space: DecisionSpace[Any]) -> dict[str, Tensor]:
         """Weights that sum to 1 over all rows of a decision."""
@@ -79,7 +96,8 @@ class EdgeNormalised(Softmax):
         }
 
 
-class AuxiliarySkip(Softmax):
+@final
+class AuxiliarySkip:
     """A softmax, and beside it a skip connection on every edge whose weight falls to zero (DARTS-, arXiv 2009.01027).
 
     Equation 6 with beta falling linearly from ``start`` to 0 over the search. The auxiliary skip is not part of what is
@@ -88,6 +106,9 @@ class AuxiliarySkip(Softmax):
     Args:
         start: beta at the start.
     """
+
+    draws_paths = False
+    settled = staticmethod(row_shares)
 
     def __init__(self, start: float = 1.0) -> None:
         if start < 0:
@@ -114,11 +135,15 @@ class AuxiliarySkip(Softmax):
         return found
 
 
-class Dirichlet(Softmax):
+@final
+class Dirichlet:
     """Op weights drawn from a Dirichlet distribution on each edge, with pathwise gradients (DrNAS, arXiv 2006.10355).
 
     Section 3.1: the concentration is ``elu(alpha) + 1``, and the mean of the distribution is what is derived.
     """
+
+    draws_paths = False
+    new_alphas = staticmethod(new_alphas)
 
     def __call__(self, alphas: Alphas, moment: Moment) -> Choice:
         """A draw."""
@@ -145,28 +170,20 @@ class Dirichlet(Softmax):
         return F.elu(alphas) + 1 + 1e-4  # of 0 there is no Dirichlet distribution
 
 
-class NodeSoftmax(Softmax):
-    """A softmax over all that a decision can keep: the probability that it does.
-
-    An option for no connection has no share, because no decision keeps it. The base of what samples paths; drawn
-    without gradient by itself, it is the policy of TuNAS (arXiv 2008.06120, section 3).
-    """
+@final
+class NodeSoftmax:
+    """One path a step, drawn by the probabilities of its decisions: the policy of TuNAS (arXiv 2008.06120, sec. 3)."""
 
     draws_paths = True
+    new_alphas, settled = staticmethod(new_alphas), staticmethod(decision_shares)
 
     def __call__(self, alphas: Alphas, moment: Moment) -> Choice:
-        """A path whose decisions are drawn by their probabilities."""
-        return Path(draw(self.settled(alphas, moment.space), moment.space, moment.generator))
-
-    def settled(self, alphas: Alphas, space: DecisionSpace[Any]) -> dict[str, Tensor]:
-        """Probabilities that sum to 1 over all that a decision can keep."""
-        return {
-            name: _per_decision(without_nothing(alphas[name], table), table).exp()
-            for name, table in space.decisions.items()
-        }
+        """A path, without gradient."""
+        return Path(draw(decision_shares(alphas, moment.space), moment.space, moment.generator))
 
 
-class GumbelPath(NodeSoftmax):
+@final
+class GumbelPath:
     """One path a step, by hard Gumbel softmax with straight-through gradients (GDAS, arXiv 1910.04465).
 
     Section 3.2, equations 3 to 6.
@@ -177,6 +194,9 @@ class GumbelPath(NodeSoftmax):
     Args:
         temperatures: above 0.
     """
+
+    draws_paths = True
+    new_alphas, settled = staticmethod(new_alphas), staticmethod(decision_shares)
 
     def __init__(self, temperatures: tuple[float, float] = (10.0, 0.1)) -> None:
         if min(temperatures) <= 0:
@@ -198,20 +218,28 @@ class GumbelPath(NodeSoftmax):
         return Path(architecture, gates)
 
 
-class UniformPath(NodeSoftmax):
+@final
+class UniformPath:
     """One path a step, drawn with equal probability from all architectures (SPOS, arXiv 1904.00420, section 3.3)."""
+
+    draws_paths = True
+    new_alphas, settled = staticmethod(new_alphas), staticmethod(decision_shares)
 
     def __call__(self, alphas: Alphas, moment: Moment) -> Choice:
         """A path."""
         return Path(draw(uniform(moment.space), moment.space, moment.generator))
 
 
-class BalancedPath(NodeSoftmax):
+@final
+class BalancedPath:
     """One path a step, drawn with a probability in proportion to its number of parameters.
 
     Balanced training of a shared supernet (Luo et al., arXiv 1909.10815, section 4.2): what is larger needs more steps.
     Drawn by rejection from the uniform distribution.
     """
+
+    draws_paths = True
+    new_alphas, settled = staticmethod(new_alphas), staticmethod(decision_shares)
 
     def __call__(self, alphas: Alphas, moment: Moment) -> Choice:
         """A path."""

@@ -100,5 +100,18 @@ class Task(Hashable, Protocol):
     def figures(self, outputs: Tensor, target: Tensor) -> Figures:
         """All metrics and the loss of the outputs of a whole split."""
 
+    def check_figures(self, figures: Figures) -> None:
+        """Refuse what no network can have, from a file that a stranger may have written.
+
+        Raises:
+            ValueError: saying what it is.
+        """
+
+    def worst_figures(self) -> Figures:
+        """What a training that diverged counts as; finite, for JSON has no infinity."""
+
+    def deviation(self, value: float, count: int) -> float:
+        """The standard deviation of a metric on so many samples, by sampling alone."""
+
     def doubts(self, outputs: Tensor, target: Tensor) -> list[str]:
         """What the figures of a whole split may hide, one sentence each."""

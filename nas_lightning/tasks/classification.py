@@ -1,5 +1,7 @@
 """Classification: each sample is of one of K classes."""
 
+import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -161,13 +163,26 @@ class Classification:
         metric.update(outputs, target)
         return metric.compute() | {"loss": float(self.loss(outputs, target))}
 
+    def check_figures(self, figures: Figures) -> None:
+        """All of ``METRICS`` are shares, and there is a loss."""
+        if not all(0 <= figures.get(name, -1.0) <= 1 for name in METRICS) or "loss" not in figures:
+            raise ValueError("a figure is none from 0 to 1")
+
+    def worst_figures(self) -> Figures:
+        """No sample is right."""
+        return dict.fromkeys(METRICS, 0.0) | {"loss": sys.float_info.max}
+
+    def deviation(self, value: float, count: int) -> float:
+        """That of a binomial share; of 0 and 1 that of one sample in all."""
+        return math.sqrt(max(value * (1 - value), 1 / count) / count)
+
     def doubts(self, outputs: Tensor, target: Tensor) -> list[str]:
         """Classes that no sample is taken for."""
         if not (missed := [self.outputs.names[label] for label in never_predicted(outputs, target)]):
             return []
         return [
             f"the network takes no sample for {brief(', '.join(missed))}, although there are some; accuracy does not "
-            "show it, balanced accuracy and macro F1 do; training.class_weights=balanced makes rare classes count"
+            "show it, balanced accuracy and macro F1 do; `class_weights`=balanced makes rare classes count"
         ]
 
 

@@ -238,4 +238,4 @@ def _positive(scale: Tensor) -> Tensor:
 
 def _demand_finite(value: Tensor, name: str) -> None:
     if not torch.isfinite(value).all():
-        raise FloatingPointError(f"fine-tuning for int8: {name} is not finite; lower export.finetune.learning_rate")
+        raise FloatingPointError(f"fine-tuning for int8: {name} is not finite; lower `learning_rate`")

@@ -38,7 +38,7 @@ def choose_size(
     fitting = [size for size in candidates if task.length > size.total_stride]
     if not fitting:
         raise InputError(
-            f"data: the samples have {task.length} time steps, too few for any size of nas_model_size=auto"
+            f"data: the samples have {task.length} time steps, too few for any of the sizes to choose from"
         )
     spaces = [SpaceCost(size, task, ops, numbers) for size in fitting]
     shares = [(_share(space, limits), space.size) for space in spaces if is_feasible(space, limits)]

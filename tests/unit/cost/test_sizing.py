@@ -56,7 +56,7 @@ def test_sizes_that_are_too_deep_for_the_data_are_left_out():
 
 def test_data_that_are_too_short_for_every_size_are_refused():
     with pytest.raises(
-        InputError, match="data: the samples have 4 time steps, too few for any size of nas_model_size=auto"
+        InputError, match="data: the samples have 4 time steps, too few for any of the sizes to choose from"
     ):
         choose({"params": 400}, Classification(1, 4, 2))
 

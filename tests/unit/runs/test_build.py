@@ -1,10 +1,12 @@
 """The door between the configuration and the library: what a part says of its arguments is said of its keys."""
 
 import pytest
+from torch import nn
 
 from nas_lightning import FrontEnd, InputError, TimeSeriesData
+from nas_lightning.config import targets
 from nas_lightning.config.compose import compose_config, in_keys
-from nas_lightning.runs.build import build_data, build_strategy, set_up
+from nas_lightning.runs.build import build_data, build_optimizers, build_strategy, set_up
 from nas_lightning.search.penalties import CostPenalty
 
 PENALTY = "+search.penalties.mine={_target_: nas_lightning.search.penalties.CostPenalty, weight: -1}"
@@ -37,3 +39,17 @@ def test_what_data_say_names_keys(write_npz):
     data = build_data(compose_config(["dataset.input_data_path=nothing"]))
     with pytest.raises(InputError, match=r"^dataset.input_data_path: there is no .*nothing; allowed: "):
         set_up(data)
+
+
+@pytest.mark.parametrize("signs", ["", "\\", "\\\\", "a'"])
+def test_what_a_constructor_is_given_is_text_and_no_reference(signs, monkeypatch, tmp_path):
+    """A value can be a stranger's, and a reference could fetch an environment variable; also in nested parts."""
+    monkeypatch.setenv("SECRET", "a secret of the receiver")
+    value, config = signs + "${oc.env:SECRET}", compose_config(["search=tunas"])
+    config.search["name"] = value
+    assert build_strategy(config).name == value
+    config.optimizer.update(_target_="builtins.dict", nested={"_target_": "builtins.dict", "names": [{"one": value}]})
+    monkeypatch.setattr(targets, "_of_config_dirs", {"builtins.dict"})
+    made, _ = build_optimizers(config, nn.Linear(1, 1))
+    made = made() if callable(made) else made
+    assert made["nested"] == {"names": [{"one": value}]}

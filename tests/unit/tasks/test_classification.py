@@ -139,3 +139,21 @@ def test_classes_without_names_are_called_by_their_numbers():
     assert doubt.startswith("the network takes no sample for 1,")
     with pytest.raises(InputError, match="task: found 2 names for 3 classes; allowed: as many, or none"):
         Classification(1, 8, 3, ("a", "b"))
+
+
+def test_the_deviation_of_a_share_is_binomial_and_never_zero():
+    """Of 40 samples half right, the deviation is sqrt(0.25 / 40); of all right, that of one sample in 40."""
+    task = Classification(1, 8, 3)
+    assert task.deviation(0.5, 40) == pytest.approx((0.25 / 40) ** 0.5)
+    assert task.deviation(1.0, 40) == pytest.approx(1 / 40)
+
+
+def test_the_worst_figures_are_those_of_a_network_that_is_never_right():
+    task = Classification(1, 8, 3)
+    worst = task.worst_figures()
+    task.check_figures(worst)
+    assert worst.keys() == task.figures(torch.eye(3), torch.arange(3)).keys()
+    assert worst["loss"] > 1e300
+    for bad in (worst | {"accuracy": 1.5}, worst | {"macro_f1": float("nan")}, {"accuracy": 1.0, "loss": 0.0}, {}):
+        with pytest.raises(ValueError, match="a figure is none from 0 to 1"):
+            task.check_figures(bad)
