@@ -251,5 +251,5 @@ def test_divergence_is_an_error(epochs, loader):
     torch.manual_seed(0)
     network = trained_network(loader, 1)
     batches = list(loader)[:1]
-    with pytest.raises(FloatingPointError, match=r"lower export\.finetune\.learning_rate"):
+    with pytest.raises(FloatingPointError, match=r"lower `learning_rate`"):
         finetune_int8(network, network.task, batches, epochs, float("inf") if epochs == 1 else 1e30)
