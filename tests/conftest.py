@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import os
+import warnings
 from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -83,6 +84,13 @@ def _one_build_of_each_program(tmp_path_factory):
         patch.setattr(host, "make", make)
         patch.setattr(emulator, "make", make)
         yield
+
+
+@pytest.fixture
+def quiet_fits(recwarn):
+    """In this test Lightning may say of a fit what holds for all of them: data in memory, and its own use of torch."""
+    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated.*")
 
 
 @pytest.fixture(scope="session")

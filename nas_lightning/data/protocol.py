@@ -14,9 +14,6 @@ from nas_lightning.data.moments import ranges
 from nas_lightning.errors import InputError
 from nas_lightning.tasks import Task
 
-Batches = Iterable[tuple[Tensor, Tensor]]
-"""Samples ``[B, C, L]`` with their targets ``[B]``; each pass starts over."""
-
 
 @dataclass(frozen=True)
 class InputRows:

@@ -18,7 +18,7 @@ from nas_lightning.runs.context import Run
 from nas_lightning.runs.costs import cost_report
 from nas_lightning.runs.fitting import fit, read_checkpoint
 from nas_lightning.space.base import Blueprint
-from nas_lightning.tasks import Figures
+from nas_lightning.tasks import Figures, best_first
 from nas_lightning.training.evaluate import predict
 
 log = logging.getLogger("nas_lightning")
@@ -109,7 +109,7 @@ class FinalTrainings:
 def best_of(trainings: Sequence[Trained], metric: str) -> int | None:
     """The index of the best on ``val``, of equally good ones that of the smaller loss; None if all diverged."""
     ended = [i for i, trained in enumerate(trainings) if trained.has_converged]
-    return max(ended, key=lambda i: (trainings[i].val[metric], -trainings[i].val["loss"]), default=None)
+    return min(ended, key=lambda i: best_first(trainings[i].val, metric), default=None)
 
 
 def _selection(trainings: Sequence[Trained], metric: str, num_candidates: int, kept: int) -> Selection:

@@ -8,6 +8,7 @@ from nas_lightning.search.base import Evaluate, Problem, SearchResult
 from nas_lightning.search.derivation import draw_within
 from nas_lightning.search.moment import Moment, generator_of
 from nas_lightning.space.base import Blueprint
+from nas_lightning.tasks import best_first
 
 log = logging.getLogger("nas_lightning")
 
@@ -39,8 +40,7 @@ class RandomSearch:
         if self.num_evaluated:
 
             def rank(blueprint: Blueprint) -> tuple[float, float]:
-                figures = evaluate(blueprint, self.epochs)
-                return -figures[self.metric or blueprint.task.monitor], figures["loss"]
+                return best_first(evaluate(blueprint, self.epochs), self.metric or blueprint.task.monitor)
 
             drawn.sort(key=lambda architecture: rank(space.blueprint(architecture)))
         log.info("found: %s", drawn[0])

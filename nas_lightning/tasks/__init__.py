@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from nas_lightning.tasks.base import Figures, Outputs, Task
+from nas_lightning.tasks.base import Figures, Outputs, Task, best_first
 from nas_lightning.tasks.classification import Classes, Classification
 
-__all__ = ["Classes", "Classification", "Figures", "Outputs", "Task", "outputs_of", "task_of"]
+__all__ = ["Classes", "Classification", "Figures", "Outputs", "Task", "best_first", "outputs_of", "task_of"]
 
 
 def task_of(content: Mapping[str, Any]) -> Task:

@@ -14,6 +14,11 @@ More of a metric is better, as with the scores of scikit-learn: an error counts 
 """
 
 
+def best_first(figures: Figures, metric: str) -> tuple[float, float]:
+    """What to sort networks by: the largest metric first, of equal ones the smallest loss."""
+    return -figures[metric], figures["loss"]
+
+
 @dataclass(frozen=True)
 class InC:
     """How the C of a firmware speaks of the outputs of a network; the names are without their prefix.

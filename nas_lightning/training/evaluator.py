@@ -16,7 +16,7 @@ from typing import Any
 from nas_lightning.data.protocol import TrainingData
 from nas_lightning.files import damage, plain, read_records, write_json
 from nas_lightning.space.base import Blueprint
-from nas_lightning.tasks import Figures
+from nas_lightning.tasks import Figures, best_first
 from nas_lightning.training.evaluate import predict
 from nas_lightning.training.recipe import Recipe
 
@@ -64,7 +64,7 @@ class Evaluator:
 
     def value(self, blueprint: Blueprint, epochs: int) -> float:
         """The metric on ``val`` after a training of so many epochs."""
-        return self(blueprint, epochs)[self.metric or blueprint.task.monitor]
+        return self(blueprint, epochs)[self._metric_of(blueprint)]
 
     @property
     def seconds(self) -> float:
@@ -76,10 +76,12 @@ class Evaluator:
 
         A small ``val`` knows few different accuracies.
         """
-        values = [self.value(blueprint, epochs) for blueprint in blueprints]
-        losses = [self(blueprint, epochs)["loss"] for blueprint in blueprints]
-        order = sorted(range(len(values)), key=lambda i: (-values[i], losses[i]))
-        return [(values[i], i) for i in order]
+        keys = [best_first(self(blueprint, epochs), self._metric_of(blueprint)) for blueprint in blueprints]
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        return [(self.value(blueprints[i], epochs), i) for i in order]
+
+    def _metric_of(self, blueprint: Blueprint) -> str:
+        return self.metric or blueprint.task.monitor
 
     def _train(self, blueprint: Blueprint, epochs: int) -> Figures:
         """From scratch, from the seed of the first final training; 0 if it diverged."""

@@ -195,10 +195,7 @@ def data():
     return data
 
 
-@pytest.fixture(autouse=True)
-def _quiet(recwarn):
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")
-    warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated.*")
+pytestmark = pytest.mark.usefixtures("quiet_fits")
 
 
 def test_alphas_and_weights_learn_as_the_strategy_says(name, strategy, data):

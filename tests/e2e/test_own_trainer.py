@@ -32,13 +32,7 @@ from nas_lightning.search.strategies import gdas
 from nas_lightning.space.cells.size import Size
 from nas_lightning.training.evaluate import predict
 
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    import warnings
-
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")
-    warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated.*")
+pytestmark = pytest.mark.usefixtures("quiet_fits")
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """The collapse alarm in real fits, on alphas that are set by hand and kept."""
 
 import math
-import warnings
 
 import lightning as L
 import pytest
@@ -19,11 +18,7 @@ from nas_lightning.space.cells.space import CellSpace
 from nas_lightning.space.choices import limit_free, one_hot, strongest
 from nas_lightning.space.ops import DEFAULT_OPS, OPS
 
-
-@pytest.fixture(autouse=True)
-def _quiet(recwarn):
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")
-    warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated.*")
+pytestmark = pytest.mark.usefixtures("quiet_fits")
 
 
 @pytest.fixture(scope="module")

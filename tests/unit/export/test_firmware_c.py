@@ -36,19 +36,24 @@ NAMES = [
 ]
 
 
+def printed_by(folder, statements):
+    """What a program of these statements, which knows the header of a firmware, prints; it must end with 0."""
+    (folder / "names.c").write_text(f'#include "model.h"\n#include <stdio.h>\nint main(void)\n{{\n{statements}}}\n')
+    gcc(*C99.split(), "names.c", "-o", "names", cwd=folder)
+    return subprocess.run([folder / "names"], capture_output=True, check=True).stdout.decode()
+
+
 @needs_gcc
 def test_class_names_of_any_kind_are_printed_as_they_are(tmp_path):
     made = hand_made(1, 8, len(NAMES))
     folder = write(made, tmp_path, names=NAMES)
-    (folder / "names.c").write_text(
-        '#include "model.h"\n#include <stdio.h>\nint main(void)\n{\n'
+    printed = printed_by(
+        folder,
         "    static const char *const names[] = MODEL_CLASS_NAMES;\n"
         "    for (int i = 0; i < MODEL_CLASSES; ++i) {\n        puts(names[i]);\n        putchar(0);\n    }\n"
-        "    return sizeof names / sizeof *names != MODEL_CLASSES;\n}\n"
+        "    return sizeof names / sizeof *names != MODEL_CLASSES;\n",
     )
-    gcc(*C99.split(), "names.c", "-o", "names", cwd=folder)
-    printed = subprocess.run([folder / "names"], capture_output=True, check=True).stdout
-    assert printed.decode().split("\n\0")[:-1] == NAMES
+    assert printed.split("\n\0")[:-1] == NAMES
     assert make(folder, tmp_path / "build", "run").endswith("4 of 4 as expected\n")
 
 
@@ -219,15 +224,13 @@ def test_texts_of_others_are_strings_and_nothing_else(tmp_path):
         *((2147483648.0, *count[1:]), None, STRANGE[0], STRANGE, count, count, 20),
     )
     folder = write(made, tmp_path, description=about)
-    (folder / "names.c").write_text(
-        '#include "model.h"\n#include <stdio.h>\nint main(void)\n{\n'
+    printed = printed_by(
+        folder,
         "    static const char *const names[] = MODEL_SENSOR_NAMES;\n    const double offsets[] = MODEL_OFFSETS;\n"
         '    printf("%s%c%.1f%c", MODEL_UNIT, 0, offsets[0], 0);\n'
-        '    for (int i = 0; i < MODEL_SENSORS; ++i) {\n        printf("%s%c", names[i], 0);\n    }\n    return 0;\n}\n'
+        '    for (int i = 0; i < MODEL_SENSORS; ++i) {\n        printf("%s%c", names[i], 0);\n    }\n    return 0;\n',
     )
-    gcc(*C99.split(), "names.c", "-o", "names", cwd=folder)
-    printed = subprocess.run([folder / "names"], capture_output=True, check=True).stdout.decode().split("\0")
-    assert printed == [STRANGE[0], "2147483648.0", *STRANGE, ""]
+    assert printed.split("\0") == [STRANGE[0], "2147483648.0", *STRANGE, ""]
     assert make(folder, tmp_path / "build", "run").endswith("4 of 4 as expected\n")
     table = [line for line in (folder / "README.md").read_text().splitlines() if line.startswith("| sensors, in order")]
     assert len(table) == 1

@@ -31,12 +31,7 @@ SMALL = ["training.nas_nodes_per_layer=2", "training.nas_fanout_concat=2", "trai
 SMALL += ["control.epochs=1"]
 
 
-@pytest.fixture(autouse=True)
-def _quiet(recwarn):
-    import warnings
-
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")
-    warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated.*")
+pytestmark = pytest.mark.usefixtures("quiet_fits")
 
 
 @pytest.fixture

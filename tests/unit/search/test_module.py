@@ -14,13 +14,7 @@ from nas_lightning.search.loaders import search_loader
 from nas_lightning.search.module import SearchModule
 from nas_lightning.space.cells.space import CellSpace
 
-
-@pytest.fixture(autouse=True)
-def _quiet(recwarn):
-    import warnings
-
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")
-    warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated.*")
+pytestmark = pytest.mark.usefixtures("quiet_fits")
 
 
 @pytest.fixture

@@ -28,12 +28,7 @@ SEARCHERS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _quiet(recwarn):
-    import warnings
-
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")
-    warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated.*")
+pytestmark = pytest.mark.usefixtures("quiet_fits")
 
 
 @pytest.fixture(scope="module")

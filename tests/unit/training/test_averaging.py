@@ -63,12 +63,7 @@ def fit(*callbacks, epochs=2, precision="32-true"):
     return module
 
 
-@pytest.fixture(autouse=True)
-def _quiet():
-    import warnings
-
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")
-    warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated.*")
+pytestmark = pytest.mark.usefixtures("quiet_fits")
 
 
 def average_of(steps):
