@@ -34,7 +34,7 @@ def test_every_logger_gets_the_figures_and_pictures_of_all_stages(cli, tmp_path,
     (experiment,) = client.search_experiments(filter_string="name = 'nas_lightning'")
     runs = {found.info.run_name: found for found in client.search_runs([experiment.experiment_id])}
     assert runs.keys() == {"run search", "run training"}
-    for stage in ("search", "training"):
+    for stage, own in (("search", "genotype"), ("training", "confusion")):
         board = EventAccumulator(str(run / "tensorboard" / stage)).Reload().Tags()
         found = runs[f"run {stage}"]
         assert f"{stage}/val_loss" in found.data.metrics.keys() & set(board["scalars"])
@@ -42,7 +42,7 @@ def test_every_logger_gets_the_figures_and_pictures_of_all_stages(cli, tmp_path,
         assert pictures == {"augmentation"} | (PICTURES if stage == "search" else {"confusion"})
         for name in pictures:
             assert client.list_artifacts(found.info.run_id, name), name
-        (folder,) = [path for path in tmp_path.glob("wandb/offline-run-*") if list(path.rglob(f"*{name}_*.png"))]
+        (folder,) = [path for path in tmp_path.glob("wandb/offline-run-*") if list(path.rglob(f"*{own}_*.png"))]
         images = {str(path.relative_to(folder / "files/media/images")) for path in folder.rglob("*.png")}
         assert {image.rpartition("_")[0].rpartition("_")[0] for image in images} == pictures
         assert (run / "csv" / stage / "metrics.csv").is_file()
