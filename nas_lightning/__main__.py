@@ -13,6 +13,7 @@ from typing import Any
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+from nas_lightning import progress
 from nas_lightning.config.compose import (
     PLACES,
     compose_config,
@@ -46,6 +47,7 @@ def main() -> None:
     except (InputError, HydraException, OmegaConfBaseException, StoppedError) as error:
         if wants_traceback:
             raise
+        progress.clear()
         print(f"error: {printable(one_sentence(error))}", file=sys.stderr)
         sys.exit(3 if isinstance(error, BudgetError) else 1 if isinstance(error, StoppedError) else 2)
 

@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
-from nas_lightning.data.progress import reading_bar
+from nas_lightning import progress
 from nas_lightning.data.reading import VARIABLES, Reading, choose, is_named
 from nas_lightning.data.recordings import Block, Recording, Recordings, RowStore, Source
 from nas_lightning.data.values import Float32, Rows
@@ -39,13 +38,13 @@ def collect(
         InputError: naming the source or the recording, what was found and what is allowed.
     """
     collected = _Collected(source, variables, missing, group_pattern, reading or Reading())
-    with reading_bar(source.name, source.total, source.unit, source.began) as bar:
+    with progress.bar(f"reading {source.name}", source.total, source.unit) as bar:
         for block in _in_blocks(_counted(source, bar)):
             collected.add(block)
     return collected.finish()
 
 
-def _counted(source: Source, bar: tqdm) -> Iterator[Recording | Block]:
+def _counted(source: Source, bar: progress.Bar) -> Iterator[Recording | Block]:
     for item in source.recordings:
         bar.update(len(item.values) if source.unit == "row" else len(item))
         yield item

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler, Sampler
 
+from nas_lightning import progress
 from nas_lightning.data.annotations import FOLDER, SPLITS, asked_lists, write_lists
 from nas_lightning.data.augment import Augmentation
 from nas_lightning.data.collect import collect
@@ -199,8 +200,9 @@ class TimeSeriesData(L.LightningDataModule):
         self.notes += source.findings.warnings + doubtful_channels(self.recordings)
         if len(self.recordings.breaks) and not self.front_end.rows:
             self.notes.append("a sample is a whole recording, pauses included; `frame_size` ends windows there")
-        self.segments = self._segments(self.recordings)
-        self.notes += check_splits(self.recordings, self.segments)
+        with progress.step("splitting the recordings"):
+            self.segments = self._segments(self.recordings)
+            self.notes += check_splits(self.recordings, self.segments)
         pieces = {split: self._pieces(split) for split in SPLITS}
         rows = self.front_end.rows or self._common_length(pieces)
         if self.augmentation is not None and (length := self.augmentation.new_length(rows)) != rows:
@@ -308,7 +310,8 @@ class TimeSeriesData(L.LightningDataModule):
             InputError: if rounding alone moves the features: the logarithm of a spectrum that is 0 in exact numbers.
         """
         for split in SPLITS:
-            check_rounding(self.front_end, self.raw_batches(split), self.std, split)
+            batches = self.splits[split].raw_batches(f"rounding of features, {split}")
+            check_rounding(self.front_end, batches, self.std, split)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -333,7 +336,7 @@ class TimeSeriesData(L.LightningDataModule):
         """What the rows are of which samples are made."""
         count, window = self.raw_shape
         offsets = np.zeros(count) if self.recordings.offsets is None else self.recordings.offsets
-        least, most = ranges(self.raw_batches("train"))
+        least, most = ranges(self.splits["train"].raw_batches("range of the values"))
         numbers = self.variables if isinstance(self.variables, list) else range(count)
         return InputRows(
             channels=self.recordings.channels or tuple(map(str, numbers)),

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from nas_lightning import progress
 from nas_lightning.data.collect import collect
 from nas_lightning.data.moments import channel_constants
 from nas_lightning.data.protocol import SearchData
@@ -123,7 +124,7 @@ class LoaderData(L.LightningDataModule, SearchData):
 
 def _whole(pairs: PairLoader) -> tuple[Tensor, Tensor]:
     """All samples and labels of one pass."""
-    batches = list(pairs)
+    batches = list(progress.track(pairs, f"looking at {pairs.name}", unit="batch"))
     if not batches:
         raise InputError(f"{pairs.name}: gives no batch; allowed: one or more")
     x, y = zip(*batches, strict=True)

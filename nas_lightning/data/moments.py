@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nas_lightning import progress
 from nas_lightning.data.recordings import Recordings, give_back
 from nas_lightning.data.windows import Samples, Windows
 
@@ -39,7 +40,8 @@ def moments(chunks: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
 
 def _chunks(samples: Samples) -> Iterator[Tensor]:
     values = samples[0][0].numel()
-    for indices in torch.arange(len(samples)).split(max(1, _CHUNK_VALUES // values)):
+    parts = torch.arange(len(samples)).split(max(1, _CHUNK_VALUES // values))
+    for indices in progress.track(parts, "mean and deviation of train", len(samples), "sample", len):
         yield samples.__getitems__(indices)[0]
         give_back(samples.windows.values)
 
@@ -53,7 +55,8 @@ def ranges(batches: Iterable[Tensor]) -> tuple[np.ndarray, np.ndarray]:
 def digest(recordings: Recordings, windows: Iterable[Windows]) -> str:
     """A digest of recordings, labels and windows, whatever their names are."""
     found = hashlib.blake2b(digest_size=16)
-    for rows in recordings.values.split(_CHUNK_ROWS):
+    parts = recordings.values.split(_CHUNK_ROWS)
+    for rows in progress.track(parts, "digest of the data", len(recordings.values), "row", len):
         found.update(rows.numpy().tobytes())
         give_back(recordings.values)
     found.update(recordings.starts.tobytes() + recordings.labels.tobytes() + repr(recordings.label_names).encode())

@@ -3,7 +3,6 @@
 import itertools
 import mmap
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import IO
@@ -139,7 +138,6 @@ class Source:
         unit: what ``total`` counts, ``recording`` or ``row``.
         is_chosen: whether the recordings hold the chosen variables only.
         findings: what the reader decides; complete when all recordings are read.
-        began: when the reader began to look, by ``time.monotonic``.
     """
 
     name: str
@@ -150,7 +148,6 @@ class Source:
     unit: str = "recording"
     is_chosen: bool = False
     findings: Findings = field(default_factory=Findings)
-    began: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from scipy.signal import resample_poly
 from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
 
+from nas_lightning import progress
 from nas_lightning.data.augment import Augmentation
 from nas_lightning.data.features import FrontEnd
 from nas_lightning.data.reading import no_rows
@@ -96,7 +97,7 @@ def resample(pieces: Pieces, rates: np.ndarray, new_rate: float, anti_alias: boo
         resampled = resample_poly(rows, ratio.numerator, ratio.denominator, axis=1, padtype="line")
         return resampled.astype(np.float32, copy=False)
 
-    return _copied(pieces, rates, at_new_rate)
+    return _copied(pieces, rates, at_new_rate, "resampling")
 
 
 def pad(pieces: Pieces, rows: int, hop: int) -> Pieces:
@@ -106,14 +107,21 @@ def pad(pieces: Pieces, rows: int, hop: int) -> Pieces:
     absent = np.where(last < lengths, last + rows - lengths, 0)  # none where the end lies between two windows
     if not absent.any():
         return pieces
-    return _copied(pieces, absent, lambda values, more: np.pad(values, ((0, 0), (0, int(more)), (0, 0))))
+
+    def filled(values: np.ndarray, more: float) -> np.ndarray:
+        return np.pad(values, ((0, 0), (0, int(more)), (0, 0)))
+
+    return _copied(pieces, absent, filled, "filling up")
 
 
-def _copied(pieces: Pieces, arguments: np.ndarray, function: Callable[[np.ndarray, float], np.ndarray]) -> Pieces:
+def _copied(
+    pieces: Pieces, arguments: np.ndarray, function: Callable[[np.ndarray, float], np.ndarray], text: str
+) -> Pieces:
     """The pieces as ``function`` makes them, given ``[n, T, C]`` of some that follow each other, and their argument."""
     channels = pieces.values.shape[1]
     store, lengths = RowStore(channels), []
-    for some in _alike(pieces.stops - pieces.starts, arguments, channels):
+    runs = _alike(pieces.stops - pieces.starts, arguments, channels)
+    for some in progress.track(runs, text, len(pieces.starts), "recording", lambda run: run.stop - run.start):
         bounds = zip(pieces.starts[some], pieces.stops[some], strict=True)
         made = function(np.stack([pieces.values[start:stop].numpy() for start, stop in bounds]), arguments[some.start])
         store.add(np.ascontiguousarray(made).reshape(-1, channels))
@@ -203,9 +211,10 @@ class Samples(Dataset):
         samples._augmentation, samples._seed, samples._sampler = augmentation, seed, sampler
         return samples
 
-    def raw_batches(self) -> Iterator[Tensor]:
-        """Raw samples ``[B, C, rows]`` in order, before the front end."""
-        for part in torch.arange(len(self)).split(_BATCH):
+    def raw_batches(self, text: str = "") -> Iterator[Tensor]:
+        """Raw samples ``[B, C, rows]`` in order, before the front end; with a bar if a text says what they are for."""
+        parts = torch.arange(len(self)).split(_BATCH)
+        for part in progress.track(parts, text, len(self), "sample", len) if text else parts:
             yield self.windows.gather(part)
             give_back(self.windows.values)
 
@@ -220,7 +229,8 @@ class Samples(Dataset):
             return self.front_end(self.windows.gather(indices))
         if self._cache is None:
             self._cache = torch.empty(len(self), *self.front_end(self.windows.gather(torch.zeros(1).long()))[0].shape)
-            for part in torch.arange(len(self)).split(_BATCH):
+            parts = torch.arange(len(self)).split(_BATCH)
+            for part in progress.track(parts, "features", len(self), "sample", len):
                 self._cache[part] = self.front_end(self.windows.gather(part))
         return self._cache[indices]
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 from torch import Tensor
 
+from nas_lightning import progress
 from nas_lightning.errors import ParityError, printable
 from nas_lightning.export.limits import Limits, run_limited
 from nas_lightning.export.onnx import TOLERANCE, relative_difference, run_onnx
@@ -20,6 +21,12 @@ TOOLS = ("make", "gcc")
 
 NETWORK, FRONT_END, BOTH = 1, 2, 3
 """What of the firmware runs: ``CHAIN`` of its Makefile."""
+
+_DONE = {
+    **{"check": "compiling the C files for this computer", "elf": "linking the C files"},
+    "qemu": "running the C files in the emulator",
+}
+"""What is done by target of the Makefile, in words."""
 
 # The address sanitizer reserves terabytes of addresses, and itself limits the memory that is used.
 _SANITIZED = Limits(memory_bytes=None)
@@ -43,7 +50,8 @@ def make(firmware: Path, build: Path, target: str, **variables: str | int) -> st
     where = ["--no-print-directory", "-C", str(firmware.absolute()), "-f", "Makefile"]
     command = ["make", "--silent", *where, target, f"BUILD={build}", *settings]
     limits = _SANITIZED if target == "run" else Limits()
-    done = run_limited(command, firmware, limits, environment=_MEMORY, together=True)
+    with progress.step(_DONE.get(target, f"making {target}")):
+        done = run_limited(command, firmware, limits, environment=_MEMORY, together=True)
     text = done.output.decode(errors="replace")
     if done.status != 0:
         raise RuntimeError(f"{' '.join(command)}: {printable(text).strip()[-2000:]}")

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import torch
 
+from nas_lightning import progress
+
 SOURCES = tuple(sorted(Path(__file__).parent.glob("*.cpp")))
 HEADERS = tuple(sorted(Path(__file__).parent.glob("*.h")))
 _FLAGS = ("-std=c++17", "-O3", "-fPIC", "-shared")
@@ -152,9 +154,10 @@ def _compile(command: list[str], folder: Path, key: str) -> Path:
         # Apple's compiler has no OpenMP: then the kernels run on one thread.
         for threads in (["-fopenmp"], []):
             call = [*command, *threads, *map(str, SOURCES), "-o", str(target)]
-            done = subprocess.run(  # nosec B603 # the compiler that was named or found, on files of the package
-                call, capture_output=True, text=True, check=False, timeout=_TIMEOUT_SECONDS
-            )
+            with progress.step("compiling the kernels"):
+                done = subprocess.run(  # nosec B603 # the compiler that was named or found, on files of the package
+                    call, capture_output=True, text=True, check=False, timeout=_TIMEOUT_SECONDS
+                )
             if done.returncode == 0 and target.is_file():
                 target.chmod(0o700)  # whatever the umask
                 digest = hashlib.sha256(target.read_bytes()).hexdigest()

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from scipy import stats
 
+from nas_lightning import progress
 from nas_lightning.config.records import Config
 from nas_lightning.report.results import Seeds
 from nas_lightning.runs.context import Run
@@ -56,7 +57,9 @@ def compare_seeds(run: Run, evaluator: Evaluator, searches: Sequence[Searched]) 
     with the binomial deviation of one value on this many samples).
     """
     epochs = control_epochs(run.config)
-    values = [evaluator.value(run.space.blueprint(each.genotypes[0]), epochs) for each in searches]
+    found = [run.space.blueprint(each.genotypes[0]) for each in searches]
+    shown = progress.track(found, "seeds: short trainings", unit="network")
+    values = [evaluator.value(blueprint, epochs) for blueprint in shown]
     mean, count = float(np.mean(values)), sum(len(y) for _, y in run.data.val_dataloader())
     deviation = run.task.deviation(mean, count)
     allowed = float(stats.studentized_range.ppf(0.95, len(values), 1e6)) * deviation

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from scipy import stats
 
+from nas_lightning import progress
 from nas_lightning.config.compose import options_of, reference_model
 from nas_lightning.cost.exact import Cost, cost_of
 from nas_lightning.errors import InputError
@@ -35,8 +36,11 @@ def control(run: Run, evaluator: Evaluator, kept: Any) -> tuple[Any, Control]:
         the architecture to keep, and what ``metrics.json`` says of it.
     """
     spent, epochs, metric = evaluator.seconds, control_epochs(run.config), run.config.testing.metric
-    value, drawn = evaluator.value(run.space.blueprint(kept), epochs), _random_networks(run, kept)
-    ranked = evaluator.rank([run.space.blueprint(architecture) for architecture in drawn], epochs)
+    drawn = _random_networks(run, kept)
+    found, *others = (run.space.blueprint(architecture) for architecture in (kept, *drawn))
+    for blueprint in progress.track([found, *others], "control: short trainings", unit="network"):
+        evaluator(blueprint, epochs)
+    value, ranked = evaluator.value(found, epochs), evaluator.rank(others, epochs)
     values = tuple(random for random, _ in ranked)
     references = [
         Reference(name=name, params=params, value=evaluator.value(blueprint, epochs))

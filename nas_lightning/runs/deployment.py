@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import torch
 from onnx import ModelProto
 from torch import Tensor, nn
 
+from nas_lightning import progress
 from nas_lightning.config.compose import in_keys
 from nas_lightning.config.records import Config
 from nas_lightning.cost.code import REFERENCE_CORE, core_named
@@ -35,7 +36,7 @@ from nas_lightning.report.results import (
 from nas_lightning.runs.build import keyed
 from nas_lightning.runs.context import Run
 from nas_lightning.space.reference import OwnBlueprint
-from nas_lightning.tasks import Figures, Task
+from nas_lightning.tasks import Figures
 from nas_lightning.training.fake_quant import finetune_int8
 
 log = logging.getLogger("nas_lightning")
@@ -112,7 +113,7 @@ def export_int8(
             log.warning("int8: %s fails (%s)", method, in_keys(str(error), "export.finetune"))
             continue
         qdq = to_qdq(integer)
-        found[method] = integer, qdq, _figures(run.task, qdq, loader_of(data, "val"))
+        found[method] = integer, qdq, _figures(run, qdq, "val", f"int8 by {method}: figures on val")
         values[method] = found[method][2][metric]
         if floats["val"][metric] - values[method] <= allowed:
             break
@@ -124,7 +125,7 @@ def export_int8(
         )
     integer, qdq, on_val = found[best]
     metrics = {"val": on_val} | {
-        split: _figures(run.task, qdq, loader_of(data, split)) for split in floats if split != "val"
+        split: _figures(run, qdq, split, f"int8: figures on {split}") for split in floats if split != "val"
     }
     if config.export.include_features:
         front_end = to_onnx(data.front_end.for_export(), data.raw_shape)
@@ -140,26 +141,49 @@ def loader_of(data: SearchData, split: str) -> Iterable[tuple[Tensor, Tensor]]:
 
 
 def _quantize(run: Run, network: nn.Module, model: ModelProto, samples: Tensor, method: str) -> ModelProto:
+    calibration = f"int8 by {method}: calibration"
     if method in METHODS:
-        return quantize(model, [samples], method)
+        with progress.step(calibration):
+            return quantize(model, [samples], method)
     changed = equalise(network, samples)
     if method == "finetune":
         torch.manual_seed(run.config.seed)
         epochs, rate = run.config.export.finetune.epochs, run.config.export.finetune.learning_rate
-        changed = finetune_int8(changed, run.task, run.data.train_dataloader(), epochs, rate)
-    return quantize(to_onnx(changed, samples.shape[1:]), [samples])
+        loader = _Passes(run.data.train_dataloader(), 1 + epochs)  # the first observes ranges
+        with progress.bar("int8 by finetune: training", loader.total, "step") as loader.bar:
+            changed = finetune_int8(changed, run.task, loader, epochs, rate)
+    with progress.step(calibration):
+        return quantize(to_onnx(changed, samples.shape[1:]), [samples])
 
 
-def _figures(task: Task, model: ModelProto, loader: Iterable[tuple[Tensor, Tensor]]) -> Figures:
+class _Passes:
+    """A loader that counts the batches of several passes on a bar."""
+
+    def __init__(self, loader: Iterable[tuple[Tensor, Tensor]], passes: int) -> None:
+        self.loader, self.bar = loader, progress.Bar()
+        self.total = passes * len(loader) if isinstance(loader, Sized) else None
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for batch in self.loader:
+            yield batch
+            self.bar.update()
+
+
+def _figures(run: Run, model: ModelProto, split: str, text: str) -> Figures:
     labels: list[Tensor] = []
 
     def inputs() -> Iterator[Tensor]:
-        for x, y in loader:
+        for x, y in loader_of(run.data, split):
             labels.append(y)
             yield x
 
-    logits = run_onnx(model.SerializeToString(), inputs())
-    return task.figures(logits, torch.cat(labels))
+    logits = run_onnx(model.SerializeToString(), _shown(run, inputs(), split, text))
+    return run.task.figures(logits, torch.cat(labels))
+
+
+def _shown(run: Run, batches: Iterable[Tensor], split: str, text: str) -> Iterator[Tensor]:
+    """Batches with a bar that counts the samples of their split."""
+    return progress.track(batches, text, run.data.sizes[split], "sample", len)
 
 
 @dataclass(frozen=True)
@@ -192,28 +216,34 @@ def build_firmware(
     vectors = Vectors(None if rows is None else rows.numpy(), inputs.numpy(), *logits)
     front_end = None if rows is None else _fixed(data.front_end, rows)
     sources = Sources(description, front_end, config.compilation.backend, config.export.prefix)
-    with keyed("data"):
+    with keyed("data"), progress.step("writing the C files"):
         write_firmware(firmware, floats, integer, vectors, sources)
     report = FirmwareReport(
         split=split,
-        int8_samples=host.check_int8(firmware, integer, (x for x, _ in loader_of(data, split))),
-        float_max_difference=host.check_float(firmware, floats, (x for x, _ in loader_of(data, split))),
+        int8_samples=host.check_int8(firmware, integer, _inputs(run, split, "proof of the int8 C files")),
+        float_max_difference=host.check_float(firmware, floats, _inputs(run, split, "proof of the float C files")),
     )
     if rows is not None:
-        report = _check_front_end(firmware, data, report)
+        report = _check_front_end(run, firmware, report)
     text = "firmware: int8 equal bit for bit on %d samples of %s; float differs by at most %.2g"
     log.info(text, report.int8_samples, split, report.float_max_difference)
     return Built(firmware, vectors, report)
 
 
-def _check_front_end(firmware: Path, data: SearchData, report: FirmwareReport) -> FirmwareReport:
+def _inputs(run: Run, split: str, text: str) -> Iterator[Tensor]:
+    return _shown(run, (x for x, _ in loader_of(run.data, split)), split, text)
+
+
+def _check_front_end(run: Run, firmware: Path, report: FirmwareReport) -> FirmwareReport:
     """The report with what the C of the front end differs by."""
+    front_end = run.data.front_end
 
-    def batches() -> Iterable[Tensor]:
-        return data.raw_batches(report.split) or ()
+    def batches(text: str) -> Iterable[Tensor]:
+        return _shown(run, run.data.raw_batches(report.split) or (), report.split, text)
 
-    tolerance = _front_end_tolerance(data.front_end, batches())
-    found = host.check_front_end(firmware, ((raw, data.front_end(raw)) for raw in batches()), tolerance)
+    tolerance = _front_end_tolerance(front_end, batches("rounding of the front end"))
+    pairs = ((raw, front_end(raw)) for raw in batches("proof of the front end in C"))
+    found = host.check_front_end(firmware, pairs, tolerance)
     if found > NOTEWORTHY:
         text = "feature_extraction.c: differs from the front end by up to %.2g of a sample's largest value on %s"
         log.warning(f"{text}, because float32 alone moves the features by that order", found, report.split)
@@ -252,7 +282,8 @@ def _write_vendor(run: Run, network: nn.Module, firmware: Path) -> None:
     if script is None:
         log.warning("firmware: the command line of TI's tool is not known for %s", device.core)
         return
-    outcome = ti.run_tool(script)
+    with progress.step("running the tool of TI"):
+        outcome = ti.run_tool(script)
     log.info("firmware: %s", outcome or f"{script} is for TI's tool, which is not on PATH; nothing of it was tested")
 
 
@@ -348,7 +379,8 @@ def deploy(run: Run, network: nn.Module, metrics: RunMetrics, cost: CostReport) 
     """
     if not run.config.export.int8:
         return metrics, cost
-    model = to_onnx(network, [run.task.in_channels, run.task.length])
+    with progress.step("int8: exporting the network"):
+        model = to_onnx(network, [run.task.in_channels, run.task.length])
     description = read_as(run.folder / "input.json", InputDescription.from_dict)  # that of model.onnx
     floats = {split: metrics.figures(split) for split in dict.fromkeys(("val", metrics.tested))}
     int8 = export_int8(run, network, model, floats, description)

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 
 from torch import Tensor, nn
 
+from nas_lightning import progress
 from nas_lightning.callbacks.boards import add_picture, add_result, boards_of
 from nas_lightning.config.compose import in_keys, source_of
 from nas_lightning.config.records import Config, with_values
@@ -55,7 +56,7 @@ def finish(run: Run, kept: Kept, metrics: RunMetrics) -> RunResult:
     best, network = kept.best, kept.best.network
     tested = run.config.testing.enable and run.data.has_test
     split, loader = ("test", run.data.test_dataloader()) if tested else ("val", run.data.val_dataloader())
-    logits, y = predict(network, loader)
+    logits, y = predict(network, loader, f"figures on {split}")
     metrics = replace(metrics, selection=kept.selection, training=kept.summary)
     metrics = metrics.with_figures({"val": best.val, split: run.task.figures(logits, y)})
     for doubt in run.task.doubts(logits, y):
@@ -77,7 +78,9 @@ def finish_kept(run: Run, metrics: RunMetrics) -> RunResult:
     """End a run that kept the best of several networks: test and deploy what lies in its folder."""
     network, cost = load_network(run.folder), read_record(run.folder / "cost.json", CostReport)
     if run.config.testing.enable and run.data.has_test:
-        metrics = replace(metrics, test=run.task.figures(*predict(network, run.data.test_dataloader())))
+        metrics = replace(
+            metrics, test=run.task.figures(*predict(network, run.data.test_dataloader(), "figures on test"))
+        )
         log.info("test %s %.4f", run.task.monitor, metrics.figures("test")[run.task.monitor])
     with quiet_lightning():
         metrics, cost = _deploy(run, network, metrics, cost)
@@ -121,7 +124,7 @@ def _export(
 ) -> float:
     """Write ``model.onnx``, with the front end inside if asked for, and return its difference from the network."""
     path, shape = run.folder / "model.onnx", [run.task.in_channels, run.task.length]
-    exact, _ = predict(copy.deepcopy(network).double(), loader)
+    exact, _ = predict(copy.deepcopy(network).double(), loader, f"figures on {split} in float64")
     rounding = relative_difference(logits.numpy(), exact.numpy())
     samples: Iterable[Tensor] = (x for x, _ in loader)
     if run.config.export.include_features and (rows := run.data.raw_batches(split)) is not None:
@@ -129,9 +132,11 @@ def _export(
         network = nn.Sequential(run.data.front_end.for_export(), network)
         write_json(run.folder / "front_end.json", run.data.front_end.settings)
     description = describe_input(run, blueprint)
-    export_onnx(network, shape, path, description)
+    with progress.step("writing model.onnx"):
+        export_onnx(network, shape, path, description)
     write_json(run.folder / "input.json", description.to_dict())
-    difference = check_parity(path, samples, exact, rounding)
+    shown = progress.track(samples, f"comparing model.onnx on {split}", len(exact), "sample", len)
+    difference = check_parity(path, shown, exact, rounding)
     if difference > NOTEWORTHY:
         text = (
             "model.onnx: differs from the network by up to %.2g of a logit on %s: float32 rounds this network by that "

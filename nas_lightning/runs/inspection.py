@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool1d
 from torch.utils.tensorboard import SummaryWriter
 
+from nas_lightning import progress
 from nas_lightning.config.compose import in_keys
 from nas_lightning.config.records import Config
 from nas_lightning.data.annotations import SPLITS
@@ -70,11 +71,13 @@ def inspect(config: Config, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"hydra.run.dir: {folder} cannot be made ({error.strerror})") from error
-    channels = channel_ranges(data.recordings.values)
+    with progress.step("looking at the values"):
+        channels = channel_ranges(data.recordings.values)
     decisions, notes = ([in_keys(text, "data") for text in texts] for texts in (data.decisions, data.notes))
     warnings = notes + find_warnings(data, channels)
     _print(data, channels, decisions, warnings)
-    data.write_annotations(folder)
+    with progress.step("writing the lists of the splits"):
+        data.write_annotations(folder)
     lengths = data.recordings.lengths
     content = {
         "classes": {n: int((data.recordings.labels == i).sum()) for i, n in enumerate(data.recordings.label_names)},
@@ -86,7 +89,8 @@ def inspect(config: Config, folder: Path) -> None:
         "warnings": warnings,
     }
     write_json(folder / "inspection.json", content)
-    _draw(data, folder)
+    with progress.step("drawing"):
+        _draw(data, folder)
     Console().print(f"pictures and figures: {folder}", soft_wrap=True)
 
 

@@ -14,6 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from nas_lightning import progress
 from nas_lightning.config.compose import conf_dir, load_config, one_sentence, register_records, to_config
 from nas_lightning.config.records import Config
 from nas_lightning.config.settings import check_settings
@@ -190,5 +191,6 @@ def end_interrupted(folder: Path | None) -> None:
     where = "nothing was done yet" if folder is None else _how_to_go_on(folder)
     if folder is not None and sweep.is_sweep(folder):
         where = f"{_GO_ON}{folder}"
+    progress.clear()
     print(f"\ninterrupted; {where}", file=sys.stderr)
     sys.exit(1)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nas_lightning import progress
 from nas_lightning.config.compose import in_keys
 from nas_lightning.config.records import Config
 from nas_lightning.data.protocol import SearchData
@@ -54,9 +55,11 @@ def run(
         ParityError: if the exported file does not compute what the network computes.
     """
     stage = Run(config, check_start(config, folder, data), folder, warm_start)
-    check_fit(stage)
+    with progress.step("pricing the networks of the space"):
+        check_fit(stage)
     if not config.training.nas_enabled and isinstance(own := build_reference(config, stage.task), OwnBlueprint):
-        try_deployment(stage, own)
+        with progress.step("trying to deploy the network"):
+            try_deployment(stage, own)
     folder.mkdir(parents=True, exist_ok=True)
     with run_log(folder), quiet_lightning():
         log.info("run folder: %s", folder)
@@ -146,7 +149,8 @@ def _write_data(run: Run) -> None:
         log.info("data: %s", in_keys(decision, "data"))
     for note in run.data.notes:
         log.warning("data: %s", in_keys(note, "data"))
-    run.data.write_annotations(run.folder)
+    with progress.step("writing the lists of the splits"):
+        run.data.write_annotations(run.folder)
     counts = ", ".join(f"{split} {count:,}" for split, count in run.data.sizes.items())
     task, outputs = run.task, run.task.outputs
     shape = task.in_channels, task.length, outputs.count, outputs.in_c.word

@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch.callbacks import Timer
 from torch import Tensor
 
+from nas_lightning import progress
 from nas_lightning.callbacks import CollapseAlarm, GenotypeHistory, SecondRun
 from nas_lightning.cost.exact import ADDITIVE
 from nas_lightning.errors import DamagedFileError
@@ -19,6 +20,7 @@ from nas_lightning.runs.checks import MODES
 from nas_lightning.runs.context import Run
 from nas_lightning.runs.fitting import fit
 from nas_lightning.search.base import Problem, Searcher, SearchResult
+from nas_lightning.search.derivation import Derivation, Found
 from nas_lightning.search.gradient import End, GradientSearch
 from nas_lightning.search.loaders import search_loader
 from nas_lightning.search.module import SearchModule
@@ -89,7 +91,8 @@ def search(run: Run, evaluator: Evaluator, second_run: Callable[[list[Searched[A
         evaluator: of short trainings.
         second_run: called with what all have found, by the callback of the last search where one is fitted.
     """
-    log_space(run)  # and price it, which draws random numbers for modules that are not in a cache yet
+    with progress.step("pricing the networks of the space"):
+        log_space(run)  # and price it, which draws random numbers for modules that are not in a cache yet
     path, num_seeds = run.folder / FILE, run.plan.num_seeds
     kind: Any = Searched
     done: list[Searched[Any]] = read_records(path, kind[run.space.Architecture]) if path.exists() else []
@@ -120,7 +123,16 @@ def _searcher(run: Run, index: int, on_end: Callable[[SearchResult], None]) -> S
         log.info("search: %s, which trains no supernet", run.strategy.name)
         return RandomSearch()
     own_fit = partial(_fit, run, f"_{index}" if index else "")
-    return GradientSearch(run.strategy, training.nas_epochs, kernels=training.nas_kernels, fit=own_fit, then=on_end)
+    strategy = replace(run.strategy, derivation=_shown(run.strategy.derivation))
+    return GradientSearch(strategy, training.nas_epochs, kernels=training.nas_kernels, fit=own_fit, then=on_end)
+
+
+def _shown(derivation: Derivation) -> Derivation:
+    def derive(found: Found, count: int) -> list[Any]:
+        with progress.step("choosing the architectures"):
+            return derivation(found, count)
+
+    return derive
 
 
 def _fit(run: Run, suffix: str, module: SearchModule, problem: Problem, end: End) -> None:

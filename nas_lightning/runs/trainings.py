@@ -148,7 +148,10 @@ def train_one(run: Run, blueprint: Blueprint, index: int) -> Trained:
             shutil.rmtree(checkpoints)
     module.load_state_dict(best["state_dict"])
     network = module.network.cpu().float()
-    val, seconds = run.task.figures(*predict(network, run.data.val_dataloader())), timer.time_elapsed("train")
+    val, seconds = (
+        run.task.figures(*predict(network, run.data.val_dataloader(), "figures on val")),
+        timer.time_elapsed("train"),
+    )
     trained = Trained(blueprint, params, network, val, trainer, seconds, best["epoch"] + 1)
     value, metric = trained.value(config.testing.metric), config.testing.metric
     shown = "diverged" if value is None else f"{value:.4f}"

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, ValueInfoProto
 
+from nas_lightning import progress
 from nas_lightning.data.archive import checked_members
 from nas_lightning.errors import InputError, ParityError, said_of
 from nas_lightning.export import emulator, host, session
@@ -192,7 +193,8 @@ def _run(archive: _Archive, name: str, samples: Array, how: str = session.OPTIMI
     command = [sys.executable, "-P", session.__file__, how, str(archive.folder / name), str(given), str(made)]
     environment = _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
     try:
-        done = run_limited(command, archive.folder, _ONNX, environment=environment)
+        with progress.step(f"running {name}"):
+            done = run_limited(command, archive.folder, _ONNX, environment=environment)
     except LimitError as error:
         raise InputError(f"{name}: cannot be run ({error})") from error
     if done.status != 0:

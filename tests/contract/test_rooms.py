@@ -9,10 +9,11 @@ import pytest
 import nas_lightning
 
 ROOT = Path(nas_lightning.__file__).parent
-BASE = {"errors", "files"}
+BASE = {"errors", "files", "progress"}
 MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
+    "progress": set(),
     "graph": {"errors"},
     "kernels": BASE | {"graph"},
     "tasks": BASE,

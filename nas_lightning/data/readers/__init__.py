@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from nas_lightning import progress
 from nas_lightning.data.links import check_file, kind_of
 from nas_lightning.data.readers import series
 from nas_lightning.data.readers.arrays import read_archive, read_npz
@@ -40,7 +41,11 @@ def open_source(
     Raises:
         InputError: if there is nothing to read, or it is not what a reader expects.
     """
-    reading = reading or Reading()
+    with progress.step(f"reading {path or name}"):
+        return _open(name, path, reading or Reading())
+
+
+def _open(name: str | None, path: str | None, reading: Reading) -> Source:
     if not path:
         check_used(str(name), reading, ["ts"])
         return read_archive(name)

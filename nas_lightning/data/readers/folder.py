@@ -2,16 +2,15 @@
 
 import os
 import tempfile
-import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from nas_lightning import progress
 from nas_lightning.data.annotations import read_lists
 from nas_lightning.data.archive import checked_members
 from nas_lightning.data.links import check_inside
-from nas_lightning.data.progress import reading_bar
 from nas_lightning.data.readers.files import READERS, Files
 from nas_lightning.data.readers.labels import is_table, suffix_of
 from nas_lightning.data.readers.levels import CLASSES, split_of
@@ -39,10 +38,10 @@ def read_folder(path: Path, reading: Reading, shown: str = "") -> Source:
     Raises:
         InputError: naming the folder or the file and what is wrong.
     """
-    shown, findings, began = shown or str(path), Findings(), time.monotonic()
+    shown, findings = shown or str(path), Findings()
     inner = _unwrapped(path, shown, findings)
     root = inner / CLASSES if (inner / CLASSES).is_dir() else inner
-    with reading_bar(shown, None, "file") as bar:
+    with progress.bar(f"reading {shown}", None, "file") as bar:
         tree = scan(root, path, shown, tuple(READERS), findings, bar)
     if root != inner and (tables := sorted(child.name for child in inner.iterdir() if is_table(child.name))):
         findings.decide(f"a table of labels beside the folder {CLASSES} is not looked at", tables[0], "`labels`")
@@ -58,7 +57,6 @@ def read_folder(path: Path, reading: Reading, shown: str = "") -> Source:
         total=len(placed),
         is_chosen=reading.variables is not None,
         findings=findings,
-        began=began,
     )
 
 
@@ -120,11 +118,9 @@ def unpack(path: Path, folder: Path) -> None:
     """
     with said_of(f"{path}: is no zip file that can be unpacked"), zipfile.ZipFile(path) as archive:
         members = checked_members(path, archive, _LARGEST_UNZIPPED)
-        with reading_bar(str(path), len(members), "file") as bar:
-            for member in members:
-                member.filename = member.filename.replace("\\", "/")  # as some programs write it
-                archive.extract(member, folder)
-                bar.update()
+        for member in progress.track(members, f"unpacking {path}", unit="file"):
+            member.filename = member.filename.replace("\\", "/")  # as some programs write it
+            archive.extract(member, folder)
 
 
 def _recordings(

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tqdm import tqdm
-
 from nas_lightning.data.annotations import FOLDER as ANNOTATIONS
 from nas_lightning.data.links import check_file, check_inside
 from nas_lightning.data.readers.labels import is_table, suffix_of
 from nas_lightning.data.reading import Findings
 from nas_lightning.errors import InputError, brief
+from nas_lightning.progress import Bar
 
 _PICKLES = ("pkl", "pickle")
 _IGNORED = ("_list.txt", ".md", "LICENSE", "readme.txt", "license.txt", ".DS_Store", "Thumbs.db", "desktop.ini")
@@ -61,7 +60,7 @@ class Tree:
                 check_file(self.root / folder / name, base, shown)
 
 
-def scan(root: Path, base: Path, shown: str, endings: Sequence[str], findings: Findings, bar: tqdm) -> Tree:
+def scan(root: Path, base: Path, shown: str, endings: Sequence[str], findings: Findings, bar: Bar) -> Tree:
     """Look at all files below a folder; links to folders are followed at its first level only.
 
     Args:

@@ -1,7 +1,6 @@
 """The bar of the reading, on a terminal with a clock of its own."""
 
 import io
-import time
 
 import numpy as np
 import pytest
@@ -19,9 +18,10 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A list of the one time that tqdm sees."""
+    """A list of the one time that bars see."""
     now = [1000.0]
     monkeypatch.setattr("tqdm.std.time", lambda: now[0])
+    monkeypatch.setattr("nas_lightning.progress._now", lambda: now[0])
     return now
 
 
@@ -48,14 +48,12 @@ def test_a_bar_is_there_within_the_first_second_and_goes_away(clock, monkeypatch
     assert shown[10].rpartition("100%")[2].rpartition("\r")[2].strip() == ""
 
 
-def test_the_time_before_the_first_recording_counts(clock, monkeypatch):
-    shown = read(clock, monkeypatch, 0.04, Terminal(), began=time.monotonic() - 1)
-    assert "reading slow.npz:   0%" in shown[0]
-
-
-def test_what_is_short_or_goes_into_a_file_has_no_bar(clock, monkeypatch):
+def test_what_is_short_has_no_bar_and_what_goes_into_a_file_has_a_line_every_ten_seconds(clock, monkeypatch):
     assert set(read(clock, monkeypatch, 0.04, Terminal())) == {""}
-    assert set(read(clock, monkeypatch, 3.0, io.StringIO())) == {""}
+    assert set(read(clock, monkeypatch, 0.9, io.StringIO())) == {""}
+    lines = read(clock, monkeypatch, 3.0, io.StringIO())[-1].splitlines()
+    assert lines[0] == "reading slow.npz: 40 %, 4 of 10 recordings, 12 s, about 18 s left"
+    assert len(lines) == 3
 
 
 def test_a_bar_counts_files_while_folders_are_looked_into(clock, monkeypatch, tmp_path):
