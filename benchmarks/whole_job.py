@@ -73,7 +73,7 @@ def run_child(arguments: argparse.Namespace) -> None:
     own.parent.mkdir(parents=True)
     own.write_text("_target_: whole_job.Recorder\n")
     sys.argv += ["--config-dir", "conf", "+trainer.profiler._target_=whole_job.Recorder"]
-    sys.argv += arguments.overrides
+    sys.argv += ["run.backend=here", *arguments.overrides]  # one process is what is looked into
     nas_lightning()
     total = time.time() - float(os.environ[LAUNCHED])
     metrics = json.loads(Path("run/metrics.json").read_text())

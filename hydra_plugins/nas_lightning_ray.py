@@ -75,7 +75,9 @@ class RayLauncher(Launcher):
         for key in ("num_cpus", "num_gpus", "retries"):
             _check_number(key, getattr(self, key))
         runs = [self._run(list(overrides), initial_job_idx + i) for i, overrides in enumerate(job_overrides)]
-        ray = _connect(self.address)
+        from nas_lightning.workers.cluster import connect
+
+        ray = connect(self.address, "hydra.launcher.address")
         try:
             self._check_machines(ray)
             Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
@@ -173,41 +175,3 @@ def _wrong(key: str, text: str) -> Exception:
     from nas_lightning.errors import InputError
 
     return InputError(f"hydra.launcher.{key}: {text}")
-
-
-def _connect(address: str) -> Any:
-    """Ray, connected.
-
-    Raises:
-        InputError: if it is not installed or does not answer.
-    """
-    from nas_lightning.errors import InputError, brief
-
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports its use over the network unless told not to
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray warns of this, its coming default
-    try:
-        import ray
-    except ImportError as error:
-        raise InputError("hydra/launcher=ray: Ray is not installed; pip install 'nas-lightning[ray]'") from error
-    _knock(address)
-    settings: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": "ERROR"}
-    settings |= {"include_dashboard": False} if address == "local" else {}
-    try:
-        ray.init(**settings)
-    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        advice = (
-            "" if address == "local" else "; a cluster that asks for a token needs RAY_AUTH_MODE=token here as well"
-        )
-        raise _wrong("address", f"Ray does not start with {address} ({brief(error)}){advice}") from error
-    return ray
-
-
-def _knock(address: str) -> None:
-    """Refuse a ``HOST:PORT`` where nobody answers: Ray itself tries for a quarter of an hour."""
-    host, _, port = address.rpartition(":")
-    if not port.isdecimal() or "/" in host:
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=10).close()
-    except (OSError, OverflowError) as error:
-        raise _wrong("address", f"nobody answers at {address} ({error})") from error

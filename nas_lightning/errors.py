@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 _LONGEST_QUOTE = 200
 
@@ -32,6 +33,16 @@ class InputError(ValueError):
     The text is one sentence that names the key or file, what was found and what is allowed; the command line prints
     it and exits with status 2.
     """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self.args, vars(self))  # a kind may be made of other arguments than its text
+
+
+def _again(kind: type[InputError], args: tuple[str, ...], attributes: dict[str, Any]) -> InputError:
+    """The error as another process has it."""
+    error = kind.__new__(kind, *args)
+    vars(error).update(attributes)
+    return error
 
 
 @contextmanager

@@ -144,6 +144,13 @@ def clear() -> None:
         shown.close()
 
 
+def say(text: str) -> None:
+    """A line on stderr, above the bars."""
+    clear()
+    with suppress(OSError, ValueError):
+        print(text, file=sys.stderr, flush=True)
+
+
 _show: Show = on_stderr
 _open: list[Bar] = []
 """Those on stderr; the last one is drawn, for it says best what is done."""

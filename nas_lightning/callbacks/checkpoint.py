@@ -83,5 +83,6 @@ class NewestCheckpoint(_MovableCheckpoint):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save, if it is due."""
         done = trainer.current_epoch + 1
-        if done % max(1, self.epochs // _MOST) == 0 or done == self.epochs:
+        is_last = done == self.epochs or trainer.should_stop
+        if is_last or done % max(1, self.epochs // _MOST) == 0:
             super().on_train_epoch_end(trainer, pl_module)

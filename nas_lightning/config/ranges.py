@@ -16,6 +16,7 @@ from nas_lightning.errors import InputError
 _FE = "data_processing_feature_extraction"
 _MOST_ROWS = 1 << 20  # of a frame: 4 MB a channel
 _MOST_EPOCHS = 1_000_000
+_MOST_STEPS = 1_000_000_000
 _MOST_NETWORKS = 1000  # that one run trains: hours even of the smallest
 _MOST_LAYERS, _MOST_CHANNELS = 200, 1024
 
@@ -80,6 +81,9 @@ RANGES: dict[str, Range] = {
     "device.clock_mhz": _POSITIVE,
     "device.flash_bytes": Range(1),
     "device.ram_bytes": Range(1),
+    "run.max_minutes": Range(0, 100_000, above=True),
+    "run.workers": Range(1, 1024),
+    "run.max_memory_gb": _POSITIVE,
     "budget.params": Range(1),
     "budget.macs": Range(1),
     "budget.flash_bytes": Range(1),
@@ -106,6 +110,8 @@ RANGES: dict[str, Range] = {
     f"{_FE}.fft_size": Range(2, 1 << 16),  # each frame is filled up to it
     f"{_FE}.kurt_chunk_size": Range(4, _MOST_ROWS),
     "training.training_epochs": _EPOCHS,
+    "training.training_steps": Range(1, _MOST_STEPS),
+    "training.patience": _SHARE,
     "training.batch_size": Range(1),
     "training.learning_rate": _POSITIVE,
     "training.norm_bias": Range(-100, 100),
@@ -113,6 +119,7 @@ RANGES: dict[str, Range] = {
     "training.average_decay": _DECAY,
     "training.clip_norm": _POSITIVE,
     "training.nas_epochs": _EPOCHS,
+    "training.nas_steps": Range(1, _MOST_STEPS),
     "training.nas_layers": Range(3, _MOST_LAYERS),
     "training.nas_nodes_per_layer": Range(1, 16),  # 136 edges; the integer program grows with them
     "training.nas_init_channels": Range(1, _MOST_CHANNELS),
@@ -122,6 +129,7 @@ RANGES: dict[str, Range] = {
     "export.calibration_samples": Range(1),
     "export.opset": Range(13, 24),  # export/opset.py
     "export.finetune.epochs": _EPOCHS,
+    "export.finetune.steps": Range(1, _MOST_STEPS),
     "export.finetune.learning_rate": _POSITIVE,
     "selection.candidates": Range(1, _MOST_NETWORKS),
     "control.num_random": Range(0, _MOST_NETWORKS),

@@ -101,8 +101,10 @@ class Training:
     """``training``: the search (``nas_*``) and the training of the network that it finds."""
 
     enable: bool = MISSING
-    training_epochs: int = MISSING
-    batch_size: int = MISSING
+    training_epochs: int | None = None
+    training_steps: int | None = None
+    patience: float | None = None
+    batch_size: int | None = None
     learning_rate: float | None = None
     norm_bias: float = MISSING
     label_smoothing: float = MISSING
@@ -110,7 +112,8 @@ class Training:
     average_decay: float = MISSING
     clip_norm: float | None = None
     nas_enabled: bool = MISSING
-    nas_epochs: int = MISSING
+    nas_epochs: int | None = None
+    nas_steps: int = MISSING
     nas_optimization_mode: str = MISSING
     nas_model_size: str = MISSING
     nas_layers: int = MISSING
@@ -141,7 +144,8 @@ class Compilation:
 class Finetune:
     """``export.finetune``: training with int8 rounding, the last remedy."""
 
-    epochs: int = MISSING
+    epochs: int | None = None
+    steps: int = MISSING
     learning_rate: float = MISSING
 
 
@@ -225,6 +229,17 @@ class CostSettings:
 
 
 @dataclass(frozen=True)
+class Running:
+    """``run``: how long a run may take, and where its trainings are done side by side."""
+
+    max_minutes: float | None = None
+    backend: str = MISSING
+    workers: int | None = None
+    max_memory_gb: float | None = None
+    ray_address: str = MISSING
+
+
+@dataclass(frozen=True)
 class Config:
     """The whole configuration of a run."""
 
@@ -233,6 +248,7 @@ class Config:
     target_rounds: int = MISSING
     search_features: bool = MISSING
     features_candidates: list[str] = MISSING
+    run: Running = field(default_factory=Running)
     device: Device = field(default_factory=Device)
     budget: Budget = field(default_factory=Budget)
     cost: CostSettings = field(default_factory=CostSettings)

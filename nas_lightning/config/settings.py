@@ -11,7 +11,7 @@ from nas_lightning.config.arguments import shown
 from nas_lightning.config.compose import data_links, follows_dataset, options_of
 from nas_lightning.config.keys import key_types
 from nas_lightning.config.ranges import check_ranges, range_of
-from nas_lightning.config.records import Config, Dataset
+from nas_lightning.config.records import Config, Dataset, Running
 from nas_lightning.data.reading import (
     AXES,
     CLOCK_POLICIES,
@@ -70,6 +70,9 @@ OF_TRAINER = (
 )
 """Arguments of the Trainer that can be given."""
 
+BACKENDS = ("processes", "ray", "here")
+"""Where trainings are done side by side."""
+
 _ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")
 _READING = {
     "similar_labels": SIMILAR_POLICIES,
@@ -98,6 +101,7 @@ def check_settings(config: Config) -> None:
     _check_variables(config.data_processing_feature_extraction.variables)
     _check_target(config)
     _check_contest(config)
+    _check_running(config.run)
     if not (config.dataset.dataset_name or config.dataset.input_data_path):
         raise InputError("dataset: neither dataset_name nor input_data_path is set; give one of them")
     if not config.training.enable and not config.training.nas_enabled:
@@ -193,6 +197,14 @@ def _check_target(config: Config) -> None:
 def _check_contest(config: Config) -> None:
     if config.control.keep_better and not config.control.num_random:
         raise InputError("control.keep_better: needs control.num_random of 1 or more")
+
+
+def _check_running(run: Running) -> None:
+    check_choice("run.backend", run.backend, BACKENDS)
+    if run.backend == "here" and run.workers not in (None, 1):
+        raise InputError(f"run.workers: found {run.workers}; allowed: 1, or null, because run.backend is here")
+    if run.backend == "ray" and run.ray_address != "local" and run.workers is not None:
+        raise InputError(f"run.workers: found {run.workers}; allowed: null, because a cluster has as many as it has")
 
 
 def check_choice(key: str, found: str, allowed: Iterable[str]) -> None:

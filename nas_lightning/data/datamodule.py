@@ -39,6 +39,7 @@ from nas_lightning.data.windows import (
     Pieces,
     Samples,
     as_is,
+    batch_size_of,
     check_rate,
     cut,
     pad,
@@ -78,8 +79,9 @@ class TimeSeriesData(L.LightningDataModule):
         new_sr: Hz that the recordings are brought to; None leaves them.
         anti_alias: whether a filter goes before.
         keep_short_tails: whether the rest of a recording is a sample too, filled up with zeros.
-        batch_size: samples per batch of training; the last batch of an epoch may be smaller. Where a network is only
-            measured, batches have up to 256, because small ones cost nearly as much time each.
+        batch_size: samples per batch of training; the last batch of an epoch may be smaller. None: by the samples of
+            ``train``, see ``batch_size_of``. Where a network is only measured, batches have up to 256, because small
+            ones cost nearly as much time each.
         seed: of the split, the order of batches and the augmentation.
         reading: what is known of the way in which the source is written; ``columns`` and ``variables`` are those above.
 
@@ -106,7 +108,7 @@ class TimeSeriesData(L.LightningDataModule):
         new_sr: float | None = None,
         anti_alias: bool = True,
         keep_short_tails: bool = False,
-        batch_size: int = 16,
+        batch_size: int | None = None,
         seed: int = 0,
         reading: Reading | None = None,
     ) -> None:
@@ -208,6 +210,7 @@ class TimeSeriesData(L.LightningDataModule):
         if self.augmentation is not None and (length := self.augmentation.new_length(rows)) != rows:
             raise InputError(f"augmentation: makes {length} rows of a sample of {rows}; allowed: the same number")
         splits = {split: self._samples(split, pieces[split], rows) for split in SPLITS}
+        self.batch_size = self.batch_size or batch_size_of(len(splits["train"]))
         if self.batch_size > len(splits["train"]):
             raise InputError(
                 f"`batch_size`: {self.batch_size} is larger than the train split of "
@@ -376,8 +379,8 @@ class TimeSeriesData(L.LightningDataModule):
         return DataLoader(samples, batch_size=self._batch_size(shuffle), sampler=sampler, collate_fn=as_is)
 
     def _batch_size(self, trains: bool) -> int:
-        affordable = min(_MEASURED, _CHUNK_VALUES // math.prod(self.sample_shape))
-        return self.batch_size if trains else max(self.batch_size, affordable)
+        own, affordable = self.batch_size or 1, min(_MEASURED, _CHUNK_VALUES // math.prod(self.sample_shape))
+        return own if trains else max(own, affordable)
 
     def train_dataloader(self) -> DataLoader:
         """Shuffled and augmented batches of ``train``."""

@@ -290,3 +290,12 @@ def check_rate(rates: np.ndarray, sampling_rate: float | None, new_rate: float |
 def as_is(batch: Any) -> Any:
     """For a DataLoader whose data set gives whole batches."""
     return batch
+
+
+def batch_size_of(samples: int) -> int:
+    """Samples per batch of training where nobody has said it, by those of ``train``.
+
+    >>> [batch_size_of(samples) for samples in (10, 500, 5_000, 100_000)]
+    [10, 16, 32, 64]
+    """
+    return min(samples, next((size for size, most in ((16, 1000), (32, 10_000)) if samples <= most), 64))

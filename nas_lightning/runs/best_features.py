@@ -1,7 +1,9 @@
 """The best front end: one run for each of a list of feature presets, within one budget (``search_features``)."""
 
 import logging
+import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +21,7 @@ from nas_lightning.runs.context import Run
 from nas_lightning.runs.finish import finish_kept, judged_split, one_of_several
 from nas_lightning.runs.folder import copy_result, read_blueprint, read_value
 from nas_lightning.runs.pipeline import run as run_once
+from nas_lightning.runs.pools import pool_of
 
 log = logging.getLogger("nas_lightning")
 
@@ -48,13 +51,13 @@ def run(config: Config, folder: Path) -> RunResult:
     refused: dict[str, InputError] = {}
     folder.mkdir(parents=True, exist_ok=True)
     begin(folder, config, None)
-    for name in config.features_candidates:
-        try:
-            found.append(_run_candidate(config, folder, name))
-        except FolderError:
-            raise
-        except InputError as error:
-            refused[name] = error
+    jobs = [partial(_try_candidate, config=config, folder=folder, name=name) for name in config.features_candidates]
+    with pool_of(config, None, len(jobs), math.inf, says=False) as pool:
+        for name, outcome in zip(config.features_candidates, pool.map(jobs), strict=True):
+            if isinstance(outcome, InputError):
+                refused[name] = outcome
+            else:
+                found.append(outcome)
     if not found:
         withdraw(folder)
         raise next(iter(refused.values()))
@@ -74,6 +77,16 @@ def run(config: Config, folder: Path) -> RunResult:
     print_front_ends(rows, best.row.name, config.testing.metric)
     print_summary(result, read_blueprint(folder))
     return result
+
+
+def _try_candidate(shared: None, config: Config, folder: Path, name: str) -> _Candidate | InputError:
+    """A candidate, or why it cannot be used."""
+    try:
+        return _run_candidate(config, folder, name)
+    except FolderError:
+        raise
+    except InputError as error:
+        return error
 
 
 def _run_candidate(config: Config, folder: Path, name: str) -> _Candidate:

@@ -31,6 +31,7 @@ from nas_lightning.cost.npu import PROFILES
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.protocol import SearchData, missing_of
 from nas_lightning.errors import InputError
+from nas_lightning.runs.lengths import BEFORE_DATA, in_full
 from nas_lightning.search.arch_step import FirstOrder, Unrolled
 from nas_lightning.search.derivation import Uniform
 from nas_lightning.search.strategy import SearchPlan, Strategy
@@ -40,6 +41,7 @@ from nas_lightning.space.cells.size import Size
 from nas_lightning.space.reference import OwnBlueprint, ReferenceBlueprint
 from nas_lightning.tasks import Classification, Task
 from nas_lightning.training.averaging import MovingAverage
+from nas_lightning.training.length import Length
 from nas_lightning.training.module import learning_rate
 from nas_lightning.training.recipe import Recipe
 
@@ -74,6 +76,7 @@ def build_strategy(config: Config) -> Strategy:
     Raises:
         InputError: if what the run does with it does not suit it.
     """
+    config = in_full(config, BEFORE_DATA)
     plan, strategy = build_plan(config), _made("search", _call("search", _of_plan(config, keep=False)), Strategy)
     if plan.unrolled:
         if not isinstance(strategy.arch_step, FirstOrder | Unrolled):
@@ -94,18 +97,18 @@ def _of_plan(config: Config, keep: bool) -> dict[str, Any]:
     return {name: value for name, value in config.search.items() if (name in of_plan) == keep}
 
 
-def build_recipe(config: Config, task: Task, data: SearchData, folder: Path) -> Recipe:
-    """How the networks of a run are trained."""
+def build_recipe(config: Config, task: Task, data: SearchData, folder: Path, length: Length) -> Recipe:
+    """How the networks of a run are trained, in the end for so long."""
     training = config.training
     return Recipe(
-        epochs=training.training_epochs,
+        epochs=length.epochs,
         seed=config.seed,
         optimizers=partial(build_optimizers, config),
         loss=task.training_loss(data.train_targets, training.class_weights, training.label_smoothing),
         norm_bias=training.norm_bias,
         clip_norm=training.clip_norm,
         kernels=training.nas_kernels,
-        short_trainer=partial(build_short_trainer, config, folder),
+        short_trainer=partial(build_short_trainer, config, folder, length.batches),
     )
 
 
@@ -199,6 +202,7 @@ def build_rate(config: Config, network: nn.Module) -> float:
 
 def build_optimizers(config: Config, network: nn.Module) -> tuple[Any, Any]:
     """What makes the optimizer and the scheduler of the final training of ``network``."""
+    config = in_full(config, BEFORE_DATA)
     changes: dict[str, Any] = {"lr": build_rate(config, network)}
     if config.optimizer.get("fused") and str(config.trainer.get("precision")) in _MIXED:
         changes["fused"] = False  # Lightning cannot clip gradients that a fused step unscales
@@ -211,16 +215,17 @@ def build_averaging(config: Config) -> list[L.Callback]:
     return [MovingAverage(decay)] if decay else []
 
 
-def build_trainer(config: Config, folder: Path, stage: str, epochs: int, callbacks: list[L.Callback]) -> L.Trainer:
+def build_trainer(config: Config, folder: Path, stage: str, length: Length, callbacks: list[L.Callback]) -> L.Trainer:
     """The Trainer of one stage, with the configured callbacks behind ``callbacks``."""
     given = {f"callbacks.{name}": record for name, record in config.callbacks.items() if record}
     configured = [_made(key, _call(key, record), L.Callback) for key, record in given.items()]
     trainer = _call(
         "trainer",
         config.trainer,
-        max_epochs=epochs,
+        max_epochs=length.epochs,
+        **_limit(config, length.batches),
         callbacks=callbacks + configured,
-        logger=_loggers(config, folder, stage) or False,
+        logger=build_loggers(config, folder, stage) or False,
         default_root_dir=folder,
         plugins=[WholeCheckpoints()],
         # Without this Lightning adds a bar of its own, and its rich one cannot run inside another fit.
@@ -229,7 +234,7 @@ def build_trainer(config: Config, folder: Path, stage: str, epochs: int, callbac
     return _made("trainer", trainer, L.Trainer)
 
 
-def _loggers(config: Config, folder: Path, stage: str) -> list[Logger]:
+def build_loggers(config: Config, folder: Path, stage: str) -> list[Logger]:
     """The one of the group ``logger``, or several by name; each gets what it takes of folder and stage."""
     records = {f"logger.{name}": record for name, record in config.logger.items() if record}
     if "_target_" in config.logger:
@@ -248,11 +253,17 @@ def _loggers(config: Config, folder: Path, stage: str) -> list[Logger]:
     return found
 
 
-def build_short_trainer(config: Config, folder: Path, epochs: int) -> L.Trainer:
+def _limit(config: Config, batches: int | None) -> dict[str, Any]:
+    """The most batches of an epoch, unless the configuration says it."""
+    return {} if batches is None or "limit_train_batches" in config.trainer else {"limit_train_batches": batches}
+
+
+def build_short_trainer(config: Config, folder: Path, batches: int | None, epochs: int) -> L.Trainer:
     """A Trainer that leaves nothing behind and shows nothing."""
     nothing = ("logger", "enable_checkpointing", "enable_progress_bar")
     quiet = dict.fromkeys(nothing, False) | {"limit_val_batches": 0, "callbacks": build_averaging(config)}
-    return _call("trainer", config.trainer, max_epochs=epochs, default_root_dir=folder, **quiet)
+    quiet |= {"max_epochs": epochs, "default_root_dir": folder, **_limit(config, batches)}
+    return _call("trainer", config.trainer, **quiet)
 
 
 def try_parts(config: Config, folder: Path) -> None:
@@ -264,14 +275,14 @@ def try_parts(config: Config, folder: Path) -> None:
     make_optimizer, make_scheduler = build_optimizers(config, nn.Linear(1, 1))
     _try_steps("optimizer", make_optimizer, "scheduler", make_scheduler)
     strategy = build_strategy(config)
-    schedule = partial(strategy.new_scheduler, num_epochs=config.training.nas_epochs)
+    schedule = partial(strategy.new_scheduler, num_epochs=BEFORE_DATA.search.epochs)
     _try_steps("search.weight_optimizer", strategy.weight_optimizer, "search.weight_scheduler", schedule)
     _try_steps("search.alpha_optimizer", strategy.alpha_optimizer)
     if config.training.nas_enabled:
         nodes, new_alphas = config.training.nas_nodes_per_layer, strategy.relaxation.new_alphas
         called("space", new_alphas, Genotypes(build_ops(config), nodes))
     build_reference(config, Classification(1, 2, 2))
-    build_trainer(config, folder, "search", 1, [])
+    build_trainer(config, folder, "search", Length(1), [])
 
 
 def _try_steps(key: str, make_optimizer: Any, scheduler_key: str = "", make_scheduler: Any = None) -> None:

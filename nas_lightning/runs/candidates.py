@@ -9,8 +9,6 @@ import numpy as np
 import torch
 from scipy import stats
 
-from nas_lightning import progress
-from nas_lightning.config.records import Config
 from nas_lightning.report.results import Seeds
 from nas_lightning.runs.context import Run
 from nas_lightning.runs.searches import Searched
@@ -36,9 +34,9 @@ def has_choice(run: Run) -> bool:
     return run.strategy.arch_step is not None
 
 
-def control_epochs(config: Config) -> int:
+def control_epochs(run: Run) -> int:
     """Of a short training: ``control.epochs``, or what stands for it."""
-    return config.control.epochs or max(1, config.training.training_epochs // 8)
+    return run.config.control.epochs or max(1, run.lengths.training.epochs // 8)
 
 
 def vote(run: Run, searches: Sequence[Searched]) -> Any:
@@ -56,10 +54,10 @@ def compare_seeds(run: Run, evaluator: Evaluator, searches: Sequence[Searched]) 
     values on ``val`` is at most that which K equally good networks exceed in 5 of 100 cases (the studentized range,
     with the binomial deviation of one value on this many samples).
     """
-    epochs = control_epochs(run.config)
+    epochs = control_epochs(run)
     found = [run.space.blueprint(each.genotypes[0]) for each in searches]
-    shown = progress.track(found, "seeds: short trainings", unit="network")
-    values = [evaluator.value(blueprint, epochs) for blueprint in shown]
+    evaluator.figures(found, epochs, "seeds: short trainings")
+    values = [evaluator.value(blueprint, epochs) for blueprint in found]
     mean, count = float(np.mean(values)), sum(len(y) for _, y in run.data.val_dataloader())
     deviation = run.task.deviation(mean, count)
     allowed = float(stats.studentized_range.ppf(0.95, len(values), 1e6)) * deviation

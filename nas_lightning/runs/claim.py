@@ -23,8 +23,11 @@ LOCK = "run.lock"
 STARTED = "started.json"
 """The configuration and a digest of the data that a run began with; what goes on with it compares them."""
 
-_NAMES = ("common.run_name", "common.config_dirs", *PLACES, "data.path", "data.annotations")
-"""Keys that say where something lies, and change no result."""
+_NAMES = (
+    *("common.run_name", "common.config_dirs", *PLACES, "data.path", "data.annotations"),
+    *("run.backend", "run.workers", "run.max_memory_gb", "run.ray_address"),
+)
+"""Keys that say where something lies or is done, and change no result."""
 
 _MOST_ATTEMPTS = 100
 

@@ -1,8 +1,9 @@
 """What every step of a run needs: configuration, data, limits and folder."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from nas_lightning.config.records import Config
 from nas_lightning.cost.budget import Budget
@@ -19,6 +20,7 @@ from nas_lightning.runs.build import (
     build_strategy,
     build_wide_sizes,
 )
+from nas_lightning.runs.lengths import Lengths, in_full, lengths_of
 from nas_lightning.search.strategy import SearchPlan, Strategy
 from nas_lightning.space.cells.size import Size
 from nas_lightning.space.cells.sizing import choose_size, nearest_size
@@ -29,12 +31,31 @@ from nas_lightning.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class Run:
-    """What every stage needs: the configuration, the data after ``setup``, and the folder."""
+    """What every stage needs: the configuration, the data after ``setup``, and the folder.
+
+    Attributes:
+        config: with the number of epochs in the place of null.
+        data: after ``setup``.
+        folder: of the run.
+        warm_start: the checkpoints of another run of this size, from whose supernets the searches start.
+        lengths: of the fits.
+        is_open: whether a final training may end early, because nobody has said how many epochs it has.
+    """
 
     config: Config
     data: SearchData
     folder: Path
     warm_start: Path | None = None
+    lengths: Lengths = field(init=False)
+    is_open: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_open", self.config.training.training_epochs is None)
+        object.__setattr__(self, "lengths", lengths_of(self.config, self.data))
+        object.__setattr__(self, "config", in_full(self.config, self.lengths))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {each.name: getattr(self, each.name) for each in fields(self)}  # the rest follows from it
 
     @property
     def task(self) -> Task:
@@ -79,7 +100,7 @@ class Run:
     @cached_property
     def recipe(self) -> Recipe:
         """How networks are trained."""
-        return build_recipe(self.config, self.task, self.data, self.folder)
+        return build_recipe(self.config, self.task, self.data, self.folder, self.lengths.training)
 
     @cached_property
     def _sized(self) -> tuple[Size, float | None]:

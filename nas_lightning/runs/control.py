@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from scipy import stats
 
-from nas_lightning import progress
 from nas_lightning.config.compose import options_of, reference_model
 from nas_lightning.cost.exact import Cost, cost_of
 from nas_lightning.errors import InputError
@@ -35,16 +34,17 @@ def control(run: Run, evaluator: Evaluator, kept: Any) -> tuple[Any, Control]:
     Returns:
         the architecture to keep, and what ``metrics.json`` says of it.
     """
-    spent, epochs, metric = evaluator.seconds, control_epochs(run.config), run.config.testing.metric
+    spent, epochs, metric = evaluator.seconds, control_epochs(run), run.config.testing.metric
     drawn = _random_networks(run, kept)
     found, *others = (run.space.blueprint(architecture) for architecture in (kept, *drawn))
-    for blueprint in progress.track([found, *others], "control: short trainings", unit="network"):
-        evaluator(blueprint, epochs)
+    made_by_hand = _references(run, kept)
+    every = [found, *others, *(blueprint for _, _, blueprint in made_by_hand)]
+    evaluator.figures(every, epochs, "control: short trainings")
     value, ranked = evaluator.value(found, epochs), evaluator.rank(others, epochs)
     values = tuple(random for random, _ in ranked)
     references = [
         Reference(name=name, params=params, value=evaluator.value(blueprint, epochs))
-        for name, params, blueprint in _references(run, kept)
+        for name, params, blueprint in made_by_hand
     ]
     keeps_random = run.config.control.keep_better and bool(values) and values[0] > value
     standing = stand(value, values)

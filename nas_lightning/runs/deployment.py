@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,6 +38,7 @@ from nas_lightning.runs.context import Run
 from nas_lightning.space.reference import OwnBlueprint
 from nas_lightning.tasks import Figures
 from nas_lightning.training.fake_quant import finetune_int8
+from nas_lightning.training.length import batches_of
 
 log = logging.getLogger("nas_lightning")
 
@@ -148,23 +149,24 @@ def _quantize(run: Run, network: nn.Module, model: ModelProto, samples: Tensor, 
     changed = equalise(network, samples)
     if method == "finetune":
         torch.manual_seed(run.config.seed)
-        epochs, rate = run.config.export.finetune.epochs, run.config.export.finetune.learning_rate
-        loader = _Passes(run.data.train_dataloader(), 1 + epochs)  # the first observes ranges
-        with progress.bar("int8 by finetune: training", loader.total, "step") as loader.bar:
-            changed = finetune_int8(changed, run.task, loader, epochs, rate)
+        length, rate = run.lengths.finetuning, run.config.export.finetune.learning_rate
+        loader = _Passes(run.data.train_dataloader(), length.batches)
+        steps = length.steps(batches_of(run.data.train_dataloader()))
+        total = steps and steps // length.epochs * (length.epochs + 1)  # the first pass observes ranges
+        with progress.bar("int8 by finetune: training", total, "step") as loader.bar:
+            changed = finetune_int8(changed, run.task, loader, length.epochs, rate)
     with progress.step(calibration):
         return quantize(to_onnx(changed, samples.shape[1:]), [samples])
 
 
 class _Passes:
-    """A loader that counts the batches of several passes on a bar."""
+    """A loader whose passes have at most so many batches, which are counted on a bar."""
 
-    def __init__(self, loader: Iterable[tuple[Tensor, Tensor]], passes: int) -> None:
-        self.loader, self.bar = loader, progress.Bar()
-        self.total = passes * len(loader) if isinstance(loader, Sized) else None
+    def __init__(self, loader: Iterable[tuple[Tensor, Tensor]], batches: int | None) -> None:
+        self.loader, self.batches, self.bar = loader, batches, progress.Bar()
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for batch in self.loader:
+        for batch in itertools.islice(self.loader, self.batches):
             yield batch
             self.bar.update()
 

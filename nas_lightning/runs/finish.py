@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from torch import Tensor, nn
 
 from nas_lightning import progress
-from nas_lightning.callbacks.boards import add_picture, add_result, boards_of
+from nas_lightning.callbacks.boards import Loggers, add_picture, add_result, boards_of
 from nas_lightning.config.compose import in_keys, source_of
 from nas_lightning.config.records import Config, with_values
 from nas_lightning.export.bundle import write_bundle
@@ -17,7 +17,7 @@ from nas_lightning.files import plain, read_record, write_json, write_torch
 from nas_lightning.report.pictures import outcome_picture
 from nas_lightning.report.results import CostReport, OnnxParity, RunMetrics, RunResult
 from nas_lightning.report.tables import print_summary
-from nas_lightning.runs.build import keyed
+from nas_lightning.runs.build import build_loggers, keyed
 from nas_lightning.runs.context import Run
 from nas_lightning.runs.costs import cost_report
 from nas_lightning.runs.deployment import check_fits, deploy
@@ -151,13 +151,14 @@ def _log_results(
     run: Run, kept: Kept, metrics: RunMetrics, cost: CostReport, split: str, logits: Tensor, y: Tensor
 ) -> None:
     """The picture of the outcome and the row of the ``hparams`` page."""
-    trainer = kept.best.trainer
-    if not boards_of(trainer):
+    best = kept.best
+    loggers = build_loggers(run.config, run.folder, best.name) if best.loggers is None else best.loggers
+    if not boards_of(logs := Loggers(loggers, best.steps)):
         return
-    add_picture(trainer, *outcome_picture(run.task, logits, y, split), trainer.current_epoch)
+    add_picture(logs, *outcome_picture(run.task, logits, y, split), best.epochs)
     training = {key: value for key, value in asdict(run.config.training).items() if key.startswith("nas_")}
     if run.config.training.nas_enabled:
         training |= {"nas_layers": run.space.size.layers, "nas_init_channels": run.space.size.init_channels}
     results = {f"hparams/{name}": float(metrics.figures(split)[name]) for name in run.task.summary}
     results |= {f"hparams/{name}": float(getattr(cost, name)) for name in ("params", "macs")}
-    add_result(trainer, {**plain(identity(run.config)), **training}, results)
+    add_result(logs, {**plain(identity(run.config)), **training}, results)

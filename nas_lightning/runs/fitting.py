@@ -15,6 +15,7 @@ from nas_lightning.files import damage, read_torch
 from nas_lightning.report.pictures import augmentation_picture
 from nas_lightning.runs.build import build_trainer, keyed
 from nas_lightning.runs.context import Run
+from nas_lightning.training.length import Length
 
 log = logging.getLogger("nas_lightning")
 
@@ -26,7 +27,7 @@ _OF_CHECKPOINT = {
 
 
 def fit(
-    run: Run, name: str, epochs: int, callbacks: list[L.Callback], module: L.LightningModule, loader: Any
+    run: Run, name: str, length: Length, callbacks: list[L.Callback], module: L.LightningModule, loader: Any
 ) -> L.Trainer:
     """Fit one stage with checkpoints of its last and best epoch; go on from the last one if it is there.
 
@@ -34,7 +35,7 @@ def fit(
         run: its folder gets the checkpoints and the log.
         name: of the folder of its checkpoints and of its log: ``search`` or ``training``, under which the module logs,
             and behind an underscore what tells several of them apart.
-        epochs: how many.
+        length: of the fit.
         callbacks: besides the configured ones.
         module: is fitted.
         loader: of batches of ``train``.
@@ -44,8 +45,8 @@ def fit(
         raise FileNotFoundError(errno.ENOENT, "the folder of the run is gone", str(run.folder))
     folder.mkdir(parents=True, exist_ok=True)
     # Two of them: one that monitors saves its last epoch only where that is its best one, too.
-    kept = [BestCheckpoint(folder, f"{stage}/val_loss", epochs), NewestCheckpoint(folder, epochs)]
-    trainer = build_trainer(run.config, run.folder, name, epochs, [*callbacks, *kept])
+    kept = [BestCheckpoint(folder, f"{stage}/val_loss", length.epochs), NewestCheckpoint(folder, length.epochs)]
+    trainer = build_trainer(run.config, run.folder, name, length, [*callbacks, *kept])
     _log_augmentation(run, trainer)
     last = folder / "last.ckpt"
     goes_on = last.exists() and read_checkpoint(last, module) is not None

@@ -1,6 +1,8 @@
 """The story of a run, top to bottom: data, search, contest, training, test, export."""
 
 import logging
+import math
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,10 +25,15 @@ from nas_lightning.runs.costs import check_fit
 from nas_lightning.runs.deployment import try_deployment
 from nas_lightning.runs.finish import describe, finish, identity
 from nas_lightning.runs.logs import quiet_lightning, run_log
+from nas_lightning.runs.plan import planned
+from nas_lightning.runs.pools import pool_of, warm_up_workers
 from nas_lightning.runs.searches import Searched, search
-from nas_lightning.runs.trainings import FinalTrainings
+from nas_lightning.runs.trainings import FinalTrainings, Kept
+from nas_lightning.space.base import Blueprint
 from nas_lightning.space.reference import OwnBlueprint
 from nas_lightning.training.evaluator import Evaluator
+from nas_lightning.training.length import batches_of
+from nas_lightning.workers.base import Pool
 
 log = logging.getLogger("nas_lightning")
 
@@ -54,6 +61,7 @@ def run(
         BudgetError: if no network of the space meets the budget (then nothing is written).
         ParityError: if the exported file does not compute what the network computes.
     """
+    since = time.perf_counter()
     stage = Run(config, check_start(config, folder, data), folder, warm_start)
     with progress.step("pricing the networks of the space"):
         check_fit(stage)
@@ -65,10 +73,28 @@ def run(
         log.info("run folder: %s", folder)
         begin(folder, config, stage.data)
         _write_data(stage)
-        if config.training.nas_enabled:
-            return _search_and_train(stage)
-        kept = FinalTrainings(stage).train([build_reference(config, stage.task)])
-        return finish(stage, kept, identity(config))
+        if config.run.max_minutes is not None:
+            stage = planned(config, stage, since)
+        with pool_of(stage.config, stage, *_work(stage)) as pool:
+            if config.training.nas_enabled:
+                first, metrics, kept = _search_and_train(stage, pool)
+            else:
+                first, metrics = build_reference(config, stage.task), identity(config)
+                kept = FinalTrainings(stage, pool).train([first])
+        if kept is not None:
+            return finish(stage, kept, metrics)
+        cost = describe(stage, first)
+        log.info("training.enable is false: the run ends with genotype.json")
+        return RunResult(folder, metrics, cost)
+
+
+def _work(run: Run) -> tuple[int, float]:
+    """How many searches and trainings there are to be done, and about how many steps of training."""
+    config, batches = run.config, batches_of(run.data.train_dataloader())
+    trainings = config.selection.candidates if config.training.enable else 0
+    others = config.control.num_random + 2 if config.control.num_random and config.training.enable else 0
+    steps = run.lengths.training.steps(batches) or math.inf
+    return max(trainings + others, run.plan.num_seeds), steps * (trainings + others / 8)
 
 
 def check_start(config: Config, folder: Path, data: SearchData | None) -> SearchData:
@@ -80,6 +106,7 @@ def check_start(config: Config, folder: Path, data: SearchData | None) -> Search
     check_config(config)
     with quiet_lightning():
         try_parts(config, folder)
+    warm_up_workers(config)
     is_own, data = data is None, data or build_data(config)
     if config.export.include_features:
         _check_export(data.front_end.for_export)  # before anything is read
@@ -96,25 +123,22 @@ def _check_export(check: Callable[[], object]) -> None:
         raise InputError(f"export.include_features: {error}; allowed: false") from error
 
 
-def _search_and_train(run: Run) -> RunResult:
-    """Search, hold what was found against random networks, train the candidates, and end."""
-    evaluator = Evaluator(run.recipe, run.data, run.config.testing.metric, run.folder / CONTEST)
-    trainings = FinalTrainings(run)
+def _search_and_train(run: Run, pool: Pool) -> tuple[Blueprint, RunMetrics, Kept | None]:
+    """Search, hold what was found against random networks, and train the candidates, unless nothing is trained."""
+    evaluator = Evaluator(run.recipe, run.data, run.config.testing.metric, run.folder / CONTEST, pool)
+    trainings = FinalTrainings(run, pool)
 
     def second_run(searches: list[Searched]) -> None:
         """The fixed network's training, unless the control may put another network in its place."""
         if run.config.training.enable and not run.config.control.keep_better:
-            trainings.train_first(run.space.blueprint(candidates_of(run, searches)[0]))
+            found = candidates_of(run, searches)[: run.config.selection.candidates]
+            trainings.begin([run.space.blueprint(architecture) for architecture in found])
 
-    searches = search(run, evaluator, second_run)
+    searches = search(run, evaluator, second_run, pool)
     candidates, metrics = _compared(run, evaluator, searches)
     write_json(run.folder / "metrics.json", plain(metrics))
     blueprints = [run.space.blueprint(architecture) for architecture in candidates]
-    if run.config.training.enable:
-        return finish(run, trainings.train(blueprints), metrics)
-    cost = describe(run, blueprints[0])
-    log.info("training.enable is false: the run ends with genotype.json")
-    return RunResult(run.folder, metrics, cost)
+    return blueprints[0], metrics, trainings.train(blueprints) if run.config.training.enable else None
 
 
 def _compared(run: Run, evaluator: Evaluator, searches: list[Searched]) -> tuple[list[Any], RunMetrics]:

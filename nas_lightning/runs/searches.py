@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic
@@ -28,6 +29,7 @@ from nas_lightning.search.random import RandomSearch
 from nas_lightning.space.base import A, SearchSpace
 from nas_lightning.space.cells.tables import SpaceCost
 from nas_lightning.training.evaluator import Evaluator
+from nas_lightning.workers.base import Pool, one_thread
 
 log = logging.getLogger("nas_lightning")
 
@@ -83,13 +85,16 @@ class Searched(Generic[A]):
         return torch.tensor(self.op_weights[name])
 
 
-def search(run: Run, evaluator: Evaluator, second_run: Callable[[list[Searched[Any]]], None]) -> list[Searched[Any]]:
+def search(
+    run: Run, evaluator: Evaluator, second_run: Callable[[list[Searched[Any]]], None], pool: Pool
+) -> list[Searched[Any]]:
     """Search once for each seed; what has ended in the run's folder is not run again.
 
     Args:
         run: with its folder.
         evaluator: of short trainings.
         second_run: called with what all have found, by the callback of the last search where one is fitted.
+        pool: where several searches are done; its jobs share the run.
     """
     with progress.step("pricing the networks of the space"):
         log_space(run)  # and price it, which draws random numbers for modules that are not in a cache yet
@@ -108,13 +113,31 @@ def search(run: Run, evaluator: Evaluator, second_run: Callable[[list[Searched[A
         if len(done) == num_seeds:
             second_run(done)
 
-    for index in range(len(done), num_seeds):
-        measure = MODES[run.config.training.nas_optimization_mode.lower()]
-        problem = Problem(run.space, run.data, run.limits, measure, run.config.seed + index)
-        result = _searcher(run, index, on_end).search(problem, evaluator, run.config.selection.candidates)
+    missing = range(len(done), num_seeds)
+    if pool.is_parallel and num_seeds > 1:
+        for result in pool.map(partial(_search_alone, index=index) for index in missing):
+            on_end(result)
+        return done
+    for index in missing:
+        with one_thread() if num_seeds > 1 else nullcontext():
+            result = _searcher(run, index, on_end).search(
+                _problem(run, index), evaluator, run.config.selection.candidates
+            )
         if len(done) == index:  # no fit has told it
             on_end(result)
     return done
+
+
+def _problem(run: Run, index: int) -> Problem:
+    measure = MODES[run.config.training.nas_optimization_mode.lower()]
+    return Problem(run.space, run.data, run.limits, measure, run.config.seed + index)
+
+
+def _search_alone(run: Run, index: int) -> SearchResult:
+    """One of several searches, in a worker."""
+    evaluator = Evaluator(run.recipe, run.data, run.config.testing.metric)
+    searcher = _searcher(run, index, lambda result: None)
+    return searcher.search(_problem(run, index), evaluator, run.config.selection.candidates)
 
 
 def _searcher(run: Run, index: int, on_end: Callable[[SearchResult], None]) -> Searcher:
@@ -124,7 +147,7 @@ def _searcher(run: Run, index: int, on_end: Callable[[SearchResult], None]) -> S
         return RandomSearch()
     own_fit = partial(_fit, run, f"_{index}" if index else "")
     strategy = replace(run.strategy, derivation=_shown(run.strategy.derivation))
-    return GradientSearch(strategy, training.nas_epochs, kernels=training.nas_kernels, fit=own_fit, then=on_end)
+    return GradientSearch(strategy, run.lengths.search.epochs, kernels=training.nas_kernels, fit=own_fit, then=on_end)
 
 
 def _shown(derivation: Derivation) -> Derivation:
@@ -150,7 +173,7 @@ def _fit(run: Run, suffix: str, module: SearchModule, problem: Problem, end: End
         SecondRun(lambda epochs: end(epochs, timer.time_elapsed("train"))),
     ]
     loader = search_loader(problem.data.train_dataloader(), problem.data.alphas_dataloader())
-    fit(run, name, module.num_epochs, callbacks, module, loader)
+    fit(run, name, run.lengths.search, callbacks, module, loader)
 
 
 def log_space(run: Run) -> None:

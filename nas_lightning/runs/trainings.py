@@ -3,13 +3,17 @@
 import logging
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.loggers import Logger
 from torch import nn
 
+from nas_lightning.callbacks import EarlyEnd
 from nas_lightning.config.records import Config
 from nas_lightning.errors import InputError
 from nas_lightning.report.results import FinalTraining, Selection, TrainingSummary
@@ -20,6 +24,7 @@ from nas_lightning.runs.fitting import fit, read_checkpoint
 from nas_lightning.space.base import Blueprint
 from nas_lightning.tasks import Figures, best_first
 from nas_lightning.training.evaluate import predict
+from nas_lightning.workers.base import Pending, Pool
 
 log = logging.getLogger("nas_lightning")
 
@@ -33,18 +38,27 @@ class Trained:
         params: of the network as it is deployed.
         network: with the weights of that epoch.
         val: its figures; the loss is not finite if the training diverged.
-        trainer: as the training left it.
+        name: of its checkpoints and logs.
         seconds: of the training.
+        epochs: of the training.
+        steps: of the training.
         best_epoch: the first is 1.
+        loggers: as the training left them; None if it was done in another process.
     """
 
     blueprint: Blueprint
     params: int
     network: nn.Module
     val: Figures
-    trainer: L.Trainer
+    name: str
     seconds: float
+    epochs: int
+    steps: int
     best_epoch: int
+    loggers: tuple[Logger, ...] | None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "loggers": None}
 
     @property
     def has_converged(self) -> bool:
@@ -70,28 +84,37 @@ class FinalTrainings:
 
     There are ``selection.candidates``, each from its own seed; if there are fewer networks, some of them are trained
     again.
+
+    Args:
+        run: whose networks are trained.
+        pool: where; its jobs share the run.
     """
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self._first: Trained | None = None
+    def __init__(self, run: Run, pool: Pool) -> None:
+        self.run, self.pool = run, pool
+        self._begun: list[Pending[Trained]] = []
+        self._candidates: list[Blueprint] = []
 
-    def train_first(self, blueprint: Blueprint) -> None:
-        """Do the first training, of a blueprint that will be the first of the candidates."""
-        self._first = train_one(self.run, blueprint, 0)
+    def begin(self, candidates: Sequence[Blueprint]) -> None:
+        """Do the first training, or start all of them if they run beside what comes next."""
+        jobs, self._candidates = self._jobs(candidates), list(candidates)
+        self._begun = [self.pool.submit(job) for job in (jobs if self.pool.is_parallel else jobs[:1])]
 
     def train(self, candidates: Sequence[Blueprint]) -> Kept:
         """Do all others, and choose.
+
+        Args:
+            candidates: the networks; trainings that have begun with others are given up.
 
         Raises:
             BudgetError: if a candidate exceeds a limit.
             InputError: if all trainings diverge.
         """
         config = self.run.config
-        if self._first is None or self._first.blueprint != candidates[0]:
-            self._first = train_one(self.run, candidates[0], 0)
-        others = range(1, config.selection.candidates)
-        done = [self._first, *(train_one(self.run, candidates[i % len(candidates)], i) for i in others)]
+        if self._candidates != list(candidates):
+            self._begun = []
+        others = self.pool.map(self._jobs(candidates)[len(self._begun) :])
+        done = [*(pending.result() for pending in self._begun), *others]
         kept = best_of(done, config.testing.metric)
         if kept is None:
             raise _diverged(config, candidates[0])
@@ -100,10 +123,16 @@ class FinalTrainings:
             selection=_selection(done, config.testing.metric, len(candidates), kept),
             summary=TrainingSummary(
                 seconds=sum(trained.seconds for trained in done),
-                epochs=done[kept].trainer.current_epoch,
+                epochs=done[kept].epochs,
                 best_epoch=done[kept].best_epoch,
             ),
         )
+
+    def _jobs(self, candidates: Sequence[Blueprint]) -> list[Callable[[Run], Trained]]:
+        return [
+            partial(train_one, blueprint=candidates[index % len(candidates)], index=index)
+            for index in range(self.run.config.selection.candidates)
+        ]
 
 
 def best_of(trainings: Sequence[Trained], metric: str) -> int | None:
@@ -128,6 +157,14 @@ def _diverged(config: Config, blueprint: Blueprint) -> InputError:
     return InputError(f"{key}: the training diverged at {rate:.4g}; lower it")
 
 
+def _early_end(run: Run) -> list[L.Callback]:
+    """What ends a training before its time, unless its epochs are given."""
+    patience = run.config.training.patience
+    if patience is None or not run.is_open:
+        return []
+    return [EarlyEnd("training/val_loss", run.lengths.training.epochs, patience)]
+
+
 def train_one(run: Run, blueprint: Blueprint, index: int) -> Trained:
     """One final training; the epoch of its second half with the smallest loss on ``val``.
 
@@ -136,23 +173,30 @@ def train_one(run: Run, blueprint: Blueprint, index: int) -> Trained:
     """
     config, seed = run.config, run.config.seed + index
     params = cost_report(run, blueprint.build()).params
-    name, epochs = f"training_{index}" if index else "training", config.training.training_epochs
+    name, length = f"training_{index}" if index else "training", run.lengths.training
     checkpoints, best = run.folder / "checkpoints" / name, None
     while best is None:
         module = run.recipe.module(blueprint, run.data, seed)
-        log.info("training: seed %d, %d epochs from rate %.4g", seed, epochs, build_rate(config, module.network))
-        callbacks = [timer := Timer(), *build_averaging(config)]
-        trainer = fit(run, name, epochs, callbacks, module, run.data.train_dataloader())
+        log.info("training: seed %d, %d epochs from rate %.4g", seed, length.epochs, build_rate(config, module.network))
+        callbacks = [timer := Timer(), *build_averaging(config), *_early_end(run)]
+        trainer = fit(run, name, length, callbacks, module, run.data.train_dataloader())
         best = read_checkpoint(checkpoints / "best.ckpt", module)
         if best is None:  # damaged since it was written: the same fit from its beginning gives the same
             shutil.rmtree(checkpoints)
     module.load_state_dict(best["state_dict"])
     network = module.network.cpu().float()
-    val, seconds = (
-        run.task.figures(*predict(network, run.data.val_dataloader(), "figures on val")),
-        timer.time_elapsed("train"),
+    trained = Trained(
+        blueprint=blueprint,
+        params=params,
+        network=network,
+        val=run.task.figures(*predict(network, run.data.val_dataloader(), "figures on val")),
+        name=name,
+        seconds=timer.time_elapsed("train"),
+        epochs=trainer.current_epoch,
+        steps=trainer.global_step,
+        best_epoch=best["epoch"] + 1,
+        loggers=tuple(trainer.loggers),
     )
-    trained = Trained(blueprint, params, network, val, trainer, seconds, best["epoch"] + 1)
     value, metric = trained.value(config.testing.metric), config.testing.metric
     shown = "diverged" if value is None else f"{value:.4f}"
     log.info("selection: %s on val %s with %d parameters", metric, shown, params)

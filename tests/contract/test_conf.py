@@ -20,6 +20,7 @@ from nas_lightning.runs.build import (
 from nas_lightning.runs.checks import check_config
 from nas_lightning.space.cells.size import SIZES as PRESETS
 from nas_lightning.tasks import Classification
+from nas_lightning.training.length import Length
 
 OPTIONS = [f"{path.parent.name}={path.stem}" for path in sorted(conf_dir().glob("*/*.yaml"))]
 SIZES = {
@@ -52,7 +53,7 @@ def test_every_option_composes_and_builds(option, tmp_path):
     strategy = build_strategy(config)
     build_reference(config, Classification(1, 16, 2)).build()
     assert all(callable(make) for make in (*build_optimizers(config, nn.Linear(1, 1)), strategy.weight_optimizer))
-    build_trainer(config, tmp_path, "search", 1, [])
+    build_trainer(config, tmp_path, "search", Length(1), [])
 
 
 def test_the_sizes_are_those_of_the_guide():

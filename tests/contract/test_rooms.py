@@ -23,13 +23,14 @@ MAY_IMPORT = {
     "config": BASE | {"space", "data"},
     "export": BASE | {"graph", "tasks", "space", "cost", "data"},
     "report": BASE | {"space", "cost", "tasks", "data", "export"},
-    "training": BASE | {"graph", "space", "tasks", "data"},
+    "workers": BASE,
+    "training": BASE | {"graph", "space", "tasks", "data", "workers"},
     "search": BASE | {"kernels", "space", "cost", "tasks", "data", "training"},
     "callbacks": BASE | {"space", "search", "report"},
     "runs": (
         BASE
         | {"kernels", "tasks", "space", "cost", "data", "config", "export", "report"}
-        | {"training", "search", "callbacks"}
+        | {"training", "search", "callbacks", "workers"}
     ),
     "api": {"errors", "data", "config", "runs"},
     "__main__": BASE | {"config", "export", "report", "runs"},

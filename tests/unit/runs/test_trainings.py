@@ -11,11 +11,12 @@ from nas_lightning.runs import trainings
 from nas_lightning.runs.trainings import FinalTrainings, Trained, best_of
 from nas_lightning.space.reference import ReferenceBlueprint
 from nas_lightning.tasks import Classification
+from nas_lightning.workers.base import Here
 
 
 def trained(index, accuracy, macro_f1, loss, blueprint=None):
     val = {"accuracy": accuracy, "macro_f1": macro_f1, "loss": loss}
-    return Trained(blueprint, 100 + index, None, val, SimpleNamespace(current_epoch=2), 10.0 + index, 1)
+    return Trained(blueprint, 100 + index, None, val, "training", 10.0 + index, 2, 2, 1, None)
 
 
 def kept(*results, metric="accuracy"):
@@ -50,9 +51,9 @@ def train(monkeypatch, short_config):
             return trained(index, *results[index], blueprint)
 
         monkeypatch.setattr(trainings, "train_one", train_one)
-        final = FinalTrainings(run)
+        final = FinalTrainings(run, Here(run))
         if first is not None:
-            final.train_first(networks[first])
+            final.begin([networks[first], *networks[:first], *networks[first + 1 :]])
         return final.train(networks), done
 
     return call

@@ -1,0 +1,100 @@
+"""How long the fits of a run are: as the configuration says, or as the data have it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nas_lightning.config.records import Config, with_values
+from nas_lightning.data.protocol import SearchData
+from nas_lightning.training.length import Length, batches_of, is_shuffled
+
+SEARCH_EPOCHS = 10, 10
+"""The least and the most of a search whose epochs are null."""
+
+TRAINING_EPOCHS = 20, 200
+"""The same of a final training."""
+
+LIKELY_EPOCHS, LEAST_SAMPLES, MOST_SAMPLES = 24, 80_000, 192_000
+"""What a training of unknown length sees: all samples so often, within bounds; "The length of a training" in
+docs/benchmarks.md."""
+
+FINETUNING_EPOCHS = 1, 10
+"""The same of fine-tuning for int8."""
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Of the search, of a final training and of fine-tuning for int8."""
+
+    search: Length
+    training: Length
+    finetuning: Length
+
+
+def lengths_of(config: Config, data: SearchData) -> Lengths:
+    """The lengths of the fits on these data."""
+    training, finetune, loaders = (
+        config.training,
+        config.export.finetune,
+        [data.train_dataloader(), data.alphas_dataloader()],
+    )
+    return Lengths(
+        search=_length(training.nas_epochs, training.nas_steps, loaders, SEARCH_EPOCHS),
+        training=_length(training.training_epochs, training_steps(config, data), loaders[:1], TRAINING_EPOCHS),
+        finetuning=_length(finetune.epochs, finetune.steps, loaders[:1], FINETUNING_EPOCHS),
+    )
+
+
+def training_steps(config: Config, data: SearchData) -> int:
+    """Of a final training whose epochs nobody has given."""
+    if config.training.training_steps is not None:
+        return config.training.training_steps
+    batches = batches_of(data.train_dataloader())
+    samples = data.sizes["train"]
+    return math.ceil(samples_seen(samples) / (32 if batches is None else math.ceil(samples / batches)))
+
+
+def samples_seen(samples: int) -> int:
+    """How many samples a final training sees where nobody has said how long it is.
+
+    >>> [samples_seen(samples) for samples in (500, 5_000, 1_000_000)]
+    [80000, 120000, 192000]
+    """
+    return min(max(LIKELY_EPOCHS * samples, LEAST_SAMPLES), MOST_SAMPLES)
+
+
+def _length(epochs: int | None, steps: int, loaders: Sequence[Any], bounds: tuple[int, int]) -> Length:
+    """As given, or by the steps; where several loaders go in step, the longest counts."""
+    if epochs is not None:
+        return Length(epochs)
+    batches = [batches_of(loader) for loader in loaders]
+    found = length_of(epochs, steps, max(filter(None, batches)) if all(batches) else None, bounds)
+    most = found.batches or math.inf
+    is_fair = all(is_shuffled(loader) or (batches_of(loader) or math.inf) <= most for loader in loaders)
+    return found if is_fair else Length(found.epochs)
+
+
+def length_of(epochs: int | None, steps: int, batches: int | None, bounds: tuple[int, int]) -> Length:
+    """So many epochs, or as many as make so many steps."""
+    return Length.of_steps(steps, batches, *bounds) if epochs is None else Length(epochs)
+
+
+def in_full(config: Config, lengths: Lengths) -> Config:
+    """The configuration with the epochs in the place of null, and in the schedules that follow them."""
+    training = config.training
+    values: dict[str, Any] = {}
+    if training.nas_epochs is None:
+        values["training.nas_epochs"] = lengths.search.epochs
+    if training.training_epochs is None:
+        values["training.training_epochs"] = lengths.training.epochs
+    if config.scheduler.get("T_max", 0) is None:
+        values["scheduler.T_max"] = lengths.training.epochs
+    weight_scheduler: Any = config.search.get("weight_scheduler")
+    if isinstance(weight_scheduler, dict) and weight_scheduler.get("T_max", 0) is None:
+        values["search.weight_scheduler"] = weight_scheduler | {"T_max": lengths.search.epochs}
+    return with_values(config, values)
+
+
+BEFORE_DATA = Lengths(*(Length(least) for least, _ in (SEARCH_EPOCHS, TRAINING_EPOCHS, FINETUNING_EPOCHS)))
+"""The shortest ones, with which parts can be made before the data are read."""
