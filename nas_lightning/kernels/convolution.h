@@ -61,8 +61,8 @@ void conv_forward(const Program& program, const Conv& conv, const T* weights, T*
   const int64_t size = plane_of(program, values, conv.out_planes[0]).size();
   for (int64_t group = 0; group < conv.groups; ++group) {
     const auto weight = [&](int64_t o, int64_t s) { return weights[conv.place(group, o, s / conv.used, s % conv.used)]; };
-    add_products<T>(out_data(program, conv, group, values), taps_of(program, conv, group, values), weight, size,
-                    conv.ins_each() * conv.phases, false);
+    add_products<false, T>(out_data(program, conv, group, values), taps_of(program, conv, group, values), weight, size,
+                           conv.ins_each() * conv.phases);
   }
   for (int64_t o = 0; o < conv.outs; ++o) plane_of(program, values, conv.out_planes[o]).fill_gaps(0);
 }
@@ -106,7 +106,7 @@ void conv_to_inputs(const Program& program, const Conv& conv, const T* weights, 
       for (int64_t first = 0; first < int64_t(ins.size()); first += at_once) {
         const auto weight = [&](int64_t i, int64_t s) { return weights[places[s] + (first + i) * conv.taps]; };
         const std::vector<T*> some(ins.begin() + first, ins.begin() + first + at_once);
-        add_products<T>(some, sources, weight, size, conv.outs_each(), true);
+        add_products<true, T>(some, sources, weight, size, conv.outs_each());
       }
     }
   for (int64_t j = 0; j < conv.ins * conv.phases; ++j) plane_of(program, grads, conv.in_planes[j]).fill_gaps(0);

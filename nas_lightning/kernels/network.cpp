@@ -48,7 +48,7 @@ void mix_forward(const Program& program, const Mix& mix, const T* op_weights, T*
     std::vector<const T*> sources;
     for (int64_t j = 0; j < mix.terms; ++j) sources.push_back(plane_of(program, values, mix.plane(j, c)).data);
     const auto weight = [&](int64_t, int64_t j) { return op_weights[mix.weight(j)]; };
-    add_products<T>({out.data}, sources, weight, out.size(), mix.terms, false);
+    add_products<false, T>({out.data}, sources, weight, out.size(), mix.terms);
     out.fill_gaps(0);
   }
 }
@@ -63,7 +63,7 @@ void mix_backward(const Program& program, const Mix& mix, const T* op_weights, T
       const T weight = op_weights[mix.weight(j)];
       T* d = plane_of(program, grads, mix.plane(j, c)).data;
       const T* const source = g.data;
-      add_piece<1, 8>(&d, &source, &weight, 1, 0, g.size(), true);
+      add_piece<1, 8, true>(&d, &source, &weight, 1, 0, g.size());
       sources.push_back(plane_of(program, values, mix.plane(j, c)).data);
     }
     if (d_op_weights == nullptr) continue;

@@ -16,6 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from nas_lightning.graph.layers import CONVOLUTIONS, kind_of
 from nas_lightning.kernels.build import library
+from nas_lightning.kernels.workspaces import Workspace
 
 UNIT = 8
 """``kUnit`` of planes.h: gaps and planes are multiples of so many steps."""
@@ -276,31 +277,32 @@ class _Run(torch.autograd.Function):
         sizes = (len(x), x.shape[1], len(lengths), len(code), program.num_features)
         ctx.header = _Header(*sizes, *map(_pointer, (lengths, gaps, offsets, code)))
         ctx.program = program  # has what the header points at
-        values, features = x.new_empty(size), x.new_empty(len(x), program.num_features)
+        ctx.values, features = Workspace(size, x.dtype), x.new_empty(len(x), program.num_features)
         inverse = x.new_empty(program.num_normalised)
         call = library(x.dtype).network_forward
         constants = (ctypes.c_double(_EPS), ctypes.c_double(_MOMENTUM))
         inputs = (_pointer(x), program.pointers(params), _pointer(op_weights), program.buffers())
-        call(ctypes.byref(ctx.header), *inputs, *constants, *map(_pointer, (values, inverse, features)))
-        ctx.save_for_backward(values, inverse, op_weights, *params)
+        call(ctypes.byref(ctx.header), *inputs, *constants, *map(_pointer, (ctx.values.data, inverse, features)))
+        ctx.save_for_backward(inverse, op_weights, *params)
         return features
 
     @staticmethod
     @once_differentiable
     def backward(ctx, g_features):  # type: ignore[no-untyped-def]
-        values, inverse, op_weights, *params = ctx.saved_tensors
+        values, (inverse, op_weights, *params) = ctx.values.data, ctx.saved_tensors
         _, _, wants_op_weights, *wants_params = ctx.needs_input_grad
         d_params: list[Tensor | None] = [None] * len(params)
         pointers, d_op_weights = None, torch.zeros_like(op_weights) if wants_op_weights else None
         if any(wants_params):
             sizes = [param.numel() for param in params]
             flat = values.new_zeros(sum(sizes)).split(sizes)
-            d_params = [d.view(param.shape) for d, param in zip(flat, params, strict=True)]
+            d_params = [d if p.dim() == 1 else d.view(p.shape) for d, p in zip(flat, params, strict=True)]
             pointers = ctx.program.pointers(d_params)
-        grads = torch.zeros_like(values)
+        grads = Workspace(len(values), values.dtype)
+        grads.data.zero_()
         inputs = (ctx.program.pointers(params), *map(_pointer, (op_weights, values, inverse, g_features.contiguous())))
         call = library(values.dtype).network_backward
-        call(ctypes.byref(ctx.header), *inputs, _pointer(grads), pointers, _pointer(d_op_weights))
+        call(ctypes.byref(ctx.header), *inputs, _pointer(grads.data), pointers, _pointer(d_op_weights))
         return None, None, d_op_weights, *d_params
 
 

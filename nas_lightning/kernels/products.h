@@ -12,23 +12,28 @@
 
 #include "vectors.h"
 
+// A function of its own, for within a larger one its sums do not get a register each.
+#define NAS_ALONE __attribute__((noinline))
+
 namespace {
 
 constexpr int64_t kCacheBytes = 16 * 1024;
-constexpr int64_t kLeastPiece = 128;  // steps
+constexpr int64_t kLeastPiece = 192;  // steps
 
 // How many steps of so many planes fit into the first cache.
 template <typename T>
 int64_t piece_of(int64_t planes) {
-  return std::max(kLeastPiece, kCacheBytes / int64_t(sizeof(T)) / planes / 64 * 64);
+  return std::max(kLeastPiece, kCacheBytes / int64_t(sizeof(T)) / planes / 192 * 192);
 }
 
 // V vectors of O sums.
-template <int O, int V, typename T>
-inline void add_tile(T* const* outs, const T* const* sources, const T* weights, int64_t count, int64_t n, bool adds) {
+template <int O, int V, bool kAdds, typename T>
+inline void add_tile(T* const* outs, const T* const* sources, const T* weights, int64_t count, int64_t n) {
   Vec<T> sums[O][V];
+#pragma GCC unroll 8
   for (int o = 0; o < O; ++o)
-    for (int v = 0; v < V; ++v) sums[o][v] = adds ? load(outs[o] + n + v * kLanes<T>) : Vec<T>{};
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) sums[o][v] = kAdds ? load(outs[o] + n + v * kLanes<T>) : Vec<T>{};
   for (int64_t s = 0; s < count; ++s, weights += O) {
     Vec<T> values[V];
     for (int v = 0; v < V; ++v) values[v] = load(sources[s] + n + v * kLanes<T>);
@@ -39,24 +44,25 @@ inline void add_tile(T* const* outs, const T* const* sources, const T* weights, 
       for (int v = 0; v < V; ++v) sums[o][v] += weight * values[v];
     }
   }
+#pragma GCC unroll 8
   for (int o = 0; o < O; ++o)
+#pragma GCC unroll 8
     for (int v = 0; v < V; ++v) store(outs[o] + n + v * kLanes<T>, sums[o][v]);
 }
 
-template <int O, int V, typename T>
-void add_piece(T* const* outs, const T* const* sources, const T* weights, int64_t count, int64_t from, int64_t to,
-               bool adds) {
+template <int O, int V, bool kAdds, typename T>
+NAS_ALONE void add_piece(T* const* outs, const T* const* sources, const T* weights, int64_t count, int64_t from, int64_t to) {
   int64_t n = from;
-  for (; n + V * kLanes<T> <= to; n += V * kLanes<T>) add_tile<O, V>(outs, sources, weights, count, n, adds);
-  for (; n < to; n += kLanes<T>) add_tile<O, 1>(outs, sources, weights, count, n, adds);
+  for (; n + V * kLanes<T> <= to; n += V * kLanes<T>) add_tile<O, V, kAdds>(outs, sources, weights, count, n);
+  for (; n < to; n += kLanes<T>) add_tile<O, 1, kAdds>(outs, sources, weights, count, n);
 }
 
 inline int64_t outs_at_once(int64_t left) { return left >= 4 ? 4 : left >= 2 ? 2 : 1; }
 
-// outs[o][n] = (outs[o][n] if `adds`) + sum over s of weight(o, s) * sources[s][n], for n below `size`, a multiple of kUnit
-template <typename T, typename W>
+// outs[o][n] = (outs[o][n] if `kAdds`) + sum over s of weight(o, s) * sources[s][n], for n below `size`, a multiple of kUnit
+template <bool kAdds, typename T, typename W>
 void add_products(const std::vector<T*>& outs, const std::vector<const T*>& sources, W&& weight, int64_t size,
-                  int64_t source_planes, bool adds) {
+                  int64_t source_planes) {
   const int64_t num_outs = outs.size(), count = sources.size();
   std::vector<T> weights(num_outs * count);  // [outs at once][s][o]
   for (int64_t first = 0, at = 0; first < num_outs; first += outs_at_once(num_outs - first))
@@ -69,9 +75,9 @@ void add_products(const std::vector<T*>& outs, const std::vector<const T*>& sour
       T* const* some = &outs[first];
       const T* own = weights.data() + first * count;
       switch (outs_at_once(num_outs - first)) {
-        case 4: add_piece<4, 2>(some, sources.data(), own, count, from, to, adds); break;
-        case 2: add_piece<2, 4>(some, sources.data(), own, count, from, to, adds); break;
-        default: add_piece<1, 8>(some, sources.data(), own, count, from, to, adds);
+        case 4: add_piece<4, 3, kAdds>(some, sources.data(), own, count, from, to); break;
+        case 2: add_piece<2, 4, kAdds>(some, sources.data(), own, count, from, to); break;
+        default: add_piece<1, 8, kAdds>(some, sources.data(), own, count, from, to);
       }
     }
   }
@@ -79,9 +85,11 @@ void add_products(const std::vector<T*>& outs, const std::vector<const T*>& sour
 
 // S products of each of O planes; partial sums, one vector each, lie at sums[o * row + s * kLanes].
 template <int O, int S, typename T>
-void dot_piece(const T* const* gs, const T* const* sources, T* sums, int64_t row, int64_t from, int64_t to) {
+NAS_ALONE void dot_piece(const T* const* gs, const T* const* sources, T* sums, int64_t row, int64_t from, int64_t to) {
   Vec<T> partial[O][S];
+#pragma GCC unroll 8
   for (int o = 0; o < O; ++o)
+#pragma GCC unroll 8
     for (int s = 0; s < S; ++s) partial[o][s] = load(sums + o * row + s * kLanes<T>);
   for (int64_t n = from; n < to; n += kLanes<T>) {
     Vec<T> g[O];
@@ -92,7 +100,9 @@ void dot_piece(const T* const* gs, const T* const* sources, T* sums, int64_t row
       for (int o = 0; o < O; ++o) partial[o][s] += g[o] * value;
     }
   }
+#pragma GCC unroll 8
   for (int o = 0; o < O; ++o)
+#pragma GCC unroll 8
     for (int s = 0; s < S; ++s) store(sums + o * row + s * kLanes<T>, partial[o][s]);
 }
 
@@ -102,8 +112,8 @@ void dot_some(int64_t width, const T* const* gs, const T* const* sources, T* sum
   switch (width) {
     case 8: if constexpr (O == 1) dot_piece<O, 8>(gs, sources, sums, row, from, to); break;
     case 7: if constexpr (O == 1) dot_piece<O, 7>(gs, sources, sums, row, from, to); break;
-    case 6: if constexpr (O == 1) dot_piece<O, 6>(gs, sources, sums, row, from, to); break;
-    case 5: if constexpr (O == 1) dot_piece<O, 5>(gs, sources, sums, row, from, to); break;
+    case 6: dot_piece<O, 6>(gs, sources, sums, row, from, to); break;
+    case 5: dot_piece<O, 5>(gs, sources, sums, row, from, to); break;
     case 4: dot_piece<O, 4>(gs, sources, sums, row, from, to); break;
     case 3: dot_piece<O, 3>(gs, sources, sums, row, from, to); break;
     case 2: dot_piece<O, 2>(gs, sources, sums, row, from, to); break;
@@ -117,7 +127,7 @@ void dot_products(const std::vector<const T*>& gs, const std::vector<const T*>& 
                   int64_t planes) {
   const int64_t num_gs = gs.size(), count = sources.size(), row = count * kLanes<T>;
   std::vector<T> sums(num_gs * row);
-  const int64_t piece = piece_of<T>(planes), most = num_gs == 1 ? 8 : 4;
+  const int64_t piece = piece_of<T>(planes), most = num_gs == 1 ? 8 : 6;
   const int64_t width = (count + (count + most - 1) / most - 1) / ((count + most - 1) / most);  // about equal parts
   for (int64_t from = 0; from < size; from += piece) {
     const int64_t to = std::min(from + piece, size);

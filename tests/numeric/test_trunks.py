@@ -122,3 +122,20 @@ def test_together_joins_in_order():
     assert isinstance(build_readout("mean+maximum"), Together)
     x = torch.arange(12.0).reshape(1, 2, 6)
     torch.testing.assert_close(build_readout("mean+maximum")(x), torch.tensor([[2.5, 8.5, 5.0, 11.0]]))
+
+
+def test_passes_may_overlap_and_be_taken_back_twice():
+    """Values live as long as something may ask for gradients of them."""
+    task = Classification(1, 30, 3)
+    torch.manual_seed(0)
+    network = Trunk(task, [Block("full", 4, 9), Block("separable", 4, 21)]).double()
+    compiled = compile_network(copy.deepcopy(network), task, "native")
+    parameters = compiled.program.params
+    batches = [torch.randn(5, 1, 30, dtype=torch.float64) for _ in range(3)]
+    alone = [torch.autograd.grad(compiled.program(x).square().sum(), parameters) for x in batches]
+    losses = [compiled.program(x).square().sum() for x in batches]
+    for _ in range(2):
+        for loss, expected in zip(losses, alone, strict=True):
+            found = torch.autograd.grad(loss, parameters, retain_graph=True)
+            for own, other in zip(expected, found, strict=True):
+                assert torch.equal(own, other)

@@ -56,12 +56,13 @@ class CompiledNetwork(_Compiled):
     """
 
     def __init__(self, network: Network | ConvNet | Trunk, task: Task) -> None:
-        is_trunk = isinstance(network, Trunk)
-        super().__init__(network.norm if is_trunk else network.stem.norm, network.head, task)
+        norm = network.norm if isinstance(network, Trunk) else network.stem.norm
+        super().__init__(norm, network.head, task)
         planes = self._start()
         for layers in _bodies(network):
             planes = self._cell(layers, planes) if isinstance(layers, Cell) else self.program.layers(layers, planes)
-        (network.readout if is_trunk else Mean()).write(self.program, planes)
+        readout = network.readout if isinstance(network, Trunk) else Mean()
+        readout.write(self.program, planes)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map ``[B, C_in, L]`` to logits ``[B, K]``; updates running statistics."""
