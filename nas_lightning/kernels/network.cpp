@@ -27,8 +27,6 @@
 
 namespace {
 
-enum Kind : int64_t { kConv, kNorm, kAverage, kMaximum, kPhases, kMix, kReadout };
-
 // ------------------------------------------------------------------------------------------------------------ mixtures
 
 struct Mix {
@@ -85,22 +83,6 @@ const int64_t* end_of(const int64_t* c) {
   }
 }
 
-template <typename T>
-void read_samples(const Program& program, const T* x, T* values) {
-  for (int64_t c = 0; c < program.in_channels; ++c) {
-    const Plane<T> plane = plane_of(program, values, c);
-    for (int64_t b = 0; b < program.batch; ++b)
-      std::copy_n(x + (b * program.in_channels + c) * plane.length, plane.length, plane.sample(b));
-    plane.fill_gaps(0);
-  }
-}
-
-// Gaps before the first samples: nothing writes there, but taps read them.
-template <typename T>
-void clear_first_gaps(const Program& program, T* workspace) {
-  for (int64_t p = 0; p < program.planes; ++p) std::fill_n(workspace + program.offsets[p], program.gaps[p], T(0));
-}
-
 // A pointer of a list, or null for a place or a list that is not there.
 template <typename P>
 P at(P const* list, int64_t place) {
@@ -111,7 +93,7 @@ template <typename T>
 void forward(const Program& program, const T* x, const T* const* params, const T* op_weights, T* const* buffers,
              double eps, double momentum, T* values, T* inverse, T* features) {
   clear_first_gaps(program, values);
-  read_samples(program, x, values);
+  read_samples(program, x, program.in_channels, nullptr, values);
   const int64_t* end = program.code + program.code_size;
   for (const int64_t* c = program.code; c < end; c = end_of(c)) {
     switch (c[0]) {

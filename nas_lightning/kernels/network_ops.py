@@ -232,6 +232,12 @@ class Program:
             self._layouts[batch] = ends - sizes, int(ends[-1])
         return self._layouts[batch]
 
+    def header(self, batch: int) -> Any:
+        """What the kernels read of the program, for so many samples; valid as long as the program."""
+        (lengths, gaps, code), (offsets, _) = self.tables, self.layout(batch)
+        sizes = (batch, len(self.inputs), len(lengths), len(code), self.num_features)
+        return _Header(*sizes, *map(_pointer, (lengths, gaps, offsets, code)))
+
     def _new(self, channels: int, length: int) -> Planes:
         self.lengths += [length] * channels
         return list(range(len(self.lengths) - channels, len(self.lengths)))
@@ -273,10 +279,8 @@ class _Header(ctypes.Structure):
 class _Run(torch.autograd.Function):
     @staticmethod
     def forward(ctx, program, x, op_weights, *params):  # type: ignore[no-untyped-def]
-        (lengths, gaps, code), (offsets, size) = program.tables, program.layout(len(x))
-        sizes = (len(x), x.shape[1], len(lengths), len(code), program.num_features)
-        ctx.header = _Header(*sizes, *map(_pointer, (lengths, gaps, offsets, code)))
-        ctx.program = program  # has what the header points at
+        ctx.program, ctx.header = program, program.header(len(x))  # which points at what the program has
+        _, size = program.layout(len(x))
         ctx.values, features = Workspace(size, x.dtype), x.new_empty(len(x), program.num_features)
         inverse = x.new_empty(program.num_normalised)
         call = library(x.dtype).network_forward
