@@ -57,7 +57,7 @@ std::vector<const T*> taps_of(const Program& program, const Conv& conv, int64_t 
 }
 
 template <typename T>
-void conv_forward(const Program& program, const Conv& conv, const T* weights, T* values) {
+NAS_ALONE void conv_forward(const Program& program, const Conv& conv, const T* weights, T* values) {
   const int64_t size = plane_of(program, values, conv.out_planes[0]).size();
   for (int64_t group = 0; group < conv.groups; ++group) {
     const auto weight = [&](int64_t o, int64_t s) { return weights[conv.place(group, o, s / conv.used, s % conv.used)]; };
@@ -68,7 +68,7 @@ void conv_forward(const Program& program, const Conv& conv, const T* weights, T*
 }
 
 template <typename T>
-void conv_to_weights(const Program& program, const Conv& conv, T* values, T* grads, T* d_weights) {
+NAS_ALONE void conv_to_weights(const Program& program, const Conv& conv, T* values, T* grads, T* d_weights) {
   const int64_t size = plane_of(program, grads, conv.out_planes[0]).size();
   for (int64_t group = 0; group < conv.groups; ++group) {
     const std::vector<T*> outs = out_data(program, conv, group, grads);
@@ -87,7 +87,7 @@ bool are_distinct(std::vector<T*> planes) {
 
 // Adds to the gradients of the inputs.
 template <typename T>
-void conv_to_inputs(const Program& program, const Conv& conv, const T* weights, T* grads) {
+NAS_ALONE void conv_to_inputs(const Program& program, const Conv& conv, const T* weights, T* grads) {
   for (int64_t group = 0; group < conv.groups; ++group)
     for (int64_t phase = 0; phase < conv.phases; ++phase) {
       std::vector<T*> ins;

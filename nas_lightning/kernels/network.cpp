@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "alone.h"
 #include "convolution.h"
 #include "norm.h"
 #include "planes.h"
@@ -40,7 +41,7 @@ struct Mix {
 };
 
 template <typename T>
-void mix_forward(const Program& program, const Mix& mix, const T* op_weights, T* values) {
+NAS_ALONE void mix_forward(const Program& program, const Mix& mix, const T* op_weights, T* values) {
   for (int64_t c = 0; c < mix.channels; ++c) {
     const Plane<T> out = plane_of(program, values, mix.outs[c]);
     std::vector<const T*> sources;
@@ -53,7 +54,7 @@ void mix_forward(const Program& program, const Mix& mix, const T* op_weights, T*
 
 // d_op_weights is null if nobody wants it.
 template <typename T>
-void mix_backward(const Program& program, const Mix& mix, const T* op_weights, T* values, T* grads, T* d_op_weights) {
+NAS_ALONE void mix_backward(const Program& program, const Mix& mix, const T* op_weights, T* values, T* grads, T* d_op_weights) {
   for (int64_t c = 0; c < mix.channels; ++c) {
     const Plane<T> g = plane_of(program, grads, mix.outs[c]);
     std::vector<const T*> sources;
@@ -163,6 +164,19 @@ void network_backward(const Program* program, const Scalar* const* params, const
                       const Scalar* inverse, const Scalar* g_features, Scalar* grads, Scalar* const* d_params,
                       Scalar* d_op_weights) {
   backward<Scalar>(*program, params, op_weights, values, inverse, g_features, grads, d_params, d_op_weights);
+}
+
+void convolution_forward(const Program* program, const Scalar* x, const Scalar* weights, Scalar* values, Scalar* y) {
+  alone_forward(*program, x, weights, values, y);
+}
+
+void convolution_to_inputs(const Program* program, const Scalar* g, const Scalar* weights, Scalar* grads, Scalar* d_x) {
+  alone_to_inputs(*program, g, weights, grads, d_x);
+}
+
+void convolution_to_weights(const Program* program, const Scalar* x, const Scalar* g, Scalar* values, Scalar* grads,
+                            Scalar* d_weights) {
+  alone_to_weights(*program, x, g, values, grads, d_weights);
 }
 
 }  // extern "C"

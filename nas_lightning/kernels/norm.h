@@ -74,7 +74,7 @@ void norm_some(const Program& program, const Norm& norm, int64_t c, const NormVa
 }
 
 template <typename T>
-void norm_forward(const Program& program, const Norm& norm, const NormValues<T>& with, T* values, T* inverse) {
+NAS_ALONE void norm_forward(const Program& program, const Norm& norm, const NormValues<T>& with, T* values, T* inverse) {
   int64_t c = 0;
   for (; c + 4 <= norm.channels; c += 4) norm_some<4>(program, norm, c, with, values, inverse);
   for (; c < norm.channels; ++c) norm_some<1>(program, norm, c, with, values, inverse);
@@ -112,7 +112,7 @@ void norm_back_some(const Program& program, const Norm& norm, int64_t c, const T
 }
 
 template <typename T>
-void norm_backward(const Program& program, const Norm& norm, const T* gamma, T* values, T* grads, const T* inverse,
+NAS_ALONE void norm_backward(const Program& program, const Norm& norm, const T* gamma, T* values, T* grads, const T* inverse,
                    T* d_gamma, T* d_beta) {
   int64_t c = 0;
   for (; c + 4 <= norm.channels; c += 4)

@@ -31,7 +31,7 @@ void for_windows(const Program& program, const Pool& pool, T* ins, T* outs, F&& 
 }
 
 template <typename T>
-void pool_forward(const Program& program, const Pool& pool, bool is_maximum, T* values) {
+NAS_ALONE void pool_forward(const Program& program, const Pool& pool, bool is_maximum, T* values) {
   for_windows(program, pool, values, values, [&](int64_t c, int64_t b, int64_t first, int64_t last, int64_t t) {
     const T* in = plane_of(program, values, pool.ins[c]).sample(b);
     T found = in[first];
@@ -43,7 +43,7 @@ void pool_forward(const Program& program, const Pool& pool, bool is_maximum, T* 
 
 // Of equal values the first is the maximum, as in PyTorch.
 template <typename T>
-void pool_backward(const Program& program, const Pool& pool, bool is_maximum, T* values, T* grads) {
+NAS_ALONE void pool_backward(const Program& program, const Pool& pool, bool is_maximum, T* values, T* grads) {
   for_windows(program, pool, grads, grads, [&](int64_t c, int64_t b, int64_t first, int64_t last, int64_t t) {
     const T* in = plane_of(program, values, pool.ins[c]).sample(b);
     T* d = plane_of(program, grads, pool.ins[c]).sample(b);
@@ -65,7 +65,7 @@ struct Phases {
 };
 
 template <typename T>
-void phases_forward(const Program& program, const Phases& phases, T* values) {
+NAS_ALONE void phases_forward(const Program& program, const Phases& phases, T* values) {
   const int64_t stride = phases.stride;
   for (int64_t j = 0; j < stride * phases.channels; ++j) {
     const Plane<T> in = plane_of(program, values, phases.ins[j / stride]), out = plane_of(program, values, phases.outs[j]);
@@ -79,7 +79,7 @@ void phases_forward(const Program& program, const Phases& phases, T* values) {
 }
 
 template <typename T>
-void phases_backward(const Program& program, const Phases& phases, T* grads) {
+NAS_ALONE void phases_backward(const Program& program, const Phases& phases, T* grads) {
   const int64_t stride = phases.stride;
   for (int64_t j = 0; j < stride * phases.channels; ++j) {
     const Plane<T> d = plane_of(program, grads, phases.ins[j / stride]), g = plane_of(program, grads, phases.outs[j]);

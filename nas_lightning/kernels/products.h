@@ -1,7 +1,7 @@
 // Weighted sums of planes and inner products of planes: where a network spends its time.
 //
 // Several results are computed at once and stay in registers over all terms, and long planes are worked on piece by
-// piece, so that what is read is in the first cache. The terms of one result are added in the order of the list, however
+// piece, so that what is read stays in a cache. The terms of one result are added in the order of the list, however
 // the work is cut: the numbers do not depend on it.
 
 #pragma once
@@ -12,15 +12,12 @@
 
 #include "vectors.h"
 
-// A function of its own, for within a larger one its sums do not get a register each.
-#define NAS_ALONE __attribute__((noinline))
-
 namespace {
 
-constexpr int64_t kCacheBytes = 16 * 1024;
+constexpr int64_t kCacheBytes = 64 * 1024;
 constexpr int64_t kLeastPiece = 192;  // steps
 
-// How many steps of so many planes fit into the first cache.
+// How many steps of so many planes fit into the second cache; with few steps sums go in and out of registers too often.
 template <typename T>
 int64_t piece_of(int64_t planes) {
   return std::max(kLeastPiece, kCacheBytes / int64_t(sizeof(T)) / planes / 192 * 192);

@@ -69,7 +69,7 @@ T value_of(const Readout& readout, const T* values, int64_t length) {
 }
 
 template <typename T>
-void readout_forward(const Program& program, const Readout& readout, T* values, T* features) {
+NAS_ALONE void readout_forward(const Program& program, const Readout& readout, T* values, T* features) {
   for (int64_t c = 0; c < readout.channels; ++c) {
     const Plane<T> in = plane_of(program, values, readout.planes[c]);
     if (readout.measure != kSegments) {
@@ -102,7 +102,7 @@ void add_gradient(const Readout& readout, const T* values, int64_t length, T g, 
 }
 
 template <typename T>
-void readout_backward(const Program& program, const Readout& readout, T* values, const T* g_features, T* grads) {
+NAS_ALONE void readout_backward(const Program& program, const Readout& readout, T* values, const T* g_features, T* grads) {
   for (int64_t c = 0; c < readout.channels; ++c) {
     const Plane<T> in = plane_of(program, values, readout.planes[c]), d = plane_of(program, grads, readout.planes[c]);
     for (int64_t b = 0; b < d.batch; ++b)
