@@ -15,6 +15,10 @@ from torch import Tensor, fx, nn
 from nas_lightning.graph.norm import ChannelAffine
 
 
+class WholeLayer(nn.Module):
+    """A module that is one layer: the graph does not look into it, and names it where it is of no kind."""
+
+
 @dataclass(frozen=True)
 class LayerKind:
     """A kind of layer.

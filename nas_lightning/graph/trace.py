@@ -9,7 +9,7 @@ from torch import Tensor, fx, nn
 
 from nas_lightning.errors import InputError
 from nas_lightning.graph.fold import fold
-from nas_lightning.graph.layers import LAYERS, LayerKind, kind_of
+from nas_lightning.graph.layers import LAYERS, LayerKind, WholeLayer, kind_of
 from nas_lightning.graph.norm import ChannelAffine
 
 
@@ -132,4 +132,4 @@ def _demand_kind(node: fx.Node, module: nn.Module | None) -> LayerKind:
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, ChannelAffine) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, ChannelAffine | WholeLayer) or super().is_leaf_module(m, module_qualified_name)

@@ -28,6 +28,7 @@ _TIMEOUT_SECONDS = 300
 FUNCTIONS = (
     *("mask_bytes", "mixture_forward", "mixture_backward", "fold_forward", "fold_backward", "fold_double_backward"),
     *("network_forward", "network_backward"),
+    *("convolution_forward", "convolution_to_inputs", "convolution_to_weights"),
 )
 """What the library exports."""
 

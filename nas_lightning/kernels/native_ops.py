@@ -10,7 +10,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nas_lightning.kernels.build import library
+from nas_lightning.kernels.convolutions import convolve
 from nas_lightning.kernels.torch_ops import Windows, mix_pools
+
+__all__ = ["convolve", "fold_batch_norm", "mixture"]
 
 
 class _Shape(ctypes.Structure):

@@ -7,6 +7,7 @@ BatchNorms, so that it trains what it was made from.
 import ctypes
 import enum
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 import torch
@@ -15,9 +16,13 @@ from torch.autograd.function import once_differentiable
 
 from nas_lightning.graph.layers import CONVOLUTIONS, kind_of
 from nas_lightning.kernels.build import library
+from nas_lightning.kernels.workspaces import Workspace
 
-GAP = 8
-"""``kGap`` of network.cpp: zeros around each sample."""
+UNIT = 8
+"""``kUnit`` of planes.h: gaps and planes are multiples of so many steps."""
+
+STRIDES = (1, 2, 4)
+"""Of a convolution."""
 
 _EPS, _MOMENTUM = 1e-5, 0.1
 
@@ -28,7 +33,13 @@ Planes = list[int]
 class _Kind(enum.IntEnum):
     """``Kind`` of network.cpp."""
 
-    CONV, NORM, AVERAGE, MAXIMUM, PHASES, MIX, MEAN = range(7)
+    CONV, NORM, AVERAGE, MAXIMUM, PHASES, MIX, READOUT = range(7)
+
+
+class Measure(enum.IntEnum):
+    """``Measure`` of readouts.h: what of a plane the linear head sees."""
+
+    SEGMENTS, LARGEST, POSITIVE_SHARE, POSITIVE_MEAN = range(4)
 
 
 class UnsupportedError(ValueError):
@@ -44,7 +55,7 @@ class Statistics(Protocol):
 
 
 class Program:
-    """A network as a list of layers over planes; called with samples it gives the means of its last channels.
+    """A network as a list of layers over planes; called with samples it gives what its readouts make of the last ones.
 
     Weights and statistics may be parts of larger tensors, at a number of elements from the beginning.
 
@@ -60,12 +71,13 @@ class Program:
         self.places: list[tuple[int, int]] = []  # position in params, elements
         self.statistics: list[tuple[Statistics, int]] = []
         self.num_normalised, self.num_features = 0, 0
+        self._reach: dict[int, int] = {}  # of the taps over planes of a length
         self.inputs = self._new(in_channels, length)
-        self._phases: dict[tuple[int, ...], Planes] = {}
+        self._phases: dict[tuple[int, tuple[int, ...]], Planes] = {}
         self._layouts: dict[int, tuple[Tensor, int]] = {}
 
     def conv(self, conv: nn.Conv1d, planes: Planes) -> Planes:
-        """A convolution without bias, of stride 1 or 2, whose output has ``ceil(length / stride)`` steps.
+        """A convolution without bias, of a stride in ``STRIDES``, whose output has ``ceil(length / stride)`` steps.
 
         Raises:
             UnsupportedError: for any other.
@@ -81,19 +93,22 @@ class Program:
         """A convolution by the part of ``weight`` that begins at ``elements``, of shape ``[C_out, C_in / groups, K]``.
 
         Raises:
-            UnsupportedError: for another stride than 1 or 2, an even K, or one that reaches too far.
+            UnsupportedError: for another stride than those of ``STRIDES``, or an even K.
         """
         channels, ins_each, taps = shape
         half = dilation * (taps // 2)
-        if stride not in (1, 2) or taps % 2 == 0 or half > GAP:
+        if stride not in STRIDES or taps % 2 == 0:
             raise UnsupportedError(f"convolution of stride {stride}, dilation {dilation} and {taps} taps")
-        sources = planes if stride == 1 else self._split(planes)
-        outs = self._new(channels, -(-self.lengths[planes[0]] // stride))
+        sources = planes if stride == 1 else self._split(planes, stride)
+        length = self.lengths[sources[0]]
+        outs = self._new(channels, length)
         # Tap k reads step t * stride + k * dilation - half, which is step t + shift of a phase.
         offsets = [k * dilation - half for k in range(taps)]
-        places = [number for offset in offsets for number in (offset % stride, offset // stride)]
-        header = [self._add(weight, elements), channels, len(planes), len(planes) // ins_each, taps, stride]
-        self.code += [_Kind.CONV, *header, *places, *outs, *sources]
+        places = [(k, offset % stride, offset // stride) for k, offset in enumerate(offsets)]
+        used = [place for place in places if abs(place[2]) < length]  # the others meet zeros only
+        self._reach[length] = max(self._reach.get(length, 0), *(abs(shift) for _, _, shift in used))
+        header = [self._add(weight, elements), channels, len(planes), len(planes) // ins_each, taps, len(used), stride]
+        self.code += [_Kind.CONV, *header, *(number for place in used for number in place), *outs, *sources]
         return outs
 
     def norm(self, norm: nn.BatchNorm1d, planes: Planes, relu: bool) -> Planes:
@@ -165,13 +180,28 @@ class Program:
         return outs
 
     def mean(self, planes: Planes) -> None:
-        """The end: the mean over time of each plane."""
-        self.code += [_Kind.MEAN, len(planes), *planes]
-        self.num_features = len(planes)
-        self.tables = torch.tensor(self.lengths), torch.tensor(self.code)
+        """A readout: the mean over time of each plane."""
+        self.read(Measure.SEGMENTS, planes)
+
+    def read(self, measure: Measure, planes: Planes, segments: int = 1) -> None:
+        """A readout, behind which no layer follows; its columns of the features come behind those of earlier ones.
+
+        Args:
+            measure: what it takes of each plane.
+            planes: one behind the other.
+            segments: how many columns a plane has; more than 1 for ``SEGMENTS`` only.
+        """
+        self.code += [_Kind.READOUT, measure, segments, self.num_features, len(planes), *planes]
+        self.num_features += segments * len(planes)
+
+    @cached_property
+    def tables(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Steps of a sample and of a gap by plane, and the code, once all is written."""
+        gaps = [max(UNIT, -(-self._reach.get(length, 0) // UNIT) * UNIT) for length in self.lengths]
+        return torch.tensor(self.lengths), torch.tensor(gaps), torch.tensor(self.code)
 
     def __call__(self, x: Tensor, op_weights: Tensor | None = None) -> Tensor:
-        """Means of the last channels ``[B, num_features]`` for samples ``[B, C, L]``; updates running statistics.
+        """Features ``[B, num_features]`` of samples ``[B, C, L]``; updates running statistics.
 
         Args:
             x: samples.
@@ -196,10 +226,17 @@ class Program:
     def layout(self, batch: int) -> tuple[Tensor, int]:
         """Where each plane begins in a workspace for so many samples ``[planes]``, and how large it is."""
         if batch not in self._layouts:
-            sizes = torch.tensor([GAP + -(-batch * (length + GAP) // GAP) * GAP + GAP for length in self.lengths])
+            lengths, gaps, _ = self.tables
+            sizes = 2 * gaps + (batch * (lengths + gaps) + UNIT - 1) // UNIT * UNIT
             ends = sizes.cumsum(0)
             self._layouts[batch] = ends - sizes, int(ends[-1])
         return self._layouts[batch]
+
+    def header(self, batch: int) -> Any:
+        """What the kernels read of the program, for so many samples; valid as long as the program."""
+        (lengths, gaps, code), (offsets, _) = self.tables, self.layout(batch)
+        sizes = (batch, len(self.inputs), len(lengths), len(code), self.num_features)
+        return _Header(*sizes, *map(_pointer, (lengths, gaps, offsets, code)))
 
     def _new(self, channels: int, length: int) -> Planes:
         self.lengths += [length] * channels
@@ -212,13 +249,13 @@ class Program:
         self.places.append((position, elements))
         return len(self.places) - 1
 
-    def _split(self, planes: Planes) -> Planes:
-        """The even and the odd steps of each plane, once for all that read them."""
-        if tuple(planes) not in self._phases:
-            outs = self._new(2 * len(planes), -(-self.lengths[planes[0]] // 2))
-            self.code += [_Kind.PHASES, len(planes), *planes, *outs]
-            self._phases[tuple(planes)] = outs
-        return self._phases[tuple(planes)]
+    def _split(self, planes: Planes, stride: int) -> Planes:
+        """Every ``stride``-th step of each plane, from the first, the second and so on; once for all that read them."""
+        known = stride, tuple(planes)
+        if known not in self._phases:
+            self._phases[known] = self._new(stride * len(planes), -(-self.lengths[planes[0]] // stride))
+            self.code += [_Kind.PHASES, stride, len(planes), *planes, *self._phases[known]]
+        return self._phases[known]
 
 
 WRITERS: dict[str, Callable[[Program, Any, Planes], Planes] | None] = {
@@ -231,45 +268,45 @@ WRITERS: dict[str, Callable[[Program, Any, Planes], Planes] | None] = {
 
 
 class _Header(ctypes.Structure):
-    """``Program`` of network.cpp."""
+    """``Program`` of planes.h."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("batch", "in_channels", "planes", "code_size")),
-        *((name, ctypes.c_void_p) for name in ("lengths", "offsets", "code")),
+        *((name, ctypes.c_int64) for name in ("batch", "in_channels", "planes", "code_size", "features")),
+        *((name, ctypes.c_void_p) for name in ("lengths", "gaps", "offsets", "code")),
     )
 
 
 class _Run(torch.autograd.Function):
     @staticmethod
     def forward(ctx, program, x, op_weights, *params):  # type: ignore[no-untyped-def]
-        (lengths, code), (offsets, size) = program.tables, program.layout(len(x))
-        ctx.header = _Header(len(x), x.shape[1], len(lengths), len(code), *map(_pointer, (lengths, offsets, code)))
-        ctx.program = program  # has what the header points at
-        values, features = x.new_empty(size), x.new_empty(len(x), program.num_features)
+        ctx.program, ctx.header = program, program.header(len(x))  # which points at what the program has
+        _, size = program.layout(len(x))
+        ctx.values, features = Workspace(size, x.dtype), x.new_empty(len(x), program.num_features)
         inverse = x.new_empty(program.num_normalised)
         call = library(x.dtype).network_forward
         constants = (ctypes.c_double(_EPS), ctypes.c_double(_MOMENTUM))
         inputs = (_pointer(x), program.pointers(params), _pointer(op_weights), program.buffers())
-        call(ctypes.byref(ctx.header), *inputs, *constants, *map(_pointer, (values, inverse, features)))
-        ctx.save_for_backward(values, inverse, op_weights, *params)
+        call(ctypes.byref(ctx.header), *inputs, *constants, *map(_pointer, (ctx.values.data, inverse, features)))
+        ctx.save_for_backward(inverse, op_weights, *params)
         return features
 
     @staticmethod
     @once_differentiable
     def backward(ctx, g_features):  # type: ignore[no-untyped-def]
-        values, inverse, op_weights, *params = ctx.saved_tensors
+        values, (inverse, op_weights, *params) = ctx.values.data, ctx.saved_tensors
         _, _, wants_op_weights, *wants_params = ctx.needs_input_grad
         d_params: list[Tensor | None] = [None] * len(params)
         pointers, d_op_weights = None, torch.zeros_like(op_weights) if wants_op_weights else None
         if any(wants_params):
             sizes = [param.numel() for param in params]
             flat = values.new_zeros(sum(sizes)).split(sizes)
-            d_params = [d.view(param.shape) for d, param in zip(flat, params, strict=True)]
+            d_params = [d if p.dim() == 1 else d.view(p.shape) for d, p in zip(flat, params, strict=True)]
             pointers = ctx.program.pointers(d_params)
-        grads = torch.zeros_like(values)
+        grads = Workspace(len(values), values.dtype)
+        grads.data.zero_()
         inputs = (ctx.program.pointers(params), *map(_pointer, (op_weights, values, inverse, g_features.contiguous())))
         call = library(values.dtype).network_backward
-        call(ctypes.byref(ctx.header), *inputs, _pointer(grads), pointers, _pointer(d_op_weights))
+        call(ctypes.byref(ctx.header), *inputs, _pointer(grads.data), pointers, _pointer(d_op_weights))
         return None, None, d_op_weights, *d_params
 
 

@@ -47,6 +47,19 @@ def mixture(
     return y.unbind() if acc is None else [a + b for a, b in zip(acc, y.unbind(), strict=True)]
 
 
+def convolve(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
+    """A convolution with the padding that makes ``ceil(L / stride)`` steps of L, for an odd number of taps.
+
+    Args:
+        x: ``[B, C_in, L]``.
+        weight: ``[C_out, C_in / groups, K]``.
+        stride: of the output.
+        dilation: steps between taps.
+    """
+    half = dilation * (weight.shape[2] // 2)
+    return F.conv1d(x, weight, None, stride, half, dilation, x.shape[1] // weight.shape[1])
+
+
 def mix_pools(x: Tensor, pool_mix: Tensor) -> Tensor:
     """The weighted sum ``[E, B, C, L]`` of x, its average and its maximum over 3 steps; ``pool_mix [E, 3]``."""
     pools = torch.stack([x, F.avg_pool1d(x, 3, 1, 1, count_include_pad=False), F.max_pool1d(x, 3, 1, 1)])

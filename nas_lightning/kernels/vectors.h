@@ -8,6 +8,10 @@
 #include <immintrin.h>
 #endif
 
+// A function that stays one: within a larger one its sums would not get a register each, nor its loops their inner calls
+// inlined.
+#define NAS_ALONE __attribute__((noinline))
+
 namespace {
 
 constexpr int kBytes = 32;

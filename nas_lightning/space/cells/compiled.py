@@ -1,11 +1,12 @@
 """Networks and supernets in training by the compiled kernel: the same numbers, in one call a pass."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from nas_lightning.graph.norm import InputNorm
 from nas_lightning.kernels.build import why_not_native
 from nas_lightning.kernels.network_ops import Planes, Program, UnsupportedError
 from nas_lightning.space.base import Choice, OpWeights, Path
@@ -14,8 +15,9 @@ from nas_lightning.space.cells.network import Cell, Network
 from nas_lightning.space.cells.size import edges
 from nas_lightning.space.cells.supernet import PartialCell, SearchCell, Supernet
 from nas_lightning.space.ops import OPS, Zero
+from nas_lightning.space.readouts import Mean
 from nas_lightning.space.reference import ConvNet
-from nas_lightning.space.stem import Stem
+from nas_lightning.space.trunk import Trunk
 from nas_lightning.tasks import Task
 
 
@@ -28,8 +30,8 @@ class _Compiled:
 
     most_bytes = 40 * 2**20
 
-    def __init__(self, stem: Stem, head: nn.Module, task: Task) -> None:
-        self.stem, self.head, self.program = stem, head, Program(task.in_channels, task.length)
+    def __init__(self, norm: InputNorm, head: nn.Module, task: Task) -> None:
+        self.norm, self.head, self.program = norm, head, Program(task.in_channels, task.length)
 
     def serves(self, x: Tensor) -> bool:
         """Whether the kernel takes these samples: float32 or float64 on the CPU, like the weights, and not too many."""
@@ -39,8 +41,7 @@ class _Compiled:
         return is_usual and is_known and num_values * x.element_size() <= self.most_bytes
 
     def _start(self) -> Planes:
-        planes = self.program.norm(self.stem.norm.bn, self.program.inputs, relu=False)
-        return self.program.layers(self.stem.conv, planes)
+        return self.program.norm(self.norm.bn, self.program.inputs, relu=False)
 
 
 class CompiledNetwork(_Compiled):
@@ -54,22 +55,31 @@ class CompiledNetwork(_Compiled):
         UnsupportedError: if there is a layer that it does not know.
     """
 
-    def __init__(self, network: Network | ConvNet, task: Task) -> None:
-        super().__init__(network.stem, network.head, task)
+    def __init__(self, network: Network | ConvNet | Trunk, task: Task) -> None:
+        norm = network.norm if isinstance(network, Trunk) else network.stem.norm
+        super().__init__(norm, network.head, task)
         planes = self._start()
-        for layers in network.cells if isinstance(network, Network) else network.blocks:
+        for layers in _bodies(network):
             planes = self._cell(layers, planes) if isinstance(layers, Cell) else self.program.layers(layers, planes)
-        self.program.mean(planes)
+        readout = network.readout if isinstance(network, Trunk) else Mean()
+        readout.write(self.program, planes)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map ``[B, C_in, L]`` to logits ``[B, K]``; updates running statistics."""
-        return self.head(self.program(self.stem.norm.standardise(x)))
+        return self.head(self.program(self.norm.standardise(x)))
 
     def _cell(self, cell: Cell, planes: Planes) -> Planes:
         values = {0: self.program.layers(cell.preprocess, planes)}
         for name, op in cell.nodes.items():
             values[int(name)] = self.program.layers(op, values[cell.sources[int(name) - 1]])
         return [plane for node in cell.concat for plane in values[node]]
+
+
+def _bodies(network: Network | ConvNet | Trunk) -> Iterable[nn.Module]:
+    """What stands between the input normalisation and the readout."""
+    if isinstance(network, Trunk):
+        return network.blocks
+    return network.stem.conv, *(network.cells if isinstance(network, Network) else network.blocks)
 
 
 class CompiledSupernet(_Compiled):
@@ -87,8 +97,8 @@ class CompiledSupernet(_Compiled):
     most_bytes = 24 * 2**20
 
     def __init__(self, supernet: Supernet) -> None:
-        super().__init__(supernet.stem, supernet.head, supernet.task)
-        self.ops, planes = supernet.op_names, self._start()
+        super().__init__(supernet.stem.norm, supernet.head, supernet.task)
+        self.ops, planes = supernet.op_names, self.program.layers(supernet.stem.conv, self._start())
         num_weights = supernet.size.num_edges * len(self.ops)  # of a kind
         for cell, kind in zip(supernet.cells, supernet.kinds, strict=True):
             if isinstance(cell, PartialCell):
@@ -99,7 +109,7 @@ class CompiledSupernet(_Compiled):
     def __call__(self, x: Tensor, op_weights: OpWeights) -> Tensor:
         """Map ``[B, C_in, L]`` to logits ``[B, K]``; updates running statistics."""
         mixed = torch.cat([op_weights[kind].flatten() for kind in KINDS]).to(x.dtype)
-        return self.head(self.program(self.stem.norm.standardise(x), mixed))
+        return self.head(self.program(self.norm.standardise(x), mixed))
 
     def _cell(self, cell: SearchCell, first: int, planes: Planes) -> Planes:
         ops = [(column, op) for column, op in enumerate(self.ops) if not isinstance(OPS[op](1, 1, False), Zero)]
@@ -129,7 +139,7 @@ def compile_network(network: nn.Module, task: Task, kernels: str) -> CompiledNet
         task: input channels and length.
         kernels: ``training.nas_kernels``; None for ``torch``, and for ``auto`` on a machine without a compiler.
     """
-    if not isinstance(network, Network | ConvNet) or kernels == "torch" or why_not_native() is not None:
+    if not isinstance(network, Network | ConvNet | Trunk) or kernels == "torch" or why_not_native() is not None:
         return None
     try:
         return CompiledNetwork(network, task)

@@ -5,12 +5,14 @@ Letters: B samples, C channels, L time steps, E edges, O operations, K taps (odd
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nas_lightning.kernels.choice import implementation
+from nas_lightning.kernels.network_ops import STRIDES
 from nas_lightning.kernels.torch_ops import fold_statistics
 
 
@@ -31,6 +33,10 @@ class Chain:
     half: int
 
 
+MOST_HALF = 8
+"""How far a convolution may reach to be computed as a dense one: the statistics of patches grow with its square."""
+
+
 def convolutions(module: nn.Module) -> list[nn.Conv1d]:
     """The convolutions among the layers of an operation."""
     return [layer for layer in module.children() if isinstance(layer, nn.Conv1d)]
@@ -39,8 +45,8 @@ def convolutions(module: nn.Module) -> list[nn.Conv1d]:
 def chain_of(module: nn.Module) -> Chain | None:
     """The chain that an operation is, or None if it is anything but mergeable convolutions, BatchNorm and ReLU.
 
-    Convolutions can be merged if the first keeps the length (but for its stride) and is dense or depthwise, and the
-    second, if there is one, is a dense 1x1 convolution.
+    Convolutions can be merged if the first keeps the length (but for its stride), is dense or depthwise and reaches at
+    most ``MOST_HALF`` steps, and the second, if there is one, is a dense 1x1 convolution.
     """
     convs = convolutions(module) if isinstance(module, nn.Sequential) else []
     if not convs or [type(m) for m in module.children()] != [nn.Conv1d] * len(convs) + [nn.BatchNorm1d, nn.ReLU]:
@@ -53,6 +59,7 @@ def chain_of(module: nn.Module) -> Chain | None:
         and all((*conv.kernel_size, *conv.stride, conv.groups) == (1, 1, 1) for conv in rest)
         and first.kernel_size[0] % 2 == 1
         and first.padding == (half,)
+        and half <= MOST_HALF
         and first.groups in (1, first.in_channels)
     )
     return Chain(len(convs), first.groups > 1, first.dilation[0], half) if mergeable else None
@@ -131,6 +138,36 @@ def fused_conv_bn_relu(layers: nn.Sequential, x: Tensor, kernels_choice: str) ->
         folded, bias = fold_statistics(kernels, bn.running_mean[None, None], bn.running_var[None, None], bn.eps)
     taps = conv.kernel_size[0]
     return heavy.mixture(x, None, folded, bias, x.new_ones(1, 1), None, [(0, taps - 1)])[0]
+
+
+def run_layers(layers: nn.Module, x: Tensor, kernels_choice: str) -> Tensor:
+    """What a module does; depthwise convolutions in a row of layers run by the kernels that were chosen.
+
+    Args:
+        layers: a row of layers, or any module, which then runs as it is.
+        x: ``[B, C, L]``.
+        kernels_choice: one of ``KERNELS``.
+    """
+    if not isinstance(layers, nn.Sequential):
+        return layers(x)
+    for layer in layers:
+        if _is_depthwise(layer):
+            x = implementation(kernels_choice, x).convolve(x, layer.weight, layer.stride[0], layer.dilation[0])
+        else:
+            x = layer(x)
+    return x
+
+
+def _is_depthwise(layer: nn.Module) -> TypeGuard[nn.Conv1d]:
+    """Whether a layer convolves each channel alone, in the form that ``convolve`` has."""
+    return (
+        type(layer) is nn.Conv1d
+        and layer.groups == layer.in_channels > 1
+        and layer.padding == (layer.dilation[0] * (layer.kernel_size[0] // 2),)
+        and layer.kernel_size[0] % 2 == 1
+        and layer.stride[0] in STRIDES
+        and (layer.padding_mode, layer.bias) == ("zeros", None)
+    )
 
 
 @torch.no_grad()

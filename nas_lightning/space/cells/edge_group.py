@@ -22,6 +22,7 @@ from nas_lightning.space.cells.dense import (
     dense_kernel,
     input_phases,
     kernel_phases,
+    run_layers,
     update_running,
     window,
 )
@@ -51,8 +52,8 @@ class EdgeGroup(nn.Module):
     """The operations on all edges of one stride.
 
     Operations that are convolutions (``dense.chain_of``) are computed as dense convolutions, all together; pools and
-    the identity once per node; anything else runs as the module that it is. The convolutions' weights lie in
-    ``stacks``, named ``OPERATION/POSITION``, with the edges as first dimension.
+    the identity once per node; anything else, long convolutions among it, runs as the module that it is. The
+    convolutions' weights lie in ``stacks``, named ``OPERATION/POSITION``, with the edges as first dimension.
 
     Args:
         ops: names of the operations, the columns of the op weights.
@@ -200,7 +201,7 @@ class EdgeGroup(nn.Module):
             kernels: of its edges, from ``kernels``.
             kernels_choice: one of ``KERNELS``.
         """
-        acc = self._run_modules(source, x, acc, weights)
+        acc = self._run_modules(source, x, acc, weights, kernels_choice)
         values = input_phases(x) if self.stride == 2 else x
         heavy = implementation(kernels_choice, values)
         if not self.chains:
@@ -222,17 +223,18 @@ class EdgeGroup(nn.Module):
         return folded, bias
 
     def _run_modules(
-        self, source: int, x: Tensor, acc: Sequence[Tensor] | None, weights: EdgeWeights
+        self, source: int, x: Tensor, acc: Sequence[Tensor] | None, weights: EdgeWeights, kernels_choice: str
     ) -> Sequence[Tensor] | None:
         """Add the operations that are neither convolutions nor pools at stride 1."""
         added: list[Sequence[Tensor]] = [] if acc is None else [acc]
         if self.shared:
-            values = torch.stack([module(x) for module in self.shared.values()])  # [N, B, C, L / stride]
-            added.append(torch.einsum("nbcl,en->ebcl", values, weights.shared).unbind())
+            stacked = torch.stack([module(x) for module in self.shared.values()])  # [N, B, C, L / stride]
+            added.append(torch.einsum("nbcl,en->ebcl", stacked, weights.shared).unbind())
         first = sum(self.counts[:source])
         for column, modules in enumerate(self.single.values()):
             assert isinstance(modules, nn.ModuleList)  # nosec B101 # for mypy: made so
-            added.append([weights.single[e, column] * modules[first + e](x) for e in range(self.counts[source])])
+            values = (run_layers(modules[first + e], x, kernels_choice) for e in range(self.counts[source]))
+            added.append([weights.single[e, column] * value for e, value in enumerate(values)])
         if len(added) < 2:
             return added[0] if added else None
         return [torch.stack(terms).sum(0) for terms in zip(*added, strict=True)]
