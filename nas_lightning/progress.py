@@ -5,12 +5,13 @@ that has figures appears with the first of them, and stays. Elsewhere there is a
 work writes nothing. ``using`` replaces all that; it is a state of the whole process, threads included.
 """
 
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Self, TypeVar
+from typing import Self, TextIO, TypeVar
 
 T = TypeVar("T")
 
@@ -20,6 +21,7 @@ _BETWEEN_LINES = 10.0  # seconds
 _WORTH_A_LINE = 1.0  # seconds of a step, on a terminal
 _MOST_PLAIN = 100_000  # above it a terminal shows 1.23M
 _LONGEST_TEXT = 60
+_USUAL_SIZE = {"ncols": 80, "nrows": 24}
 
 _now = time.monotonic
 
@@ -167,7 +169,8 @@ class _Drawn(Bar):
             miniters=1,  # the pace may change: every update looks at the clock
             leave=False,
             position=0,
-            dynamic_ncols=True,
+            # Some terminals of other programs have no size, and tqdm would show nothing there.
+            **({"dynamic_ncols": True} if _has_size(sys.stderr) else _USUAL_SIZE),
             bar_format="{desc} [{elapsed}]" if self._is_step else None,
         )
         _open.append(self)
@@ -195,6 +198,13 @@ class _Drawn(Bar):
         seconds = _now() - self._began
         if self._is_step and seconds >= _WORTH_A_LINE:
             self._bar.write(f"{self._text}: {duration(seconds)}", file=sys.stderr)
+
+
+def _has_size(terminal: TextIO) -> bool:
+    try:
+        return os.get_terminal_size(terminal.fileno()).columns > 0
+    except (OSError, ValueError):
+        return False
 
 
 class _Lines(Bar):

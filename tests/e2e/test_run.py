@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 import warnings
@@ -63,10 +64,27 @@ def test_the_terminal_ends_with_the_result_and_the_next_command(finished):
     folder, done = finished
     for text in ("normal cell", "test accuracy", "parameters", "tensorboard --logdir"):
         assert text in done.stdout
-    assert "search: 100%" in done.stderr
-    assert "train: 100%" in done.stderr
     assert "Warning" not in done.stderr
     assert "training: seed 3, 5 epochs from rate 0.02\n" in (folder / "run.log").read_text()
+
+
+def test_a_pipe_gets_at_most_a_line_every_ten_seconds_of_work(finished):
+    folder, done = finished
+    seconds = float(re.search(r"done in ([\d.]+) seconds", (folder / "run.log").read_text())[1])
+    assert "\r" not in done.stderr
+    assert len(re.findall(r"^[\w :]+: .* s\b", done.stderr, re.M)) <= seconds / 5
+
+
+def test_the_stages_of_a_run_write_lines_where_there_is_no_terminal(cli, monkeypatch):
+    monkeypatch.setattr("nas_lightning.progress._BETWEEN_LINES", 0.0)
+    options = ("experiment=quick", "callbacks.alpha_pictures=null", "selection.candidates=1", "control.num_random=0")
+    status, _, err = cli(*options)
+    assert status == 0
+    lines = [line for line in err.splitlines() if line.startswith("search: ")]
+    assert [line.partition(" %")[0] for line in lines] == [f"search: {share}" for share in (25, 50, 75, 100)]
+    figures = r"epoch 2/2, val_loss [\d.]+, val_accuracy [\d.]+"
+    assert re.fullmatch(rf"search: 100 %, 4 of 4 steps, ended after \d+ s, {figures}", lines[-1])
+    assert "train: 100 %, " in err
 
 
 def test_the_history_ends_with_the_kept_genotype(finished):
