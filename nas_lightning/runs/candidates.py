@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import stats
 
 from nas_lightning import progress
 from nas_lightning.config.records import Config
@@ -56,6 +55,8 @@ def compare_seeds(run: Run, evaluator: Evaluator, searches: Sequence[Searched]) 
     values on ``val`` is at most that which K equally good networks exceed in 5 of 100 cases (the studentized range,
     with the binomial deviation of one value on this many samples).
     """
+    from scipy import stats  # at need: its import takes long
+
     epochs = control_epochs(run.config)
     found = [run.space.blueprint(each.genotypes[0]) for each in searches]
     shown = progress.track(found, "seeds: short trainings", unit="network")

@@ -12,7 +12,8 @@ from nas_lightning.callbacks.boards import add_picture, add_result, boards_of
 from nas_lightning.config.compose import in_keys, source_of
 from nas_lightning.config.records import Config, with_values
 from nas_lightning.export.bundle import write_bundle
-from nas_lightning.export.onnx import NOTEWORTHY, check_parity, export_onnx, relative_difference
+from nas_lightning.export.onnx import check_parity, export_onnx
+from nas_lightning.export.parity import NOTEWORTHY, relative_difference
 from nas_lightning.files import plain, read_record, write_json, write_torch
 from nas_lightning.report.pictures import outcome_picture
 from nas_lightning.report.results import CostReport, OnnxParity, RunMetrics, RunResult

@@ -20,8 +20,6 @@ from nas_lightning.runs.claim import begin
 from nas_lightning.runs.context import Run
 from nas_lightning.runs.control import control
 from nas_lightning.runs.costs import check_fit
-from nas_lightning.runs.deployment import try_deployment
-from nas_lightning.runs.finish import describe, finish, identity
 from nas_lightning.runs.logs import quiet_lightning, run_log
 from nas_lightning.runs.searches import Searched, search
 from nas_lightning.runs.trainings import FinalTrainings
@@ -58,6 +56,8 @@ def run(
     with progress.step("pricing the networks of the space"):
         check_fit(stage)
     if not config.training.nas_enabled and isinstance(own := build_reference(config, stage.task), OwnBlueprint):
+        from nas_lightning.runs.deployment import try_deployment  # what exports is imported at need
+
         with progress.step("trying to deploy the network"):
             try_deployment(stage, own)
     folder.mkdir(parents=True, exist_ok=True)
@@ -68,6 +68,8 @@ def run(
         if config.training.nas_enabled:
             return _search_and_train(stage)
         kept = FinalTrainings(stage).train([build_reference(config, stage.task)])
+        from nas_lightning.runs.finish import finish, identity
+
         return finish(stage, kept, identity(config))
 
 
@@ -107,6 +109,8 @@ def _search_and_train(run: Run) -> RunResult:
             trainings.train_first(run.space.blueprint(candidates_of(run, searches)[0]))
 
     searches = search(run, evaluator, second_run)
+    from nas_lightning.runs.finish import describe, finish  # what exports is imported at need
+
     candidates, metrics = _compared(run, evaluator, searches)
     write_json(run.folder / "metrics.json", plain(metrics))
     blueprints = [run.space.blueprint(architecture) for architecture in candidates]
@@ -119,6 +123,8 @@ def _search_and_train(run: Run) -> RunResult:
 
 def _compared(run: Run, evaluator: Evaluator, searches: list[Searched]) -> tuple[list[Any], RunMetrics]:
     """The architectures to be trained, after the comparisons that the configuration asks for, and what these say."""
+    from nas_lightning.runs.finish import identity
+
     found, most = candidates_of(run, searches), run.config.selection.candidates
     candidates = found[:most]
     if len(found) > most and len(searches) > 1:
