@@ -1,25 +1,31 @@
 """Long work shows itself: bars on a terminal, a line now and then elsewhere, or whatever a program shows instead.
 
 Bars go to stderr. On a terminal a bar appears when the work has taken half a second, and vanishes with its end; one
-that has figures appears with the first of them, and stays. Elsewhere there is a line every ten seconds, so that short
-work writes nothing. ``using`` replaces all that; it is a state of the whole process, threads included.
+that has figures appears with the first of them, and stays. Elsewhere a line is written when ten seconds have passed
+without one, so that short work writes nothing, and many short pieces one behind the other are not silent. ``using``
+replaces all that; it is a state of the whole process, threads included.
 """
 
+import math
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Self, TypeVar
+from dataclasses import dataclass
+from typing import Self, TextIO, TypeVar
 
 T = TypeVar("T")
 
 _SHOWN_AFTER = 0.5  # seconds
 _BETWEEN_TICKS = 0.5  # seconds
 _BETWEEN_LINES = 10.0  # seconds
+_PAUSE = 1.0  # seconds without a bar: what comes then is other work
 _WORTH_A_LINE = 1.0  # seconds of a step, on a terminal
 _MOST_PLAIN = 100_000  # above it a terminal shows 1.23M
 _LONGEST_TEXT = 60
+_USUAL_SIZE = {"ncols": 80, "nrows": 24}
 
 _now = time.monotonic
 
@@ -174,7 +180,8 @@ class _Drawn(Bar):
             miniters=1,  # the pace may change: every update looks at the clock
             leave=False,
             position=0,
-            dynamic_ncols=True,
+            # Some terminals of other programs have no size, and tqdm would show nothing there.
+            **({"dynamic_ncols": True} if _has_size(sys.stderr) else _USUAL_SIZE),
             bar_format="{desc} [{elapsed}]" if self._is_step else None,
         )
         _open.append(self)
@@ -204,14 +211,39 @@ class _Drawn(Bar):
             self._bar.write(f"{self._text}: {duration(seconds)}", file=sys.stderr)
 
 
+def _has_size(terminal: TextIO) -> bool:
+    try:
+        return os.get_terminal_size(terminal.fileno()).columns > 0
+    except (OSError, ValueError):
+        return False
+
+
+@dataclass
+class _Silence:
+    """How long nothing was written of work that goes on.
+
+    Attributes:
+        since: when the last line was written, or the work began.
+        closed: when the last bar was closed.
+    """
+
+    since: float = -math.inf
+    closed: float = -math.inf
+
+
+_silence = _Silence()
+
+
 class _Lines(Bar):
-    """A line every ten seconds; if there was one, a last one says how it ended."""
+    """A line when ten seconds have passed without one; if there was one, a last one says how it ended."""
 
     def __init__(self, text: str, total: int | None, unit: str, initial: int) -> None:
         self._text, self._total, self._unit = text, total, unit
         self._done = self._initial = initial
-        self._began = self._said = _now()
+        self._began, self._has_said = _now(), False
         self._figures: dict[str, str] = {}
+        if not _open and self._began - _silence.closed > _PAUSE:
+            _silence.since = self._began
         _open.append(self)
 
     def update(self, count: int = 1) -> None:
@@ -222,19 +254,21 @@ class _Lines(Bar):
         self._figures = figures
 
     def tick(self) -> None:
-        is_due = _now() - self._said >= _BETWEEN_LINES and self._done != self._total  # its end has a line of its own
+        is_due = _now() - _silence.since >= _BETWEEN_LINES and self._done != self._total
         if is_due and _open[-1:] == [self]:
-            self._said = _now()
+            self._has_said = True
             self._say(is_over=False)
 
     def close(self) -> None:
         if self not in _open:
             return
         _open.remove(self)
-        if self._said > self._began:
+        _silence.closed = _now()
+        if self._has_said or _now() - _silence.since >= _BETWEEN_LINES:
             self._say(is_over=True)
 
     def _say(self, is_over: bool) -> None:
+        _silence.since = _now()
         seconds = _now() - self._began
         parts = [*self._counted(), duration(seconds)]
         if is_over:

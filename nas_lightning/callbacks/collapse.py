@@ -7,7 +7,6 @@ from typing import Any
 
 import lightning as L
 import torch
-from scipy import stats
 
 from nas_lightning.errors import InputError
 from nas_lightning.search.arch_step import Batch
@@ -33,6 +32,8 @@ def least_of_a_collapse(tables: Collection[Decisions]) -> int:
         len(table.free) / (len(table.options) - (table.nothing is not None)) for table in tables for _ in table.of
     ]
     num, share = len(shares), sum(shares) / len(shares)
+    from scipy import stats  # at need: its import takes long
+
     return next((n for n in range(1, num) if stats.binom.sf(n - 1, num, share) <= _CHANCE), num)
 
 

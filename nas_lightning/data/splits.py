@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from nas_lightning.data.annotations import SPLITS
 from nas_lightning.data.recordings import Lists, Recordings, give_back
+from nas_lightning.data.stratified import stratified
 from nas_lightning.data.words import Words
 from nas_lightning.errors import InputError
 
@@ -211,7 +211,7 @@ def _deal(
             "`split_type`=within_files divides recordings by time"
         )
     try:
-        kept, taken = train_test_split(rest, test_size=share, stratify=y[rest], random_state=seed)
+        kept, taken = (rest[places] for places in stratified(y[rest], share, seed))
     except ValueError:  # fewer than one of each class: take one of each
         kept, taken = _deal_few(y, rest, share, seed)
     return np.sort(np.concatenate([kept, single])), np.sort(taken)

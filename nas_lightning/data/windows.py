@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.signal import resample_poly
 from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
 
@@ -91,6 +90,8 @@ def resample(pieces: Pieces, rates: np.ndarray, new_rate: float, anti_alias: boo
     def at_new_rate(rows: np.ndarray, rate: float) -> np.ndarray:
         if not anti_alias:
             return rows[:, :: max(1, int(rate // new_rate))]
+        from scipy.signal import resample_poly  # at need: its import takes long
+
         ratio = (Fraction(new_rate).limit_denominator(1000) / Fraction(rate).limit_denominator(1000)).limit_denominator(
             _LARGEST_RATIO
         )

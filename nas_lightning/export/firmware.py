@@ -1,7 +1,6 @@
 """``firmware/``: a network as C files with test vectors, a Makefile for PCs and Cortex-M cores, and an example."""
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from importlib.resources import as_file, files
@@ -14,18 +13,14 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from nas_lightning.data.features import FrontEnd
+from nas_lightning.export.backends import BACKENDS
 from nas_lightning.export.contract import InputDescription
-from nas_lightning.export.emx import NAME, CNetwork, compile_network
+from nas_lightning.export.emx import NAME, CNetwork
 from nas_lightning.export.front_end import front_end_sources
 from nas_lightning.export.int8 import Entry, integer_core
 from nas_lightning.export.texts import c_float, c_list, filled, header, readme, with_prefix
 from nas_lightning.files import write_bytes, write_json, write_text
 from nas_lightning.tasks.base import InC
-
-Backend = Callable[[ModelProto], CNetwork]
-"""What makes C of a network: an integer core or a float network in, its C text out."""
-
-BACKENDS: dict[str, Backend] = {"emx": compile_network}
 
 FLOAT, INTEGER, SOURCES = "model_float.onnx", "model_integer.onnx", "sources.json"
 PACKAGE = "nas-lightning"

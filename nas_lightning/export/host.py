@@ -5,16 +5,19 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto
 from torch import Tensor
 
 from nas_lightning import progress
 from nas_lightning.errors import ParityError, printable
 from nas_lightning.export.limits import Limits, run_limited
-from nas_lightning.export.onnx import TOLERANCE, relative_difference, run_onnx
+from nas_lightning.export.parity import TOLERANCE, relative_difference
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 TOOLS = ("make", "gcc")
 """What the proof needs on PATH."""
@@ -88,12 +91,14 @@ def host_program(firmware: Path, model: str, chain: int = NETWORK) -> Iterator[P
         yield run
 
 
-def check_int8(firmware: Path, integer: ModelProto, batches: Iterable[Tensor]) -> int:
+def check_int8(firmware: Path, integer: "ModelProto", batches: Iterable[Tensor]) -> int:
     """Compare ``model.c`` with the integer network bit for bit, and return the number of samples.
 
     Raises:
         ParityError: if one bit differs.
     """
+    from nas_lightning.export.onnx import run_onnx  # at need, here and below: a run begins without ONNX
+
     session, count = integer.SerializeToString(), 0
     with host_program(firmware, "model.c") as program:
         for batch in batches:
@@ -121,12 +126,14 @@ def check_bits(path: Path, found: NDArray[np.float32], expected: NDArray[np.floa
         raise ParityError(f"{path}: differs from {of} on sample {before + wrong.argmax()}")
 
 
-def check_float(firmware: Path, network: ModelProto, batches: Iterable[Tensor]) -> float:
+def check_float(firmware: Path, network: "ModelProto", batches: Iterable[Tensor]) -> float:
     """The largest difference between ``model_float.c`` and the float network, relative to a sample's largest logit.
 
     Raises:
         ParityError: if it is above the tolerance of the ONNX file.
     """
+    from nas_lightning.export.onnx import run_onnx
+
     session, path = network.SerializeToString(), firmware / "model_float.c"
     with host_program(firmware, "model_float.c") as program:
         return max(compare(path, program(batch.numpy()), run_onnx(session, [batch]).numpy()) for batch in batches)

@@ -4,11 +4,9 @@ import logging
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from onnx import ModelProto, helper
 from torch import Tensor, nn
 
@@ -16,15 +14,13 @@ from nas_lightning.errors import ParityError
 from nas_lightning.export.allowed import without_notes
 from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.opset import OPSET, at_opset
+from nas_lightning.export.parity import NOTEWORTHY, TOLERANCE, relative_difference
 from nas_lightning.export.session import open_session
 from nas_lightning.files import write_bytes
 from nas_lightning.graph.fold import fold
 
-TOLERANCE = 1e-4
-"""Largest difference of a logit between the file and the network in float64, as a share of the sample's largest one."""
-
-NOTEWORTHY = 0.01
-"""A difference above it, where rounding allows one, can decide between classes: it is said as a warning."""
+__all__ = ["NOTEWORTHY", "TOLERANCE", "check_parity", "described", "export_onnx", "relative_difference", "run_onnx"]
+__all__ += ["to_onnx"]
 
 
 def export_onnx(
@@ -100,10 +96,3 @@ def check_parity(path: Path, samples: Iterable[Tensor], expected: Tensor, roundi
     if not difference <= allowed:
         raise ParityError(f"{path}: differs from the network by {difference:.2g}; allowed: {allowed:.2g}")
     return difference
-
-
-def relative_difference(found: NDArray[Any], expected: NDArray[Any]) -> float:
-    """The largest difference ``[N, ...]``, relative to each sample's largest value if that is above 1."""
-    found, expected = found.reshape(len(found), -1), expected.reshape(len(expected), -1)
-    scale = np.abs(expected).max(axis=1, keepdims=True).clip(min=1)
-    return float((np.abs(found - expected) / scale).max())

@@ -16,9 +16,9 @@ from onnx import ModelProto
 from nas_lightning.data.features import STEPS, FrontEnd
 from nas_lightning.errors import InputError
 from nas_lightning.export.allowed import without_notes
+from nas_lightning.export.backends import BACKENDS
 from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.firmware import (
-    BACKENDS,
     FLOAT,
     INTEGER,
     PACKAGE,

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import stats
 
 from nas_lightning.report.results import Seeds
 from nas_lightning.runs.context import Run
@@ -54,6 +53,8 @@ def compare_seeds(run: Run, evaluator: Evaluator, searches: Sequence[Searched]) 
     values on ``val`` is at most that which K equally good networks exceed in 5 of 100 cases (the studentized range,
     with the binomial deviation of one value on this many samples).
     """
+    from scipy import stats  # at need: its import takes long
+
     epochs = control_epochs(run)
     found = [run.space.blueprint(each.genotypes[0]) for each in searches]
     evaluator.figures(found, epochs, "seeds: short trainings")

@@ -9,7 +9,7 @@ from nas_lightning.cost.npu import PROFILES
 from nas_lightning.data.splits import SPLIT_TYPES
 from nas_lightning.data.values import MISSING_POLICIES
 from nas_lightning.errors import InputError
-from nas_lightning.export.firmware import BACKENDS
+from nas_lightning.export.backends import BACKENDS
 from nas_lightning.export.host import TOOLS, missing_tools
 from nas_lightning.export.texts import PREFIX
 from nas_lightning.kernels.build import why_not_native
@@ -110,9 +110,11 @@ def _check_device(config: Config) -> None:
     core, npu, name = config.device.core, config.device.npu, config.device.name
     if not (name.isprintable() and name.strip()):
         raise InputError(f"device.name: found {name!r}; allowed: signs that can be printed, in one line")
-    cards = device_cards(tuple(config.common.config_dirs))
-    if core is not None and core_named(core) is None:
-        check_choice("device.core", core, [*sorted({card.core for card in cards if card.core}), "null"])
+    is_known = core is None or core_named(core) is not None
+    # To read all cards takes a tenth of a second.
+    cards = [] if is_known and npu is None else device_cards(tuple(config.common.config_dirs))
+    if not is_known:
+        check_choice("device.core", str(core), [*sorted({card.core for card in cards if card.core}), "null"])
     if npu is not None:
         check_choice("device.npu", npu, [*sorted({card.npu for card in cards if card.npu}), "null"])
     if config.device.npu_profile is not None:

@@ -5,10 +5,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from nas_lightning.config.compose import source_of
 from nas_lightning.config.records import Config
 from nas_lightning.cost.budget import Budget
 from nas_lightning.cost.exact import Numbers
 from nas_lightning.data.protocol import SearchData
+from nas_lightning.report.results import RunMetrics
 from nas_lightning.runs.build import (
     build_budget,
     build_candidates,
@@ -111,3 +113,9 @@ class Run:
         if self.config.space.shape == "wide":
             return nearest_size(size, build_wide_sizes(self.config), *rest), None
         return size, None
+
+
+def identity(config: Config) -> RunMetrics:
+    """What ``metrics.json`` says of a run before anything is found."""
+    preset = config.training.nas_model_size if config.training.nas_enabled else "model"
+    return RunMetrics(preset=preset, dataset=source_of(config), seed=config.seed)

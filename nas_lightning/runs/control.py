@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import stats
 
 from nas_lightning.config.compose import options_of, reference_model
 from nas_lightning.cost.exact import Cost, cost_of
@@ -94,6 +93,8 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float | None]:
     mean = float(np.mean(values))
     if len(values) < 2:
         return mean, None
+    from scipy import stats  # at need: its import takes long
+
     error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
     return mean, float(stats.t.ppf(0.975, len(values) - 1)) * error
 

@@ -19,11 +19,13 @@ from nas_lightning.data.features import FrontEnd
 from nas_lightning.data.protocol import SearchData
 from nas_lightning.errors import BudgetError, InputError, brief
 from nas_lightning.export import emulator, host, ti
+from nas_lightning.export.backends import BACKENDS
 from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.equalise import equalise
-from nas_lightning.export.firmware import BACKENDS, Sources, Vectors, write_firmware
+from nas_lightning.export.firmware import Sources, Vectors, write_firmware
 from nas_lightning.export.int8 import METHODS, behind_front_end, integer_core, quantize, to_qdq
-from nas_lightning.export.onnx import NOTEWORTHY, described, relative_difference, run_onnx, to_onnx
+from nas_lightning.export.onnx import described, run_onnx, to_onnx
+from nas_lightning.export.parity import NOTEWORTHY, relative_difference
 from nas_lightning.files import read_as, write_bytes, write_npz
 from nas_lightning.report.results import (
     CostReport,

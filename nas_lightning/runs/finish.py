@@ -9,16 +9,17 @@ from torch import Tensor, nn
 
 from nas_lightning import progress
 from nas_lightning.callbacks.boards import Loggers, add_picture, add_result, boards_of
-from nas_lightning.config.compose import in_keys, source_of
+from nas_lightning.config.compose import in_keys
 from nas_lightning.config.records import Config, with_values
 from nas_lightning.export.bundle import write_bundle
-from nas_lightning.export.onnx import NOTEWORTHY, check_parity, export_onnx, relative_difference
+from nas_lightning.export.onnx import check_parity, export_onnx
+from nas_lightning.export.parity import NOTEWORTHY, relative_difference
 from nas_lightning.files import plain, read_record, write_json, write_torch
 from nas_lightning.report.pictures import outcome_picture
 from nas_lightning.report.results import CostReport, OnnxParity, RunMetrics, RunResult
 from nas_lightning.report.tables import print_summary
 from nas_lightning.runs.build import build_loggers, keyed
-from nas_lightning.runs.context import Run
+from nas_lightning.runs.context import Run, identity
 from nas_lightning.runs.costs import cost_report
 from nas_lightning.runs.deployment import check_fits, deploy
 from nas_lightning.runs.description import content_of, describe_input
@@ -29,12 +30,6 @@ from nas_lightning.space.base import Blueprint
 from nas_lightning.training.evaluate import predict
 
 log = logging.getLogger("nas_lightning")
-
-
-def identity(config: Config) -> RunMetrics:
-    """What ``metrics.json`` says of a run before anything is found."""
-    preset = config.training.nas_model_size if config.training.nas_enabled else "model"
-    return RunMetrics(preset=preset, dataset=source_of(config), seed=config.seed)
 
 
 def describe(run: Run, blueprint: Blueprint) -> CostReport:

@@ -6,7 +6,7 @@ from nas_lightning.config.records import Config
 from nas_lightning.data.protocol import SearchData
 from nas_lightning.errors import InputError
 from nas_lightning.report.results import RunResult
-from nas_lightning.runs import best_features, pipeline, smallest
+from nas_lightning.runs import pipeline
 from nas_lightning.runs.claim import STARTED, claimed, refuse_used
 
 REPLACEABLE = ("searches.json", "contest.json", "metrics.json", STARTED)
@@ -31,7 +31,11 @@ def run(config: Config, folder: Path, data: SearchData | None = None, *, resume:
     with claimed(folder):
         refuse_used(folder, resume)
         if config.search_features:
+            from nas_lightning.runs import best_features  # what only some runs do is imported at need
+
             return best_features.run(config, folder)
         if config.target_accuracy is not None:
+            from nas_lightning.runs import smallest
+
             return smallest.run(config, folder, data)
         return pipeline.run(config, folder, data)

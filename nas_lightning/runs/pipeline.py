@@ -19,11 +19,9 @@ from nas_lightning.runs.build import build_data, build_reference, set_up, try_pa
 from nas_lightning.runs.candidates import candidates_of, compare_seeds
 from nas_lightning.runs.checks import check_config
 from nas_lightning.runs.claim import begin
-from nas_lightning.runs.context import Run
+from nas_lightning.runs.context import Run, identity
 from nas_lightning.runs.control import control
 from nas_lightning.runs.costs import check_fit
-from nas_lightning.runs.deployment import try_deployment
-from nas_lightning.runs.finish import describe, finish, identity
 from nas_lightning.runs.logs import quiet_lightning, run_log
 from nas_lightning.runs.plan import planned
 from nas_lightning.runs.pools import pool_of, warm_up_workers
@@ -66,6 +64,8 @@ def run(
     with progress.step("pricing the networks of the space"):
         check_fit(stage)
     if not config.training.nas_enabled and isinstance(own := build_reference(config, stage.task), OwnBlueprint):
+        from nas_lightning.runs.deployment import try_deployment  # what exports is imported at need
+
         with progress.step("trying to deploy the network"):
             try_deployment(stage, own)
     folder.mkdir(parents=True, exist_ok=True)
@@ -81,6 +81,8 @@ def run(
             else:
                 first, metrics = build_reference(config, stage.task), identity(config)
                 kept = FinalTrainings(stage, pool).train([first])
+        from nas_lightning.runs.finish import describe, finish  # what exports is imported at need
+
         if kept is not None:
             return finish(stage, kept, metrics)
         cost = describe(stage, first)

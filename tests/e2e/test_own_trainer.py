@@ -24,6 +24,7 @@ from nas_lightning import (
     SearchModule,
     TimeSeriesData,
     TrainModule,
+    progress,
 )
 from nas_lightning.callbacks import AlphaPictures, CollapseAlarm, GenotypeHistory, StageBar
 from nas_lightning.cost.exact import cost_of
@@ -136,12 +137,28 @@ def test_a_search_is_read_from_its_checkpoint(data, search, tmp_path):
         assert torch.equal(found.op_weights()[kind], weights)
 
 
-def test_the_callbacks_serve_a_trainer_of_the_user(data, search, tmp_path, capsys):
+class Counted(progress.Bar):
+    """Counts, and keeps the last figures."""
+
+    def __init__(self, text, total, unit, initial):
+        self.text, self.total, self.done, self.figures = text, total, initial, {}
+
+    def update(self, count=1):
+        self.done += count
+
+    def note(self, **figures):
+        self.figures = figures
+
+
+def test_the_callbacks_serve_a_trainer_of_the_user(data, search, tmp_path):
     callbacks = [AlphaPictures(2), StageBar(), GenotypeHistory(tmp_path / "history.json"), CollapseAlarm()]
     logger = TensorBoardLogger(tmp_path, "board", "0")
     trainer = new_trainer(tmp_path, max_epochs=2, callbacks=callbacks, logger=logger, enable_progress_bar=True)
-    trainer.fit(module := search(), SearchLoaders(data))
-    assert "search: 100%" in capsys.readouterr().err
+    bars = []
+    with progress.using(lambda *arguments: bars.append(Counted(*arguments)) or bars[-1]):
+        trainer.fit(module := search(), SearchLoaders(data))
+    (bar,) = bars
+    assert (bar.text, bar.done, bar.figures["epoch"]) == ("search", bar.total, "2/2")
     history = json.loads((tmp_path / "history.json").read_text())
     assert [row["epoch"] for row in history] == [0, 1]
     assert history[-1]["normal"] == [list(node) for node in module.found().architecture.normal]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 import warnings
@@ -63,10 +64,27 @@ def test_the_terminal_ends_with_the_result_and_the_next_command(finished):
     folder, done = finished
     for text in ("normal cell", "test accuracy", "parameters", "tensorboard --logdir"):
         assert text in done.stdout
-    assert "search: 100%" in done.stderr
-    assert "train: 100%" in done.stderr
     assert "Warning" not in done.stderr
     assert "training: seed 3, 5 epochs from rate 0.02\n" in (folder / "run.log").read_text()
+
+
+def test_a_pipe_gets_at_most_a_line_every_ten_seconds_of_work(finished):
+    folder, done = finished
+    seconds = float(re.search(r"done in ([\d.]+) seconds", (folder / "run.log").read_text())[1])
+    assert "\r" not in done.stderr
+    assert len(re.findall(r"^[\w :]+: .* s\b", done.stderr, re.M)) <= seconds / 5
+
+
+def test_the_stages_of_a_run_write_lines_where_there_is_no_terminal(cli, monkeypatch):
+    monkeypatch.setattr("nas_lightning.progress._BETWEEN_LINES", 0.0)
+    options = ("experiment=quick", "callbacks.alpha_pictures=null", "selection.candidates=1", "control.num_random=0")
+    status, _, err = cli(*options)
+    assert status == 0
+    lines = [line for line in err.splitlines() if line.startswith("search: ")]
+    assert [line.partition(" %")[0] for line in lines] == [f"search: {share}" for share in (25, 50, 75, 100)]
+    figures = r"epoch 2/2, val_loss [\d.]+, val_accuracy [\d.]+"
+    assert re.fullmatch(rf"search: 100 %, 4 of 4 steps, ended after \d+ s, {figures}", lines[-1])
+    assert "train: 100 %, " in err
 
 
 def test_the_history_ends_with_the_kept_genotype(finished):
@@ -421,6 +439,31 @@ def test_what_needs_no_network_is_answered_without_loading_pytorch(tmp_path):
         command = [sys.executable, "-c", code, *arguments]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
         assert done.stdout.splitlines()[-1] == "[]", arguments
+
+
+UNTIL_THE_FIRST_STEP = """
+import os, sys
+from nas_lightning import progress
+from nas_lightning.__main__ import main
+
+class Step(progress.Bar):
+    def update(self, count=1):
+        print(*sorted({name.partition(".")[0] for name in sys.modules}), flush=True)
+        os._exit(0)
+
+with progress.using(lambda text, *_: Step() if text == "search" else progress.Bar()):
+    main()
+"""
+NOT_NEEDED = {"aeon", "numba", "pandas", "sklearn", "joblib", "onnx", "onnxruntime", "emx_onnx_cgen", "jinja2"}
+
+
+def test_a_search_begins_without_loading_what_it_does_not_need(tmp_path):
+    """The packages of this list, which only readers, checks and exports use, took a quarter of the time until here."""
+    command = [sys.executable, "-c", UNTIL_THE_FIRST_STEP, "hydra.run.dir=run"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert {"torch", "lightning"} <= loaded, done.stderr
+    assert not loaded & NOT_NEEDED
 
 
 def rows_of(path):

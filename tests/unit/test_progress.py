@@ -24,6 +24,7 @@ class Clock:
     def __init__(self, monkeypatch):
         self.seconds = 1000.0
         monkeypatch.setattr(progress, "_now", lambda: self.seconds)
+        monkeypatch.setattr(progress, "_silence", progress._Silence())
         monkeypatch.setattr("tqdm.std.time", lambda: self.seconds)
 
 
@@ -123,6 +124,23 @@ def test_long_work_writes_a_line_every_ten_seconds_and_one_at_its_end(clock, lin
         "reading: 80 %, 1,280 of 1,600 rows, 40 s, about 10 s left",
         "reading: 100 %, 1,600 of 1,600 rows, ended after 50 s",
     ]
+
+
+def test_short_pieces_one_behind_the_other_are_not_silent(clock, lines):
+    for _ in range(3):
+        work(clock, 4, 2)
+    assert lines() == [
+        "reading: 25 %, 1 of 4 rows, 2 s, about 6 s left",
+        "reading: 100 %, 4 of 4 rows, ended after 8 s",
+    ]
+    clock.seconds += 100  # in which the program does other things
+    work(clock, 4, 2)
+    assert len(lines()) == 2
+
+
+def test_what_took_long_and_was_counted_at_its_end_has_one_line(clock, lines):
+    work(clock, 1, 12)
+    assert lines() == ["reading: 100 %, 1 of 1 rows, ended after 12 s"]
 
 
 def test_what_was_done_before_is_not_taken_for_speed(clock, lines):

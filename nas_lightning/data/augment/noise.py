@@ -7,7 +7,6 @@ from typing import Annotated
 
 import numpy as np
 import torch
-from scipy.interpolate import CubicSpline
 from torch import Generator, Tensor
 
 from nas_lightning.data.augment.augmenter import Augmenter, by_value, normal, rows_of, span_of, uniform
@@ -107,5 +106,7 @@ def _trend(rows: int, points: int, length: int, generator: Generator) -> Tensor:
 @lru_cache(maxsize=64)
 def _spline(knots: int, length: int) -> Tensor:
     """The splines ``[L, knots - 1]`` that are 1 at one of evenly spaced knots, but the first, and 0 at the others."""
+    from scipy.interpolate import CubicSpline  # at need: its import takes long
+
     splines = CubicSpline(np.linspace(0, 1, knots), np.eye(knots))(np.linspace(0, 1, length))
     return torch.from_numpy(splines[:, 1:])

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.signal import get_window
 from torch import Generator, Tensor
 
 from nas_lightning.data.augment.augmenter import Augmenter, by_value, rows_of
@@ -14,9 +14,15 @@ from nas_lightning.data.augment.rules import Count, Flag, Rule, Run, choice, lis
 from nas_lightning.errors import InputError
 
 
+def _weights(window: str, size: int) -> np.ndarray:
+    from scipy.signal import get_window  # at need: its import takes long
+
+    return get_window(window, size, fftbins=False)
+
+
 def _has_window(name: Any) -> bool:
     try:
-        return isinstance(name, str) and bool(len(get_window(name, 7)))
+        return isinstance(name, str) and bool(len(_weights(name, 7)))
     except ValueError:
         return False
 
@@ -77,7 +83,7 @@ class Convolve(Augmenter):
         super().__post_init__()
         sizes = listed(self.size)
         for size in range(sizes[0], sizes[1] + 1) if isinstance(self.size, Mapping) else sizes:
-            if get_window(self.window, size, fftbins=False).sum() < 1e-6:
+            if _weights(self.window, size).sum() < 1e-6:
                 raise InputError(
                     f"{self._key('size')}: found {size}, at which the weights of {self.window} do not add up to more "
                     "than 0; allowed: another size or window"
@@ -88,6 +94,6 @@ class Convolve(Augmenter):
         return by_value(rows, self._draw("size", len(rows), generator), self._smooth).reshape(x.shape)
 
     def _smooth(self, x: Tensor, size: int) -> Tensor:
-        window = torch.from_numpy(get_window(self.window, size, fftbins=False)).to(x)
+        window = torch.from_numpy(_weights(self.window, size)).to(x)
         padded = F.pad(x, ((size - 1) // 2, size // 2), mode="replicate")
         return padded.unfold(2, size, 1) @ (window / window.sum())

@@ -6,11 +6,7 @@ from nas_lightning import progress
 from nas_lightning.data.links import check_file, kind_of
 from nas_lightning.data.readers import series
 from nas_lightning.data.readers.arrays import read_archive, read_npz
-from nas_lightning.data.readers.extras import read_stored, read_workbook
-from nas_lightning.data.readers.folder import read_folder, read_zip
 from nas_lightning.data.readers.levels import CLASSES
-from nas_lightning.data.readers.saved_dataset import is_saved_dataset, read_saved_dataset
-from nas_lightning.data.readers.table import read_table
 from nas_lightning.data.readers.used import USED, check_used
 from nas_lightning.data.reading import Reading
 from nas_lightning.data.recordings import Source
@@ -63,6 +59,9 @@ def _open(name: str | None, path: str | None, reading: Reading) -> Source:
 
 
 def _open_folder(path: Path, reading: Reading) -> Source:
+    from nas_lightning.data.readers.folder import read_folder  # at need, as below: pandas takes long to import
+    from nas_lightning.data.readers.saved_dataset import is_saved_dataset, read_saved_dataset
+
     if is_saved_dataset(path):
         check_used(str(path), reading, ["saved dataset"])
         return read_saved_dataset(path, reading)
@@ -90,13 +89,17 @@ def _open_file(path: Path, reading: Reading) -> Source:
     if ending == "npz":
         return read_npz(path, reading)
     if ending == "zip":
+        from nas_lightning.data.readers.folder import read_zip
+
         return read_zip(path, reading)
     if ending in series.READERS:
         return series.read_series(path, reading)
-    if ending in ("mat", "h5", "hdf5"):
-        return read_stored(path, reading)
-    if ending == "xlsx":
-        return read_workbook(path, reading)
+    if ending in ("mat", "h5", "hdf5", "xlsx"):
+        from nas_lightning.data.readers.extras import read_stored, read_workbook
+
+        return (read_workbook if ending == "xlsx" else read_stored)(path, reading)
     if ending in ("csv", "parquet"):
+        from nas_lightning.data.readers.table import read_table
+
         return read_table(path, reading)
     raise InputError(f"`path`: {path} is of no known kind; allowed: {ALLOWED}")

@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from nas_lightning.data.readers.series import read_ts
 from nas_lightning.data.readers.sets import ArraySet, Part, read_set
 from nas_lightning.data.readers.stored import StoredArray, load_whole, open_series, unreadable
 from nas_lightning.data.readers.targets import words_of
@@ -131,12 +134,31 @@ def _rate(path: Path, found: np.ndarray | None) -> float | None:
     return rate
 
 
+def _that_come_with_aeon(name: str) -> list[Recording] | None:
+    """The recordings of a set that lies inside of aeon, as aeon gives them, without its import, which takes long."""
+    spec = find_spec("aeon")
+    if spec is None or spec.origin is None or not name.isidentifier():
+        return None
+    folder = Path(spec.origin).parent / "datasets" / "data" / name
+    files = {split: folder / f"{name}_{split.upper()}.ts" for split in _SPLITS}
+    if not all(path.is_file() for path in files.values()):
+        return None
+    return [
+        Recording(f"{split}/{number}", values, label.lower(), split=split)
+        for split, path in files.items()
+        for number, (values, label) in enumerate(read_ts(path, Reading(), Findings()))
+    ]
+
+
 def read_archive(name: str | None) -> Source:
     """Read a set of the UCR/UEA archive through aeon; some come inside the package, the others are downloaded once.
 
     Raises:
         InputError: if aeon does not know the name or cannot reach the archive.
     """
+    with suppress(InputError):  # what this package cannot read of them, aeon may
+        if (found := _that_come_with_aeon(str(name))) is not None:
+            return Source(str(name), found)
     from aeon.datasets import load_classification  # slow to import, and not needed for files
 
     try:

@@ -7,8 +7,6 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.sparse import csr_array
 from torch import Tensor
 
 from nas_lightning.cost.code import Signature
@@ -194,6 +192,9 @@ class _Program:
                 return genotype
 
     def _solve_once(self, objective: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        from scipy.optimize import Bounds, LinearConstraint, milp  # at need: their import takes long
+        from scipy.sparse import csr_array
+
         entries = [(r, column, value) for r, row in enumerate(self.rows) for column, value in row.items()]
         r, c, v = zip(*entries, strict=True)
         matrix = csr_array((v, (r, c)), shape=(len(self.rows), self.num_variables))

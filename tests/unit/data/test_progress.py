@@ -9,6 +9,7 @@ from recording_files import csv_folder, make_recordings
 from nas_lightning.data.collect import collect
 from nas_lightning.data.readers import open_source
 from nas_lightning.data.recordings import Recording, Source
+from nas_lightning.progress import _Silence
 
 
 class Terminal(io.StringIO):
@@ -22,6 +23,7 @@ def clock(monkeypatch):
     now = [1000.0]
     monkeypatch.setattr("tqdm.std.time", lambda: now[0])
     monkeypatch.setattr("nas_lightning.progress._now", lambda: now[0])
+    monkeypatch.setattr("nas_lightning.progress._silence", _Silence())
     return now
 
 
@@ -51,6 +53,7 @@ def test_a_bar_is_there_within_the_first_second_and_goes_away(clock, monkeypatch
 def test_what_is_short_has_no_bar_and_what_goes_into_a_file_has_a_line_every_ten_seconds(clock, monkeypatch):
     assert set(read(clock, monkeypatch, 0.04, Terminal())) == {""}
     assert set(read(clock, monkeypatch, 0.9, io.StringIO())) == {""}
+    clock[0] += 2
     lines = read(clock, monkeypatch, 3.0, io.StringIO())[-1].splitlines()
     assert lines[0] == "reading slow.npz: 40 %, 4 of 10 recordings, 12 s, about 18 s left"
     assert len(lines) == 3
