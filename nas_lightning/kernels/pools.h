@@ -79,12 +79,55 @@ void average_backward(const T* __restrict g, T* __restrict d, int64_t step, int6
   }
 }
 
+// At stride 1 each step collects what its three windows give it, in the order of time: no step waits for the one before.
+// Steps 2..length - 3, whose windows are not cut off.
+template <typename T>
+void maximum_backward_each(const T* __restrict x, const T* __restrict g, T* __restrict d, int64_t length) {
+  for (int64_t i = 2; i < length - 2; ++i) {
+    const bool left_less = x[i - 1] < x[i], right_more = x[i] < x[i + 1], far_more = x[i] < x[i + 2];
+    T sum = d[i] + (std::max(x[i - 2], x[i - 1]) < x[i] ? g[i - 1] : T(0));
+    sum += left_less & !right_more ? g[i] : T(0);
+    sum += right_more | far_more ? T(0) : g[i + 1];
+    d[i] = sum;
+  }
+}
+
+template <typename T>
+void average_backward_each(const T* __restrict g, T* __restrict d, int64_t length) {
+  for (int64_t i = 2; i < length - 2; ++i) d[i] = ((d[i] + g[i - 1] / 3) + g[i] / 3) + g[i + 1] / 3;
+}
+
+// The same for one step of a sample.
+template <typename T>
+void collect_one(bool is_maximum, const T* x, const T* g, int64_t length, int64_t i, T* d) {
+  for (int64_t t = std::max<int64_t>(i - 1, 0); t <= std::min(i + 1, length - 1); ++t) {
+    const int64_t first = std::max<int64_t>(t - 1, 0), last = std::min(t + 1, length - 1);
+    if (!is_maximum) d[i] += g[t] / (last - first + 1);
+    if (is_maximum && std::max_element(x + first, x + last + 1) - x == i) d[i] += g[t];
+  }
+}
+
+template <typename T>
+void pool_backward_each(bool is_maximum, const T* x, const T* g, int64_t length, T* d) {
+  if (is_maximum) {
+    maximum_backward_each(x, g, d, length);
+  } else {
+    average_backward_each(g, d, length);
+  }
+  for (int64_t i = 0; i < std::min<int64_t>(2, length); ++i) collect_one(is_maximum, x, g, length, i, d);
+  for (int64_t i = std::max<int64_t>(2, length - 2); i < length; ++i) collect_one(is_maximum, x, g, length, i, d);
+}
+
 template <typename T>
 NAS_ALONE void pool_backward(const Program& program, const Pool& pool, bool is_maximum, T* values, T* grads) {
   for (int64_t c = 0; c < pool.channels; ++c) {
     const Plane<T> in = plane_of(program, values, pool.ins[c]), d = plane_of(program, grads, pool.ins[c]);
     const Plane<T> g = plane_of(program, grads, pool.outs[c]);
     for (int64_t b = 0; b < d.batch; ++b) {
+      if (pool.stride == 1) {
+        pool_backward_each(is_maximum, in.sample(b), g.sample(b), in.length, d.sample(b));
+        continue;
+      }
       const int64_t whole = std::max<int64_t>((in.length - 2) / pool.stride, 1);
       const auto one = [&](int64_t t) {
         pool_one_backward(is_maximum, in.sample(b), in.length, t * pool.stride, g.sample(b)[t], d.sample(b));
