@@ -3,6 +3,7 @@
 import copy
 import itertools
 import random
+from functools import partial
 
 import pytest
 import torch
@@ -164,6 +165,23 @@ def test_of_equal_values_the_first_gets_the_gradient_of_a_maximum():
     nn.functional.max_pool1d(reference(x).relu(), 3, 2, 1).mean(2).square().sum().backward()
     program(x).square().sum().backward()
     assert torch.allclose(norm.weight.grad, reference.weight.grad)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("pool", [nn.MaxPool1d, partial(nn.AvgPool1d, count_include_pad=False)], ids=["max", "avg"])
+def test_pools_at_every_length_and_with_many_equal_values(pool, stride):
+    generator = torch.Generator().manual_seed(0)
+    for length in range(1, 40):
+        program, norm = Program(2, length), nn.BatchNorm1d(2).double()
+        program.mean(program.pool(pool(3, stride, 1), program.norm(norm, program.inputs, relu=True)))
+        x = torch.randint(-2, 3, (4, 2, length), generator=generator).double()
+        reference, g = copy.deepcopy(norm), torch.randn(4, 2, generator=generator, dtype=torch.float64)
+        expected, found = pool(3, stride, 1)(reference(x).relu()).mean(2), program(x)
+        for value in (expected, found):
+            value.backward(g)
+        assert torch.allclose(found, expected, rtol=1e-10, atol=1e-12)
+        assert torch.allclose(norm.weight.grad, reference.weight.grad, rtol=1e-8, atol=1e-10)
+        assert torch.allclose(norm.bias.grad, reference.bias.grad, rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize(
