@@ -32,11 +32,6 @@ class PairLoader:
     def __init__(self, loader: DataLoader, name: str) -> None:
         self.loader, self.name = loader, name
 
-    @property
-    def sampler(self) -> Any:
-        """What gives the order of the samples."""
-        return self.loader.sampler
-
     def __len__(self) -> int:
         return len(self.loader)
 

@@ -187,7 +187,7 @@ def _figures(run: Run, model: ModelProto, split: str, text: str) -> Figures:
 
 def _shown(run: Run, batches: Iterable[Tensor], split: str, text: str) -> Iterator[Tensor]:
     """Batches with a bar that counts the samples of their split."""
-    return progress.track(batches, text, run.data.sizes[split], "sample", len)
+    return progress.track(batches, text, run.data.sizes.get(split), "sample", len)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,9 @@ log = logging.getLogger("nas_lightning")
 GB_OF_WORKER = 0.4
 """What a worker takes that no other shares: measured with xl at batches of 64."""
 
+_NEEDED = "nas_lightning.runs.trainings"
+"""What all workers import, once."""
+
 _WORTH = 1000
 """Steps of all trainings together from which on it pays to start workers."""
 
@@ -53,7 +56,7 @@ def warm_up_workers(config: Config) -> None:
     """Begin to start workers, where there may be some, beside the reading of the data."""
     is_long = config.training.training_epochs is None or config.training.training_epochs > _SHORT
     if config.run.backend == "processes" and is_long and not is_worker() and _count(config) > 1:
-        warm_up("nas_lightning.runs.trainings")
+        warm_up(_NEEDED)
 
 
 def _pool(config: Config, shared: Any, jobs: int, steps: float, says: bool) -> Pool:
@@ -71,6 +74,7 @@ def _pool(config: Config, shared: Any, jobs: int, steps: float, says: bool) -> P
         if (count := min(_count(config), jobs)) < 2:
             return Here(shared)
         log.info("workers: %d processes", count)
+        warm_up(_NEEDED)
         return Processes(shared, setting, count)
     except UnshareableError as error:
         log.warning("workers: none, because the run cannot be sent to another process (%s)", error)

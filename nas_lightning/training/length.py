@@ -6,6 +6,8 @@ from typing import Any, Self
 
 from torch.utils.data import DistributedSampler, RandomSampler, SubsetRandomSampler
 
+from nas_lightning.data.loaders import PairLoader
+
 
 @dataclass(frozen=True)
 class Length:
@@ -58,5 +60,9 @@ def batches_of(loader: Any) -> int | None:
 
 
 def is_shuffled(loader: Any) -> bool:
-    """Whether each epoch of a loader begins with other samples, so that a part of it is a fair one."""
-    return isinstance(getattr(loader, "sampler", None), RandomSampler | SubsetRandomSampler | DistributedSampler)
+    """Whether each epoch of a loader, or of the one that it wraps, begins with other samples.
+
+    Then a part of an epoch is a fair one.
+    """
+    inner = loader.loader if isinstance(loader, PairLoader) else loader
+    return isinstance(getattr(inner, "sampler", None), RandomSampler | SubsetRandomSampler | DistributedSampler)

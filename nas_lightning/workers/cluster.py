@@ -29,6 +29,7 @@ def connect(address: str, key: str, num_cpus: int | None = None) -> Any:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports its use over the network unless told not to
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray warns of this, its coming default
+    os.environ.setdefault("RAY_worker_niceness", "0")  # 15 is its default: nothing would be done beside other work
     try:
         import ray
     except ImportError as error:

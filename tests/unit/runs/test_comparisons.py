@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -26,6 +27,7 @@ from nas_lightning.space.cells.genotype import Genotype
 from nas_lightning.space.reference import ReferenceBlueprint
 from nas_lightning.tasks import Classification
 from nas_lightning.training.evaluator import Evaluator
+from nas_lightning.training.length import Length
 
 SMALL = ["training.nas_nodes_per_layer=2", "training.nas_fanout_concat=2", "training.training_epochs=8"]
 SMALL += ["control.epochs=1"]
@@ -196,7 +198,8 @@ def test_a_short_training_is_that_of_the_seed_whatever_was_before(make_run):
 @pytest.mark.parametrize(("epochs", "training_epochs", "expected"), [("null", 200, 25), ("null", 5, 1), (7, 200, 7)])
 def test_the_control_trains_an_eighth_of_the_epochs_unless_told(epochs, training_epochs, expected):
     config = compose_config([f"control.epochs={epochs}", f"training.training_epochs={training_epochs}"])
-    assert control_epochs(config) == expected
+    lengths = SimpleNamespace(training=Length(config.training.training_epochs))
+    assert control_epochs(SimpleNamespace(config=config, lengths=lengths)) == expected
 
 
 def test_the_control_compares_with_networks_drawn_by_the_seed(make_run):

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from torch import ones
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
+from nas_lightning.data.loaders import PairLoader
 from nas_lightning.training.length import Length, batches_of, is_shuffled
 
 
@@ -38,6 +39,8 @@ def test_a_part_of_an_epoch_is_fair_where_the_samples_are_shuffled():
     data = TensorDataset(ones(10, 1))
     assert is_shuffled(DataLoader(data, shuffle=True))
     assert not is_shuffled(DataLoader(data))
+    assert is_shuffled(PairLoader(DataLoader(data, shuffle=True), "train_loader"))
+    assert not is_shuffled(PairLoader(DataLoader(data), "train_loader"))
     assert not is_shuffled(DataLoader(Stream()))
     assert not is_shuffled([1, 2])
     assert batches_of(DataLoader(data, 3)) == 4
