@@ -2,6 +2,7 @@
 
     python benchmarks/training_length.py --data FOLDER --rows length.jsonl --lengths 16x200e 32x2000
     python benchmarks/training_length.py --rows length.jsonl --report 16x200e
+    python benchmarks/training_length.py --rows length.jsonl --patience 0.1 0.2 0.25 0.3
 
 A random network of the preset is trained on all samples of a set. A length is ``BATCHxEPOCHSe``, ``BATCHxSTEPS``, or
 ``rule``, the program's own; one counted in steps has 20 to 200 epochs, each of a part of the samples where the set is
@@ -139,6 +140,25 @@ def report(rows: list[Row], base: str) -> None:
         }))  # fmt: skip
 
 
+def early_end(rows: list[Row], patience: float) -> None:
+    """What an end after so large a share of the epochs without a better one keeps and saves."""
+    gains, saved = [], []
+    for row in rows:
+        epochs, losses = row["epochs"], row["losses"]
+        best, end = epochs // 2, epochs
+        for epoch in range(epochs // 2, epochs):
+            if losses[epoch] < losses[best]:
+                best = epoch
+            elif epoch - best >= max(1, math.ceil(patience * epochs)):
+                end = epoch + 1
+                break
+        kept = [accuracy for epoch, accuracy in row["bests"] if epoch <= end][-1]
+        gains.append(100 * (kept - row["accuracy"]))
+        saved.append(1 - end / epochs)
+    means = {"gain": statistics.fmean(gains), "worst": min(gains), "saved": statistics.fmean(saved)}
+    print(json.dumps({"patience": patience, **{name: round(value, 3) for name, value in means.items()}}))
+
+
 def main() -> None:
     """Train what is missing, or report."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -150,11 +170,16 @@ def main() -> None:
     parser.add_argument("--preset", default="m")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--report", metavar="BASE", help="compare all lengths with this one")
+    parser.add_argument("--patience", type=float, nargs="+", help="say what an early end would have changed")
     options = parser.parse_args()
     lines = options.rows.read_text().splitlines() if options.rows.is_file() else []
     rows = [json.loads(line) for line in lines]
     if options.report:
         report(rows, options.report)
+        return
+    if options.patience:
+        for patience in options.patience:
+            early_end(rows, patience)
         return
     done = {(row["set"], row["length"], row["preset"], row["seed"]) for row in rows}
     files = {path.stem: path for folder in options.data for path in sorted(folder.glob("*.npz"))}

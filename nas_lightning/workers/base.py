@@ -1,10 +1,16 @@
 """What a pool is, and the one that does everything at once, in this process."""
 
 import contextlib
+import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeVar
 
 import torch
+
+from nas_lightning.workers import parcel
+
+log = logging.getLogger("nas_lightning")
 
 R = TypeVar("R", covariant=True)
 
@@ -38,14 +44,30 @@ class Pool(Protocol):
         """End; what has not been waited for is given up."""
 
 
-class Parallel:
-    """What pools whose jobs run elsewhere have in common."""
+class Parallel(ABC):
+    """What pools whose jobs run elsewhere have in common.
+
+    Args:
+        shared: what the jobs get.
+    """
 
     is_parallel = True
 
+    def __init__(self, shared: Any) -> None:
+        self.shared = shared
+
     def submit(self, job: Job) -> Pending[Any]:
-        """Hand a job in."""
-        raise NotImplementedError
+        """Hand a job in; one that cannot be sent is done here."""
+        try:
+            payload = parcel.pack(job)[0]
+        except parcel.UnshareableError as error:
+            log.warning("workers: a job is done here, because it cannot be sent (%s)", error)
+            return Here(self.shared).submit(job)
+        return self.send(payload)
+
+    @abstractmethod
+    def send(self, payload: bytes) -> Pending[Any]:
+        """Hand a packed job in."""
 
     def map(self, jobs: Iterable[Job]) -> Iterator[Any]:
         """The results of several jobs in their order; all of them are handed in at once."""

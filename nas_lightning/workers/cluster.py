@@ -3,7 +3,7 @@
 import os
 import socket
 import uuid
-from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from nas_lightning.errors import InputError, StoppedError, brief
@@ -76,29 +76,32 @@ class Cluster(Parallel):
     """
 
     def __init__(self, shared: Any, setting: Setting, address: str, count: int | None, key: str) -> None:
+        super().__init__(shared)
         packed = parcel.pack(shared, parcel.LARGE)
         self._ray, self._number = connect(address, key, count), uuid.uuid4().hex
         from ray.util.queue import Queue
 
         self._bars = Queue(actor_options={"num_cpus": 0})
-        self._shared, self._setting = self._ray.put(packed), setting
-        self._shown = Shown(self._bars.get)
+        self._store, self._setting = self._ray.put(packed), setting
+        self._shown = Shown(self._receive)
 
-    def submit(self, job: Callable[[Any], Any]) -> "_Pending":
-        """Hand a job in.
-
-        Raises:
-            UnshareableError: if it cannot be sent.
-        """
+    def send(self, payload: bytes) -> "_Pending":
+        """Hand a packed job in."""
         task = self._ray.remote(num_cpus=1, max_retries=_ATTEMPTS - 1)(_work)
-        payload = parcel.pack(job)[0]
-        return _Pending(self._ray, task.remote(payload, self._number, self._shared, self._setting, self._bars))
+        return _Pending(self._ray, task.remote(payload, self._number, self._store, self._setting, self._bars))
 
     def close(self) -> None:
         """Leave Ray; what still runs is ended."""
-        self._bars.put(None)
+        with suppress(self._ray.exceptions.RayError):  # an interrupt ends all processes of a Ray of its own
+            self._bars.put(None)
         self._shown.close()
         self._ray.shutdown()
+
+    def _receive(self) -> tuple[Any, ...] | None:
+        try:
+            return self._bars.get()
+        except self._ray.exceptions.RayError:
+            return None
 
 
 class _Pending:

@@ -78,6 +78,7 @@ class Processes(Parallel):
     """
 
     def __init__(self, shared: Any, setting: worker.Setting, count: int) -> None:
+        super().__init__(shared)
         self._temporary = tempfile.TemporaryDirectory(prefix="nas-lightning-")
         self.folder = Path(self._temporary.name)
         try:
@@ -91,13 +92,9 @@ class Processes(Parallel):
         self._executor = self._new_executor()
         self._shown = Shown(self._bars.get)
 
-    def submit(self, job: Callable[[Any], Any]) -> "_Pending":
-        """Hand a job in.
-
-        Raises:
-            UnshareableError: if it cannot be sent.
-        """
-        pending = _Pending(parcel.pack(job)[0])
+    def send(self, payload: bytes) -> "_Pending":
+        """Hand a packed job in."""
+        pending = _Pending(payload)
         with self._lock:
             self._start(pending)
         return pending

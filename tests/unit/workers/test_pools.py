@@ -98,9 +98,12 @@ def test_a_job_that_kills_every_process_ends_the_run_in_a_sentence(shared, tmp_p
     assert (tmp_path / "a").read_text() == "xxx"
 
 
-def test_what_cannot_be_sent_is_said_at_once(processes):
-    with pytest.raises(UnshareableError, match="lambda"):
-        processes.submit(lambda shared: 1)
+def test_a_job_that_cannot_be_sent_is_done_here_and_said(processes, caplog):
+    assert processes.submit(lambda shared: os.getpid()).result() == os.getpid()
+    assert "workers: a job is done here, because it cannot be sent (" in caplog.text
+
+
+def test_what_cannot_be_sent_is_named():
     own = type("Own", (), {"__module__": "__main__"})
     with pytest.raises(UnshareableError, match="Own is defined in the program itself, and not in a module"):
         parcel.pack(own)
