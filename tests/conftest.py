@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import math
 import os
 import warnings
 from functools import cache, partial
@@ -17,6 +18,7 @@ from shared_builds import sharing
 from shared_compositions import share_compositions
 from torch.utils.data import DataLoader, TensorDataset
 
+from nas_lightning import progress
 from nas_lightning.config.compose import compose_config
 from nas_lightning.export import emulator, host
 
@@ -27,6 +29,12 @@ SHORT += ["selection.candidates=1", "control.num_random=0", "export.int8=false"]
 # The networks are tiny: threads that wait for each other cost more than they give, most of all on a busy machine.
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
+
+
+@pytest.fixture(autouse=True)
+def _no_lines_of_progress(monkeypatch):
+    """How fast a machine is must not change what a test finds on stderr."""
+    monkeypatch.setattr(progress, "_BETWEEN_LINES", math.inf)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -14,6 +14,9 @@ import pytest
 
 from nas_lightning import progress
 
+BETWEEN_LINES = progress._BETWEEN_LINES
+"""As it is outside of tests."""
+
 PATIENCE = 20
 """Seconds after which what does not come is missed."""
 
@@ -25,6 +28,7 @@ class Clock:
         self.seconds = 1000.0
         monkeypatch.setattr(progress, "_now", lambda: self.seconds)
         monkeypatch.setattr(progress, "_silence", progress._Silence())
+        monkeypatch.setattr(progress, "_BETWEEN_LINES", BETWEEN_LINES)
         monkeypatch.setattr("tqdm.std.time", lambda: self.seconds)
 
 

@@ -24,6 +24,7 @@ def clock(monkeypatch):
     monkeypatch.setattr("tqdm.std.time", lambda: now[0])
     monkeypatch.setattr("nas_lightning.progress._now", lambda: now[0])
     monkeypatch.setattr("nas_lightning.progress._silence", _Silence())
+    monkeypatch.setattr("nas_lightning.progress._BETWEEN_LINES", 10.0)
     return now
 
 
