@@ -4,16 +4,18 @@
     python benchmarks/kernels.py --only lite --shapes 1x500
 
 A step is a pass forward and back and a step of AdamW on a batch of 32, without Lightning and without loading data. Both
-sides take turns; ``ratio`` is the median of the rounds' ratios, with the smallest and the largest. Other work on the
-machine changes the milliseconds much and the ratios little.
+sides take turns, and times are those of the process on its core, so that other work on the machine counts little;
+``ratio`` is the median of the rounds' ratios, with the smallest and the largest.
 """
 
 import argparse
 import json
 import statistics
+import time
+from collections.abc import Callable
 
 import torch
-from training_step import build_step, milliseconds
+from training_step import build_step
 
 from nas_lightning.config.compose import compose_config
 from nas_lightning.runs.build import build_size
@@ -58,6 +60,14 @@ TRUNKS = {
     "full_stem_4": (outline(4), "mean"),
     **{f"readout_{name}": (separable(2), name) for name in (*READOUTS, "mean+means_2+means_4")},
 }
+
+
+def milliseconds(step: Callable[[], None], count: int) -> float:
+    """Of one step on its core, the mean of several."""
+    start = time.process_time()
+    for _ in range(count):
+        step()
+    return (time.process_time() - start) / count * 1000
 
 
 def preset(name: str, task: Classification) -> Network:
