@@ -72,6 +72,20 @@ def test_every_readout(readout, length):
     assert_trunk(Classification(2, length, 3), [Block("full", 6, 9)], readout, batch=11)
 
 
+@pytest.mark.parametrize("readout", READ)
+def test_every_readout_of_values_of_both_signs(readout):
+    program, norm = Program(3, 13), nn.BatchNorm1d(3).double()
+    build_readout(readout).write(program, program.norm(norm, program.inputs, relu=False))
+    reference, x = copy.deepcopy(norm), torch.randn(9, 3, 13, dtype=torch.float64)
+    expected, found = build_readout(readout)(reference(x)), program(x)
+    g = torch.randn(expected.shape, dtype=torch.float64)
+    for value in (expected, found):
+        value.backward(g)
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-10)
+    torch.testing.assert_close(norm.weight.grad, reference.weight.grad, rtol=1e-9, atol=1e-10)
+    torch.testing.assert_close(norm.bias.grad, reference.bias.grad, rtol=1e-9, atol=1e-10)
+
+
 def test_taps_that_reach_beyond_short_series():
     """At 2 and 3 steps most of the 41 taps meet zeros alone; their weights get no gradient."""
     for length, stride in ((2, 1), (3, 1), (9, 4), (12, 4)):
@@ -91,15 +105,17 @@ def test_gaps_follow_the_reach_of_the_planes_of_each_length():
 
 
 def test_of_equal_largest_values_the_first_gets_the_gradient():
-    """Behind a ReLU whole channels may be zero."""
-    x = torch.tensor([[[-1.0, -2.0, -1.0, 3.0]], [[1.0, 1.0, 1.0, 1.0]], [[-1.0] * 4]], dtype=torch.float64)
-    program, norm = Program(1, 4), nn.BatchNorm1d(1).double()
-    nn.init.constant_(norm.bias, 0.1)
-    build_readout("maximum").write(program, program.norm(norm, program.inputs, relu=True))
-    reference = copy.deepcopy(norm)
-    build_readout("maximum")(reference(x).relu()).square().sum().backward()
+    """Behind a convolution, whose weights tell which of them got it."""
+    generator = torch.Generator().manual_seed(0)
+    layers = nn.Sequential(nn.Conv1d(2, 2, 3, 1, 1, bias=False), nn.BatchNorm1d(2), nn.ReLU()).double()
+    layers[0].weight.data = torch.randint(-1, 2, (2, 2, 3), generator=generator).double()
+    reference, program = copy.deepcopy(layers), Program(2, 30)
+    build_readout("maximum").write(program, program.layers(layers, program.inputs))
+    x = torch.randint(-2, 3, (4, 2, 30), generator=generator).double()
+    build_readout("maximum")(reference(x)).square().sum().backward()
     program(x).square().sum().backward()
-    torch.testing.assert_close(norm.weight.grad, reference.weight.grad, rtol=1e-9, atol=1e-12)
+    for own, other in zip(layers.parameters(), reference.parameters(), strict=True):
+        torch.testing.assert_close(own.grad, other.grad, rtol=1e-9, atol=1e-10)
 
 
 def test_steps_of_training_end_at_the_same_weights():
