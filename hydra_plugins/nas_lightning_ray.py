@@ -77,7 +77,7 @@ class RayLauncher(Launcher):
         runs = [self._run(list(overrides), initial_job_idx + i) for i, overrides in enumerate(job_overrides)]
         from nas_lightning.workers.cluster import connect
 
-        ray = connect(self.address, "hydra.launcher.address")
+        ray = connect(self.address, "hydra.launcher.address", "hydra/launcher=ray")
         try:
             self._check_machines(ray)
             Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)

@@ -113,7 +113,7 @@ class Training:
     clip_norm: float | None = None
     nas_enabled: bool = MISSING
     nas_epochs: int | None = None
-    nas_steps: int = MISSING
+    nas_steps: int = 400
     nas_optimization_mode: str = MISSING
     nas_model_size: str = MISSING
     nas_layers: int = MISSING
@@ -145,7 +145,7 @@ class Finetune:
     """``export.finetune``: training with int8 rounding, the last remedy."""
 
     epochs: int | None = None
-    steps: int = MISSING
+    steps: int = 1000
     learning_rate: float = MISSING
 
 
@@ -233,10 +233,10 @@ class Running:
     """``run``: how long a run may take, and where its trainings are done side by side."""
 
     max_minutes: float | None = None
-    backend: str = MISSING
+    backend: str = "processes"
     workers: int | None = None
     max_memory_gb: float | None = None
-    ray_address: str = MISSING
+    ray_address: str = "local"
 
 
 @dataclass(frozen=True)

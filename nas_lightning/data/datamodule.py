@@ -79,9 +79,8 @@ class TimeSeriesData(L.LightningDataModule):
         new_sr: Hz that the recordings are brought to; None leaves them.
         anti_alias: whether a filter goes before.
         keep_short_tails: whether the rest of a recording is a sample too, filled up with zeros.
-        batch_size: samples per batch of training; the last batch of an epoch may be smaller. None: by the samples of
-            ``train``, see ``batch_size_of``. Where a network is only measured, batches have up to 256, because small
-            ones cost nearly as much time each.
+        batch_size: samples per batch of training, of which the last may have fewer; None: by those of ``train``, see
+            ``batch_size_of``. Where a network is only measured, batches have up to 256: small ones take as long.
         seed: of the split, the order of batches and the augmentation.
         reading: what is known of the way in which the source is written; ``columns`` and ``variables`` are those above.
 

@@ -81,19 +81,23 @@ def length_of(epochs: int | None, steps: int, batches: int | None, bounds: tuple
 
 
 def in_full(config: Config, lengths: Lengths) -> Config:
-    """The configuration with the epochs in the place of null, and in the schedules that follow them."""
+    """The configuration with the epochs in the place of null, and of ``epochs`` in the schedules."""
     training = config.training
     values: dict[str, Any] = {}
     if training.nas_epochs is None:
         values["training.nas_epochs"] = lengths.search.epochs
     if training.training_epochs is None:
         values["training.training_epochs"] = lengths.training.epochs
-    if config.scheduler.get("T_max", 0) is None:
-        values["scheduler.T_max"] = lengths.training.epochs
+    values["scheduler"] = _in_epochs(config.scheduler, training.training_epochs or lengths.training.epochs)
     weight_scheduler: Any = config.search.get("weight_scheduler")
-    if isinstance(weight_scheduler, dict) and weight_scheduler.get("T_max", 0) is None:
-        values["search.weight_scheduler"] = weight_scheduler | {"T_max": lengths.search.epochs}
+    if isinstance(weight_scheduler, dict):
+        epochs = training.nas_epochs or lengths.search.epochs
+        values["search.weight_scheduler"] = _in_epochs(weight_scheduler, epochs)
     return with_values(config, values)
+
+
+def _in_epochs(schedule: dict[str, Any], epochs: int) -> dict[str, Any]:
+    return {name: epochs if value == "epochs" else value for name, value in schedule.items()}
 
 
 BEFORE_DATA = Lengths(*(Length(least) for least, _ in (SEARCH_EPOCHS, TRAINING_EPOCHS, FINETUNING_EPOCHS)))

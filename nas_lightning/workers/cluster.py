@@ -16,12 +16,13 @@ _ATTEMPTS = 3
 _known: dict[str, Any] = {}
 
 
-def connect(address: str, key: str, num_cpus: int | None = None) -> Any:
+def connect(address: str, key: str, asked: str, num_cpus: int | None = None) -> Any:
     """Ray, connected.
 
     Args:
         address: ``local``, ``auto`` or another one that ``ray.init`` takes.
         key: that gave it, for the messages.
+        asked: the setting that asks for Ray, for the messages.
         num_cpus: of a Ray of its own; None for all.
 
     Raises:
@@ -33,7 +34,7 @@ def connect(address: str, key: str, num_cpus: int | None = None) -> Any:
     try:
         import ray
     except ImportError as error:
-        raise InputError(f"{key}: Ray is not installed; pip install 'nas-lightning[ray]'") from error
+        raise InputError(f"{asked}: Ray is not installed; pip install 'nas-lightning[ray]'") from error
     _knock(address, key)
     settings: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": "ERROR"}
     settings |= {"include_dashboard": False, "num_cpus": num_cpus} if address == "local" else {}
@@ -78,7 +79,7 @@ class Cluster(Parallel):
     def __init__(self, shared: Any, setting: Setting, address: str, count: int | None, key: str) -> None:
         super().__init__(shared)
         packed = parcel.pack(shared, parcel.LARGE)
-        self._ray, self._number = connect(address, key, count), uuid.uuid4().hex
+        self._ray, self._number = connect(address, key, "run.backend=ray", count), uuid.uuid4().hex
         from ray.util.queue import Queue
 
         self._bars = Queue(actor_options={"num_cpus": 0})

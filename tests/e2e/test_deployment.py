@@ -500,7 +500,7 @@ MISTAKES = [
     (["export.max_int8_drop=1.5"], "export.max_int8_drop: found 1.5; allowed: 0 to 1"),
     (["export.max_int8_drop=nan"], "export.max_int8_drop: found nan; allowed: 0 to 1"),
     (["export.calibration_samples=0"], "export.calibration_samples: found 0; allowed: 1 or more"),
-    (["export.finetune.epochs=0"], "export.finetune.epochs: found 0; allowed: 1 to 1000000"),
+    (["export.finetune.epochs=0"], "export.finetune.epochs: found 0; allowed: 1 to 1000000, or null"),
     (
         ["export.finetune.learning_rate=0"],
         "export.finetune.learning_rate: found 0.0; allowed: more than 0",
@@ -550,7 +550,7 @@ def test_the_configuration_is_written_and_read_back(deployed):
     config = load_config(deployed / "config.yaml")
     assert (config.compilation.enable, config.compilation.backend, config.selection.by) == (True, "emx", "float")
     assert config.export.int8_remedies == list(REMEDIES)
-    assert (config.export.finetune.epochs, config.export.calibration_samples) == (10, 512)
+    assert (config.export.finetune.steps, config.export.calibration_samples) == (1000, 512)
 
 
 def test_a_difference_that_can_change_a_class_is_a_warning(tmp_path, monkeypatch):

@@ -410,7 +410,7 @@ def test_options_come_from_a_folder_of_the_user_too(cli, tmp_path):
     [
         (["--help"], "nas_model_size: auto, l, m, s, xl, xxl\n"),
         (["nas_model_size=m", "-h"], "logger: csv, mlflow, none, tensorboard, tensorboard_csv, wandb\n"),
-        (["--cfg", "job"], "nas_epochs: 10"),
+        (["--cfg", "job"], "nas_steps: 400"),
     ],
 )
 def test_help_and_configuration_are_printed(cli, arguments, text):

@@ -57,7 +57,7 @@ def test_samples_in_a_fixed_order_are_all_seen_in_each_epoch():
 @pytest.mark.parametrize("strategy", ["darts", "gdas"])
 def test_schedules_follow_the_epochs_unless_they_have_their_own(strategy):
     config = compose_config([f"search={strategy}"])
-    assert config.scheduler["T_max"] is config.search["weight_scheduler"]["T_max"] is None
+    assert config.scheduler["T_max"] == config.search["weight_scheduler"]["T_max"] == "epochs"
     lengths = lengths_of(config, data(2, 1))
     full = in_full(config, lengths)
     assert (full.training.nas_epochs, full.training.training_epochs) == (10, 200)
