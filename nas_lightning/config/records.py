@@ -145,7 +145,7 @@ class Finetune:
     """``export.finetune``: training with int8 rounding, the last remedy."""
 
     epochs: int | None = None
-    steps: int = 1000
+    steps: int = 500
     learning_rate: float = MISSING
 
 

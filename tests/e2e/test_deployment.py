@@ -550,7 +550,7 @@ def test_the_configuration_is_written_and_read_back(deployed):
     config = load_config(deployed / "config.yaml")
     assert (config.compilation.enable, config.compilation.backend, config.selection.by) == (True, "emx", "float")
     assert config.export.int8_remedies == list(REMEDIES)
-    assert (config.export.finetune.steps, config.export.calibration_samples) == (1000, 512)
+    assert (config.export.finetune.steps, config.export.calibration_samples) == (500, 512)
 
 
 def test_a_difference_that_can_change_a_class_is_a_warning(tmp_path, monkeypatch):

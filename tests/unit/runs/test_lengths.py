@@ -27,7 +27,7 @@ def test_a_large_set_has_epochs_of_a_part_of_its_samples_and_a_small_one_no_more
     config = compose_config([])
     large = lengths_of(config, data(40_000, 10_000, batch_size=32))
     assert (large.search, large.training) == (Length(10, 40), Length(20, 300))  # 192,000 samples
-    assert large.finetuning == Length(1, 1000)
+    assert large.finetuning == Length(1, 500)
     assert lengths_of(config, data(100, 20, batch_size=32)).training == Length(25, 100)  # 80,000
     assert lengths_of(config, data(200, 20, batch_size=32)).training == Length(24, 200)  # 24 times all of them
     small = lengths_of(config, data(2, 1))
