@@ -4,7 +4,7 @@
     python benchmarks/workers.py --data WISDM.npz --workers 1 2 16 --jobs 16
 
 The same trainings of random networks of size m, each of one epoch of all batches. ``wall`` begins where the pool is
-opened and ends with the last result, ``cpu`` is what all processes used together. ``most`` is the speed-up that as many
+opened and ends with the last result. ``most`` is the speed-up that as many
 cores as workers would have by that: the cpu of one worker over that of the busiest of them; memory and caches that the
 cores share are not in it.
 """
@@ -13,18 +13,11 @@ import argparse
 import json
 import math
 import os
-import resource
 import tempfile
 import time
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-
-def cpu_seconds() -> float:
-    """Of this process and its children that have ended."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def timed(course: Any, blueprint: Any) -> tuple[int, float]:
@@ -64,7 +57,7 @@ def main() -> None:
             run = Run(config, data, Path(folder))
             drawn = draw_within(Moment(1.0, torch.Generator().manual_seed(0), run.space), run.limits, options.jobs)
             jobs = [partial(own.timed, blueprint=run.space.blueprint(each)) for each in drawn]
-            start, before = time.perf_counter(), cpu_seconds()
+            start = time.perf_counter()
             with pool_of(config, run, len(jobs), math.inf) as pool:
                 results = list(pool.map(jobs))
                 wall = time.perf_counter() - start
@@ -72,8 +65,8 @@ def main() -> None:
             for pid, seconds in results:
                 busy[pid] = busy.get(pid, 0) + seconds
             first = first or sum(busy.values())
-            row = {"workers": count, "jobs": len(jobs), "wall": wall, "cpu": cpu_seconds() - before}
-            row |= {"most": first / (max(busy.values()))}
+            row = {"workers": count, "jobs": len(jobs), "wall": wall}
+            row["most"] = first / max(busy.values())
             print(json.dumps({name: round(value, 2) for name, value in row.items()}), flush=True)
 
 

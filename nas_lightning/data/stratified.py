@@ -42,7 +42,7 @@ def _shares(counts: np.ndarray, total: int, random: np.random.RandomState) -> np
         if rest <= 0:
             break
         nearest = np.flatnonzero(remainders == value)
-        chosen = random.choice(nearest, size=min(len(nearest), rest), replace=False)
+        chosen = random.choice(nearest, size=min(len(nearest), rest), replace=False)  # nosec B311 # no secret
         found[chosen] += 1
         rest -= len(chosen)
     return found.astype(int)
