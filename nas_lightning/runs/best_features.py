@@ -21,7 +21,7 @@ from nas_lightning.runs.context import Run
 from nas_lightning.runs.finish import finish_kept, judged_split, one_of_several
 from nas_lightning.runs.folder import copy_result, read_blueprint, read_value
 from nas_lightning.runs.pipeline import run as run_once
-from nas_lightning.runs.pools import pool_of
+from nas_lightning.runs.pools import num_workers, pool_of
 
 log = logging.getLogger("nas_lightning")
 
@@ -51,7 +51,9 @@ def run(config: Config, folder: Path) -> RunResult:
     refused: dict[str, InputError] = {}
     folder.mkdir(parents=True, exist_ok=True)
     begin(folder, config, None)
-    jobs = [partial(_try_candidate, config=config, folder=folder, name=name) for name in config.features_candidates]
+    turns = math.ceil(len(config.features_candidates) / num_workers(config))
+    job = partial(_try_candidate, config=config, folder=folder, turns=turns)
+    jobs = [partial(job, name=name) for name in config.features_candidates]
     with pool_of(config, None, len(jobs), math.inf, says=False) as pool:
         for name, outcome in zip(config.features_candidates, pool.map(jobs), strict=True):
             if isinstance(outcome, InputError):
@@ -79,18 +81,18 @@ def run(config: Config, folder: Path) -> RunResult:
     return result
 
 
-def _try_candidate(shared: None, config: Config, folder: Path, name: str) -> _Candidate | InputError:
+def _try_candidate(shared: None, config: Config, folder: Path, turns: int, name: str) -> _Candidate | InputError:
     """A candidate, or why it cannot be used."""
     try:
-        return _run_candidate(config, folder, name)
+        return _run_candidate(config, folder, name, turns)
     except FolderError:
         raise
     except InputError as error:
         return error
 
 
-def _run_candidate(config: Config, folder: Path, name: str) -> _Candidate:
-    own = one_of_several(with_features(config, name), {"search_features": False})
+def _run_candidate(config: Config, folder: Path, name: str, turns: int) -> _Candidate:
+    own = one_of_several(with_features(config, name), {"search_features": False}, turns)
     place = folder / "front_ends" / name
     if not has_ended(place):
         with claimed(place):

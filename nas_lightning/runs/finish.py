@@ -88,8 +88,16 @@ def judged_split(config: Config) -> str:
     return "val_int8" if config.selection.by == "int8" else "val"
 
 
-def one_of_several(config: Config, values: Mapping[str, object]) -> Config:
-    """The configuration of a run whose network is only compared with others, with some values of its own."""
+def one_of_several(config: Config, values: Mapping[str, object], turns: int) -> Config:
+    """The configuration of a run whose network is only compared with others, with some values of its own.
+
+    Args:
+        config: of all of them.
+        values: of this one.
+        turns: how many are done one after the other, at most: they share the time.
+    """
+    if config.run.max_minutes is not None:
+        values = {"run.max_minutes": config.run.max_minutes / turns, **values}
     left_out = dict.fromkeys(("testing.enable", "compilation.enable", "control.keep_better"), False)
     others = {"control.num_random": 0, "export.int8": judged_split(config) == "val_int8"}
     return with_values(config, {**left_out, **others, **values})

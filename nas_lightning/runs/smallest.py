@@ -117,7 +117,7 @@ class _Descent:
             assert self.config.device.clock_mhz is not None  # nosec B101 # for mypy: check_config asks
             # Half an instruction more, because rounding must not take the last one away.
             values |= {"budget.latency_ms": milliseconds(limit + 0.5, self.config.device.clock_mhz)}
-        return one_of_several(self.config, values)
+        return one_of_several(self.config, values, 1 + self.config.target_rounds)
 
     def _smallest_possible(self) -> int:
         whole = Run(self.config, self.data, self.folder)

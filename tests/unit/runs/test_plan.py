@@ -7,6 +7,7 @@ import pytest
 
 from nas_lightning.config.compose import compose_config
 from nas_lightning.errors import InputError
+from nas_lightning.runs.finish import one_of_several
 from nas_lightning.runs.modes import run
 from nas_lightning.runs.plan import Pace, Situation, plan_of
 
@@ -94,3 +95,9 @@ def test_a_plan_is_made_by_timing_some_steps(short_config, tmp_path):
     plan = json.loads((tmp_path / "run/plan.json").read_text())
     assert plan["candidates"] == 16  # of two epochs each: there is time for many
     assert all(plan["seconds"][part] > 0 for part in ("search", "trainings", "export"))
+
+
+def test_runs_one_after_the_other_share_the_time():
+    config = compose_config(["run.max_minutes=7", "target_accuracy=0.9"])
+    assert one_of_several(config, {"testing.enable": False}, 7).run.max_minutes == 1
+    assert one_of_several(compose_config([]), {}, 7).run.max_minutes is None
