@@ -36,7 +36,7 @@ def run_genotype(path: Path, index: int, seeds: Sequence[int], options: argparse
     import torch
 
     from nas_lightning.config.compose import compose_config
-    from nas_lightning.runs.build import build_data, build_short_trainer
+    from nas_lightning.runs.build import build_data
     from nas_lightning.runs.context import Run
     from nas_lightning.search.derivation import draw_within
     from nas_lightning.search.moment import Moment
@@ -72,7 +72,7 @@ def run_genotype(path: Path, index: int, seeds: Sequence[int], options: argparse
                 start = time.perf_counter()
                 pace = config.training.training_epochs / epochs
                 module = run.recipe.module(run.space.blueprint(genotype), data, seed, pace)
-                build_short_trainer(config, folder, epochs).fit(module, data.train_dataloader(), data.val_dataloader())
+                run.recipe.short_trainer(epochs).fit(module, data.train_dataloader(), data.val_dataloader())
                 for split, loader in (("val", data.val_dataloader()), ("test", data.test_dataloader())):
                     found = run.task.figures(*predict(module.network, loader))
                     row |= {f"{label}_{split}": found["accuracy"], f"{label}_{split}_loss": found["loss"]}
