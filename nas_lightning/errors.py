@@ -35,11 +35,11 @@ class InputError(ValueError):
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (type(self), self.args, vars(self))  # a kind may be made of other arguments than its text
+        return made_again, (type(self), self.args, vars(self))
 
 
-def _again(kind: type[InputError], args: tuple[str, ...], attributes: dict[str, Any]) -> InputError:
-    """The error as another process has it."""
+def made_again(kind: type[BaseException], args: tuple[Any, ...], attributes: dict[str, Any]) -> BaseException:
+    """The error that another process has raised; its kind may be made of other arguments than its text."""
     error = kind.__new__(kind, *args)
     vars(error).update(attributes)
     return error

@@ -19,7 +19,7 @@ class EarlyEnd(L.Callback):
 
     def __init__(self, monitor: str, epochs: int, patience: float) -> None:
         self.monitor, self.first, self.wait = monitor, epochs // 2, max(1, math.ceil(patience * epochs))
-        self.least, self.best_epoch, self.has_ended = math.inf, 0, False
+        self.least, self.best_epoch, self.has_ended = math.inf, self.first, False
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """A fit that had ended, and goes on, is over."""
@@ -33,7 +33,7 @@ class EarlyEnd(L.Callback):
         value = float(trainer.callback_metrics[self.monitor])
         if value < self.least:
             self.least, self.best_epoch = value, epoch
-        elif epoch - max(self.best_epoch, self.first) >= self.wait:
+        elif epoch - self.best_epoch >= self.wait:
             self.has_ended = trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from nas_lightning.config.compose import source_of
 from nas_lightning.config.records import Config
 from nas_lightning.cost.budget import Budget
@@ -23,6 +25,8 @@ from nas_lightning.runs.build import (
     build_wide_sizes,
 )
 from nas_lightning.runs.lengths import Lengths, in_full, lengths_of
+from nas_lightning.search.derivation import draw_within
+from nas_lightning.search.moment import Moment
 from nas_lightning.search.strategy import SearchPlan, Strategy
 from nas_lightning.space.cells.size import Size
 from nas_lightning.space.cells.sizing import choose_size, nearest_size
@@ -98,6 +102,11 @@ class Run:
     def plan(self) -> SearchPlan:
         """What is done with the strategy."""
         return build_plan(self.config)
+
+    def draw(self, count: int) -> list[Any]:
+        """So many different random architectures within the limits, if there are as many; they follow from the seed."""
+        moment = Moment(1.0, torch.Generator().manual_seed(self.config.seed), self.space)
+        return draw_within(moment, self.limits, count)
 
     @cached_property
     def recipe(self) -> Recipe:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from nas_lightning.config.compose import options_of, reference_model
 from nas_lightning.cost.exact import Cost, cost_of
@@ -15,8 +14,6 @@ from nas_lightning.report.results import Control, Reference, Standing
 from nas_lightning.runs.build import called, hand_made
 from nas_lightning.runs.candidates import control_epochs
 from nas_lightning.runs.context import Run
-from nas_lightning.search.derivation import draw_within
-from nas_lightning.search.moment import Moment
 from nas_lightning.space.base import Blueprint
 from nas_lightning.training.evaluator import Evaluator
 
@@ -66,8 +63,7 @@ def control(run: Run, evaluator: Evaluator, kept: Any) -> tuple[Any, Control]:
 def _random_networks(run: Run, kept: Any) -> list[Any]:
     """As many as asked for, without the one that they are held against."""
     count = run.config.control.num_random
-    moment = Moment(1.0, torch.Generator().manual_seed(run.config.seed), run.space)
-    return [each for each in draw_within(moment, run.limits, count + 1) if each != kept][:count]
+    return [each for each in run.draw(count + 1) if each != kept][:count]
 
 
 def stand(value: float, values: Sequence[float]) -> Standing:

@@ -1,7 +1,7 @@
 """How long the fits of a run are: as the configuration says, or as the data have it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,24 +34,21 @@ class Lengths:
 
 def lengths_of(config: Config, data: SearchData) -> Lengths:
     """The lengths of the fits on these data."""
-    training, finetune, loaders = (
-        config.training,
-        config.export.finetune,
-        [data.train_dataloader(), data.alphas_dataloader()],
-    )
+    training, finetune = config.training, config.export.finetune
+    train, alphas = data.train_dataloader(), data.alphas_dataloader()
+
+    def training_steps() -> int:
+        return training.training_steps or _steps_of(data.sizes["train"], batches_of(train))
+
     return Lengths(
-        search=_length(training.nas_epochs, training.nas_steps, loaders, SEARCH_EPOCHS),
-        training=_length(training.training_epochs, training_steps(config, data), loaders[:1], TRAINING_EPOCHS),
-        finetuning=_length(finetune.epochs, finetune.steps, loaders[:1], FINETUNING_EPOCHS),
+        search=_length(training.nas_epochs, lambda: training.nas_steps, [train, alphas], SEARCH_EPOCHS),
+        training=_length(training.training_epochs, training_steps, [train], TRAINING_EPOCHS),
+        finetuning=_length(finetune.epochs, lambda: finetune.steps, [train], FINETUNING_EPOCHS),
     )
 
 
-def training_steps(config: Config, data: SearchData) -> int:
+def _steps_of(samples: int, batches: int | None) -> int:
     """Of a final training whose epochs nobody has given."""
-    if config.training.training_steps is not None:
-        return config.training.training_steps
-    batches = batches_of(data.train_dataloader())
-    samples = data.sizes["train"]
     return math.ceil(samples_seen(samples) / (32 if batches is None else math.ceil(samples / batches)))
 
 
@@ -64,14 +61,16 @@ def samples_seen(samples: int) -> int:
     return min(max(LIKELY_EPOCHS * samples, LEAST_SAMPLES), MOST_SAMPLES)
 
 
-def _length(epochs: int | None, steps: int, loaders: Sequence[Any], bounds: tuple[int, int]) -> Length:
-    """As given, or by the steps; where several loaders go in step, the longest counts."""
+def _length(epochs: int | None, steps: Callable[[], int], loaders: Sequence[Any], bounds: tuple[int, int]) -> Length:
+    """As given, or by the steps, which are counted at need; where several loaders go in step, the longest counts."""
     if epochs is not None:
         return Length(epochs)
     batches = [batches_of(loader) for loader in loaders]
-    found = length_of(epochs, steps, max(filter(None, batches)) if all(batches) else None, bounds)
+    found = Length.of_steps(steps(), max(filter(None, batches)) if all(batches) else None, *bounds)
     most = found.batches or math.inf
-    is_fair = all(is_shuffled(loader) or (batches_of(loader) or math.inf) <= most for loader in loaders)
+    is_fair = all(
+        is_shuffled(loader) or (count or math.inf) <= most for loader, count in zip(loaders, batches, strict=True)
+    )
     return found if is_fair else Length(found.epochs)
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 
 from nas_lightning import progress
 from nas_lightning.config.records import Config, with_values
@@ -25,10 +24,9 @@ from nas_lightning.runs.context import Run
 from nas_lightning.runs.fitting import fit
 from nas_lightning.runs.lengths import SEARCH_EPOCHS, TRAINING_EPOCHS, length_of
 from nas_lightning.runs.pools import num_workers, pool_of
-from nas_lightning.search.derivation import draw_within
+from nas_lightning.runs.searches import problem_of
+from nas_lightning.search.gradient import GradientSearch
 from nas_lightning.search.loaders import search_loader
-from nas_lightning.search.module import SearchModule
-from nas_lightning.search.moment import Moment
 from nas_lightning.space.base import Blueprint
 from nas_lightning.training.length import Length, batches_of
 
@@ -285,8 +283,7 @@ def _typical(run: Run) -> Blueprint:
     """A network as those that are trained: a random one of the space, or the one made by hand."""
     if not run.config.training.nas_enabled:
         return build_reference(run.config, run.task)
-    drawn = draw_within(Moment(1.0, torch.Generator().manual_seed(run.config.seed), run.space), run.limits, 1)
-    return run.space.blueprint(drawn[0])
+    return run.space.blueprint(run.draw(1)[0])
 
 
 def time_training(run: Run, blueprint: Blueprint) -> Pace:
@@ -297,10 +294,8 @@ def time_training(run: Run, blueprint: Blueprint) -> Pace:
 
 def time_search(run: Run) -> Pace:
     """The pace of a search, from a few steps of one."""
-    L.seed_everything(run.config.seed, workers=True, verbose=False)
-    constants = run.data.mean, run.data.std
-    kernels = run.config.training.nas_kernels
-    module = SearchModule(run.space, run.strategy, run.lengths.search.epochs, constants=constants, kernels=kernels)
+    search = GradientSearch(run.strategy, run.lengths.search.epochs, kernels=run.config.training.nas_kernels)
+    module = search.module(problem_of(run, 0))
     loader = search_loader(run.data.train_dataloader(), run.data.alphas_dataloader())
     return _timed(run, "search", module, loader)
 

@@ -55,7 +55,7 @@ def pool_of(config: Config, shared: Any, jobs: int, steps: float, says: bool = T
 def warm_up_workers(config: Config) -> None:
     """Begin to start workers, where there may be some, beside the reading of the data."""
     is_long = config.training.training_epochs is None or config.training.training_epochs > _SHORT
-    if config.run.backend == "processes" and is_long and not is_worker() and _count(config) > 1:
+    if config.run.backend == "processes" and is_long and num_workers(config) > 1:
         warm_up(_NEEDED)
 
 

@@ -121,14 +121,15 @@ def search(
     for index in missing:
         with one_thread() if num_seeds > 1 else nullcontext():
             result = _searcher(run, index, on_end).search(
-                _problem(run, index), evaluator, run.config.selection.candidates
+                problem_of(run, index), evaluator, run.config.selection.candidates
             )
         if len(done) == index:  # no fit has told it
             on_end(result)
     return done
 
 
-def _problem(run: Run, index: int) -> Problem:
+def problem_of(run: Run, index: int) -> Problem:
+    """That of the search of this number."""
     measure = MODES[run.config.training.nas_optimization_mode.lower()]
     return Problem(run.space, run.data, run.limits, measure, run.config.seed + index)
 
@@ -137,7 +138,7 @@ def _search_alone(run: Run, index: int) -> SearchResult:
     """One of several searches, in a worker."""
     evaluator = Evaluator(run.recipe, run.data, run.config.testing.metric)
     searcher = _searcher(run, index, lambda result: None)
-    return searcher.search(_problem(run, index), evaluator, run.config.selection.candidates)
+    return searcher.search(problem_of(run, index), evaluator, run.config.selection.candidates)
 
 
 def _searcher(run: Run, index: int, on_end: Callable[[SearchResult], None]) -> Searcher:

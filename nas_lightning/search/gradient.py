@@ -55,14 +55,10 @@ class GradientSearch:
         self.strategy, self.num_epochs, self.kernels = strategy or Strategy(), num_epochs, kernels
         self.fit, self.then = fit, then
 
-    def search(self, problem: Problem, evaluate: Evaluate, count: int) -> SearchResult:
-        """Up to ``count`` different architectures within the budget, the best first; nothing is evaluated.
-
-        Raises:
-            BudgetError: if no architecture meets the budget.
-        """
+    def module(self, problem: Problem) -> SearchModule:
+        """A fresh supernet with what trains it; sets all seeds."""
         L.seed_everything(problem.seed, workers=True, verbose=False)
-        module = SearchModule(
+        return SearchModule(
             problem.space,
             self.strategy,
             self.num_epochs,
@@ -72,6 +68,14 @@ class GradientSearch:
             kernels=self.kernels,
             seed=problem.seed,
         )
+
+    def search(self, problem: Problem, evaluate: Evaluate, count: int) -> SearchResult:
+        """Up to ``count`` different architectures within the budget, the best first; nothing is evaluated.
+
+        Raises:
+            BudgetError: if no architecture meets the budget.
+        """
+        module = self.module(problem)
         results = []
 
         def end(epochs: int, seconds: float) -> None:

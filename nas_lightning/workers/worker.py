@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from nas_lightning.errors import made_again
 from nas_lightning.workers import parcel
 from nas_lightning.workers.bars import sent_bars
 from nas_lightning.workers.base import one_thread
@@ -128,7 +129,4 @@ def take(packed: bytes) -> Any:
         log.handle(record)
     if is_done:
         return value
-    kind, args, attributes = value
-    error = kind.__new__(kind, *args)
-    vars(error).update(attributes)
-    raise error
+    raise made_again(*value)
