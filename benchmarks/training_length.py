@@ -114,29 +114,32 @@ def train(path: Path, length: str, seed: int, preset: str) -> Row:
 
 
 def report(rows: list[Row], base: str) -> None:
-    """For each length its accuracy and its time, against those of ``base`` on the same sets and seeds."""
-    from scipy import stats
+    """For each length its accuracy and time against those of ``base`` on the same sets and seeds; a set is the unit."""
+    from nas_lightning.runs.control import mean_interval
 
-    cells: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
-    for row in sorted(rows, key=lambda row: row["seed"]):
-        cells[row["length"]][row["set"]].append(row)
-
-    def mean(of: list[Row], key: str) -> float:
-        return statistics.fmean(row[key] for row in of)
-
+    cells: dict[str, dict[str, dict[int, Row]]] = defaultdict(lambda: defaultdict(dict))
+    for row in rows:
+        cells[row["length"]][row["set"]][row["seed"]] = row
     for length, sets in cells.items():
-        common = [name for name in sets if {r["seed"] for r in sets[name]} == {r["seed"] for r in cells[base][name]}]
-        gains = [100 * (mean(sets[name], "accuracy") - mean(cells[base][name], "accuracy")) for name in common]
-        share = {name: mean(sets[name], "seconds") / mean(cells[base][name], "seconds") for name in common}
-        half = stats.t.ppf(0.975, len(gains) - 1) * statistics.stdev(gains) / len(gains) ** 0.5 if len(gains) > 1 else 0
-        largest = sorted(common, key=lambda name: -sets[name][0]["samples"])[:3]
+        pairs = {
+            name: [(row, cells[base][name][seed]) for seed, row in of_set.items() if seed in cells[base][name]]
+            for name, of_set in sets.items()
+        }
+        pairs = {name: pair for name, pair in pairs.items() if pair}
+
+        def mean(key: str, side: int, pairs: dict[str, list[tuple[Row, Row]]] = pairs) -> dict[str, float]:
+            return {name: statistics.fmean(pair[side][key] for pair in of_set) for name, of_set in pairs.items()}
+
+        accuracy, before, seconds = mean("accuracy", 0), mean("accuracy", 1), mean("seconds", 0)
+        gains = {name: 100 * (accuracy[name] - before[name]) for name in pairs}
+        mean_gain, half = mean_interval([*gains.values()])
+        largest = sorted(pairs, key=lambda name: -pairs[name][0][0]["samples"])[:3]
         print(json.dumps({
-            "length": length, "sets": len(common),
-            "accuracy": round(statistics.fmean(mean(sets[n], "accuracy") for n in common), 4),
-            "gain": round(statistics.fmean(gains), 2), "interval": round(half, 2),
-            "time of the largest": {name: round(share[name], 3) for name in largest},
-            "gains": {name: round(gain, 1) for name, gain in zip(common, gains, strict=True)},
-            "seconds": {name: round(mean(sets[name], "seconds"), 1) for name in common},
+            "length": length, "sets": len(pairs), "accuracy": round(statistics.fmean(accuracy.values()), 4),
+            "gain": round(mean_gain, 2), "interval": None if half is None else round(half, 2),
+            "time of the largest": {name: round(seconds[name] / mean("seconds", 1)[name], 3) for name in largest},
+            "gains": {name: round(gain, 1) for name, gain in gains.items()},
+            "seconds": {name: round(each, 1) for name, each in seconds.items()},
         }))  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+from programs import launch
 
 from nas_lightning.__main__ import main
 
@@ -41,3 +42,18 @@ def cli(monkeypatch, tmp_path, capsys):
         return status, out, err
 
     return call
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Start the program in an empty folder, in a process of its own: Ray and submitit warn in ways of their own."""
+    started = []
+
+    def start(*arguments, folder=tmp_path, environment=None):
+        started.append(launch(*arguments, folder=folder, environment=environment))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()

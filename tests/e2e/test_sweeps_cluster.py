@@ -8,10 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import pytest
+from programs import ended
 
 ROOT = Path(__file__).parents[2]
 QUICK = ("experiment=quick", "callbacks=none", "export.int8=false")
@@ -25,30 +25,6 @@ def commands(word):
         shlex.split(line, comments=True) for line in re.findall(r"^    (nas-lightning -m .*)$", SECTION, re.MULTILINE)
     ]
     return [command[1:] for command in found if any(word in argument for argument in command)]
-
-
-@pytest.fixture
-def program(tmp_path):
-    """Start the program in an empty folder, in a process of its own: Ray and submitit warn in ways of their own."""
-    started = []
-
-    def start(*arguments):
-        command = [sys.executable, "-m", "nas_lightning", *arguments]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        # What is started in the background ignores interrupts, and so would all that it starts.
-        heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-        started.append(subprocess.Popen(command, cwd=tmp_path, text=True, preexec_fn=heed, **pipes))
-        return started[-1]
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-
-
-def ended(process):
-    out, err = process.communicate(timeout=300)
-    return process.returncode, out, err
 
 
 def folders(sweep):

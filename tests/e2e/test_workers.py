@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from programs import ended
+from torture import without_times
 
 WORK = (
     *("training.nas_epochs=3", "training.training_epochs=120", "selection.candidates=4", "control.num_random=2"),
@@ -41,39 +43,20 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def program(tmp_path):
-    """Start the program in an empty folder, in a process of its own."""
+def own_program(program, tmp_path):
+    """The program with a callback of a user's own that kills a worker: ``--config-dir mine callbacks=kill``."""
     (tmp_path / "killer.py").write_text(KILLER)
     options = tmp_path / "mine/callbacks"
     options.mkdir(parents=True)
     (options / "kill.yaml").write_text(yaml.safe_dump({"kill": {"_target_": "killer.KillOnce", "mark": "killed"}}))
-    started = []
-
-    def start(*arguments, folder="."):
-        (place := tmp_path / folder).mkdir(exist_ok=True)
-        command = [sys.executable, "-m", "nas_lightning", *arguments]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
-        heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what is started in the background ignores it
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        started.append(subprocess.Popen(command, cwd=place, text=True, env=environment, preexec_fn=heed, **pipes))
-        return started[-1]
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    return partial(program, environment={**os.environ, "PYTHONPATH": path})
 
 
-def ended(process):
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
+def succeeded(process):
+    status, out, err = ended(process)
+    assert status == 0, err
     return out, err
-
-
-def without_times(found):
-    if isinstance(found, dict):
-        return {name: without_times(value) for name, value in found.items() if name != "seconds"}
-    return [without_times(each) for each in found] if isinstance(found, list) else found
 
 
 def outcome(folder):
@@ -96,17 +79,18 @@ def said(folder, text):
     return (folder / "run/run.log").read_text().count(text)
 
 
-def test_two_processes_give_the_run_of_one_though_one_of_them_is_killed(program, tmp_path, in_turn):
-    ended(program("--config-dir", str(tmp_path / "mine"), "callbacks=kill", *WORK, "run.workers=2"))
+def test_two_processes_give_the_run_of_one_though_one_of_them_is_killed(own_program, tmp_path, in_turn):
+    succeeded(own_program("--config-dir", str(tmp_path / "mine"), "callbacks=kill", *WORK, "run.workers=2"))
     assert (tmp_path / "killed").exists()
     assert outcome(tmp_path / "run") == in_turn
     assert said(tmp_path, "workers: 2 processes") == said(tmp_path, "done in") == 1
     assert said(tmp_path, "training: seed") == said(tmp_path, "selection: accuracy") == 4
 
 
-def test_a_ray_of_two_workers_gives_the_same_though_one_of_them_is_killed(program, tmp_path, in_turn):
+def test_a_ray_of_two_workers_gives_the_same_though_one_of_them_is_killed(own_program, tmp_path, in_turn):
     pytest.importorskip("ray", reason="needs the extra ray")
-    ended(program("--config-dir", str(tmp_path / "mine"), "callbacks=kill", *WORK, "run.backend=ray", "run.workers=2"))
+    on_ray = ("run.backend=ray", "run.workers=2")
+    succeeded(own_program("--config-dir", str(tmp_path / "mine"), "callbacks=kill", *WORK, *on_ray))
     assert (tmp_path / "killed").exists()
     assert outcome(tmp_path / "run") == in_turn
 
@@ -143,11 +127,11 @@ def test_an_interrupt_ends_all_workers_and_resume_gives_the_same_run(program, tm
         time.sleep(0.02)
     alive = [child for child in children if Path(f"/proc/{child}").exists()]
     assert alive == []
-    ended(program("resume=run"))
+    succeeded(program("resume=run"))
     assert outcome(run) == in_turn
 
 
-def test_a_program_without_a_main_guard_is_not_run_again_by_its_workers(program, tmp_path):
+def test_a_program_without_a_main_guard_is_not_run_again_by_its_workers(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "import nas_lightning\nprint('begun', flush=True)\n"
@@ -165,7 +149,9 @@ def test_front_ends_side_by_side_are_those_in_turn(program, tmp_path):
     short = ("training.nas_epochs=2", "training.training_epochs=2", "selection.candidates=1", "control.num_random=0")
     front_ends = ("search_features=true", "features_candidates=[none,Generic_8Input_ABS_8Feature_1Frame]")
     for name, where in (("a", "run.backend=here"), ("b", "run.workers=2")):
-        ended(program(*short, *front_ends, "export.int8=false", "hydra.run.dir=run", where, folder=name))
+        (tmp_path / name).mkdir()
+        place = tmp_path / name
+        succeeded(program(*short, *front_ends, "export.int8=false", "hydra.run.dir=run", where, folder=place))
     tables = [(tmp_path / name / "run/front_ends.csv").read_text() for name in "ab"]
     assert tables[0] == tables[1]
     assert "none" in tables[0]
