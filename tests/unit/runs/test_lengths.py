@@ -66,3 +66,12 @@ def test_schedules_follow_the_epochs_unless_they_have_their_own(strategy):
     full = in_full(own, lengths)
     assert (full.search["weight_scheduler"]["T_max"], full.scheduler["T_max"]) == (6, 5)
     assert "T_max" not in in_full(compose_config(["scheduler=constant"]), lengths).scheduler
+
+
+def test_samples_are_not_counted_where_the_epochs_are_given():
+    """Which takes a pass over data of a user's own."""
+    own = data(4, 2)
+    del own.sizes
+    assert lengths_of(compose_config(["training.training_epochs=7"]), own).training == Length(7)
+    with pytest.raises(AttributeError, match="sizes"):
+        lengths_of(compose_config([]), own)

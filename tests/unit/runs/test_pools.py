@@ -8,7 +8,7 @@ from nas_lightning.config.compose import compose_config
 from nas_lightning.config.settings import check_settings
 from nas_lightning.errors import InputError
 from nas_lightning.runs import pools
-from nas_lightning.runs.pools import num_workers, pool_of
+from nas_lightning.runs.pools import num_workers, pool_of, warm_up_workers
 from nas_lightning.workers import worker
 from nas_lightning.workers.base import Here
 
@@ -43,6 +43,16 @@ def test_workers_are_started_where_they_are_worth_it():
     assert kind_of("run.workers=2", steps=999) == "Here"
     assert kind_of("run.workers=1") == "Here"
     assert kind_of("run.backend=here") == "Here"
+
+
+def test_workers_are_prepared_before_the_data_only_where_there_may_be_some(monkeypatch):
+    prepared = []
+    monkeypatch.setattr(pools, "warm_up", prepared.append)
+    for overrides in (["logger=mlflow"], ["run.backend=here", "run.workers=1"], ["training.training_epochs=20"]):
+        warm_up_workers(compose_config(["run.workers=2", *overrides]))
+    assert prepared == []
+    warm_up_workers(compose_config(["run.workers=2"]))
+    assert prepared == ["nas_lightning.runs.trainings"]
 
 
 @pytest.mark.parametrize("logger", ["mlflow", "wandb"])
