@@ -61,7 +61,7 @@ def quantize(network: ModelProto, samples: Iterable[Tensor], method: str = "minm
     """The integer form of a float network: what is before its first convolution stays float.
 
     Args:
-        network: as ``export_onnx`` writes it, with one input ``x`` and one output ``logits``.
+        network: as ``to_onnx`` writes it, with one input ``x`` and one output ``logits``.
         samples: batches ``[B, C, L]`` of training samples, which set the ranges of the activations.
         method: one of ``METHODS``; ``minmax`` where a value varies too little for a histogram.
     """

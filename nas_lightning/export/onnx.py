@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Iterable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -13,26 +14,14 @@ from torch import Tensor, nn
 from nas_lightning.errors import ParityError
 from nas_lightning.export.allowed import without_notes
 from nas_lightning.export.contract import InputDescription
+from nas_lightning.export.nodes import to_graph
 from nas_lightning.export.opset import OPSET, at_opset
 from nas_lightning.export.parity import NOTEWORTHY, TOLERANCE, relative_difference
 from nas_lightning.export.session import open_session
-from nas_lightning.files import write_bytes
-from nas_lightning.graph.fold import fold
+from nas_lightning.graph.trace import trace
 
-__all__ = ["NOTEWORTHY", "TOLERANCE", "check_parity", "described", "export_onnx", "relative_difference", "run_onnx"]
-__all__ += ["to_onnx"]
-
-
-def export_onnx(
-    network: nn.Module, shape: Sequence[int], path: Path, description: InputDescription | None = None
-) -> None:
-    """Write ``network`` as ONNX for one sample of ``shape``, with BatchNorm and input normalisation folded in.
-
-    Raises:
-        InputError: if it has no form in the opset that the description names.
-    """
-    model = to_onnx(network, shape)
-    write_bytes(path, (model if description is None else described(model, description)).SerializeToString())
+__all__ = ["NOTEWORTHY", "TOLERANCE", "check_parity", "described", "front_end_to_onnx", "relative_difference"]
+__all__ += ["run_onnx", "to_onnx"]
 
 
 def described(model: ModelProto, description: InputDescription) -> ModelProto:
@@ -48,8 +37,24 @@ def described(model: ModelProto, description: InputDescription) -> ModelProto:
 
 
 def to_onnx(network: nn.Module, shape: Sequence[int]) -> ModelProto:
-    """What ``export_onnx`` writes."""
-    example = torch.zeros(1, *shape)
+    """A network for one sample of ``shape``, with BatchNorm and input normalisation folded in, in ``OPSET``.
+
+    Raises:
+        InputError: for a layer that has no form here.
+    """
+    graph = to_graph(trace(network.cpu(), *shape))
+    opset = [helper.make_opsetid("", OPSET)]
+    return helper.make_model(
+        graph,
+        opset_imports=opset,
+        ir_version=helper.find_min_ir_version_for(opset),
+        producer_name="nas_lightning",
+        producer_version=version("nas-lightning"),
+    )
+
+
+def front_end_to_onnx(front_end: nn.Module, shape: Sequence[int]) -> ModelProto:
+    """A front end for rows ``shape``, which is no graph of layers: PyTorch's own exporter writes it."""
     logging.getLogger("torch.onnx").setLevel(
         logging.ERROR
     )  # it warns that torchvision is missing, which nothing here uses
@@ -57,12 +62,12 @@ def to_onnx(network: nn.Module, shape: Sequence[int]) -> ModelProto:
         # The exporter's own calls into copyreg and onnxscript warn; nothing here can act on it.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            fold(network.cpu()),
-            (example,),
+            front_end.cpu(),
+            (torch.zeros(1, *shape),),
             dynamo=True,
             verbose=False,
             input_names=["x"],
-            output_names=["logits"],
+            output_names=["features"],
             opset_version=OPSET,
         )
     assert program is not None  # nosec B101 # for mypy: with dynamo=True there is a program

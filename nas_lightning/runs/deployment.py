@@ -24,7 +24,7 @@ from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.equalise import equalise
 from nas_lightning.export.firmware import Sources, Vectors, write_firmware
 from nas_lightning.export.int8 import METHODS, behind_front_end, integer_core, quantize, to_qdq
-from nas_lightning.export.onnx import described, run_onnx, to_onnx
+from nas_lightning.export.onnx import described, front_end_to_onnx, run_onnx, to_onnx
 from nas_lightning.export.parity import NOTEWORTHY, relative_difference
 from nas_lightning.files import read_as, write_bytes, write_npz
 from nas_lightning.report.results import (
@@ -131,7 +131,7 @@ def export_int8(
         split: _figures(run, qdq, split, f"int8: figures on {split}") for split in floats if split != "val"
     }
     if config.export.include_features:
-        front_end = to_onnx(data.front_end.for_export(), data.raw_shape)
+        front_end = front_end_to_onnx(data.front_end.for_export(), data.raw_shape)
         qdq = behind_front_end(front_end, qdq)
     write_bytes(run.folder / "model_int8.onnx", described(qdq, description).SerializeToString())
     log.info("model_int8.onnx: by %s; %s on val %.4f, float %.4f", best, metric, values[best], floats["val"][metric])
@@ -383,8 +383,7 @@ def deploy(run: Run, network: nn.Module, metrics: RunMetrics, cost: CostReport) 
     """
     if not run.config.export.int8:
         return metrics, cost
-    with progress.step("int8: exporting the network"):
-        model = to_onnx(network, [run.task.in_channels, run.task.length])
+    model = to_onnx(network, [run.task.in_channels, run.task.length])
     description = read_as(run.folder / "input.json", InputDescription.from_dict)  # that of model.onnx
     floats = {split: metrics.figures(split) for split in dict.fromkeys(("val", metrics.tested))}
     int8 = export_int8(run, network, model, floats, description)

@@ -12,9 +12,10 @@ from nas_lightning.callbacks.boards import Loggers, add_picture, add_result, boa
 from nas_lightning.config.compose import in_keys
 from nas_lightning.config.records import Config, with_values
 from nas_lightning.export.bundle import write_bundle
-from nas_lightning.export.onnx import check_parity, export_onnx
+from nas_lightning.export.int8 import behind_front_end
+from nas_lightning.export.onnx import check_parity, described, front_end_to_onnx, to_onnx
 from nas_lightning.export.parity import NOTEWORTHY, relative_difference
-from nas_lightning.files import plain, read_record, write_json, write_torch
+from nas_lightning.files import plain, read_record, write_bytes, write_json, write_torch
 from nas_lightning.report.pictures import outcome_picture
 from nas_lightning.report.results import CostReport, OnnxParity, RunMetrics, RunResult
 from nas_lightning.report.tables import print_summary
@@ -126,17 +127,16 @@ def _export(
     logits: Tensor,
 ) -> float:
     """Write ``model.onnx``, with the front end inside if asked for, and return its difference from the network."""
-    path, shape = run.folder / "model.onnx", [run.task.in_channels, run.task.length]
+    path = run.folder / "model.onnx"
     exact, _ = predict(copy.deepcopy(network).double(), loader, f"figures on {split} in float64")
     rounding = relative_difference(logits.numpy(), exact.numpy())
     samples: Iterable[Tensor] = (x for x, _ in loader)
+    model, description = to_onnx(network, [run.task.in_channels, run.task.length]), describe_input(run, blueprint)
     if run.config.export.include_features and (rows := run.data.raw_batches(split)) is not None:
-        samples, shape = rows, list(run.data.raw_shape)
-        network = nn.Sequential(run.data.front_end.for_export(), network)
-        write_json(run.folder / "front_end.json", run.data.front_end.settings)
-    description = describe_input(run, blueprint)
-    with progress.step("writing model.onnx"):
-        export_onnx(network, shape, path, description)
+        samples, front_end = rows, run.data.front_end
+        model = behind_front_end(front_end_to_onnx(front_end.for_export(), run.data.raw_shape), model)
+        write_json(run.folder / "front_end.json", front_end.settings)
+    write_bytes(path, described(model, description).SerializeToString())
     write_json(run.folder / "input.json", description.to_dict())
     shown = progress.track(samples, f"comparing model.onnx on {split}", len(exact), "sample", len)
     difference = check_parity(path, shown, exact, rounding)

@@ -8,7 +8,7 @@ from small_firmware import every_op, hand_made, hard_to_place, with_twins
 from nas_lightning.config.compose import compose_config, conf_dir
 from nas_lightning.export.allowed import FRONT_END_OPERATORS, NETWORK_OPERATORS, read_model, without_notes
 from nas_lightning.export.int8 import behind_front_end, to_qdq
-from nas_lightning.export.onnx import to_onnx
+from nas_lightning.export.onnx import front_end_to_onnx
 from nas_lightning.runs.build import build_data
 
 NAMES = sorted(path.stem for path in (conf_dir() / "features").glob("*.yaml"))
@@ -36,7 +36,7 @@ def test_front_ends(tmp_path):
         own = [f"{SECTION}.frame_size=64", f"{SECTION}.feature_size_per_frame=16"] * name.startswith(("Custom", "none"))
         front_end = build_data(compose_config([f"features={name}", *own])).front_end
         if front_end.is_exportable:
-            model = to_onnx(front_end.for_export(), (2, front_end.rows))
+            model = front_end_to_onnx(front_end.for_export(), (2, front_end.rows))
             written |= {node.op_type for node in model.graph.node}
             may_be_there(model, tmp_path)
     shape = [axis.dim_value for axis in model.graph.output[0].type.tensor_type.shape.dim]

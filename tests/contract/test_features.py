@@ -3,12 +3,13 @@
 from functools import cache
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
 
 from nas_lightning.config.compose import compose_config, conf_dir
-from nas_lightning.export.onnx import export_onnx
+from nas_lightning.export.onnx import front_end_to_onnx
 from nas_lightning.runs.build import build_data
 from nas_lightning.runs.checks import check_config
 from nas_lightning.tasks import Classification
@@ -117,7 +118,7 @@ def test_onnx_computes_the_same_or_is_refused(name, tmp_path):
             front_end.for_export()
         return
     x = torch.cat([raw(name, rows, channels), torch.zeros(1, channels, rows)])
-    export_onnx(front_end.for_export(), x.shape[1:], tmp_path / "front_end.onnx")
+    onnx.save(front_end_to_onnx(front_end.for_export(), x.shape[1:]), tmp_path / "front_end.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "front_end.onnx", providers=["CPUExecutionProvider"])
     found = np.concatenate([session.run(None, {"x": sample[None].numpy()})[0] for sample in x])
     np.testing.assert_allclose(found, front_end(x).numpy(), rtol=1e-3, atol=2e-3)

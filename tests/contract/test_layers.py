@@ -6,7 +6,7 @@ from torch import nn
 
 from nas_lightning.cost import code, exact, npu
 from nas_lightning.errors import InputError
-from nas_lightning.export import equalise, operators
+from nas_lightning.export import equalise, nodes, operators
 from nas_lightning.export.emx import edits
 from nas_lightning.graph.layers import LAYERS
 from nas_lightning.graph.norm import InputNorm
@@ -22,6 +22,7 @@ TABLES = {
     "fake quantization": fake_quant.FORMS,
     "equalisation": equalise.SCALES,
     "operators of ONNX, floats": operators.FLOATS,
+    "writers of ONNX": nodes.NODES,
     "operators of ONNX, integers": operators.INTEGERS,
     "C": edits.CHANGES,
     "training kernel": network_ops.WRITERS,

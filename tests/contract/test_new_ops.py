@@ -7,6 +7,7 @@ priced, exported and quantized. Where something cannot be done for one of them a
 from dataclasses import dataclass
 from functools import partial
 
+import onnx
 import pytest
 import torch
 from onnx import ModelProto, numpy_helper
@@ -19,7 +20,7 @@ from nas_lightning.errors import InputError
 from nas_lightning.export.emx import compile_network
 from nas_lightning.export.equalise import equalise
 from nas_lightning.export.int8 import integer_core, quantize, to_qdq
-from nas_lightning.export.onnx import check_parity, export_onnx, run_onnx, to_onnx
+from nas_lightning.export.onnx import check_parity, run_onnx, to_onnx
 from nas_lightning.kernels.build import why_not_native
 from nas_lightning.space.cells.compiled import compile_network as compile_training
 from nas_lightning.space.cells.genotype import KINDS, Genotype
@@ -105,7 +106,7 @@ def test_a_supernet_chooses_it(made):
 
 def test_it_costs_what_the_file_says(made, tmp_path):
     path = tmp_path / "model.onnx"
-    export_onnx(made.network, (2, 21), path)
+    onnx.save(to_onnx(made.network, (2, 21)), path)
     with torch.no_grad():
         check_parity(path, [made.x], made.network.double()(made.x.double()))
     made.network.float()

@@ -12,7 +12,7 @@ from torch import nn
 
 from nas_lightning.data.features import FrontEnd
 from nas_lightning.export.int8 import METHODS, behind_front_end, integer_core, quantize, to_qdq
-from nas_lightning.export.onnx import run_onnx, to_onnx
+from nas_lightning.export.onnx import front_end_to_onnx, run_onnx, to_onnx
 from nas_lightning.export.session import open_session
 from nas_lightning.space.reference import ConvNet
 from nas_lightning.tasks import Classification
@@ -207,7 +207,7 @@ def test_a_front_end_goes_before_either_form():
     rows = torch.randn(8, 1, 32)
     features = front_end(rows)
     assert features.shape[1:] == made.samples.shape[1:]
-    exported = to_onnx(front_end.for_export(), rows.shape[1:])
+    exported = front_end_to_onnx(front_end.for_export(), rows.shape[1:])
     for network in (made.floats, to_qdq(made.integer)):
         whole = behind_front_end(exported, network)
         onnx.checker.check_model(whole, full_check=True)

@@ -11,7 +11,7 @@ from nas_lightning.errors import InputError
 from nas_lightning.export.allowed import read_model
 from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.int8 import behind_front_end, to_qdq
-from nas_lightning.export.onnx import described, run_onnx, to_onnx
+from nas_lightning.export.onnx import described, front_end_to_onnx, run_onnx
 from nas_lightning.export.opset import NEWEST, OLDEST, OPSET, at_opset
 from nas_lightning.tasks import Classes
 
@@ -44,7 +44,7 @@ def test_a_front_end_goes_before_it(opset):
     front_end = FrontEnd([*steps, "BINNING", "CONCAT"], frame_size=32, feature_size_per_frame=8, num_frame_concat=2)
     made = hand_made(1, 16)
     rows = torch.randn(8, 1, front_end.rows, generator=torch.Generator().manual_seed(0))
-    model = behind_front_end(to_onnx(front_end.for_export(), rows.shape[1:]), made.floats)
+    model = behind_front_end(front_end_to_onnx(front_end.for_export(), rows.shape[1:]), made.floats)
     expected = run_onnx(model.SerializeToString(), [rows])
     found = at_opset(model, opset)
     torch.testing.assert_close(run_onnx(found.SerializeToString(), [rows]), expected, rtol=1e-5, atol=1e-5)

@@ -29,7 +29,7 @@ from nas_lightning.export.emulator import TOOLS
 from nas_lightning.export.firmware import Sources, write_firmware
 from nas_lightning.export.host import missing_tools
 from nas_lightning.export.int8 import behind_front_end, to_qdq
-from nas_lightning.export.onnx import to_onnx
+from nas_lightning.export.onnx import front_end_to_onnx
 from nas_lightning.files import write_bytes, write_json, write_npz
 from nas_lightning.runs import verify as verify_module
 from nas_lightning.runs.verify import verify
@@ -91,7 +91,7 @@ def with_front_end() -> bytes:
     """Of a network behind a front end that is in the ONNX files too."""
     made = hand_made(1, 16)
     front_end = FrontEnd(["FFT_FE", "FFT_POS_HALF", "DC_REMOVE", "ABS"], frame_size=32)
-    exported = to_onnx(front_end.for_export(), (1, 32))
+    exported = front_end_to_onnx(front_end.for_export(), (1, 32))
     rows = torch.randn(20, 1, 32, generator=torch.Generator().manual_seed(0))
     made = dataclasses.replace(made, samples=front_end(rows))
     vectors = dataclasses.replace(made.vectors(), rows=rows.numpy())
