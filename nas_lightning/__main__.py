@@ -1,6 +1,8 @@
 """The command line: overrides in, exit status out."""
 
 import _thread
+import atexit
+import gc
 import os
 import signal
 import sys
@@ -35,6 +37,8 @@ from nas_lightning.runs import sweep
 from nas_lightning.runs.launching import end_interrupted, run_hydra, run_once
 
 _RUN_DIR = "hydra.run.dir="
+
+atexit.register(gc.freeze)  # else the end looks for cycles through all that was imported, which takes a second or two
 
 
 def main() -> None:

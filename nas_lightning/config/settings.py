@@ -27,14 +27,14 @@ from nas_lightning.errors import InputError
 
 _CHOSEN = {"training.nas_layers": "space.auto_layers", "training.nas_init_channels": "space.auto_init_channels"}
 _ONE_PROCESS = "a run is one process on one device; parallel work is a sweep (nas-lightning -m)"
-_EVERY_EPOCH = "every epoch is validated once, because the best one is kept"
+_VALIDATED = "val is looked at after each epoch, or each few where they are a few steps, because the best one is kept"
 _BY_EPOCHS = "set training.nas_epochs and training.training_epochs instead"
 _NOT_USED = "no stage of a run uses it"
 NOT_OF_TRAINER = {
     "accumulate_grad_batches": "set training.batch_size instead",
     "barebones": "checkpoints and the log are needed",
     "callbacks": "add to the group callbacks instead",
-    "check_val_every_n_epoch": _EVERY_EPOCH,
+    "check_val_every_n_epoch": _VALIDATED,
     "default_root_dir": "set common.run_name or hydra.run.dir instead",
     "enable_autolog_hparams": _NOT_USED,
     "enable_checkpointing": "resume=FOLDER needs checkpoints",
@@ -59,7 +59,7 @@ NOT_OF_TRAINER = {
     "strategy": _ONE_PROCESS,
     "sync_batchnorm": _ONE_PROCESS,
     "use_distributed_sampler": _ONE_PROCESS,
-    "val_check_interval": _EVERY_EPOCH,
+    "val_check_interval": _VALIDATED,
 }
 """Arguments of the Trainer that would stop a run on its way or be ignored, or that the program gives itself, and what
 to do."""

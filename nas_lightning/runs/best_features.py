@@ -18,10 +18,11 @@ from nas_lightning.runs.build import build_data, set_up
 from nas_lightning.runs.checks import check_config
 from nas_lightning.runs.claim import begin, claimed, withdraw
 from nas_lightning.runs.context import Run
+from nas_lightning.runs.crew import num_workers
 from nas_lightning.runs.finish import finish_kept, judged_split, one_of_several
 from nas_lightning.runs.folder import copy_result, read_blueprint, read_value
 from nas_lightning.runs.pipeline import run as run_once
-from nas_lightning.runs.pools import num_workers, pool_of
+from nas_lightning.runs.pools import pool_of
 
 log = logging.getLogger("nas_lightning")
 

@@ -224,6 +224,7 @@ def build_trainer(config: Config, folder: Path, stage: str, length: Length, call
         config.trainer,
         max_epochs=length.epochs,
         **_limit(config, length.batches),
+        check_val_every_n_epoch=length.every,
         callbacks=callbacks + configured,
         logger=build_loggers(config, folder, stage) or False,
         default_root_dir=folder,

@@ -25,6 +25,7 @@ from nas_lightning.config.targets import trust_config_dir
 from nas_lightning.errors import DamagedFileError, InputError, StoppedError, UsedFolderError
 from nas_lightning.files import has_ended
 from nas_lightning.runs import sweep
+from nas_lightning.runs.crew import warm_up_workers
 
 _GO_ON = "go on with: nas-lightning resume="
 _NAMED = ("hydra.run.dir", "common.run_name", "++common.run_name", "+common.run_name")
@@ -166,6 +167,7 @@ def run_once(config: Config, folder: Path, resume: bool = False) -> None:
         StoppedError: if the disk is full, or the folder is gone.
     """
     check_settings(config)  # before most of the package is imported
+    warm_up_workers(config)
     with _uncollected():
         from nas_lightning.runs.modes import REPLACEABLE, run
 

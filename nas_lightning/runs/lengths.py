@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nas_lightning.config.records import Config, with_values
@@ -21,6 +21,12 @@ docs/benchmarks.md."""
 
 FINETUNING_EPOCHS = 1, 10
 """The same of fine-tuning for int8."""
+
+_EVERY, _STEPS_APART = (1, 2, 4, 5, 10), 10
+"""After how many epochs val may be looked at, and the steps between two looks that are wanted.
+
+To look at val takes as long as several steps on so small a set; each of the numbers divides 20 and 200 epochs.
+"""
 
 
 @dataclass(frozen=True)
@@ -42,9 +48,16 @@ def lengths_of(config: Config, data: SearchData) -> Lengths:
 
     return Lengths(
         search=_length(training.nas_epochs, lambda: training.nas_steps, [train, alphas], SEARCH_EPOCHS),
-        training=_length(training.training_epochs, training_steps, [train], TRAINING_EPOCHS),
+        training=_looking(_length(training.training_epochs, training_steps, [train], TRAINING_EPOCHS), config, train),
         finetuning=_length(finetune.epochs, lambda: finetune.steps, [train], FINETUNING_EPOCHS),
     )
+
+
+def _looking(length: Length, config: Config, train: Any) -> Length:
+    """The same, which looks at val less often where an epoch is a few steps and nobody has said how many there are."""
+    if config.training.training_epochs is not None or (batches := batches_of(train)) is None:
+        return length
+    return replace(length, every=max((n for n in _EVERY if n * batches <= _STEPS_APART), default=1))
 
 
 def _steps_of(samples: int, batches: int | None) -> int:

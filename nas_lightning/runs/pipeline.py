@@ -24,7 +24,7 @@ from nas_lightning.runs.control import control
 from nas_lightning.runs.costs import check_fit
 from nas_lightning.runs.logs import quiet_lightning, run_log
 from nas_lightning.runs.plan import planned
-from nas_lightning.runs.pools import pool_of, warm_up_workers
+from nas_lightning.runs.pools import pool_of
 from nas_lightning.runs.searches import Searched, search
 from nas_lightning.runs.trainings import FinalTrainings, Kept
 from nas_lightning.space.base import Blueprint
@@ -108,7 +108,6 @@ def check_start(config: Config, folder: Path, data: SearchData | None) -> Search
     check_config(config)
     with quiet_lightning():
         try_parts(config, folder)
-    warm_up_workers(config)
     is_own, data = data is None, data or build_data(config)
     if config.export.include_features:
         _check_export(data.front_end.for_export)  # before anything is read

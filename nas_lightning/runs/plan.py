@@ -21,9 +21,10 @@ from nas_lightning.files import plain, read_record, write_json, write_text
 from nas_lightning.progress import duration
 from nas_lightning.runs.build import build_reference
 from nas_lightning.runs.context import Run
+from nas_lightning.runs.crew import num_workers
 from nas_lightning.runs.fitting import fit
 from nas_lightning.runs.lengths import SEARCH_EPOCHS, TRAINING_EPOCHS, length_of
-from nas_lightning.runs.pools import num_workers, pool_of
+from nas_lightning.runs.pools import pool_of
 from nas_lightning.runs.searches import problem_of
 from nas_lightning.search.gradient import GradientSearch
 from nas_lightning.search.loaders import search_loader

@@ -23,6 +23,7 @@ from nas_lightning.search.strategy import Strategy
 from nas_lightning.space.base import Choice, Path, Projected, SearchSpace
 from nas_lightning.space.choices import limit_free, strongest
 from nas_lightning.space.stem import set_constants
+from nas_lightning.training.means import Means
 
 log = logging.getLogger("nas_lightning")
 
@@ -74,6 +75,7 @@ class SearchModule(L.LightningModule):
         self.run_pass = run_pass.__call__  # never a second module of the same weights
         self.arch_step = copy.deepcopy(self.strategy.arch_step)  # what it remembers goes into the checkpoints
         self.num_steps = 0
+        self.means = {"train": Means(), "val": Means()}
         self.max_free: int | None = None  # decisions of a table that may keep an option without parameters
 
     @property
@@ -88,7 +90,8 @@ class SearchModule(L.LightningModule):
         return [weight_optimizer, alpha_optimizer], [self.strategy.new_scheduler(weight_optimizer, self.num_epochs)]
 
     def on_fit_start(self) -> None:
-        """Say what searches, and on what."""
+        """Say what searches, and on what; forget what a fit that was stopped has left."""
+        self.means = {split: Means() for split in self.means}
         warn_if_slow(self.supernet.kernels, self.device)
         kernels = describe(self.supernet.kernels, self.device)
         log.info("search: %s, seed %d, %d epochs, %s", self.strategy.name, self.seed, self.num_epochs, kernels)
@@ -138,7 +141,7 @@ class SearchModule(L.LightningModule):
                 f"search: diverged in epoch {self.current_epoch + 1}; lower `weight_optimizer.lr` or "
                 "`alpha_optimizer.lr`, or give the Trainer more bits of precision"
             )
-        self._log_batch("alphas", loss, logits, val_batch[1])
+        self._count_batch("alphas", loss, logits, val_batch[1])
 
     def _weight_step(self, batch: Batch) -> None:
         weight_optimizer, _ = self._optimizers()
@@ -150,7 +153,7 @@ class SearchModule(L.LightningModule):
             self.manual_backward(loss)
         self.clip_gradients(weight_optimizer.optimizer, self.strategy.clip_norm, "norm")
         weight_optimizer.step()
-        self._log_batch("weights", loss, logits, y)
+        self._count_batch("weights", loss, logits, y)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``[B, K]`` of what is judged on ``val``: the mixture by settled op weights, or the strongest path."""
@@ -164,13 +167,21 @@ class SearchModule(L.LightningModule):
         return Path(strongest(op_weights, self.space))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Log loss and reward of the supernet on ``val``."""
+        """Count for loss and reward of the supernet on ``val``."""
         x, y = batch
         logits = self(x)
-        self._log_batch("val", self.supernet.task.loss(logits, y), logits, y)
+        self._count_batch("val", self.supernet.task.loss(logits, y), logits, y)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log them."""
+        self._log_means("val")
 
     def on_train_epoch_end(self) -> None:
-        """Log learning rates and expected cost, and step the schedule: manual optimization never steps it."""
+        """Log what the batches gave, learning rates and expected cost.
+
+        Then the schedule makes a step: with manual optimization nobody else sees to it.
+        """
+        self._log_means("train")
         weight_optimizer, alpha_optimizer = self._optimizers()
         self.log("search/lr_weights", weight_optimizer.param_groups[0]["lr"])
         self.log("search/lr_alphas", alpha_optimizer.param_groups[0]["lr"])
@@ -224,8 +235,11 @@ class SearchModule(L.LightningModule):
         op_weights = self.op_weights()
         return op_weights if self.max_free is None else limit_free(op_weights, self.space, self.max_free)
 
-    def _log_batch(self, level: str, loss: Tensor, logits: Tensor, y: Tensor) -> None:
+    def _count_batch(self, level: str, loss: Tensor, logits: Tensor, y: Tensor) -> None:
         task = self.supernet.task
-        reward = task.rewards(logits, y).mean()
-        values = {f"search/{level}_loss": loss.detach(), f"search/{level}_{task.monitor}": reward}
-        self.log_dict(values, on_step=False, on_epoch=True, prog_bar=level != "alphas", batch_size=len(y))
+        values = {f"search/{level}_loss": loss, f"search/{level}_{task.monitor}": task.rewards(logits, y).mean()}
+        self.means["val" if level == "val" else "train"].add(values, len(y))
+
+    def _log_means(self, split: str) -> None:
+        for name, value in self.means[split].take().items():
+            self.log(name, value, prog_bar="/alphas_" not in name)

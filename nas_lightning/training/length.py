@@ -16,10 +16,12 @@ class Length:
     Attributes:
         epochs: how many.
         batches: the most of an epoch; None for all.
+        every: after how many epochs val is looked at.
     """
 
     epochs: int
     batches: int | None = None
+    every: int = 1
 
     @classmethod
     def of_steps(cls, steps: int, batches: int | None, least: int, most: int) -> Self:

@@ -14,6 +14,7 @@ from nas_lightning.errors import InputError
 from nas_lightning.space.cells.compiled import CompiledNetwork
 from nas_lightning.space.cells.network import Network
 from nas_lightning.tasks import Task
+from nas_lightning.training.means import Means
 
 
 @torch.no_grad()
@@ -81,11 +82,16 @@ class TrainModule(L.LightningModule):
         self.network, self.make_optimizer, self.make_scheduler = network, optimizer, scheduler
         self.loss, self.metric = loss or self.task.loss, self.task.metric()
         self.clip_norm, self.pace, self.compiled = clip_norm, pace, compiled
+        self.means = {"train": Means(), "val": Means()}
 
     def configure_optimizers(self) -> Any:
         """One optimizer, one schedule."""
         optimizer = self.make_optimizer(self.network.parameters())
         return [optimizer], [self.make_scheduler(optimizer)]
+
+    def on_fit_start(self) -> None:
+        """Forget what a fit that was stopped has left."""
+        self.means = {split: Means() for split in self.means}
 
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
@@ -108,18 +114,23 @@ class TrainModule(L.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The loss of one batch."""
-        outputs, loss = self._step("train", batch)
-        reward = self.task.rewards(outputs, batch[1]).mean()
-        self._log({f"training/train_{self.task.monitor}": reward}, len(batch[1]))
+        x, target = batch
+        outputs = self(x)
+        loss, reward = self.loss(outputs, target), self.task.rewards(outputs, target).mean()
+        values = {"training/train_loss": loss, f"training/train_{self.task.monitor}": reward}
+        self.means["train"].add(values, len(target))
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log the loss on ``val``, and count for the metrics."""
-        outputs, _ = self._step("val", batch)
-        self.metric.update(outputs, batch[1])
+        """Count for loss and metrics."""
+        x, target = batch
+        outputs = self(x)
+        self.means["val"].add({"training/val_loss": self.loss(outputs, target)}, len(target))
+        self.metric.update(outputs, target)
 
     def on_validation_epoch_end(self) -> None:
-        """Log all metrics of the task."""
+        """Log the loss on ``val``, and all metrics of the task."""
+        self._log_means("val")
         self._log_metrics("training/val_")
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -138,18 +149,13 @@ class TrainModule(L.LightningModule):
         return self(batch[0])
 
     def on_train_epoch_end(self) -> None:
-        """Log the learning rate."""
+        """Log what the batches of ``train`` gave, and the learning rate."""
+        self._log_means("train")
         self.log("training/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
 
-    def _step(self, split: str, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        x, target = batch
-        outputs = self(x)
-        loss = self.loss(outputs, target)
-        self._log({f"training/{split}_loss": loss.detach()}, len(target))
-        return outputs, loss
-
-    def _log(self, values: dict[str, Tensor], count: int) -> None:
-        self.log_dict(values, on_step=False, on_epoch=True, prog_bar=True, batch_size=count)
+    def _log_means(self, split: str) -> None:
+        for name, value in self.means[split].take().items():
+            self.log(name, value, prog_bar=True)
 
     def _log_metrics(self, prefix: str) -> None:
         """What was counted over a split; then the count begins anew."""

@@ -10,7 +10,8 @@ from nas_lightning.errors import InputError, StoppedError, brief
 from nas_lightning.workers import parcel
 from nas_lightning.workers.bars import Shown, sent_bars
 from nas_lightning.workers.base import Parallel
-from nas_lightning.workers.worker import Setting, outcome_of, serve, take
+from nas_lightning.workers.server import serve
+from nas_lightning.workers.worker import Setting, outcome_of, take
 
 _ATTEMPTS = 3
 _known: dict[str, Any] = {}

@@ -1,7 +1,6 @@
 """Processes on this machine."""
 
 import multiprocessing
-import os
 import sys
 import tempfile
 import threading
@@ -19,38 +18,16 @@ from nas_lightning.errors import StoppedError
 from nas_lightning.workers import parcel, worker
 from nas_lightning.workers.bars import Shown
 from nas_lightning.workers.base import Parallel
+from nas_lightning.workers.server import METHOD
 
 _ATTEMPTS = 3
-_METHOD = "spawn" if sys.platform == "win32" else "forkserver"
-
-
-def cores() -> int:
-    """Those that this process may use."""
-    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    allowed = os.environ.get("OMP_NUM_THREADS", "")  # which who runs several programs side by side sets
-    return min(found, int(allowed)) if allowed.isdecimal() and int(allowed) else found
-
-
-def warm_up(module: str) -> None:
-    """Begin to import what workers need, beside what this process does meanwhile.
-
-    Args:
-        module: imported by the process that all workers are copies of.
-    """
-    if _METHOD != "forkserver":
-        return
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([module])
-    from multiprocessing import forkserver
-
-    forkserver.ensure_running()
 
 
 class _Executor:
     """One set of processes. If one of them is lost, all are, because nobody knows which job it had."""
 
     def __init__(self, count: int, begin: Callable[[Connection], tuple[Any, ...]]) -> None:
-        context = multiprocessing.get_context(_METHOD)
+        context = multiprocessing.get_context(METHOD)
         self._stopped, self._stop = context.Pipe(duplex=False)
         self._pool = ProcessPoolExecutor(count, context, worker.begin, begin(self._stopped))
 
@@ -86,7 +63,7 @@ class Processes(Parallel):
         except BaseException:
             self._temporary.cleanup()
             raise
-        self._bars = multiprocessing.get_context(_METHOD).SimpleQueue()
+        self._bars = multiprocessing.get_context(METHOD).SimpleQueue()
         self._setting, self._count = setting, count
         self._lock, self._is_closed = threading.Lock(), False
         self._executor = self._new_executor()

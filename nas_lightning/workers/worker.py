@@ -18,6 +18,7 @@ from nas_lightning.errors import made_again
 from nas_lightning.workers import parcel
 from nas_lightning.workers.bars import sent_bars
 from nas_lightning.workers.base import one_thread
+from nas_lightning.workers.server import serve
 
 log = logging.getLogger("nas_lightning")
 
@@ -47,18 +48,6 @@ class _Worker:
 
 
 _worker: _Worker | None = None
-_serves = False
-
-
-def is_worker() -> bool:
-    """Whether this process works for another one."""
-    return _serves
-
-
-def serve() -> None:
-    """From now on this process works for another one, and has no workers of its own."""
-    global _serves
-    _serves = True
 
 
 def begin(folder: Path, stop: Connection, bars: Any, setting: Setting) -> None:

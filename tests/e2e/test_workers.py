@@ -26,7 +26,7 @@ from pathlib import Path
 
 import lightning as L
 
-from nas_lightning.workers.worker import is_worker
+from nas_lightning.workers.server import is_worker
 
 
 class KillOnce(L.Callback):

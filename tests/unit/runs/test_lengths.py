@@ -31,7 +31,16 @@ def test_a_large_set_has_epochs_of_a_part_of_its_samples_and_a_small_one_no_more
     assert lengths_of(config, data(100, 20, batch_size=32)).training == Length(25, 100)  # 80,000
     assert lengths_of(config, data(200, 20, batch_size=32)).training == Length(24, 200)  # 24 times all of them
     small = lengths_of(config, data(2, 1))
-    assert (small.search, small.training, small.finetuning) == (Length(10, 2), Length(200, 2), Length(10, 2))
+    assert (small.search, small.training, small.finetuning) == (Length(10, 2), Length(200, 2, 5), Length(10, 2))
+
+
+@pytest.mark.parametrize(("batches", "every"), [(1, 10), (2, 5), (3, 2), (5, 2), (6, 1), (50, 1), (None, 1)])
+def test_val_is_looked_at_about_every_ten_steps(batches, every):
+    """Unless the epochs are given."""
+    own = data(batches or 5, 1)
+    own.train_dataloader = own.train_dataloader if batches else lambda: iter(())  # which has no length
+    assert lengths_of(compose_config([]), own).training.every == every
+    assert lengths_of(compose_config(["training.training_epochs=7"]), own).training.every == 1
 
 
 def test_in_a_search_the_longer_loader_counts():

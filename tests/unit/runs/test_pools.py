@@ -7,9 +7,10 @@ import pytest
 from nas_lightning.config.compose import compose_config
 from nas_lightning.config.settings import check_settings
 from nas_lightning.errors import InputError
-from nas_lightning.runs import pools
-from nas_lightning.runs.pools import num_workers, pool_of, warm_up_workers
-from nas_lightning.workers import worker
+from nas_lightning.runs import crew
+from nas_lightning.runs.crew import num_workers, warm_up_workers
+from nas_lightning.runs.pools import pool_of
+from nas_lightning.workers import server
 from nas_lightning.workers.base import Here
 
 
@@ -19,7 +20,7 @@ def kind_of(*overrides, jobs=4, steps=math.inf, shared=None):
 
 
 def test_workers_are_as_many_as_asked_for_or_as_there_are_cores(monkeypatch):
-    monkeypatch.setattr(pools, "cores", lambda: 6)
+    monkeypatch.setattr(crew, "cores", lambda: 6)
     assert num_workers(compose_config([])) == 6
     assert num_workers(compose_config(["run.workers=3"])) == 3
     assert num_workers(compose_config(["run.backend=here"])) == 1
@@ -27,14 +28,14 @@ def test_workers_are_as_many_as_asked_for_or_as_there_are_cores(monkeypatch):
 
 def test_the_memory_bounds_their_number(monkeypatch):
     """Of 4 GB this process has 1, and a worker takes 0.4."""
-    monkeypatch.setattr(pools, "_own_gb", lambda: 1.0)
+    monkeypatch.setattr(crew, "_own_gb", lambda: 1.0)
     assert num_workers(compose_config(["run.workers=100", "run.max_memory_gb=4"])) == 7
     assert num_workers(compose_config(["run.workers=3", "run.max_memory_gb=4"])) == 3
     assert num_workers(compose_config(["run.workers=3", "run.max_memory_gb=0.5"])) == 1
 
 
 def test_this_process_has_some_memory():
-    assert 0.1 < pools._own_gb() < 50
+    assert 0.1 < crew._own_gb() < 50
 
 
 def test_workers_are_started_where_they_are_worth_it():
@@ -47,7 +48,7 @@ def test_workers_are_started_where_they_are_worth_it():
 
 def test_workers_are_prepared_before_the_data_only_where_there_may_be_some(monkeypatch):
     prepared = []
-    monkeypatch.setattr(pools, "warm_up", prepared.append)
+    monkeypatch.setattr(crew, "warm_up", prepared.append)
     for overrides in (["logger=mlflow"], ["run.backend=here", "run.workers=1"], ["training.training_epochs=20"]):
         warm_up_workers(compose_config(["run.workers=2", *overrides]))
     assert prepared == []
@@ -76,7 +77,7 @@ def test_what_cannot_be_sent_is_done_here_and_said(caplog):
 
 
 def test_a_worker_has_no_workers(monkeypatch):
-    monkeypatch.setattr(worker, "_serves", True)
+    monkeypatch.setattr(server, "_serves", True)
     config = compose_config(["run.workers=2"])
     assert num_workers(config) == 1
     with pool_of(config, None, 4, math.inf) as pool:

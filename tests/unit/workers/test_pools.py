@@ -19,7 +19,8 @@ from nas_lightning.errors import BudgetError, StoppedError
 from nas_lightning.workers import parcel
 from nas_lightning.workers.base import Here
 from nas_lightning.workers.parcel import UnshareableError
-from nas_lightning.workers.processes import Processes, cores
+from nas_lightning.workers.processes import Processes
+from nas_lightning.workers.server import cores
 
 
 @pytest.fixture(scope="module")
