@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import subprocess
 import sys
@@ -464,6 +465,16 @@ def test_a_search_begins_without_loading_what_it_does_not_need(tmp_path):
     loaded = set(done.stdout.split())
     assert {"torch", "lightning"} <= loaded, done.stderr
     assert not loaded & NOT_NEEDED
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="says so with GCC's OpenMP alone")
+@pytest.mark.parametrize(("given", "policy"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "active"}, "ACTIVE")])
+def test_threads_that_wait_leave_the_cores_to_others_unless_they_are_told_otherwise(tmp_path, given, policy):
+    command = [sys.executable, "-m", "nas_lightning", "dataset.dataset_name=none_of_this_name"]
+    variables = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    variables |= {"OMP_DISPLAY_ENV": "true", **given}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=variables, check=False)
+    assert f"OMP_WAIT_POLICY = '{policy}'" in done.stderr
 
 
 def rows_of(path):
