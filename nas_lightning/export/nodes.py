@@ -19,9 +19,8 @@ _INPUT, _OUTPUT = "x", "logits"
 
 @dataclass
 class _Writer:
-    """Nodes and constants of a graph; a value is named after the kind of its layer and its number."""
+    """Nodes and constants of a graph."""
 
-    names: list[str]
     nodes: list[NodeProto] = field(default_factory=list)
     constants: dict[str, TensorProto] = field(default_factory=dict)
     infos: list[ValueInfoProto] = field(default_factory=list)
@@ -48,6 +47,8 @@ class _Writer:
 def to_graph(graph: LayerGraph) -> GraphProto:
     """What a graph of layers is in ONNX: ``x`` of its shape in, ``logits`` out.
 
+    A value is named after the kind of its layer and its number.
+
     Raises:
         InputError: for a layer with a setting that is not known here.
     """
@@ -55,7 +56,7 @@ def to_graph(graph: LayerGraph) -> GraphProto:
     if graph.output == 0:
         raise InputError("network: found no layer; allowed: one or more")
     names[graph.output] = _OUTPUT
-    writer = _Writer(names)
+    writer = _Writer()
     for number, layer in enumerate(graph.layers, start=1):
         NODES[layer.kind.name](writer, layer, [names[i] for i in layer.inputs], names[number])
     given = helper.make_tensor_value_info(_INPUT, TensorProto.FLOAT, graph.in_shape)
