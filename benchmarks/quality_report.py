@@ -1,6 +1,6 @@
 """Tables of what quality.py has measured, a JSON line each, and a critical-difference picture.
 
-    python benchmarks/quality_report.py quality.jsonl --picture docs/ranks.svg
+    python benchmarks/quality_report.py quality.jsonl --picture docs/quality/ranks.svg
     python benchmarks/quality_report.py quality.jsonl --table m --sides default random plain
 
 For each data set, preset and side: mean and 95 % interval (Student's t, over seeds) of test accuracy and macro F1, and

@@ -45,7 +45,7 @@ class BestCheckpoint(_MovableCheckpoint):
     """Keeps ``best.ckpt``, of the epoch in the second half of a fit with the smallest value of ``monitor``.
 
     A few samples of ``val`` can call an epoch of the first half the best, before the network has learned much; see
-    "The recipe of the final training" in docs/benchmarks.md. A fit that ends before its half keeps the best so far.
+    docs/decisions/kept_epoch.md. A fit that ends before its half keeps the best so far.
 
     Args:
         folder: of the file.

@@ -24,24 +24,28 @@ Row = dict[str, str | int | float]
 """A row of the table of a sweep, by column."""
 
 
+_UNITS = {
+    "params": "parameters",
+    "macs": "MACs",
+    "flash_bytes": "bytes of flash",
+    "ram_bytes": "bytes of RAM",
+    "instructions": "instructions",
+}
+"""What the measures of a budget count."""
+
+
 def print_summary(result: RunResult, blueprint: Blueprint) -> None:
-    """Print what was found, how good it is, what it costs and where it lies."""
-    folder, metrics, cost, control = result.folder, result.metrics, result.cost, result.metrics.control
+    """Print a run: what was gained, what it costs, how the search did against chance, and what was found.
+
+    A search that lost to random choice says so before everything else.
+    """
+    metrics, cost, control = result.metrics, result.cost, result.metrics.control
     title = control.sentence if control and control.verdict == "lost" else "nas_lightning"
     table = Table(show_header=False, title=title, title_justify="left")
-    for row in (*blueprint.summary(), *_of_metrics(metrics), *_of_cost(cost), *_of_comparisons(metrics)):
-        table.add_row(*map(escape, row))
-    if cost.budget is not None:
-        shares = [f"{name} {limit.value / limit.limit:.0%} of {limit.limit:,}" for name, limit in cost.budget.items()]
-        table.add_row("budget", ", ".join(shares))
-    if cost.npu_report is not None:
-        accelerated = sum(row.accelerated for row in cost.npu_report)
-        table.add_row("NPU", f"{accelerated} of {len(cost.npu_report)} layers accelerated; the rest: cost.json")
-    seconds = ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in metrics.stage_seconds.items())
-    table.add_row("seconds", seconds)
-    table.add_row("files", escape(str(folder)))
-    if (folder / "tensorboard").is_dir():
-        table.add_row("next", escape(f"tensorboard --logdir {folder}"))
+    sections = (_of_gains(metrics, cost), _of_cost(cost), _of_chance(metrics), blueprint.summary(), _of_run(result))
+    for section in sections:
+        for row in section:
+            table.add_row(*map(escape, row))
     Console().print(table)
 
 
@@ -49,11 +53,31 @@ Line = tuple[str, str]
 """A row of the summary: what, and how much."""
 
 
-def _of_metrics(metrics: RunMetrics) -> Iterator[Line]:
+def _of_gains(metrics: RunMetrics, cost: CostReport) -> Iterator[Line]:
+    """Whether it fits, how good it is, and what a hand-made network of at least its size reaches."""
+    if cost.budget is not None:
+        name = "the budget" if cost.device in (None, "none") else f"the budget of {cost.device}"
+        yield "fits" if all(limit.holds for limit in cost.budget.values()) else "exceeds", f"{name}: {_shares(cost)}"
     for split, figures, int8 in (("test", metrics.test, metrics.test_int8), ("val", metrics.val, metrics.val_int8)):
         if figures is not None:
             text = f"{figures['accuracy']:.4f}   macro F1 {figures['macro_f1']:.4f}"
-            yield f"{split} accuracy", text + (f"   int8 {int8['accuracy']:.4f}" if int8 else "")
+            text += f"   int8 {int8['accuracy']:.4f}" if int8 else ""
+            yield f"{split} accuracy", text + f"   {cost.params:,} parameters" * (split == metrics.tested)
+    if (control := metrics.control) is not None:
+        for reference in control.references:
+            yield (
+                f"hand-made {reference.name}",
+                f"{reference.params:,} parameters: {control.metric} {reference.value:.4f} on val after "
+                f"{control.epochs} epochs, where the search's first choice has {control.found:.4f}",
+            )
+
+
+def _shares(cost: CostReport) -> str:
+    limits = (cost.budget or {}).items()
+    return ", ".join(
+        f"{limit.value:,} of {limit.limit:,} {_UNITS.get(name, name)} ({limit.value / limit.limit:.0%})"
+        for name, limit in limits
+    )
 
 
 def _of_cost(cost: CostReport) -> Iterator[Line]:
@@ -70,16 +94,23 @@ def _of_cost(cost: CostReport) -> Iterator[Line]:
         if found.milliseconds is not None:
             text += f"; {found.milliseconds:.2f} ms at {found.clock_mhz:g} MHz if each took one cycle"
         yield f"on {found.core}", text + ")"
+    if cost.npu_report is not None:
+        accelerated = sum(row.accelerated for row in cost.npu_report)
+        yield "NPU", f"{accelerated} of {len(cost.npu_report)} layers accelerated; the rest: cost.json"
 
 
-def _of_comparisons(metrics: RunMetrics) -> Iterator[Line]:
-    if metrics.seeds is not None:
-        yield "seeds", _seeds(metrics.seeds)
+def _of_chance(metrics: RunMetrics) -> Iterator[Line]:
     if metrics.control is not None:
         yield "control", metrics.control.sentence
-        for reference in metrics.control.references:
-            text = f"{reference.params:,} parameters, {reference.value:.4f} after as many epochs"
-            yield f"hand-made {reference.name}", text
+    if metrics.seeds is not None:
+        yield "seeds", _seeds(metrics.seeds)
+
+
+def _of_run(result: RunResult) -> Iterator[Line]:
+    yield "seconds", ", ".join(f"{stage} {spent:.0f}" for stage, spent in result.metrics.stage_seconds.items())
+    yield "files", str(result.folder)
+    if (result.folder / "tensorboard").is_dir():
+        yield "next", f"tensorboard --logdir {result.folder}"
 
 
 def _seeds(found: Seeds) -> str:

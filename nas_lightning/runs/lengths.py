@@ -16,8 +16,8 @@ TRAINING_EPOCHS = 20, 200
 """The same of a final training."""
 
 LIKELY_EPOCHS, LEAST_SAMPLES, MOST_SAMPLES = 24, 80_000, 192_000
-"""What a training of unknown length sees: all samples so often, within bounds; "The length of a training" in
-docs/benchmarks.md."""
+"""What a training of unknown length sees: all samples so often, within bounds; see
+docs/decisions/training_length.md."""
 
 FINETUNING_EPOCHS = 1, 10
 """The same of fine-tuning for int8."""

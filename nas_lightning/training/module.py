@@ -22,7 +22,7 @@ def open_relus(network: nn.Module, bias: float) -> None:
     """Set the biases of all BatchNorms that a ReLU follows.
 
     From 0, every ReLU starts with half of its values cut off, and through ten cells in a row that are one channel wide
-    hardly anything comes; see "Deep and narrow networks" in docs/benchmarks.md.
+    hardly anything comes; see docs/decisions/norm_bias.md.
     """
     for sequence in network.modules():
         if isinstance(sequence, nn.Sequential):
@@ -34,8 +34,8 @@ def open_relus(network: nn.Module, bias: float) -> None:
 def learning_rate(network: nn.Module) -> float:
     """A rate at which a network trains well by AdamW: 0.02, and less for one that is both deep and large.
 
-    Of more than three cells and 2,000 parameters it falls with the square root of the parameters. See "The learning
-    rate by size" in docs/benchmarks.md.
+    Of more than three cells and 2,000 parameters it falls with the square root of the parameters. See
+    docs/notebook/learning_rate.md.
     """
     if not isinstance(network, Network) or len(network.cells) <= 3:
         return 0.02

@@ -1,4 +1,4 @@
-"""The benchmark scripts run, and print what docs/benchmarks.md says they print."""
+"""The benchmark scripts run, and print what the pages of docs/notebook say they print."""
 
 import importlib
 import json
@@ -12,7 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "benchmarks"
-PAGE = (ROOT / "docs" / "benchmarks.md").read_text()
+NOTEBOOK = [*(ROOT / "docs" / "notebook").glob("*.md")]
+PAGES = "\n".join(page.read_text() for page in NOTEBOOK)
 
 
 def start(script, *arguments):
@@ -27,11 +28,23 @@ def rows(script, *arguments):
 
 
 @pytest.mark.parametrize("script", sorted(path.name for path in FOLDER.glob("*.py")))
-def test_every_script_is_on_the_page_with_options_that_it_has(script):
-    commands = re.findall(rf"^    python benchmarks/{script}(.*)$", PAGE, re.MULTILINE)
+def test_every_script_is_on_a_page_with_options_that_it_has(script):
+    commands = re.findall(rf"^    python benchmarks/{script}(.*)$", PAGES, re.MULTILINE)
     assert commands
     for option in re.findall(r"--[a-z-]+", " ".join(commands)):
         assert f'"{option}"' in (FOLDER / script).read_text()
+
+
+def test_every_page_has_a_question_an_answer_a_way_to_measure_and_a_place_in_the_list():
+    index = FOLDER.parent / "docs" / "notebook" / "index.md"
+    for page in NOTEBOOK:
+        if page == index:
+            continue
+        title, empty, answer, *rest = page.read_text().splitlines()
+        assert re.fullmatch(r"# .+\?", title)
+        assert (empty, answer[:2]) == ("", "**")
+        assert any(line.startswith("    ") or re.search(r"\(\w+\.md\) says how", line) for line in rest)
+        assert f"| {title[2:]} | [{page.name}]({page.name}) |" in index.read_text()
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Sweeps on a Ray cluster and through submitit: the commands of the README, and workers that are killed."""
+"""Sweeps on a Ray cluster and through submitit: the commands of the page, and workers that are killed."""
 
 import contextlib
 import os
@@ -16,13 +16,13 @@ from programs import ended
 ROOT = Path(__file__).parents[2]
 QUICK = ("experiment=quick", "callbacks=none", "export.int8=false")
 LONGER = (*QUICK, "training.training_epochs=40")  # so that a run can be met in its middle
-SECTION = (ROOT / "README.md").read_text().partition("## Sweeps")[2].partition("\n## ")[0].replace("\\\n", " ")
+PAGE = (ROOT / "docs/howto/sweeps.md").read_text().replace("\\\n", " ")
 
 
 def commands(word):
-    """The commands of the README's section that have this word in them."""
+    """The commands of the page that have this word in them."""
     found = [
-        shlex.split(line, comments=True) for line in re.findall(r"^    (nas-lightning -m .*)$", SECTION, re.MULTILINE)
+        shlex.split(line, comments=True) for line in re.findall(r"^    (nas-lightning -m .*)$", PAGE, re.MULTILINE)
     ]
     return [command[1:] for command in found if any(word in argument for argument in command)]
 

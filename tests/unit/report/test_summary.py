@@ -1,0 +1,72 @@
+"""The summary at the end of a run: what was gained stands first, and the control behind it."""
+
+from dataclasses import replace
+
+import pytest
+
+from nas_lightning.cost.exact import cost_of
+from nas_lightning.report.results import Control, CostReport, LimitReport, Reference, RunMetrics, RunResult
+from nas_lightning.report.tables import print_summary
+from nas_lightning.space.reference import ReferenceBlueprint
+from nas_lightning.tasks import Classification
+
+BLUEPRINT = ReferenceBlueprint((4,), 3, Classification(1, 8, 2))
+COST = CostReport(**vars(cost_of(BLUEPRINT.build(), 1, 8)))
+CONTROL = Control(
+    rank=2, mean=0.5, interval=(0.4, 0.6), verdict="undecided", metric="accuracy", epochs=7, found=0.5,
+    random=(0.55, 0.45), references=(Reference(name="cnn_s", params=1234, value=0.25),), kept="found", seconds=1.0,
+    sentence="nobody can tell",
+)  # fmt: skip
+FIGURES = {"accuracy": 0.875, "macro_f1": 0.8125}
+METRICS = RunMetrics(preset="s", dataset=None, seed=0, control=CONTROL, test=FIGURES, val=FIGURES, test_int8=FIGURES)
+
+
+@pytest.fixture
+def rows(capsys, tmp_path, monkeypatch):
+    """The title and the rows of a summary, each a name and its text."""
+    monkeypatch.setenv("COLUMNS", "300")
+
+    def print_rows(metrics=METRICS, cost=COST):
+        print_summary(RunResult(tmp_path, metrics, cost), BLUEPRINT)
+        title, *lines = capsys.readouterr().out.splitlines()
+        cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "│" in line]
+        return title.strip(), dict(cells)
+
+    return print_rows
+
+
+def test_what_was_gained_stands_first_and_the_control_below_it(rows):
+    budget = {"params": LimitReport(limit=400, value=100, holds=True)}
+    title, found = rows(cost=replace(COST, device="none", budget=budget))
+    assert title == "nas_lightning"
+    gains = ["fits", "test accuracy", "val accuracy", "hand-made cnn_s"]
+    assert list(found) == [*gains, "cost", "control", "hand-made", "seconds", "files"]
+    assert found["fits"] == "the budget: 100 of 400 parameters (25%)"
+    assert found["test accuracy"] == f"0.8750   macro F1 0.8125   int8 0.8750   {COST.params} parameters"
+    assert found["val accuracy"] == "0.8750   macro F1 0.8125"
+    assert found["control"] == "nobody can tell"
+
+
+def test_a_search_that_lost_says_so_first(rows):
+    lost = replace(CONTROL, verdict="lost", sentence="the search lost")
+    title, found = rows(replace(METRICS, control=lost))
+    assert (title, next(iter(found)), found["control"]) == ("the search lost", "test accuracy", "the search lost")
+
+
+def test_the_chip_is_named_with_the_share_of_each_memory(rows):
+    budget = {
+        "flash_bytes": LimitReport(limit=65536, value=7864, holds=True),
+        "ram_bytes": LimitReport(limit=16384, value=4096, holds=True),
+    }
+    _, found = rows(cost=replace(COST, device="MSPM0G3507", budget=budget))
+    assert found["fits"] == (
+        "the budget of MSPM0G3507: 7,864 of 65,536 bytes of flash (12%), 4,096 of 16,384 bytes of RAM (25%)"
+    )
+    budget["ram_bytes"] = LimitReport(limit=16384, value=20480, holds=False)
+    assert rows(cost=replace(COST, budget=budget))[1]["exceeds"].endswith("20,480 of 16,384 bytes of RAM (125%)")
+
+
+def test_without_a_test_split_the_size_stands_beside_val(rows):
+    _, found = rows(replace(METRICS, test=None, test_int8=None, control=None))
+    assert list(found) == ["val accuracy", "cost", "hand-made", "seconds", "files"]
+    assert found["val accuracy"].endswith(f" {COST.params} parameters")
