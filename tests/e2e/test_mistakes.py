@@ -49,6 +49,7 @@ ARGUMENTS = [
     (["common.config_dirs=[conf]"], "common.config_dirs: is what --config-dir gives; allowed: no other value"),
     (["--config-dir", ""], "--config-dir: found nothing; give the path of a folder"),
     (["devices", "--config-dir="], "--config-dir: found nothing; give the path of a folder"),
+    (["devices", "output=yaml"], "output: found yaml; allowed: text, json"),
     (["device.flash_bytes=0"], "device.flash_bytes: found 0; allowed: 1 or more, or null"),
     (["device.npu_profile=loose"], "device.npu_profile: found 'loose'; allowed: strict, relaxed, null"),
     (["target_device=F28P55", "space.ops=[none,dil_conv_3x1]"], "space.ops: the NPU of F28P55 accelerates none of none, dil_conv_3x1"),

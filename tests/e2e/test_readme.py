@@ -8,6 +8,7 @@ import pytest
 
 from nas_lightning.config.compose import compose_config
 from nas_lightning.config.keys import guide_overrides, merge_overrides
+from nas_lightning.report.answers import asked
 from nas_lightning.runs.checks import check_config
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +33,7 @@ COMMANDS = sorted({"".join(pair) for pair in FOUND if not any(word in "".join(pa
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_composes(command):
-    words = shlex.split(command, comments=True)[1:]
+    _, words = asked(shlex.split(command, comments=True)[1:])
     words = words[1:] if words[:1] == ["inspect"] else words
     defaults = guide_overrides(ROOT / words.pop(0)) if words and words[0].endswith(".yaml") else {}
     arguments = merge_overrides(defaults, words)
