@@ -1,13 +1,15 @@
-"""What programs read of a run: answers in JSON."""
+"""What programs read of a run: answers in JSON, and the schemas of its files."""
 
 import json
 import signal
 import time
 
 import pytest
+from jsonschema import Draft202012Validator, ValidationError
 from own_conf import own_conf
 from programs import ended, launch
 
+from nas_lightning import schemas
 from nas_lightning.__main__ import _COMMANDS
 from nas_lightning.export.host import missing_tools
 
@@ -136,3 +138,22 @@ class TestAnswers:
         text = f"interrupted; go on with: nas-lightning resume={tmp_path / 'run'}"
         assert (status, json.loads(out)) == (1, {"error": text, "status": 1})
         assert err.rstrip().endswith(text)
+
+
+class TestSchemas:
+    """The files of a run are as the schemas that are shipped say."""
+
+    @pytest.mark.parametrize("name", schemas.NAMES)
+    def test_a_file_of_a_run_is_valid(self, made, name):
+        content, schema = read(made[0], f"{name}.json"), schemas.schema(name)
+        Draft202012Validator(schema).validate(content)
+        record = schema["$defs"][schema["$ref"].rpartition("/")[2]]
+        assert content.keys() <= record["properties"].keys()
+
+    @pytest.mark.parametrize("name", schemas.NAMES)
+    def test_a_file_without_a_key_that_is_needed_is_not(self, made, name):
+        content, schema = read(made[0], f"{name}.json"), schemas.schema(name)
+        record = schema["$defs"][schema["$ref"].rpartition("/")[2]]
+        for key in record["required"]:
+            with pytest.raises(ValidationError):
+                Draft202012Validator(schema).validate({k: value for k, value in content.items() if k != key})
