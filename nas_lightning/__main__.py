@@ -34,6 +34,7 @@ from nas_lightning.report.answers import asked, check_output, kept_stdout, print
 from nas_lightning.report.devices import print_devices
 from nas_lightning.report.help import help_text
 from nas_lightning.runs import sweep
+from nas_lightning.runs.card import write_card
 from nas_lightning.runs.launching import end_interrupted, run_hydra, run_once
 
 Answer = dict[str, Any]
@@ -210,6 +211,16 @@ def _inspect(arguments: list[str]) -> Answer:
     return {"folder": str(folder.absolute()), **inspect(config, folder)}
 
 
+def _card(arguments: list[str]) -> Answer:
+    given = {name: plain(value) for name, found, value in (each.partition("=") for each in arguments) if found}
+    folders = [argument for argument in arguments if "=" not in argument and not argument.startswith("-")]
+    if len(folders) != 1 or len(given) + 1 != len(arguments) or not given.keys() <= {"out", "license"}:
+        raise InputError(f"card: takes the folder of one run, and out= and license= alone; found {arguments}")
+    path = write_card(Path(folders[0]), Path(given["out"]) if "out" in given else None, given.get("license"))
+    print(f"card: {path}")
+    return {"card": str(path.absolute())}
+
+
 def _resume(folder: Path, arguments: list[str]) -> Answer | None:
     """Go on with a run or a sweep.
 
@@ -249,6 +260,7 @@ def _refuse_gone(config: Config, folder: Path) -> None:
 
 
 _COMMANDS: dict[str, Callable[[list[str]], Answer]] = {
+    "card": _card,
     "devices": _devices,
     "inspect": _inspect,
     "verify": _verify,

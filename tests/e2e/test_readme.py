@@ -18,6 +18,7 @@ PAGES = [
 ]  # fmt: skip
 TEXT = "\n".join(page.read_text() for page in PAGES).replace("\\\n", " ")
 PLACEHOLDERS = (
+    "nas-lightning card",
     "nas-lightning devices",
     "nas-lightning verify",
     "resume=",

@@ -439,6 +439,7 @@ def test_what_needs_no_network_is_answered_without_loading_pytorch(tmp_path):
         ["--help"],
         ["devices"],
         ["devices", "output=json"],
+        ["card", "nowhere"],
         ["training.nas_epochs=0"],
         ["serach=darts"],
         ["search=dats"],
@@ -472,6 +473,8 @@ NOT_NEEDED = {
     "onnxruntime",
     "emx_onnx_cgen",
     "jinja2",
+    "cyclonedx",
+    "packageurl",
 }
 
 
