@@ -132,6 +132,8 @@ class TestAnswers:
             ("0", None, None),
             ("1", None, None),
         ]
+        status, out, _ = cli("resume=sweep", "output=json")
+        assert (status, json.loads(out)) == (0, answer)
 
     @pytest.mark.slow
     def test_runs_in_other_processes_print_nothing_into_it(self, tmp_path):
