@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help demo arc-fault wrist-exercises appliances deps-firmware test test-slow test-all check docs audit clean
+.PHONY: help demo arc-fault wrist-exercises appliances deps-firmware test test-slow test-all check docs schemas audit clean
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -52,6 +52,9 @@ check: .venv/installed        ## lint, format, types and unsafe calls
 # Not with --quiet: it silences the warnings that --strict counts.
 docs: .venv/installed         ## the pages of docs/ and a reference of the public names as a site, site/index.html
 	$(BIN)/mkdocs build --strict
+
+schemas: .venv/installed      ## the JSON schemas of the files of a run, from their records
+	$(BIN)/python -m nas_lightning.schemas
 
 # Without --strict a package that nobody could be asked about counts as one without vulnerabilities.
 STRICT := --strict

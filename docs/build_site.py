@@ -12,7 +12,7 @@ import griffe
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-LINKED = ("nas_lightning/config/targets.py",)
+LINKED = ("nas_lightning/config/targets.py", "examples/quickstart.ipynb")
 """Files outside of ``docs`` that are no pages, but that a page links to."""
 
 

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,21 @@ from nas_lightning.config.keys import guide_overrides, merge_overrides
 from nas_lightning.config.records import Config
 from nas_lightning.config.targets import trust_config_dir
 from nas_lightning.config.typed import plain
-from nas_lightning.errors import BudgetError, InputError, ParityError, StoppedError, printable
+from nas_lightning.errors import BudgetError, InputError, Interruption, ParityError, StoppedError, printable
 from nas_lightning.files import has_ended
+from nas_lightning.report.answers import asked, check_output, kept_stdout, print_answer
 from nas_lightning.report.devices import print_devices
 from nas_lightning.report.help import help_text
 from nas_lightning.runs import sweep
+from nas_lightning.runs.card import write_card
 from nas_lightning.runs.launching import end_interrupted, run_hydra, run_once
 
+Answer = dict[str, Any]
+"""What ``output=json`` prints of a command; None where the arguments only ask for a text."""
+
 _RUN_DIR = "hydra.run.dir="
+_SENTENCES = (InputError, HydraException, OmegaConfBaseException, StoppedError)
+"""What ends a command in one sentence."""
 
 atexit.register(gc.freeze)  # else the end looks for cycles through all that was imported, which takes a second or two
 
@@ -44,17 +52,51 @@ atexit.register(gc.freeze)  # else the end looks for cycles through all that was
 def main() -> None:
     """Run the command line; exit status 0 done, 2 wrong input or configuration, 3 nothing meets the budget, 1 else."""
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before PyTorch is loaded, see docs/architecture.md
+    output, arguments = asked(sys.argv[1:])
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of ending the process
     try:
         with _hooks():
-            _run_command(sys.argv[1:])
-    except (InputError, HydraException, OmegaConfBaseException, StoppedError) as error:
-        if wants_traceback:
+            check_output(output)
+            (_answer if output == "json" else _run_command)(arguments)
+    except _SENTENCES as error:
+        is_interrupted = isinstance(error, Interruption)
+        if wants_traceback and not is_interrupted:
             raise
         progress.clear()
-        print(f"error: {printable(one_sentence(error))}", file=sys.stderr)
-        sys.exit(3 if isinstance(error, BudgetError) else 1 if isinstance(error, StoppedError) else 2)
+        print(("\n" if is_interrupted else "error: ") + _text(error), file=sys.stderr)
+        sys.exit(_status(error))
+
+
+def _text(error: BaseException) -> str:
+    """What ended a command, in words."""
+    if isinstance(error, _SENTENCES):
+        return printable(one_sentence(error))
+    if isinstance(error, SystemExit):
+        return f"ended with status {error.code}, and stderr says why"
+    return printable(f"unexpected {type(error).__name__}: {error}")
+
+
+def _status(error: BaseException) -> int:
+    """The exit status that goes with it."""
+    if isinstance(error, BudgetError):
+        return 3
+    if isinstance(error, SystemExit) and isinstance(error.code, int):
+        return error.code
+    return 2 if isinstance(error, _SENTENCES) and not isinstance(error, StoppedError) else 1
+
+
+def _answer(arguments: list[str]) -> None:
+    """Run a command for a program: one JSON object on stdout, also where it fails; all else goes to stderr."""
+    try:
+        with kept_stdout():
+            found = _run_command(arguments)
+        if found is None:
+            raise InputError("output: found json; allowed for arguments that only ask for a text: text")
+    except BaseException as error:
+        print_answer({"error": _text(error), "status": _status(error)})
+        raise
+    print_answer(found)
 
 
 @contextmanager
@@ -86,26 +128,33 @@ def _hooks() -> Iterator[None]:
         signal.signal(signal.SIGTERM, handler)
 
 
-def _run_command(arguments: list[str]) -> None:
+def _run_command(arguments: list[str]) -> Answer | None:
     first, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
     if first in _COMMANDS:
-        _COMMANDS[first](rest)
-    elif {"--help", "-h"} & {*arguments}:
+        return _COMMANDS[first](rest)
+    if {"--help", "-h"} & {*arguments}:
         print(help_text([conf_dir(), *_without_config_dir(arguments)[0]]))
-    elif resumed := [argument for argument in arguments if argument.startswith("resume=")]:
+        return None
+    if resumed := [argument for argument in arguments if argument.startswith("resume=")]:
         others = [argument for argument in arguments if argument not in resumed]
-        _resume(Path(plain(resumed[0].partition("=")[2])), others)
-    else:
-        defaults, arguments = _with_first_word(arguments)
-        _without_config_dir(arguments)  # Hydra would take an empty one for the current folder
-        run_hydra(merge_overrides(defaults, arguments))
+        return _resume(Path(plain(resumed[0].partition("=")[2])), others)
+    defaults, arguments = _with_first_word(arguments)
+    _without_config_dir(arguments)  # Hydra would take an empty one for the current folder
+    return _run(merge_overrides(defaults, arguments))
 
 
-def _devices(arguments: list[str]) -> None:
+def _run(arguments: list[str]) -> Answer | None:
+    found = run_hydra(arguments)
+    return None if found is None else found.to_dict()
+
+
+def _devices(arguments: list[str]) -> Answer:
     config_dirs, others = _without_config_dir(arguments)
     if others:
         raise InputError(f"devices: takes --config-dir alone, found {others}")
-    print_devices(device_cards(tuple(map(str, config_dirs))))
+    cards = device_cards(tuple(map(str, config_dirs)))
+    print_devices(cards)
+    return {"devices": [asdict(card) for card in cards]}
 
 
 def _with_first_word(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
@@ -138,7 +187,7 @@ def _without_config_dir(arguments: list[str]) -> tuple[list[Path], list[str]]:
     return found, others
 
 
-def _verify(arguments: list[str]) -> None:
+def _verify(arguments: list[str]) -> Answer:
     from nas_lightning.runs.verify import verify  # here and below at need, so that mistakes are answered at once
 
     archives = [argument for argument in arguments if argument != "--trust"]
@@ -146,14 +195,14 @@ def _verify(arguments: list[str]) -> None:
         raise InputError(f"verify: takes one deploy.zip, and --trust to compile C files of others; found {arguments}")
     path = Path(archives[0])
     try:
-        verify(path, trust="--trust" in arguments)
+        return {"archive": str(path.absolute()), "tests": verify(path, trust="--trust" in arguments)}
     except ParityError as error:
         raise StoppedError(f"{path}: {error}") from error
     except OSError as error:
         raise StoppedError(f"{error.filename or path}: {error.strerror or error}") from error
 
 
-def _inspect(arguments: list[str]) -> None:
+def _inspect(arguments: list[str]) -> Answer:
     config_dirs, arguments = _without_config_dir(arguments)
     defaults, arguments = _with_first_word(arguments)
     folders = [plain(argument.removeprefix(_RUN_DIR)) for argument in arguments if argument.startswith(_RUN_DIR)]
@@ -163,10 +212,21 @@ def _inspect(arguments: list[str]) -> None:
     config = compose_config(merge_overrides(defaults, others, sweeps=False), config_dirs)
     from nas_lightning.runs.inspection import inspect
 
-    inspect(config, Path(folders[-1]) if folders else Path("outputs") / config.common.run_name)
+    folder = Path(folders[-1]) if folders else Path("outputs") / config.common.run_name
+    return {"folder": str(folder.absolute()), **inspect(config, folder)}
 
 
-def _resume(folder: Path, arguments: list[str]) -> None:
+def _card(arguments: list[str]) -> Answer:
+    given = {name: plain(value) for name, found, value in (each.partition("=") for each in arguments) if found}
+    folders = [argument for argument in arguments if "=" not in argument and not argument.startswith("-")]
+    if len(folders) != 1 or len(given) + 1 != len(arguments) or not given.keys() <= {"out", "license"}:
+        raise InputError(f"card: takes the folder of one run, and out= and license= alone; found {arguments}")
+    path = write_card(Path(folders[0]), Path(given["out"]) if "out" in given else None, given.get("license"))
+    print(f"card: {path}")
+    return {"card": str(path.absolute())}
+
+
+def _resume(folder: Path, arguments: list[str]) -> Answer | None:
     """Go on with a run or a sweep.
 
     A sweep takes settings that say how its runs are launched, and a run where its data lie now.
@@ -176,8 +236,7 @@ def _resume(folder: Path, arguments: list[str]) -> None:
         if others := _without_config_dir(launching)[1]:
             raise InputError(f"resume: of a sweep takes hydra/launcher and --config-dir alone, found {others}")
         overrides = merge_overrides({}, sweep.overrides_of(folder), sweeps=True)
-        run_hydra(["-m", *arguments, *overrides])
-        return
+        return _run(["-m", *arguments, *overrides])
     _, others = _without_config_dir(arguments)
     places = {key: plain(value) for key, found, value in (other.partition("=") for other in others) if found}
     if len(places) < len(others) or not places.keys() <= PLACES.keys():
@@ -190,7 +249,7 @@ def _resume(folder: Path, arguments: list[str]) -> None:
         if has_ended(folder):
             raise InputError(f"resume: {folder} is the folder of a run that ended")
         _refuse_gone(config, folder)
-        run_once(config, folder, resume=True)
+        return run_once(config, folder, resume=True).to_dict()
     except KeyboardInterrupt:
         end_interrupted(folder)
 
@@ -205,8 +264,13 @@ def _refuse_gone(config: Config, folder: Path) -> None:
             )
 
 
-_COMMANDS: dict[str, Callable[[list[str]], None]] = {"devices": _devices, "inspect": _inspect, "verify": _verify}
-"""By the first word; every other one begins a run."""
+_COMMANDS: dict[str, Callable[[list[str]], Answer]] = {
+    "card": _card,
+    "devices": _devices,
+    "inspect": _inspect,
+    "verify": _verify,
+}
+"""By the first word; every other one begins a run. Each prints for people, and returns its answer to a program."""
 
 if __name__ == "__main__":
     main()

@@ -111,5 +111,9 @@ class StoppedError(RuntimeError):
     """
 
 
+class Interruption(StoppedError):
+    """It was interrupted, by Ctrl-C or SIGTERM; the text says how to go on."""
+
+
 class ParityError(RuntimeError):
     """An exported file does not compute what the network computes."""

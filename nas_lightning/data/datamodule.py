@@ -25,6 +25,7 @@ from nas_lightning.data.readers import open_source
 from nas_lightning.data.reading import Reading
 from nas_lightning.data.recordings import Recordings
 from nas_lightning.data.splits import (
+    LISTS,
     Segments,
     check_splits,
     complete_factors,
@@ -254,10 +255,8 @@ class TimeSeriesData(L.LightningDataModule):
         return self.front_end.cost(self.recordings.values.shape[1])
 
     def _segments(self, recordings: Recordings) -> Segments:
-        lists, source = recordings.lists, recordings.source
-        if self.annotations is not None:
-            source = self.annotations
-            lists = asked_lists(source)
+        source = recordings.source if self.annotations is None else self.annotations
+        lists = recordings.lists if self.annotations is None else asked_lists(source)
         if lists is not None:
             if self.split_type != "auto":
                 self.notes.append(f"the lists of {source} decide the splits; `split_type` is not looked at")
@@ -365,7 +364,8 @@ class TimeSeriesData(L.LightningDataModule):
     def write_annotations(self, folder: Path) -> None:
         """Write the lists of the splits, and a report of them, into ``folder/annotations``."""
         write_lists(folder / FOLDER, to_lists(self.recordings, self.segments))
-        write_json(folder / FOLDER / "report.json", report(self.recordings, self.segments))
+        rule = self.split_type if self.annotations is None else LISTS
+        write_json(folder / FOLDER / "report.json", report(self.recordings, self.segments, rule))
 
     def loader(self, split: str, shuffle: bool) -> DataLoader:
         """A loader of one split; a shuffled one gives each epoch an order that only seed and epoch decide."""

@@ -17,6 +17,9 @@ from nas_lightning.errors import InputError
 SPLIT_TYPES = ("auto", "amongst_files", "by_group", "within_files", "amongst_windows")
 """Whole recordings; whole groups; by time within each recording; windows at random. ``auto``: by group, if known."""
 
+SOURCE, LISTS = "source", "lists"
+"""What else can decide a split: the data have it, or lists name its recordings."""
+
 _CHOICES = 500
 _CHUNK_VALUES = 1 << 20
 
@@ -146,12 +149,32 @@ def check_splits(recordings: Recordings, segments: Segments) -> list[str]:
     )
 
 
-def report(recordings: Recordings, segments: Segments) -> dict[str, Any]:
-    """By split: recordings, rows, recordings of each class, and groups."""
+def _rules(recordings: Recordings, split_type: str) -> dict[str, str]:
+    """What decided each split; one that the source has stays, and only the rest is divided."""
+    if split_type == LISTS or recordings.lists is not None:
+        return dict.fromkeys(SPLITS, LISTS)
+    if split_type == "auto":
+        split_type = "amongst_files" if recordings.groups is None else "by_group"
+    fixed = recordings.splits
+    given = {split for split in SPLITS[1:] if fixed is not None and fixed.are(split).any()}
+    rules = {split: SOURCE if split in given else split_type for split in SPLITS[1:]}
+    return {"train": SOURCE if given == rules.keys() else split_type, **rules}
+
+
+def report(recordings: Recordings, segments: Segments, split_type: str) -> dict[str, Any]:
+    """By split: what decided it, recordings, rows, recordings of each class, and groups.
+
+    Args:
+        recordings: R recordings.
+        segments: the splits.
+        split_type: one of ``SPLIT_TYPES``, or ``LISTS`` if such were given.
+    """
+    rules = _rules(recordings, split_type)
     content: dict[str, Any] = {}
     for split, rows in segments.items():
         counts = np.bincount(recordings.labels[rows[:, 0]], minlength=len(recordings.label_names))
         content[split] = {
+            "rule": rules[split],
             "recordings": len(np.unique(rows[:, 0])),
             "rows": int((rows[:, 2] - rows[:, 1]).sum()),
             "classes": dict(zip(recordings.label_names, counts.tolist(), strict=True)),

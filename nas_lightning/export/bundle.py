@@ -38,13 +38,14 @@ def write_bundle(folder: Path, contents: Mapping[str, Any]) -> None:
 
     Args:
         folder: the run folder.
-        contents: JSON files that are not written yet, by name.
+        contents: files that are not in the folder yet, by name: a text, or what is written as JSON.
     """
     files = {name: (folder / name).read_bytes() for name in _FILES if (folder / name).is_file()}
     for name in _FOLDERS:
         paths = sorted(path for path in (folder / name).rglob("*") if path.is_file())
         files |= {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
-    files |= {name: json_bytes(content) for name, content in contents.items()}
+    for name, content in contents.items():
+        files[name] = content.encode() if isinstance(content, str) else json_bytes(content)
     files["NOTICE"] = _NOTICE.encode()
     sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(files.items()))
     memory = io.BytesIO()

@@ -22,6 +22,8 @@ Examples:
   nas-lightning inspect dataset.input_data_path=FOLDER what a search would get: classes, ranges, pictures, warnings
   nas-lightning devices                                the device cards
   nas-lightning verify deploy.zip                      the proofs of an archive once more
+  nas-lightning card RUN                               the model card of a run
+  nas-lightning nas_model_size=s output=json           one JSON object on stdout, of any command
   nas-lightning --cfg job                              all keys and their values
   nas-lightning --hydra-help                           flags of Hydra"""
 

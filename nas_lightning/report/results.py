@@ -9,6 +9,7 @@ from nas_lightning.cost.exact import MEASURES, Cost
 from nas_lightning.cost.npu import NpuRow
 from nas_lightning.data.features import FrontEndCost
 from nas_lightning.export.emulator import Usage
+from nas_lightning.files import plain
 from nas_lightning.tasks import Figures
 
 
@@ -308,3 +309,25 @@ class RunResult:
     folder: Path
     metrics: RunMetrics
     cost: CostReport
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer of a run to a program: the folder, and what both files hold."""
+        return {"folder": str(self.folder.absolute()), "metrics": plain(self.metrics), "cost": plain(self.cost)}
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """What a sweep left.
+
+    Attributes:
+        folder: with the folders of its runs.
+        rows: of its table, by column; what a run does not have is an empty text.
+    """
+
+    folder: Path
+    rows: tuple[dict[str, str | int | float], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer of a sweep to a program: the folder, and the rows with null for what a run does not have."""
+        runs = [{column: None if value == "" else value for column, value in row.items()} for row in self.rows]
+        return {"folder": str(self.folder.absolute()), "runs": runs}

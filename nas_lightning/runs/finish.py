@@ -4,6 +4,7 @@ import copy
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -11,14 +12,17 @@ from nas_lightning import progress
 from nas_lightning.callbacks.boards import Loggers, add_picture, add_result, boards_of
 from nas_lightning.config.compose import in_keys
 from nas_lightning.config.records import Config, with_values
+from nas_lightning.export import sbom
 from nas_lightning.export.bundle import write_bundle
+from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.int8 import behind_front_end
 from nas_lightning.export.onnx import check_parity, described, front_end_to_onnx, to_onnx
 from nas_lightning.export.parity import NOTEWORTHY, relative_difference
-from nas_lightning.files import plain, read_record, write_bytes, write_json, write_torch
+from nas_lightning.files import plain, read_as, read_record, write_bytes, write_json, write_torch
 from nas_lightning.report.pictures import outcome_picture
 from nas_lightning.report.results import CostReport, OnnxParity, RunMetrics, RunResult
 from nas_lightning.report.tables import print_summary
+from nas_lightning.runs import card
 from nas_lightning.runs.build import build_loggers, keyed
 from nas_lightning.runs.context import Run, identity
 from nas_lightning.runs.costs import cost_report
@@ -114,8 +118,19 @@ def _deploy(run: Run, network: nn.Module, metrics: RunMetrics, cost: CostReport)
     write_json(run.folder / "cost.json", plain(cost))
     check_fits(run.config, cost)
     if run.config.compilation.enable:
-        write_bundle(run.folder, {"metrics.json": plain(metrics)})
+        with progress.step("writing deploy.zip"):
+            write_bundle(run.folder, _papers(run, metrics, cost))
     return metrics, cost
+
+
+def _papers(run: Run, metrics: RunMetrics, cost: CostReport) -> dict[str, Any]:
+    """Files that only ``deploy.zip`` has, or has before the folder, by name."""
+    description = read_as(run.folder / "input.json", InputDescription.from_dict)
+    return {
+        "metrics.json": plain(metrics),
+        sbom.NAME: sbom.bill_of_materials(run.folder, description.identity),
+        card.NAME: card.card_text(run.folder, metrics, cost),
+    }
 
 
 def _export(

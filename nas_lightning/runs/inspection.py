@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,11 +55,14 @@ class Channel:
     clipped_share: float
 
 
-def inspect(config: Config, folder: Path) -> None:
+def inspect(config: Config, folder: Path) -> dict[str, Any]:
     """Print and draw what a search would get: classes, lengths, ranges, windows, spectra, a projection, warnings.
 
     Leaves ``inspection.json``, ``windows.png``, ``spectra.png``, ``projection.png``, the lists of the splits and the
     same pictures for TensorBoard in ``folder``.
+
+    Returns:
+        The content of ``inspection.json``.
 
     Raises:
         InputError: if the configuration or the data are wrong.
@@ -92,6 +96,7 @@ def inspect(config: Config, folder: Path) -> None:
     with progress.step("drawing"):
         _draw(data, folder)
     Console().print(f"pictures and figures: {folder}", soft_wrap=True)
+    return content
 
 
 def channel_ranges(values: Tensor) -> list[Channel]:

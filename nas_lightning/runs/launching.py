@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -17,25 +18,30 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from nas_lightning import progress
 from nas_lightning.config.compose import conf_dir, load_config, one_sentence, register_records, to_config
 from nas_lightning.config.records import Config
 from nas_lightning.config.settings import check_settings
 from nas_lightning.config.targets import trust_config_dir
-from nas_lightning.errors import DamagedFileError, InputError, StoppedError, UsedFolderError
+from nas_lightning.errors import DamagedFileError, InputError, Interruption, StoppedError, UsedFolderError
 from nas_lightning.files import has_ended
 from nas_lightning.runs import sweep
 from nas_lightning.runs.crew import warm_up_workers
+
+if TYPE_CHECKING:
+    from nas_lightning.report.results import RunResult, SweepResult
 
 _GO_ON = "go on with: nas-lightning resume="
 _NAMED = ("hydra.run.dir", "common.run_name", "++common.run_name", "+common.run_name")
 
 
-def run_hydra(arguments: list[str]) -> None:
+def run_hydra(arguments: list[str]) -> "RunResult | SweepResult | None":
     """One run or a sweep.
 
     Args:
         arguments: as Hydra takes them.
+
+    Returns:
+        What it left; None if the arguments only ask Hydra for a text.
 
     Raises:
         InputError: for wrong input, in a sweep after all its runs.
@@ -56,13 +62,15 @@ def run_hydra(arguments: list[str]) -> None:
     if launch.errors:
         raise launch.errors[0]
     sweep.raise_failures()
+    return launch.results[0] if launch.results else sweep.ended()
 
 
 class _Launch:
-    """The runs that Hydra starts in this process: their folders, and what ended them."""
+    """The runs that Hydra starts in this process: their folders, what a single one left, and what ended them."""
 
     def __init__(self) -> None:
         self.folders: list[Path] = []
+        self.results: list[RunResult] = []
         self.errors: list[Exception] = []
 
     def job(self, composed: DictConfig) -> float | None:
@@ -92,7 +100,7 @@ class _Launch:
         folder = self.folders[-1]
         for number in itertools.count(1):
             try:
-                run_once(config, self.folders[-1])
+                self.results.append(run_once(config, self.folders[-1]))
                 return
             except UsedFolderError:
                 if has_name:
@@ -159,8 +167,8 @@ def _objective(folder: Path) -> float | None:
         return None
 
 
-def run_once(config: Config, folder: Path, resume: bool = False) -> None:
-    """One run, whatever ends it as an error of this package.
+def run_once(config: Config, folder: Path, resume: bool = False) -> "RunResult":
+    """One run, and what it left; whatever ends it as an error of this package.
 
     Raises:
         KeyboardInterrupt: however it was interrupted.
@@ -172,7 +180,7 @@ def run_once(config: Config, folder: Path, resume: bool = False) -> None:
         from nas_lightning.runs.modes import REPLACEABLE, run
 
     try:
-        run(config, folder, resume=resume)
+        return run(config, folder, resume=resume)
     except SystemExit as error:  # Lightning ends an interrupted fit so
         raise KeyboardInterrupt from error
     except DamagedFileError as error:
@@ -204,11 +212,13 @@ def _how_to_go_on(folder: Path) -> str:
     return f"{_GO_ON}{folder}" if is_begun else "nothing was done yet; start it again"
 
 
-def end_interrupted(folder: Path | None) -> None:
-    """Say how to go on, and end with status 1."""
+def end_interrupted(folder: Path | None) -> NoReturn:
+    """Say how to go on.
+
+    Raises:
+        Interruption: always.
+    """
     where = "nothing was done yet" if folder is None else _how_to_go_on(folder)
     if folder is not None and sweep.is_sweep(folder):
         where = f"{_GO_ON}{folder}"
-    progress.clear()
-    print(f"\ninterrupted; {where}", file=sys.stderr)
-    sys.exit(1)
+    raise Interruption(f"interrupted; {where}") from None

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
@@ -12,6 +12,9 @@ from omegaconf import DictConfig
 from nas_lightning.config.typed import quoted
 from nas_lightning.errors import InputError, StoppedError, brief
 from nas_lightning.files import ERROR, OVERRIDES, damage, read_yaml, write_text
+
+if TYPE_CHECKING:
+    from nas_lightning.report.results import SweepResult
 
 SWEEP = "multirun.yaml"
 """The file in which Hydra writes down what a sweep was asked for."""
@@ -25,12 +28,14 @@ _SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 # Hydra makes the callback, and keeps what it raises to itself, so the command line looks here.
 _open: list[Path] = []
 _failures: list[str] = []
+_ended: "list[SweepResult]" = []
 
 
 def begin() -> None:
     """Forget what an earlier command of this process left."""
     _open.clear()
     _failures.clear()
+    _ended.clear()
 
 
 def leave_failure(run_folder: Path, text: str) -> None:
@@ -86,13 +91,19 @@ def stopped() -> Path | None:
 
 
 def _end(place: Path) -> None:
-    from nas_lightning.report.tables import (
-        write_sweep_table,  # at need, because Hydra makes the callback for --help, too
-    )
+    # At need, because Hydra makes the callback for --help, too.
+    from nas_lightning.report.results import SweepResult
+    from nas_lightning.report.tables import write_sweep_table
 
     _open.clear()
     rows = write_sweep_table(place)
+    _ended[:] = [SweepResult(place, tuple(rows))]
     _failures[:] = [f"run {row['folder']}: {row['error']}" for row in rows if row["error"]]
+
+
+def ended() -> "SweepResult | None":
+    """What the sweep of this command left; None if there was none."""
+    return _ended[0] if _ended else None
 
 
 def raise_failures() -> None:

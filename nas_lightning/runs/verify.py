@@ -76,7 +76,7 @@ class _Archive:
     tolerance: float
 
 
-def verify(path: Path, trust: bool = False) -> None:
+def verify(path: Path, trust: bool = False) -> list[str]:
     """Unpack a bundle, compare its checksums, and run its networks on its samples; print a line for each test.
 
     Compared are the results that the archive holds, those of the ONNX files, and those of the C files compiled on this
@@ -86,6 +86,9 @@ def verify(path: Path, trust: bool = False) -> None:
         path: of ``deploy.zip``; a stranger may have made it.
         trust: whether the C files of the archive may be compiled and run where they cannot be written anew.
 
+    Returns:
+        The lines.
+
     Raises:
         InputError: if the archive is damaged, or holds what is never written here.
         ParityError: if anything computes something else here, or the C files are not those of the networks.
@@ -93,9 +96,12 @@ def verify(path: Path, trust: bool = False) -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
         unpack_bundle(path, folder)
-        print(f"{path}: checksums hold")
+        lines = [f"{path}: checksums hold"]
+        print(lines[0])
         for line in _tests(_read(folder), trust):
             print(line, flush=True)
+            lines.append(line)
+    return lines
 
 
 def _read(folder: Path) -> _Archive:

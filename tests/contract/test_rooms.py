@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "config": BASE | {"space", "data"},
     "export": BASE | {"graph", "tasks", "space", "cost", "data"},
     "report": BASE | {"space", "cost", "tasks", "data", "export"},
+    "schemas": {"files", "space", "export", "report"},
     "workers": BASE,
     "training": BASE | {"graph", "space", "tasks", "data", "workers"},
     "search": BASE | {"kernels", "space", "cost", "tasks", "data", "training"},

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from nas_lightning.__main__ import _COMMANDS
 from nas_lightning.config.compose import PLACES, compose_config, conf_dir
 from nas_lightning.config.keys import guide_overrides, merge_overrides
+from nas_lightning.report.answers import asked
 from nas_lightning.runs.checks import check_config
 
 ROOT = Path(__file__).parents[2]
@@ -88,7 +89,7 @@ def own_options(tmp_path_factory):
 
 @pytest.mark.parametrize("command", of("nas-lightning"))
 def test_a_command_composes(command, own_options):
-    words = shlex.split(command, comments=True)[1:]
+    _, words = asked(shlex.split(command, comments=True)[1:])
     if {"--help", "--hydra-help", "--cfg"} & {*words} or words[0].startswith("["):
         return
     config_dirs = []

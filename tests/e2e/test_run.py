@@ -436,7 +436,16 @@ def test_what_needs_no_network_is_answered_without_loading_pytorch(tmp_path):
     code = "import sys, nas_lightning.__main__ as program\n"
     code += "try:\n    program.main()\nexcept SystemExit:\n    pass\n"
     code += "print(sorted({'torch', 'lightning', 'pandas', 'scipy', 'matplotlib'} & sys.modules.keys()))"
-    for arguments in (["--help"], ["devices"], ["training.nas_epochs=0"], ["serach=darts"], ["search=dats"], ["word"]):
+    for arguments in (
+        ["--help"],
+        ["devices"],
+        ["devices", "output=json"],
+        ["card", "nowhere"],
+        ["training.nas_epochs=0"],
+        ["serach=darts"],
+        ["search=dats"],
+        ["word"],
+    ):
         command = [sys.executable, "-c", code, *arguments]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
         assert done.stdout.splitlines()[-1] == "[]", arguments
@@ -455,7 +464,19 @@ class Step(progress.Bar):
 with progress.using(lambda text, *_: Step() if text == "search" else progress.Bar()):
     main()
 """
-NOT_NEEDED = {"aeon", "numba", "pandas", "sklearn", "joblib", "onnx", "onnxruntime", "emx_onnx_cgen", "jinja2"}
+NOT_NEEDED = {
+    "aeon",
+    "numba",
+    "pandas",
+    "sklearn",
+    "joblib",
+    "onnx",
+    "onnxruntime",
+    "emx_onnx_cgen",
+    "jinja2",
+    "cyclonedx",
+    "packageurl",
+}
 
 
 def test_a_search_begins_without_loading_what_it_does_not_need(tmp_path):

@@ -1,14 +1,40 @@
 """The plain description of a network of cells, which a run folder keeps."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from nas_lightning.errors import InputError
+from nas_lightning.files import plain
 from nas_lightning.space.base import SCHEMA_VERSION
 from nas_lightning.space.cells.genotype import KINDS, Genotype
 from nas_lightning.space.cells.network import Network
 from nas_lightning.space.cells.size import Size
 from nas_lightning.tasks import Task, task_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenotypeFile:
+    """The content of ``genotype.json``.
+
+    Attributes:
+        schema_version: of this description.
+        normal: for each node of a normal cell its operation, and the node that it reads; node 0 is the cell's input.
+        normal_concat: the nodes whose values are the output of a normal cell.
+        reduce: the same for a reduction cell.
+        reduce_concat: the same for a reduction cell.
+        size: the outline of the network.
+        task: what the data ask of it: the shape of a sample, and the number of classes.
+        class_names: the class of each output; None where nobody named them.
+    """
+
+    schema_version: int
+    normal: tuple[tuple[str, int], ...]
+    normal_concat: tuple[int, ...]
+    reduce: tuple[tuple[str, int], ...]
+    reduce_concat: tuple[int, ...]
+    size: Size
+    task: dict[str, int]
+    class_names: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -26,16 +52,19 @@ class CellBlueprint:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, ready for JSON."""
-        concat = list(range(self.genotype.num_nodes - self.size.fanout_concat + 1, self.genotype.num_nodes + 1))
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "normal": [list(node) for node in self.genotype.normal],
-            "normal_concat": concat,
-            "reduce": [list(node) for node in self.genotype.reduce],
-            "reduce_concat": concat,
-            "size": asdict(self.size),
-            "task": self.task.to_dict(),
-        }
+        concat = tuple(range(self.genotype.num_nodes - self.size.fanout_concat + 1, self.genotype.num_nodes + 1))
+        content: dict[str, Any] = plain(
+            GenotypeFile(
+                schema_version=SCHEMA_VERSION,
+                normal=self.genotype.normal,
+                normal_concat=concat,
+                reduce=self.genotype.reduce,
+                reduce_concat=concat,
+                size=self.size,
+                task=self.task.to_dict(),
+            )
+        )
+        return content
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "CellBlueprint":

@@ -76,7 +76,9 @@ def test_groups_stay_together(split_type):
     groups = [{made.groups[n] for n in segments[s][:, 0]} for s in SPLITS]
     assert len(set.union(*groups)) == sum(map(len, groups)) == 10
     assert [len(g) for g in groups] == [6, 2, 2]
-    assert report(made, segments)["val"]["groups"] == sorted(groups[1])
+    content = report(made, segments, split_type)
+    assert content["val"]["groups"] == sorted(groups[1])
+    assert {content[split]["rule"] for split in SPLITS} == {"by_group"}
 
 
 def test_time_divides_each_recording_in_order():
@@ -230,5 +232,20 @@ def test_missing_lists_are_made_anew(tmp_path, caplog):
 
 def test_the_report_counts():
     made = recordings_of([0, 1] * 5)
-    content = report(made, make_splits(made, "amongst_files", SHARES, 0, 20))
-    assert content["train"] == {"recordings": 6, "rows": 120, "classes": {"a": 3, "b": 3}}
+    content = report(made, make_splits(made, "amongst_files", SHARES, 0, 20), "amongst_files")
+    assert content["train"] == {"rule": "amongst_files", "recordings": 6, "rows": 120, "classes": {"a": 3, "b": 3}}
+
+
+@pytest.mark.parametrize(
+    ("split_type", "given", "rules"),
+    [
+        ("auto", [], ["amongst_files"] * 3),
+        ("within_files", ["test"], ["within_files", "within_files", "source"]),
+        ("auto", ["val", "test"], ["source"] * 3),
+        ("lists", ["test"], ["lists"] * 3),
+    ],
+)
+def test_the_report_says_what_decided_each_split(split_type, given, rules):
+    made = recordings_of([0, 1] * 10, splits=[*given * 4, *["train"] * (20 - 4 * len(given))] if given else None)
+    content = report(made, {split: np.array([[0, 0, 20]]) for split in SPLITS}, split_type)
+    assert [content[split]["rule"] for split in SPLITS] == rules
