@@ -200,7 +200,23 @@ def _refuse_gone(config: Config, folder: Path) -> None:
             )
 
 
-_COMMANDS: dict[str, Callable[[list[str]], None]] = {"devices": _devices, "inspect": _inspect, "verify": _verify}
+def _report(arguments: list[str]) -> None:
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        raise InputError(f"report: takes the folder of a run or of a sweep, found {arguments}")
+    from nas_lightning.runs.page import report
+
+    try:
+        print(report(Path(arguments[0])))
+    except OSError as error:
+        raise StoppedError(f"{error.filename or arguments[0]}: {error.strerror or error}") from error
+
+
+_COMMANDS: dict[str, Callable[[list[str]], None]] = {
+    "devices": _devices,
+    "inspect": _inspect,
+    "report": _report,
+    "verify": _verify,
+}
 """By the first word; every other one begins a run."""
 
 if __name__ == "__main__":

@@ -8,14 +8,18 @@ import lightning as L
 MOST_EPOCHS = 200
 """Of a fit that are remembered; longer ones are thinned out evenly."""
 
+LEVELS = ("train", "val", "weights", "alphas")
+"""What the names of figures of batches begin with."""
+
 Row = dict[str, float | None]
 """An epoch, the first is 1, under ``epoch``, and what was logged by its end; None for what is not finite."""
 
 
 class FigureHistory(L.Callback):
-    """Remembers what was logged under ``STAGE/...`` by the end of each epoch.
+    """Remembers what was logged under ``STAGE/LEVEL_...`` by the end of each epoch.
 
-    It lies in the checkpoints of the fit, so a fit that goes on has it as an unbroken one. It takes a few bytes a
+    What a module logs when the epoch ends comes later, and stands here as it was an epoch ago; so it is left out. All
+    of it lies in the checkpoints of the fit, so a fit that goes on has it as an unbroken one. It takes a few bytes a
     figure: of long fits every second, fourth, ... epoch stays, and the last one.
 
     Args:
@@ -31,7 +35,7 @@ class FigureHistory(L.Callback):
         row: Row = {"epoch": trainer.current_epoch + 1}
         for name, value in trainer.callback_metrics.items():
             stage, _, figure = name.partition("/")
-            if stage == self.stage and figure:
+            if stage == self.stage and figure.partition("_")[0] in LEVELS:
                 row[figure] = _rounded(float(value))
         self.add(row)
 

@@ -9,6 +9,8 @@ from nas_lightning.files import read_as
 
 FILE = "history.json"
 
+_MOST_EPOCHS = 10_000  # those that are written here have 201
+
 MOST_FITS = 8
 """Whose figures are kept."""
 
@@ -38,6 +40,8 @@ def read_history(path: Path) -> dict[str, Columns]:
 def _checked(content: object) -> dict[str, Columns]:
     found = convert(content, dict[str, Columns])
     for columns in found.values():
+        if len(columns["epoch"]) > _MOST_EPOCHS:
+            raise ValueError(f"it has more than {_MOST_EPOCHS:,} epochs")
         if len({len(column) for column in columns.values()}) != 1 or None in columns["epoch"]:
             raise ValueError("its columns differ in length, or an epoch is not known")
     return dict(list(found.items())[:MOST_FITS])

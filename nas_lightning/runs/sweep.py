@@ -86,12 +86,13 @@ def stopped() -> Path | None:
 
 
 def _end(place: Path) -> None:
-    from nas_lightning.report.tables import (
-        write_sweep_table,  # at need, because Hydra makes the callback for --help, too
-    )
+    # At need, because Hydra makes the callback for --help, too.
+    from nas_lightning.report.tables import write_sweep_table
+    from nas_lightning.runs.page import end_sweep_with_page
 
     _open.clear()
     rows = write_sweep_table(place)
+    end_sweep_with_page(place, rows)
     _failures[:] = [f"run {row['folder']}: {row['error']}" for row in rows if row["error"]]
 
 

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from nas_lightning.callbacks.history import MOST_EPOCHS, FigureHistory
 from nas_lightning.report.history import as_columns
 
@@ -24,4 +26,4 @@ def test_a_long_history_is_thinned_out_evenly_and_ends_with_the_last_epoch():
     epochs = as_columns(history.rows)["epoch"]
     assert len(epochs) <= MOST_EPOCHS + 1
     assert (epochs[0], epochs[-1]) == (1, 5000)
-    assert {after - before for before, after in zip(epochs[:-2], epochs[1:-1], strict=True)} == {history.every}
+    assert {after - before for before, after in pairwise(epochs[:-1])} == {history.every}
