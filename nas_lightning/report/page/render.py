@@ -1,5 +1,6 @@
 """The page of a run: from its files to one HTML text without anything from elsewhere."""
 
+import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ _NARROWER, _FLATTER = 0.9, 0.62
 _MOST_DECISIONS, _MOST_OPTIONS = 40, 16
 """What can be told apart in a picture."""
 
-_LOAD = "import nas_lightning; print(nas_lightning.load({!r}).description.sentence())"
+_LOAD = "import nas_lightning; print(nas_lightning.load({}).description.sentence())"
 
 SHOWN_SAMPLES = 6
 """Mistakes that a reader sees at once."""
@@ -98,16 +99,16 @@ def environment() -> Environment:
     return made
 
 
-def short(text: str) -> Markup:
-    """A name, cut where it is long; the beginning of what was cut stands in a hint.
+def short(text: str, longest: int = LONGEST) -> Markup:
+    """A name, cut where it is long; more of it stands in a hint.
 
     >>> short("walk")
     Markup('walk')
     """
     text = "".join(char if char.isprintable() else "?" for char in text)
-    if len(text) <= LONGEST:
+    if len(text) <= longest:
         return escape(text)
-    return Markup('<span title="{}">{}…</span>').format(text[:500], text[: LONGEST - 1])
+    return Markup('<span title="{}">{}…</span>').format(text[:500], text[: longest - 1])
 
 
 def code(text: str) -> Markup:
@@ -152,7 +153,7 @@ def run_page(files: RunFiles) -> str:
         "advice": advice(files),
         "listed": [row for row in FILES if row[0] in files.present or row[0] == "metrics.json"],
         "folder": shlex.quote(files.name),
-        "load": f"python -c {shlex.quote(_LOAD.format(files.name))}",
+        "load": f"python -c {shlex.quote(_LOAD.format(json.dumps(files.name)))}",
         **_of_classes(details),
     }
     return environment().get_template("run.html").render(content)
