@@ -87,8 +87,8 @@ def test_what_was_gained_is_one_sentence(files):
     assert advice(files) == facts.alarms(files) == []
     assert facts.lead(files) == (
         "The network that was found has 10 parameters, fits chip (flash 80 % of what it may use), and has an accuracy "
-        "of 0.9000 on test; after 3 epochs of training it has 0.9000 on val, and the hand-made cnn_s with 900 parameters "
-        "0.8000."
+        "of 0.9000 on test; after 3 epochs of training it has 0.9000 on val, and the hand-made cnn_s with 900 "
+        "parameters 0.8000."
     )
 
 
