@@ -23,6 +23,7 @@ from nas_lightning.space.base import Decisions
 from nas_lightning.space.blueprint import READERS
 from nas_lightning.space.cells.blueprint import CellBlueprint
 from nas_lightning.space.cells.genotype import Genotypes
+from nas_lightning.space.ops import OPS
 
 T = TypeVar("T")
 
@@ -152,20 +153,15 @@ def _if_there(path: Path, read: Callable[[Path], T], otherwise: T) -> T:
 
 def _decisions(blueprint: Any, settings: Mapping[str, Any]) -> tuple[Mapping[str, Decisions], Mapping[str, Any]]:
     """The tables of the space of a network of cells, and what it keeps of them; nothing where they are not known."""
-    ops = (settings.get("space") or {}).get("ops") if isinstance(settings.get("space"), Mapping) else None
-    if not isinstance(blueprint, CellBlueprint) or not isinstance(ops, list) or not set(ops) <= set(_known_ops()):
+    section = settings.get("space")
+    ops = section.get("ops") if isinstance(section, Mapping) else None
+    if not isinstance(blueprint, CellBlueprint) or not isinstance(ops, list) or not all(op in OPS for op in ops):
         return {}, {}
     space = Genotypes(ops, blueprint.genotype.num_nodes)
     try:
         return space.decisions, space.picks(blueprint.genotype)
     except ValueError:  # another configuration than that of the network
         return {}, {}
-
-
-def _known_ops() -> list[str]:
-    from nas_lightning.space.ops import OPS
-
-    return list(OPS)
 
 
 def _genotypes(path: Path) -> tuple[dict[str, Any], ...]:

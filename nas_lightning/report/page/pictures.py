@@ -1,6 +1,7 @@
 """What the page of a run draws. Each function returns a matplotlib Figure, to be made within ``svg.style_of_page``."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -27,27 +28,41 @@ def label(text: str) -> str:
     return plain(text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…")
 
 
-def curves_picture(
-    lines: Sequence[tuple[str, Columns, str, bool]], title: str, best_epoch: int | None = None
-) -> Figure:
+@dataclass(frozen=True)
+class Line:
+    """A figure of a fit by epoch.
+
+    Attributes:
+        columns: of the fit.
+        figure: which of them.
+        name: in the legend; empty for none.
+        is_pale: whether it is only in the background.
+    """
+
+    columns: Columns
+    figure: str
+    name: str = ""
+    is_pale: bool = False
+
+
+def curves_picture(lines: Sequence[Line], title: str, best_epoch: int | None = None) -> Figure:
     """Figures by epoch.
 
     Args:
-        lines: a name for the legend, or nothing; the columns of a fit; which of them; and whether it is only in the
-            background.
+        lines: those in the background first.
         title: above.
         best_epoch: is marked; None for none.
     """
-    below = 0.2 * -(-(sum(bool(name) for name, *_ in lines) + (best_epoch is not None)) // 3)  # rows of the legend
+    below = 0.2 * -(-(sum(bool(each.name) for each in lines) + (best_epoch is not None)) // 3)  # rows of the legend
     figure, axes = _framed(WIDTH, 2.7 + below, left=0.55, bottom=0.65 + below, top=0.3)
     colors = iter(SERIES)
-    for name, columns, figure_name, is_pale in lines:
-        values = [np.nan if value is None else value for value in columns[figure_name]]
-        color = MUTED if is_pale else next(colors)
+    for each in lines:
+        values = [np.nan if value is None else value for value in each.columns[each.figure]]
+        color = MUTED if each.is_pale else next(colors)
         marker = "o" if len(values) == 1 else None
-        alpha, width = (0.5, 0.9) if is_pale else (1.0, 1.6)
+        alpha, width = (0.5, 0.9) if each.is_pale else (1.0, 1.6)
         line: Any = {"color": color, "alpha": alpha, "linewidth": width, "marker": marker, "markersize": 4}
-        axes.plot(np.array(columns["epoch"], dtype=float), values, label=name or None, **line)
+        axes.plot(np.array(each.columns["epoch"], dtype=float), values, label=each.name or None, **line)
     if best_epoch is not None:
         axes.axvline(best_epoch, color=MUTED, linestyle=":", linewidth=1.2, label="kept epoch")
     axes.set(title=title, xlabel="epoch")

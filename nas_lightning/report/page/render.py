@@ -16,6 +16,7 @@ from nas_lightning.report.page import classes, facts
 from nas_lightning.report.page.advice import advice
 from nas_lightning.report.page.files import RunFiles
 from nas_lightning.report.page.pictures import (
+    Line,
     control_picture,
     curves_picture,
     decisions_picture,
@@ -194,18 +195,18 @@ def _curves(files: RunFiles, stage: str) -> list[Markup]:
     return found
 
 
-def _lines(fits: dict[str, Columns], stage: str, figure: str) -> list[tuple[str, Columns, str, bool]]:
+def _lines(fits: dict[str, Columns], stage: str, figure: str) -> list[Line]:
     """The first fit in colours, and of the others what is on val, pale and behind it."""
     names = {"train": "train", "val": "val", "weights": "weights, on train", "alphas": "alphas, on val"}
     if stage == "search":
         names["val"] = "supernet, on val"
-    lines: list[tuple[str, Columns, str, bool]] = []
-    for number, columns in enumerate(fits.values()):
-        if number and f"val_{figure}" in columns:
-            lines.append(("" if number > 1 else "other seeds", columns, f"val_{figure}", True))
-    for columns in list(fits.values())[:1]:
-        lines += [(text, columns, f"{of}_{figure}", False) for of, text in names.items() if f"{of}_{figure}" in columns]
-    return lines
+    first, *others = fits.values() if fits else ({},)
+    others = [columns for columns in others if f"val_{figure}" in columns]
+    lines = [
+        Line(columns, f"val_{figure}", "" if number else "other seeds", is_pale=True)
+        for number, columns in enumerate(others)
+    ]
+    return lines + [Line(first, f"{of}_{figure}", text) for of, text in names.items() if f"{of}_{figure}" in first]
 
 
 def _decisions(files: RunFiles) -> Markup | None:
