@@ -18,6 +18,7 @@ PAGES = [
 TEXT = "\n".join(page.read_text() for page in PAGES).replace("\\\n", " ")
 PLACEHOLDERS = (
     "nas-lightning devices",
+    "nas-lightning report",
     "nas-lightning verify",
     "resume=",
     "my_config.yaml",
