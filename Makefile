@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help demo arc-fault wrist-exercises appliances deps-firmware test test-slow test-all check docs schemas audit clean
+.PHONY: help demo arc-fault wrist-exercises appliances deps-firmware deps-browser test test-slow test-all check docs schemas audit clean
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -31,6 +31,10 @@ deps-firmware:   ## Debian and Ubuntu: the Arm compiler and the emulator, for fi
 	$(SUDO) apt-get update -qq
 	$(SUDO) apt-get install -y -qq --no-install-recommends \
 	    gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm gcc libc6-dev make
+
+deps-browser:    ## Debian and Ubuntu: Chromium, for the tests that open the pages of runs (300 MB)
+	$(SUDO) apt-get update -qq
+	$(SUDO) apt-get install -y -qq --no-install-recommends chromium
 
 # A file stays on one process, for its tests share runs; files go out by name, so that those that run longest come early.
 PYTEST := $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder

@@ -264,10 +264,24 @@ def _refuse_gone(config: Config, folder: Path) -> None:
             )
 
 
+def _report(arguments: list[str]) -> Answer:
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        raise InputError(f"report: takes the folder of a run or of a sweep, found {arguments}")
+    from nas_lightning.runs.page import report
+
+    try:
+        path = report(Path(arguments[0]))
+    except OSError as error:
+        raise StoppedError(f"{error.filename or arguments[0]}: {error.strerror or error}") from error
+    print(path)
+    return {"report": str(path.absolute())}
+
+
 _COMMANDS: dict[str, Callable[[list[str]], Answer]] = {
     "card": _card,
     "devices": _devices,
     "inspect": _inspect,
+    "report": _report,
     "verify": _verify,
 }
 """By the first word; every other one begins a run. Each prints for people, and returns its answer to a program."""

@@ -42,6 +42,7 @@ from nas_lightning.data.windows import (
     as_is,
     batch_size_of,
     check_rate,
+    common_rate,
     cut,
     pad,
     pieces_of,
@@ -50,7 +51,7 @@ from nas_lightning.data.windows import (
 )
 from nas_lightning.errors import InputError
 from nas_lightning.files import write_json
-from nas_lightning.tasks import Classification
+from nas_lightning.tasks import Classification, Origins
 
 _CHUNK_VALUES = 1 << 22
 _MEASURED = 256  # samples per batch where nothing is trained
@@ -231,13 +232,7 @@ class TimeSeriesData(L.LightningDataModule):
     def rate(self) -> float | None:
         """Rows a second of the samples; None if it is not known."""
         rates = check_rate(self.recordings.sampling_rates, self.sampling_rate, self.new_sr)
-        known = rates[~np.isnan(rates)]
-        if not len(known):
-            return None
-        rate = float(np.median(known))
-        if self.new_sr is None:
-            return rate
-        return self.new_sr if self.anti_alias else rate / max(1, int(rate // self.new_sr))  # every k-th row was kept
+        return common_rate(rates, self.new_sr, self.anti_alias)
 
     @property
     def task(self) -> Classification:
@@ -327,6 +322,11 @@ class TimeSeriesData(L.LightningDataModule):
     def raw_batches(self, split: str) -> Iterator[Tensor]:
         """Rows ``[B, channels, rows]`` of a split before the front end, in order."""
         return self.splits[split].raw_batches()
+
+    def origins(self, split: str) -> Origins:
+        """The recording and the group of each sample of a split, in order."""
+        numbers, groups = self.splits[split].windows.recordings, self.recordings.groups
+        return Origins(numbers, self.recordings.names, None if groups is None else groups.numbers[numbers])
 
     @property
     def raw_shape(self) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from torch import Tensor
 from nas_lightning.data.features import FrontEnd, FrontEndCost
 from nas_lightning.data.moments import ranges
 from nas_lightning.errors import InputError
-from nas_lightning.tasks import Task
+from nas_lightning.tasks import Origins, Task
 
 
 @dataclass(frozen=True)
@@ -158,6 +158,14 @@ class SearchData(TrainingData, Protocol):
     def write_annotations(self, folder: Path) -> None:
         """Leave the lists of the splits in a folder, if there are any."""
         return
+
+
+@runtime_checkable
+class TracedData(Protocol):
+    """Data that know of which recording a sample is; a DataModule of the user's own need not."""
+
+    def origins(self, split: str) -> Origins:
+        """The recording and the group of each sample of a split, in order."""
 
 
 def missing_of(data: object) -> list[str]:

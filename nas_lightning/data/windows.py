@@ -147,6 +147,7 @@ class Windows:
         values: float32 ``[T, C]``.
         starts: int64 ``[N]``, the first row of each sample.
         labels: int64 ``[N]``.
+        recordings: int64 ``[N]``, the number of the recording that each sample is from.
         rows: rows of a sample.
         short: numbers of the recordings that are too short for one sample.
     """
@@ -154,6 +155,7 @@ class Windows:
     values: Tensor
     starts: Tensor
     labels: Tensor
+    recordings: np.ndarray
     rows: int
     short: tuple[int, ...]
 
@@ -173,7 +175,8 @@ def cut(pieces: Pieces, rows: int, hop: int) -> Windows:
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     starts = pieces.starts[numbers] + within * hop
     short = tuple(np.setdiff1d(pieces.recordings, pieces.recordings[counts > 0]).tolist())
-    return Windows(pieces.values, torch.from_numpy(starts), torch.from_numpy(pieces.labels[numbers]), rows, short)
+    places, labels = torch.from_numpy(starts), torch.from_numpy(pieces.labels[numbers])
+    return Windows(pieces.values, places, labels, pieces.recordings[numbers], rows, short)
 
 
 class Samples(Dataset):
@@ -286,6 +289,17 @@ def check_rate(rates: np.ndarray, sampling_rate: float | None, new_rate: float |
             f"{slowest:g} Hz, and {NEARLY - 1:.0%} above it{unit}"
         )
     return known
+
+
+def common_rate(rates: np.ndarray, new_rate: float | None, anti_alias: bool) -> float | None:
+    """Rows a second of the samples from the rates of the recordings; None if they are not known."""
+    known = rates[~np.isnan(rates)]
+    if not len(known):
+        return None
+    rate = float(np.median(known))
+    if new_rate is None:
+        return rate
+    return new_rate if anti_alias else rate / max(1, int(rate // new_rate))  # every k-th row was kept
 
 
 def as_is(batch: Any) -> Any:

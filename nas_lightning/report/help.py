@@ -20,6 +20,7 @@ Examples:
   nas-lightning --config-dir FOLDER nas_model_size=my  options of your own
   nas-lightning resume=outputs/DATE/TIME               go on with a run that was stopped
   nas-lightning inspect dataset.input_data_path=FOLDER what a search would get: classes, ranges, pictures, warnings
+  nas-lightning report outputs/DATE/TIME               the page of a run once more, or a page that compares a sweep
   nas-lightning devices                                the device cards
   nas-lightning verify deploy.zip                      the proofs of an archive once more
   nas-lightning card RUN                               the model card of a run

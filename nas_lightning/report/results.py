@@ -10,7 +10,7 @@ from nas_lightning.cost.npu import NpuRow
 from nas_lightning.data.features import FrontEndCost
 from nas_lightning.export.emulator import Usage
 from nas_lightning.files import plain
-from nas_lightning.tasks import Figures
+from nas_lightning.tasks import Details, Figures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +185,11 @@ class RunMetrics:
     int8: Int8Report | None = None
     firmware: FirmwareReport | None = None
     front_end: str | None = None
+    samples: dict[str, int] | None = None
+    val_details: Details | None = None
+    test_details: Details | None = None
+    val_int8_details: Details | None = None
+    test_int8_details: Details | None = None
 
     def figures(self, split: str) -> Figures:
         """Those of ``val``, ``test``, ``val_int8`` or ``test_int8``.
@@ -201,6 +206,16 @@ class RunMetrics:
         """The same with the figures of some splits."""
         changes: dict[str, Any] = dict(by_split)
         return replace(self, **changes)
+
+    def with_details(self, by_split: Mapping[str, Details]) -> "RunMetrics":
+        """The same with what the figures of some splits are made of."""
+        changes: dict[str, Any] = {f"{split}_details": details for split, details in by_split.items()}
+        return replace(self, **changes)
+
+    def details(self, split: str) -> Details | None:
+        """What the figures of ``val``, ``test``, ``val_int8`` or ``test_int8`` are made of; None if nobody asked."""
+        found: Details | None = getattr(self, f"{split}_details")
+        return found
 
     @property
     def tested(self) -> str:

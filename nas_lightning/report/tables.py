@@ -180,13 +180,19 @@ def _name_what_differs(sweep_folder: Path, rows: list[Row]) -> None:
         row["settings"] = " ".join(shown)
 
 
-def write_sweep_table(sweep_folder: Path) -> list[Row]:
-    """Write ``table.csv`` and ``table.md`` of the runs of a sweep that began, print the table, and return its rows."""
+def sweep_rows(sweep_folder: Path) -> list[Row]:
+    """A row for each run of a sweep that began."""
     marks = ("metrics.json", OVERRIDES, ERROR)
     found = {path.parent for mark in marks for path in sweep_folder.glob(f"*/{mark}")}
     folders = sorted(found, key=lambda path: (len(path.name), path.name))
     rows = [run_row(folder) for folder in folders]
     _name_what_differs(sweep_folder, rows)
+    return rows
+
+
+def write_sweep_table(sweep_folder: Path) -> list[Row]:
+    """Write ``table.csv`` and ``table.md`` of the runs of a sweep that began, print the table, and return its rows."""
+    rows = sweep_rows(sweep_folder)
     write_text(sweep_folder / "table.csv", csv_text(COLUMNS, rows))
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     lines += ["| " + " | ".join(str(row[column]).replace("|", r"\|") for column in COLUMNS) + " |" for row in rows]

@@ -37,6 +37,7 @@ from nas_lightning.report.results import (
 )
 from nas_lightning.runs.build import keyed
 from nas_lightning.runs.context import Run
+from nas_lightning.runs.judging import Judged, judge, loader_of, shown
 from nas_lightning.space.reference import OwnBlueprint
 from nas_lightning.tasks import Figures
 from nas_lightning.training.fake_quant import finetune_int8
@@ -80,12 +81,12 @@ class Int8:
 
     Attributes:
         integer: its integer form, without the front end.
-        metrics: by split.
+        judged: its figures by split, and what they are made of.
         report: how it was made: the method, and what each method that was tried gave on val.
     """
 
     integer: ModelProto
-    metrics: dict[str, Figures]
+    judged: dict[str, Judged]
     report: Int8Report
 
 
@@ -107,7 +108,7 @@ def export_int8(
     config, data = run.config, run.data
     metric, allowed = config.testing.metric, config.export.max_int8_drop
     samples = data.samples(config.export.calibration_samples)
-    found: dict[str, tuple[ModelProto, ModelProto, Figures]] = {}
+    found: dict[str, tuple[ModelProto, ModelProto, Judged]] = {}
     values: dict[str, float] = {}
     for method in ("minmax", *config.export.int8_remedies):
         try:
@@ -116,8 +117,8 @@ def export_int8(
             log.warning("int8: %s fails (%s)", method, in_keys(str(error), "export.finetune"))
             continue
         qdq = to_qdq(integer)
-        found[method] = integer, qdq, _figures(run, qdq, "val", f"int8 by {method}: figures on val")
-        values[method] = found[method][2][metric]
+        found[method] = integer, qdq, judge(run, qdq, "val", f"int8 by {method}: figures on val")
+        values[method] = found[method][2].figures[metric]
         if floats["val"][metric] - values[method] <= allowed:
             break
     best = max(values, key=lambda name: values[name])
@@ -127,20 +128,15 @@ def export_int8(
             *(metric, floats["val"][metric], values[best], allowed, ", ".join(values)),
         )
     integer, qdq, on_val = found[best]
-    metrics = {"val": on_val} | {
-        split: _figures(run, qdq, split, f"int8: figures on {split}") for split in floats if split != "val"
+    judged = {"val": on_val} | {
+        split: judge(run, qdq, split, f"int8: figures on {split}") for split in floats if split != "val"
     }
     if config.export.include_features:
         front_end = front_end_to_onnx(data.front_end.for_export(), data.raw_shape)
         qdq = behind_front_end(front_end, qdq)
     write_bytes(run.folder / "model_int8.onnx", described(qdq, description).SerializeToString())
     log.info("model_int8.onnx: by %s; %s on val %.4f, float %.4f", best, metric, values[best], floats["val"][metric])
-    return Int8(integer, metrics, Int8Report(method=best, tried=values))
-
-
-def loader_of(data: SearchData, split: str) -> Iterable[tuple[Tensor, Tensor]]:
-    """Batches of val or test."""
-    return data.val_dataloader() if split == "val" else data.test_dataloader()
+    return Int8(integer, judged, Int8Report(method=best, tried=values))
 
 
 def _quantize(run: Run, network: nn.Module, model: ModelProto, samples: Tensor, method: str) -> ModelProto:
@@ -171,23 +167,6 @@ class _Passes:
         for batch in itertools.islice(self.loader, self.batches):
             yield batch
             self.bar.update()
-
-
-def _figures(run: Run, model: ModelProto, split: str, text: str) -> Figures:
-    labels: list[Tensor] = []
-
-    def inputs() -> Iterator[Tensor]:
-        for x, y in loader_of(run.data, split):
-            labels.append(y)
-            yield x
-
-    logits = run_onnx(model.SerializeToString(), _shown(run, inputs(), split, text))
-    return run.task.figures(logits, torch.cat(labels))
-
-
-def _shown(run: Run, batches: Iterable[Tensor], split: str, text: str) -> Iterator[Tensor]:
-    """Batches with a bar that counts the samples of their split."""
-    return progress.track(batches, text, run.data.sizes.get(split), "sample", len)
 
 
 @dataclass(frozen=True)
@@ -235,7 +214,7 @@ def build_firmware(
 
 
 def _inputs(run: Run, split: str, text: str) -> Iterator[Tensor]:
-    return _shown(run, (x for x, _ in loader_of(run.data, split)), split, text)
+    return shown(run, (x for x, _ in loader_of(run.data, split)), split, text)
 
 
 def _check_front_end(run: Run, firmware: Path, report: FirmwareReport) -> FirmwareReport:
@@ -243,7 +222,7 @@ def _check_front_end(run: Run, firmware: Path, report: FirmwareReport) -> Firmwa
     front_end = run.data.front_end
 
     def batches(text: str) -> Iterable[Tensor]:
-        return _shown(run, run.data.raw_batches(report.split) or (), report.split, text)
+        return shown(run, run.data.raw_batches(report.split) or (), report.split, text)
 
     tolerance = _front_end_tolerance(front_end, batches("rounding of the front end"))
     pairs = ((raw, front_end(raw)) for raw in batches("proof of the front end in C"))
@@ -388,7 +367,8 @@ def deploy(run: Run, network: nn.Module, metrics: RunMetrics, cost: CostReport) 
     floats = {split: metrics.figures(split) for split in dict.fromkeys(("val", metrics.tested))}
     int8 = export_int8(run, network, model, floats, description)
     metrics = replace(metrics, int8=int8.report)
-    metrics = metrics.with_figures({f"{split}_int8": found for split, found in int8.metrics.items()})
+    metrics = metrics.with_figures({f"{split}_int8": found.figures for split, found in int8.judged.items()})
+    metrics = metrics.with_details({f"{split}_int8": found.details for split, found in int8.judged.items()})
     if not run.config.compilation.enable:
         return metrics, cost
     built = build_firmware(run, model, int8.integer, metrics.tested, description)

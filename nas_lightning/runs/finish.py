@@ -29,7 +29,10 @@ from nas_lightning.runs.costs import cost_report
 from nas_lightning.runs.deployment import check_fits, deploy
 from nas_lightning.runs.description import content_of, describe_input
 from nas_lightning.runs.folder import load_network
+from nas_lightning.runs.history import write_history
+from nas_lightning.runs.judging import details_on, write_mistakes
 from nas_lightning.runs.logs import quiet_lightning
+from nas_lightning.runs.page import end_with_page
 from nas_lightning.runs.trainings import Kept
 from nas_lightning.space.base import Blueprint
 from nas_lightning.training.evaluate import predict
@@ -57,8 +60,9 @@ def finish(run: Run, kept: Kept, metrics: RunMetrics) -> RunResult:
     tested = run.config.testing.enable and run.data.has_test
     split, loader = ("test", run.data.test_dataloader()) if tested else ("val", run.data.val_dataloader())
     logits, y = predict(network, loader, f"figures on {split}")
-    metrics = replace(metrics, selection=kept.selection, training=kept.summary)
+    metrics = replace(metrics, selection=kept.selection, training=kept.summary, samples=dict(run.data.sizes))
     metrics = metrics.with_figures({"val": best.val, split: run.task.figures(logits, y)})
+    metrics = _with_details(run, network, metrics, split, logits, y)
     for doubt in run.task.doubts(logits, y):
         log.warning("%s: %s", split, in_keys(doubt, "training"))
     cost = describe(run, best.blueprint)
@@ -68,23 +72,36 @@ def finish(run: Run, kept: Kept, metrics: RunMetrics) -> RunResult:
     metrics = replace(metrics, onnx=OnnxParity(split=split, max_difference=difference))
     metrics, cost = _deploy(run, network, metrics, cost)
     _log_results(run, kept, metrics, cost, split, logits, y)
-    write_json(run.folder / "metrics.json", plain(metrics))
+    write_history(run, best.name)
+    end_with_page(run.folder, metrics)
     result = RunResult(run.folder, metrics, cost)
     print_summary(result, best.blueprint)
     return result
+
+
+def _with_details(
+    run: Run, network: nn.Module, metrics: RunMetrics, split: str, logits: Tensor, y: Tensor
+) -> RunMetrics:
+    """With what the figures on val and on the judged split are made of; writes the mistakes on the latter."""
+    write_mistakes(run, split, logits, y)
+    details = {split: details_on(run, split, logits, y)}
+    if split != "val":
+        details["val"] = details_on(run, "val", *predict(network, run.data.val_dataloader()))
+    return metrics.with_details(details)
 
 
 def finish_kept(run: Run, metrics: RunMetrics) -> RunResult:
     """End a run that kept the best of several networks: test and deploy what lies in its folder."""
     network, cost = load_network(run.folder), read_record(run.folder / "cost.json", CostReport)
     if run.config.testing.enable and run.data.has_test:
-        metrics = replace(
-            metrics, test=run.task.figures(*predict(network, run.data.test_dataloader(), "figures on test"))
-        )
+        logits, y = predict(network, run.data.test_dataloader(), "figures on test")
+        metrics = metrics.with_figures({"test": run.task.figures(logits, y)})
+        metrics = metrics.with_details({"test": details_on(run, "test", logits, y)})
+        write_mistakes(run, "test", logits, y)
         log.info("test %s %.4f", run.task.monitor, metrics.figures("test")[run.task.monitor])
     with quiet_lightning():
         metrics, cost = _deploy(run, network, metrics, cost)
-    write_json(run.folder / "metrics.json", plain(metrics))
+    end_with_page(run.folder, metrics)
     return RunResult(run.folder, metrics, cost)
 
 

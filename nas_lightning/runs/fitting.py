@@ -8,7 +8,7 @@ from typing import Any
 
 import lightning as L
 
-from nas_lightning.callbacks import BestCheckpoint, NewestCheckpoint
+from nas_lightning.callbacks import BestCheckpoint, FigureHistory, NewestCheckpoint
 from nas_lightning.callbacks.boards import add_picture, boards_of
 from nas_lightning.errors import InputError
 from nas_lightning.files import damage, read_torch
@@ -46,7 +46,7 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     # Two of them: one that monitors saves its last epoch only where that is its best one, too.
     kept = [BestCheckpoint(folder, f"{stage}/val_loss", length.epochs), NewestCheckpoint(folder, length.epochs)]
-    trainer = build_trainer(run.config, run.folder, name, length, [*callbacks, *kept])
+    trainer = build_trainer(run.config, run.folder, name, length, [*callbacks, FigureHistory(stage), *kept])
     _log_augmentation(run, trainer)
     last = folder / "last.ckpt"
     goes_on = last.exists() and read_checkpoint(last, module) is not None

@@ -20,9 +20,10 @@ from nas_lightning.tasks import task_of
 
 RESULT = (
     *("genotype.json", "genotype_history.json", "model.json", "cost.json", "front_end.json", "input.json", "model.pt"),
-    *("model.onnx", "model_int8.onnx", "run.log", "annotations"),
+    *("model.onnx", "model_int8.onnx", "run.log", "annotations", "history.json", "mistakes.npz"),
 )
-"""What makes up the result of a run, but for its configuration and ``metrics.json``, which is written last."""
+"""What makes up the result of a run, but for its configuration, ``metrics.json``, which is written last, and the page
+that is made of all of them."""
 
 
 def load(run_folder: str | Path, config_dir: str | Path | None = None) -> nn.Module:

@@ -94,10 +94,12 @@ def _end(place: Path) -> None:
     # At need, because Hydra makes the callback for --help, too.
     from nas_lightning.report.results import SweepResult
     from nas_lightning.report.tables import write_sweep_table
+    from nas_lightning.runs.page import end_sweep_with_page
 
     _open.clear()
     rows = write_sweep_table(place)
     _ended[:] = [SweepResult(place, tuple(rows))]
+    end_sweep_with_page(place, rows)
     _failures[:] = [f"run {row['folder']}: {row['error']}" for row in rows if row["error"]]
 
 

@@ -103,6 +103,11 @@ class SearchModule(L.LightningModule):
         self._weight_step(batch["weights"])
         self.num_steps += 1
 
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Log what the batches gave behind the last one, so that callbacks see it when the epoch ends."""
+        if self.trainer.is_last_batch:
+            self._log_means("train")
+
     @property
     def progress(self) -> float:
         """The share of the epochs that is over."""
@@ -177,11 +182,7 @@ class SearchModule(L.LightningModule):
         self._log_means("val")
 
     def on_train_epoch_end(self) -> None:
-        """Log what the batches gave, learning rates and expected cost.
-
-        Then the schedule makes a step: with manual optimization nobody else sees to it.
-        """
-        self._log_means("train")
+        """Log learning rates and expected cost, and step the schedule: manual optimization never steps it."""
         weight_optimizer, alpha_optimizer = self._optimizers()
         self.log("search/lr_weights", weight_optimizer.param_groups[0]["lr"])
         self.log("search/lr_alphas", alpha_optimizer.param_groups[0]["lr"])
@@ -242,4 +243,4 @@ class SearchModule(L.LightningModule):
 
     def _log_means(self, split: str) -> None:
         for name, value in self.means[split].take().items():
-            self.log(name, value, prog_bar="/alphas_" not in name)
+            self.log(name, value, prog_bar="/alphas_" not in name, on_step=False, on_epoch=True, batch_size=1)

@@ -5,8 +5,10 @@ from typing import Any
 
 from nas_lightning.tasks.base import Figures, Outputs, Task, best_first
 from nas_lightning.tasks.classification import Classes, Classification
+from nas_lightning.tasks.details import Details, Mistake, Origins
 
-__all__ = ["Classes", "Classification", "Figures", "Outputs", "Task", "best_first", "outputs_of", "task_of"]
+__all__ = ["Classes", "Classification", "Details", "Figures", "Mistake", "Origins", "Outputs", "Task"]
+__all__ += ["best_first", "outputs_of", "task_of"]
 
 
 def task_of(content: Mapping[str, Any]) -> Task:

@@ -7,6 +7,8 @@ from typing import Any, Literal, Protocol
 from torch import Tensor, nn
 from torchmetrics import Metric
 
+from nas_lightning.tasks.details import Details, Mistake, Origins
+
 Figures = dict[str, float]
 """How good a network is on one split: the value of each metric by its name, and of the loss under ``loss``.
 
@@ -104,6 +106,12 @@ class Task(Hashable, Protocol):
 
     def figures(self, outputs: Tensor, target: Tensor) -> Figures:
         """All metrics and the loss of the outputs of a whole split."""
+
+    def details(self, outputs: Tensor, target: Tensor, origins: Origins | None) -> Details:
+        """What the figures are made of, and how sure they are; ``origins`` are those of the samples, if known."""
+
+    def mistakes(self, outputs: Tensor, target: Tensor, most: int) -> list[Mistake]:
+        """Up to so many samples of which the network is wrong, the one that it is most sure of first."""
 
     def check_figures(self, figures: Figures) -> None:
         """Refuse what no network can have, from a file that a stranger may have written.

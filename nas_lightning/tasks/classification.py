@@ -12,6 +12,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from nas_lightning.errors import InputError, brief
 from nas_lightning.tasks.base import Figures, InC
+from nas_lightning.tasks.details import Details, Mistake, Origins, details_of
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
 """All are from 0 to 1, and more is better."""
@@ -162,6 +163,18 @@ class Classification:
         metric = self.metric()
         metric.update(outputs, target)
         return metric.compute() | {"loss": float(self.loss(outputs, target))}
+
+    def details(self, outputs: Tensor, target: Tensor, origins: Origins | None) -> Details:
+        """Figures of each class, the confusion matrix, intervals and the recordings that are wrong."""
+        return details_of(target.numpy(), outputs.argmax(1).numpy(), self.outputs.names, origins)
+
+    def mistakes(self, outputs: Tensor, target: Tensor, most: int) -> list[Mistake]:
+        """Those with the largest softmax of a wrong class."""
+        scores, taken = outputs.double().softmax(1).max(1)
+        wrong = torch.nonzero(taken != target).flatten()
+        first = wrong[scores[wrong].argsort(descending=True, stable=True)[:most]].tolist()
+        names = self.outputs.names
+        return [Mistake(i, names[int(target[i])], names[int(taken[i])], float(scores[i])) for i in first]
 
     def check_figures(self, figures: Figures) -> None:
         """All of ``METRICS`` are shares, and there is a loss."""

@@ -121,6 +121,11 @@ class TrainModule(L.LightningModule):
         self.means["train"].add(values, len(target))
         return loss
 
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Log what the batches gave behind the last one, so that callbacks see it when the epoch ends."""
+        if self.trainer.is_last_batch:
+            self._log_means("train")
+
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Count for loss and metrics."""
         x, target = batch
@@ -149,13 +154,12 @@ class TrainModule(L.LightningModule):
         return self(batch[0])
 
     def on_train_epoch_end(self) -> None:
-        """Log what the batches of ``train`` gave, and the learning rate."""
-        self._log_means("train")
+        """Log the learning rate."""
         self.log("training/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
 
     def _log_means(self, split: str) -> None:
         for name, value in self.means[split].take().items():
-            self.log(name, value, prog_bar=True)
+            self.log(name, value, prog_bar=True, on_step=False, on_epoch=True, batch_size=1)
 
     def _log_metrics(self, prefix: str) -> None:
         """What was counted over a split; then the count begins anew."""

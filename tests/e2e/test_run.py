@@ -24,8 +24,8 @@ from nas_lightning.kernels.build import why_not_native
 SHORT = ("experiment=quick", "callbacks=none", "export.int8=false")
 FILES = {
     "annotations", "checkpoints", "config.yaml", "cost.json", "genotype.json", "genotype_history.json", "metrics.json",
-    "input.json", "model.onnx", "model.pt", "model_int8.onnx", "run.log", "searches.json", "started.json",
-    "tensorboard",
+    "history.json", "input.json", "mistakes.npz", "model.onnx", "model.pt", "model_int8.onnx", "report.html", "run.log",
+    "searches.json", "started.json", "tensorboard",
 }  # fmt: skip
 
 
@@ -178,7 +178,7 @@ def run(cli, tmp_path):
 
 def results(folder):
     metrics = read(folder, "metrics.json")
-    return read(folder, "genotype_history.json"), metrics["val"], metrics["test"]
+    return read(folder, "genotype_history.json"), read(folder, "history.json"), metrics["val"], metrics["test_details"]
 
 
 def test_one_seed_gives_one_result_and_another_seed_another(run):
@@ -364,6 +364,9 @@ def test_the_function_takes_loaders_and_keywords(loaders, motions, tmp_path):
     network = search_and_get_model(**loaders, **settings, overrides=["callbacks=none"], folder=tmp_path / "run")
     assert network(torch.from_numpy(motions.x_test)[..., None]).shape == (40, 4)
     assert not network.training
+    assert read(tmp_path / "run", "metrics.json")["val_details"]["unit"] == "samples"  # loaders know no recordings
+    assert (tmp_path / "run/report.html").is_file()
+    assert not (tmp_path / "run/mistakes.npz").exists()
     config = load_config(tmp_path / "run" / "config.yaml")
     assert (config.training.nas_layers, config.seed, config.search["unrolled"]) == (4, 5, True)
 

@@ -1,7 +1,7 @@
 """The plain description of a network of cells, which a run folder keeps."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nas_lightning.errors import InputError
 from nas_lightning.files import plain
@@ -10,6 +10,9 @@ from nas_lightning.space.cells.genotype import KINDS, Genotype
 from nas_lightning.space.cells.network import Network
 from nas_lightning.space.cells.size import Size
 from nas_lightning.tasks import Task, task_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +87,12 @@ class CellBlueprint:
                 f"genotype: {genotype.num_nodes} nodes are described, the size says {size.nodes_per_layer}"
             )
         return cls(genotype, size, task)
+
+    def picture(self) -> "Figure":
+        """Both kinds of cell as graphs."""
+        from nas_lightning.space.cells.pictures import genotype_drawing  # at need: whoever builds a network draws none
+
+        return genotype_drawing(self.genotype, self.size.fanout_concat)
 
     def summary(self) -> list[tuple[str, str]]:
         """What the nodes of each kind of cell compute."""

@@ -15,7 +15,6 @@ from nas_lightning.space.cells.blueprint import CellBlueprint
 from nas_lightning.space.cells.compiled import training_pass
 from nas_lightning.space.cells.expected import ExpectedCost
 from nas_lightning.space.cells.genotype import Genotype
-from nas_lightning.space.cells.pictures import genotype_drawing
 from nas_lightning.space.cells.projection import check_feasible, least, project
 from nas_lightning.space.cells.size import SIZES, Size
 from nas_lightning.space.cells.supernet import Supernet
@@ -61,7 +60,7 @@ class CellSpace(SpaceCost):
 
     def picture(self, architecture: Genotype) -> Figure:
         """Both kinds of cell as graphs."""
-        return genotype_drawing(architecture, self.size.fanout_concat)
+        return self.blueprint(architecture).picture()
 
     def expected(self, op_weights: OpWeights, measure: str) -> Tensor:
         """The expectation of a measure, see ``ExpectedCost``."""
