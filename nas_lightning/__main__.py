@@ -141,9 +141,38 @@ def _verify(arguments: list[str]) -> None:
         raise InputError(f"verify: takes one deploy.zip, and --trust to compile C files of others; found {arguments}")
     path = Path(archives[0])
     try:
-        verify(path, trust="--trust" in arguments)
+        with _files_said(path):
+            verify(path, trust="--trust" in arguments)
     except ParityError as error:
         raise StoppedError(f"{path}: {error}") from error
+
+
+def _predict(arguments: list[str]) -> None:
+    config_dirs, arguments = _without_config_dir(arguments)
+    from nas_lightning.use.asked import asked
+    from nas_lightning.use.predicting import predict
+    from nas_lightning.use.tables import ENDINGS
+
+    words = asked("predict", arguments, ENDINGS)
+    with _files_said():
+        predict(words, *config_dirs)
+
+
+def _evaluate(arguments: list[str]) -> None:
+    config_dirs, arguments = _without_config_dir(arguments)
+    from nas_lightning.use.asked import asked
+    from nas_lightning.use.evaluating import evaluate
+
+    words = asked("evaluate", arguments, (".json",))
+    with _files_said():
+        evaluate(words, *config_dirs)
+
+
+@contextmanager
+def _files_said(path: Path | None = None) -> Iterator[None]:
+    """A file that cannot be written, on a full disk for example, is said in one sentence."""
+    try:
+        yield
     except OSError as error:
         raise StoppedError(f"{error.filename or path}: {error.strerror or error}") from error
 
@@ -174,6 +203,11 @@ def _resume(folder: Path, arguments: list[str]) -> None:
         run_hydra(["-m", *arguments, *overrides])
         return
     _, others = _without_config_dir(arguments)
+    if (folder / "config.yaml").is_file() and has_ended(folder):
+        more = " ".join(["nas-lightning", f"init_from={folder}", *others])
+        raise InputError(
+            f"resume: {folder} is the folder of a run that ended; to go on training its network, in another run: {more}"
+        )
     places = {key: plain(value) for key, found, value in (other.partition("=") for other in others) if found}
     if len(places) < len(others) or not places.keys() <= PLACES.keys():
         allowed = " and ".join(PLACES)
@@ -182,8 +216,6 @@ def _resume(folder: Path, arguments: list[str]) -> None:
     for key, place in places.items():
         config = moved(config, key, place)
     try:
-        if has_ended(folder):
-            raise InputError(f"resume: {folder} is the folder of a run that ended")
         _refuse_gone(config, folder)
         run_once(config, folder, resume=True)
     except KeyboardInterrupt:
@@ -200,7 +232,13 @@ def _refuse_gone(config: Config, folder: Path) -> None:
             )
 
 
-_COMMANDS: dict[str, Callable[[list[str]], None]] = {"devices": _devices, "inspect": _inspect, "verify": _verify}
+_COMMANDS: dict[str, Callable[[list[str]], None]] = {
+    "devices": _devices,
+    "evaluate": _evaluate,
+    "inspect": _inspect,
+    "predict": _predict,
+    "verify": _verify,
+}
 """By the first word; every other one begins a run."""
 
 if __name__ == "__main__":

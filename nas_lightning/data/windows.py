@@ -149,6 +149,7 @@ class Windows:
         labels: int64 ``[N]``.
         rows: rows of a sample.
         short: numbers of the recordings that are too short for one sample.
+        pieces: int64 ``[N]``, the number of the piece that each sample is from.
     """
 
     values: Tensor
@@ -156,6 +157,7 @@ class Windows:
     labels: Tensor
     rows: int
     short: tuple[int, ...]
+    pieces: np.ndarray
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -173,7 +175,8 @@ def cut(pieces: Pieces, rows: int, hop: int) -> Windows:
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     starts = pieces.starts[numbers] + within * hop
     short = tuple(np.setdiff1d(pieces.recordings, pieces.recordings[counts > 0]).tolist())
-    return Windows(pieces.values, torch.from_numpy(starts), torch.from_numpy(pieces.labels[numbers]), rows, short)
+    labels = torch.from_numpy(pieces.labels[numbers])
+    return Windows(pieces.values, torch.from_numpy(starts), labels, rows, short, numbers)
 
 
 class Samples(Dataset):

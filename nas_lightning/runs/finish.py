@@ -11,6 +11,7 @@ from nas_lightning import progress
 from nas_lightning.callbacks.boards import Loggers, add_picture, add_result, boards_of
 from nas_lightning.config.compose import in_keys
 from nas_lightning.config.records import Config, with_values
+from nas_lightning.data.preparation import FILE as PREPARATION
 from nas_lightning.export.bundle import write_bundle
 from nas_lightning.export.onnx import check_parity, export_onnx
 from nas_lightning.export.parity import NOTEWORTHY, relative_difference
@@ -138,6 +139,8 @@ def _export(
     with progress.step("writing model.onnx"):
         export_onnx(network, shape, path, description)
     write_json(run.folder / "input.json", description.to_dict())
+    if (preparation := run.data.preparation()) is not None:
+        write_json(run.folder / PREPARATION, plain(preparation))
     shown = progress.track(samples, f"comparing model.onnx on {split}", len(exact), "sample", len)
     difference = check_parity(path, shown, exact, rounding)
     if difference > NOTEWORTHY:

@@ -19,6 +19,8 @@ TEXT = "\n".join(page.read_text() for page in PAGES).replace("\\\n", " ")
 PLACEHOLDERS = (
     "nas-lightning devices",
     "nas-lightning verify",
+    "nas-lightning predict",
+    "nas-lightning evaluate",
     "resume=",
     "my_config.yaml",
     "--config-dir my_conf",
