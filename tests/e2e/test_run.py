@@ -23,8 +23,8 @@ from nas_lightning.kernels.build import why_not_native
 SHORT = ("experiment=quick", "callbacks=none", "export.int8=false")
 FILES = {
     "annotations", "checkpoints", "config.yaml", "cost.json", "genotype.json", "genotype_history.json", "metrics.json",
-    "input.json", "preparation.json", "model.onnx", "model.pt", "model_int8.onnx", "run.log", "searches.json", "started.json",
-    "tensorboard",
+    "input.json", "preparation.json", "model.onnx", "model.pt", "model_int8.onnx", "run.log", "searches.json",
+    "started.json", "tensorboard",
 }  # fmt: skip
 
 
