@@ -116,6 +116,7 @@ def check_start(config: Config, folder: Path, data: SearchData | None) -> Search
         InputError: if one of them is wrong.
     """
     check_config(config)
+    digest_of(config)  # refuses what is no run
     with quiet_lightning():
         try_parts(config, folder)
     warm_up_workers(config)

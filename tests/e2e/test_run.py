@@ -225,7 +225,8 @@ def test_a_run_stopped_by_ctrl_c_goes_on_to_the_result_of_an_unbroken_one(
     assert results(tmp_path / "broken") == unbroken
     assert read(tmp_path / "broken", "metrics.json")["search"]["steps"] == 8
     status, _, err = cli("resume=broken")
-    assert (status, err) == (2, "error: resume: broken is the folder of a run that ended\n")
+    said = "resume: broken is the folder of a run that ended; to go on training its network, in another run: "
+    assert (status, err) == (2, f"error: {said}nas-lightning init_from=broken\n")
 
 
 @pytest.mark.parametrize("size", [1, 29])
