@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nas_lightning.data.features import FrontEnd
     from nas_lightning.data.protocol import SearchData
     from nas_lightning.errors import BudgetError, InputError
-    from nas_lightning.runs.folder import load
+    from nas_lightning.estimator import NasClassifier
     from nas_lightning.search.base import Problem
     from nas_lightning.search.gradient import GradientSearch
     from nas_lightning.search.loaders import SearchLoaders
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from nas_lightning.training.evaluator import Evaluator
     from nas_lightning.training.module import TrainModule
     from nas_lightning.training.recipe import Recipe
+    from nas_lightning.use.classifier import Classifier
+    from nas_lightning.use.loading import load
+    from nas_lightning.use.outcomes import Outcomes, Predictions
 
 __all__ = [
     "AlphaPictures",
@@ -36,6 +39,7 @@ __all__ = [
     "BudgetError",
     "CellSpace",
     "Classification",
+    "Classifier",
     "CollapseAlarm",
     "Evaluator",
     "FrontEnd",
@@ -43,6 +47,9 @@ __all__ = [
     "GenotypeHistory",
     "GradientSearch",
     "InputError",
+    "NasClassifier",
+    "Outcomes",
+    "Predictions",
     "Problem",
     "RandomSearch",
     "Recipe",
@@ -64,6 +71,7 @@ _PLACES = {
     "BudgetError": "errors",
     "CellSpace": "space.cells.space",
     "Classification": "tasks",
+    "Classifier": "use.classifier",
     "CollapseAlarm": "callbacks",
     "Evaluator": "training.evaluator",
     "FrontEnd": "data.features",
@@ -71,6 +79,9 @@ _PLACES = {
     "GenotypeHistory": "callbacks",
     "GradientSearch": "search.gradient",
     "InputError": "errors",
+    "NasClassifier": "estimator",
+    "Outcomes": "use.outcomes",
+    "Predictions": "use.outcomes",
     "Problem": "search.base",
     "RandomSearch": "search.random",
     "Recipe": "training.recipe",
@@ -81,7 +92,7 @@ _PLACES = {
     "TimeSeriesData": "data.datamodule",
     "TrainModule": "training.module",
     "cost_of": "cost.exact",
-    "load": "runs.folder",
+    "load": "use.loading",
     "search_and_get_model": "api",
 }
 """Where each public name is; it is imported at need, so that the command line answers before PyTorch is loaded."""

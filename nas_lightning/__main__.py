@@ -32,6 +32,7 @@ from nas_lightning.config.targets import trust_config_dir
 from nas_lightning.config.typed import plain
 from nas_lightning.errors import BudgetError, InputError, Interruption, ParityError, StoppedError, printable
 from nas_lightning.files import has_ended
+from nas_lightning.files import plain as plain_record
 from nas_lightning.report.answers import asked, check_output, kept_stdout, print_answer
 from nas_lightning.report.devices import print_devices
 from nas_lightning.report.help import help_text
@@ -195,9 +196,38 @@ def _verify(arguments: list[str]) -> Answer:
         raise InputError(f"verify: takes one deploy.zip, and --trust to compile C files of others; found {arguments}")
     path = Path(archives[0])
     try:
-        return {"archive": str(path.absolute()), "tests": verify(path, trust="--trust" in arguments)}
+        with _files_said(path):
+            return {"archive": str(path.absolute()), "tests": verify(path, trust="--trust" in arguments)}
     except ParityError as error:
         raise StoppedError(f"{path}: {error}") from error
+
+
+def _predict(arguments: list[str]) -> Answer:
+    config_dirs, arguments = _without_config_dir(arguments)
+    from nas_lightning.use.asked import asked
+    from nas_lightning.use.predicting import predict
+    from nas_lightning.use.tables import ENDINGS
+
+    words = asked("predict", arguments, ENDINGS)
+    with _files_said():
+        return predict(words, *config_dirs)
+
+
+def _evaluate(arguments: list[str]) -> Answer:
+    config_dirs, arguments = _without_config_dir(arguments)
+    from nas_lightning.use.asked import asked
+    from nas_lightning.use.evaluating import evaluate
+
+    words = asked("evaluate", arguments, (".json",))
+    with _files_said():
+        return plain_record(evaluate(words, *config_dirs))
+
+
+@contextmanager
+def _files_said(path: Path | None = None) -> Iterator[None]:
+    """A file that cannot be written, on a full disk for example, is said in one sentence."""
+    try:
+        yield
     except OSError as error:
         raise StoppedError(f"{error.filename or path}: {error.strerror or error}") from error
 
@@ -238,6 +268,11 @@ def _resume(folder: Path, arguments: list[str]) -> Answer | None:
         overrides = merge_overrides({}, sweep.overrides_of(folder), sweeps=True)
         return _run(["-m", *arguments, *overrides])
     _, others = _without_config_dir(arguments)
+    if (folder / "config.yaml").is_file() and has_ended(folder):
+        more = " ".join(["nas-lightning", f"init_from={folder}", *others])
+        raise InputError(
+            f"resume: {folder} is the folder of a run that ended; to go on training its network, in another run: {more}"
+        )
     places = {key: plain(value) for key, found, value in (other.partition("=") for other in others) if found}
     if len(places) < len(others) or not places.keys() <= PLACES.keys():
         allowed = " and ".join(PLACES)
@@ -246,8 +281,6 @@ def _resume(folder: Path, arguments: list[str]) -> Answer | None:
     for key, place in places.items():
         config = moved(config, key, place)
     try:
-        if has_ended(folder):
-            raise InputError(f"resume: {folder} is the folder of a run that ended")
         _refuse_gone(config, folder)
         return run_once(config, folder, resume=True).to_dict()
     except KeyboardInterrupt:
@@ -269,10 +302,8 @@ def _report(arguments: list[str]) -> Answer:
         raise InputError(f"report: takes the folder of a run or of a sweep, found {arguments}")
     from nas_lightning.runs.page import report
 
-    try:
+    with _files_said(Path(arguments[0])):
         path = report(Path(arguments[0]))
-    except OSError as error:
-        raise StoppedError(f"{error.filename or arguments[0]}: {error.strerror or error}") from error
     print(path)
     return {"report": str(path.absolute())}
 
@@ -280,7 +311,9 @@ def _report(arguments: list[str]) -> Answer:
 _COMMANDS: dict[str, Callable[[list[str]], Answer]] = {
     "card": _card,
     "devices": _devices,
+    "evaluate": _evaluate,
     "inspect": _inspect,
+    "predict": _predict,
     "report": _report,
     "verify": _verify,
 }

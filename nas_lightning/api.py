@@ -4,15 +4,14 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from nas_lightning.config.compose import compose_config
 from nas_lightning.config.keys import known_keys, to_overrides
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.loaders import LoaderData
 from nas_lightning.errors import InputError
-from nas_lightning.runs.folder import load
 from nas_lightning.runs.modes import run
+from nas_lightning.use.classifier import Classifier
+from nas_lightning.use.loading import load
 
 _SHORT_NAMES = {key.removeprefix("training."): key for key in known_keys() if key.startswith("training.")}
 del _SHORT_NAMES["enable"], _SHORT_NAMES["batch_size"]  # it always trains, and the loaders have their batch size
@@ -37,7 +36,7 @@ def search_and_get_model(
     folder: str | Path | None = None,
     resume: bool = False,
     **settings: Any,
-) -> nn.Module:
+) -> Classifier:
     """Search a network on data of a program, train it, and return it in eval mode.
 
     Args:
@@ -52,7 +51,8 @@ def search_and_get_model(
             ``seed``, ``ops``, ``post_reduction_stride``. They win over ``args``.
 
     Returns:
-        The trained network: raw samples in, logits ``[B, K]`` out. It also lies in the run folder.
+        The trained network as ``load`` gives it: samples in, logits ``[B, K]`` out, and ``predict`` for recordings.
+        It also lies in the run folder.
 
     Raises:
         InputError: for an unknown name, missing data, or a value that is not allowed.

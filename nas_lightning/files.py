@@ -45,6 +45,27 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise
 
 
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A place to write what is too large for memory, part by part; it becomes ``path`` at the end, or vanishes.
+
+    Raises:
+        OSError: naming the file.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        temporary.unlink(missing_ok=True)
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
 def write_text(path: Path, content: str) -> None:
     """Write UTF-8 text whole."""
     write_bytes(path, content.encode())

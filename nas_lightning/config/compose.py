@@ -41,6 +41,10 @@ _OF_RECORDINGS = ("variables", "sampling_rate", "new_sr", "anti_alias", "keep_sh
 """Keys of the feature extraction that say something of the recordings, whatever is made of them."""
 
 
+_ADDED = ("init_from",)
+"""Keys that the ``config.yaml`` of an older version does not have."""
+
+
 def conf_dir() -> Path:
     """The folder of the configuration files: inside the wheel, or beside the package in a checkout."""
     package = Path(__file__).resolve().parents[1]
@@ -196,6 +200,8 @@ def to_config(composed: DictConfig, sources: Iterable[Any] = ()) -> Config:
     folders = [source.path for source in sources if source.schema == "file" and source.provider != "main"]
     config = with_values(config, {"common.config_dirs": list(dict.fromkeys(folders))})
     check_run_name(config.common.run_name)
+    if config.init_from:
+        config = with_values(config, {"init_from": str(Path(config.init_from).absolute())})
     for key, argument in _PATHS.items():
         if path := getattr(config.dataset, key):
             absolute = str(Path(path).absolute())
@@ -222,7 +228,7 @@ def load_config(path: Path) -> Config:
     with damage(path):
         given = {*content, *keys}
         needed = [key for key, default in flatten(asdict(Config())) if default == MISSING]
-        if missing := [key for key in (*needed, *Config.__dataclass_fields__) if key not in given]:
+        if missing := [key for key in (*needed, *Config.__dataclass_fields__) if key not in {*given, *_ADDED}]:
             raise ValueError(f"it lacks {missing[0]}")
         try:
             # A folder that a file names is not looked into: the file may be a stranger's.

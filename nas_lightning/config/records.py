@@ -122,6 +122,7 @@ class Training:
     nas_init_channel_multiplier: int = MISSING
     nas_fanout_concat: int = MISSING
     nas_kernels: str = MISSING
+    only_head: bool = False
 
 
 @dataclass(frozen=True)
@@ -244,6 +245,7 @@ class Config:
     """The whole configuration of a run."""
 
     seed: int = MISSING
+    init_from: str | None = None
     target_accuracy: float | None = None
     target_rounds: int = MISSING
     search_features: bool = MISSING

@@ -100,6 +100,7 @@ def check_settings(config: Config) -> None:
     _check_reading(config.dataset)
     _check_variables(config.data_processing_feature_extraction.variables)
     _check_target(config)
+    _check_init(config)
     _check_contest(config)
     _check_running(config.run)
     if not (config.dataset.dataset_name or config.dataset.input_data_path):
@@ -107,6 +108,20 @@ def check_settings(config: Config) -> None:
     if not config.training.enable and not config.training.nas_enabled:
         raise InputError("training.enable and training.nas_enabled are both false; nothing is left to do")
     _check_trainer(config.trainer)
+
+
+def _check_init(config: Config) -> None:
+    """With ``init_from`` there is one network, which is trained."""
+    if config.init_from is None:
+        if config.training.only_head:
+            raise InputError("training.only_head: found true; allowed: false, because init_from is null")
+        return
+    for key, allowed in (("search_features", False), ("target_accuracy", None), ("training.enable", True)):
+        if (found := value_at(config, key)) != allowed:
+            raise InputError(
+                f"init_from: is given, and {key} is {shown(found)}; allowed: {shown(allowed)}, because the network is "
+                "that of the run"
+            )
 
 
 def _check_numbers(config: Config) -> None:

@@ -1,7 +1,8 @@
 """From what a reader gives to checked recordings."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ from nas_lightning.errors import InputError, brief
 
 _BLOCK_VALUES = 1 << 20
 """Recordings are looked at together up to about this many values."""
+
+Arrange = Callable[[str, int, tuple[str, ...] | None], list[int]]
+"""From a recording as messages call it, the number of its channels and their names to the channels to take."""
 
 
 def collect(
@@ -42,6 +46,38 @@ def collect(
         for block in _in_blocks(_counted(source, bar)):
             collected.add(block)
     return collected.finish()
+
+
+def stream(
+    source: Source,
+    arrange: Arrange,
+    missing: str = "error",
+    group_pattern: str | None = None,
+    reading: Reading | None = None,
+) -> Iterator[Recordings]:
+    """The recordings of a source in parts of about a million values, checked as ``collect`` checks them.
+
+    No part is kept, and nothing is asked of their classes and splits: this is for a network that is trained already.
+
+    Args:
+        source: from a reader.
+        arrange: which channels are taken.
+        missing: one of ``MISSING_POLICIES``.
+        group_pattern: see ``collect``.
+        reading: of it, ``offset``.
+
+    Raises:
+        InputError: as ``collect``, when the recording in question is reached; and if there is no recording.
+    """
+    collected = _Collected(source, None, missing, group_pattern, reading or Reading(), arrange)
+    count = 0
+    with progress.bar(f"reading {source.name}", source.total, source.unit) as bar:
+        for block in _in_blocks(_counted(source, bar)):
+            collected.add(block)
+            yield (part := collected.part())
+            count += len(part)
+    if not count:
+        raise InputError(f"{source.name}: has no recordings; at least 1 is needed")
 
 
 def _counted(source: Source, bar: progress.Bar) -> Iterator[Recording | Block]:
@@ -79,24 +115,38 @@ def _are_alike(one: Recording, other: Recording | Block) -> bool:
     return (one.values.shape[1], one.channels, one.unit) == (other.values.shape[1], other.channels, other.unit)
 
 
+@dataclass
+class _Held:
+    """What stands beside the rows of recordings, a part a block."""
+
+    names: list[Sequence[str]] = field(default_factory=list)
+    lengths: list[np.ndarray] = field(default_factory=list)
+    rates: list[np.ndarray] = field(default_factory=list)
+    labels: list[Words] = field(default_factory=list)
+    groups: list[Words | None] = field(default_factory=list)
+    splits: list[Words | None] = field(default_factory=list)
+    breaks: list[np.ndarray] = field(default_factory=list)
+
+
 class _Collected:
-    """What was read so far, and the checks of what is added; see ``collect`` for the arguments."""
+    """What was read so far, and the checks of what is added; see ``collect`` and ``stream`` for the arguments."""
 
     def __init__(
-        self, source: Source, variables: Any, missing: str, group_pattern: str | None, reading: Reading
+        self,
+        source: Source,
+        variables: Any,
+        missing: str,
+        group_pattern: str | None,
+        reading: Reading,
+        arrange: Arrange | None = None,
     ) -> None:
         self._source, self._variables, self._pattern, self._reading = source, variables, group_pattern, reading
+        self._arrange = self._chosen if arrange is None else arrange
         self._to_float32 = Float32(missing, reading.offset, self._shown, source.findings)
         self._store: RowStore | None = None
         self._first = ""
         self._channels: tuple[str, ...] | None = None
-        self._names: list[Sequence[str]] = []
-        self._lengths: list[np.ndarray] = []
-        self._rates: list[np.ndarray] = []
-        self._labels: list[Words] = []
-        self._groups: list[Words | None] = []
-        self._splits: list[Words | None] = []
-        self._breaks: list[np.ndarray] = []
+        self._held = _Held()
         self._unit: str | None = None
 
     def add(self, block: Block) -> None:
@@ -112,53 +162,78 @@ class _Collected:
     def _add(self, block: Block) -> None:
         shown = self._shown(block.names[0])
         values, channels = block.values, block.channels
-        if not self._source.is_chosen and self._variables is not None:
-            chosen = choose(shown, values.shape[1], channels, self._variables)
+        chosen = self._arrange(shown, values.shape[1], channels)
+        if chosen != list(range(values.shape[1])):
             values = values[:, chosen]
             channels = None if channels is None else tuple(channels[number] for number in chosen)
         if self._store is None:
             self._store, self._first, self._unit = RowStore(values.shape[1]), block.names[0], block.unit
         self._check_channels(shown, values.shape[1], channels)
         rows = self._to_float32(block.names, Rows(values, block.lengths, block.breaks), channels)
-        self._groups.append(self._groups_of(block))
-        self._breaks.append(self._store.num_rows + rows.breaks)
+        self._held.groups.append(self._groups_of(block))
+        self._held.breaks.append(self._store.num_rows + rows.breaks)
         self._store.add(rows.values)
         self._unit = self._unit if self._unit == block.unit else None
-        self._names.append(block.names)
-        self._lengths.append(rows.lengths)
-        self._labels.append(block.labels)
-        self._splits.append(block.splits)
+        self._held.names.append(block.names)
+        self._held.lengths.append(rows.lengths)
+        self._held.labels.append(block.labels)
+        self._held.splits.append(block.splits)
         unknown = np.full(len(block), np.nan)
-        self._rates.append(unknown if block.sampling_rates is None else block.sampling_rates)
+        self._held.rates.append(unknown if block.sampling_rates is None else block.sampling_rates)
 
     def finish(self) -> Recordings:
         """All recordings, after a look at them together."""
         source = self._source
         if self._store is None:
             raise InputError(f"{source.name}: has no recordings; at least 2 are needed, of 2 classes")
-        names = join_names(self._names)
+        held = self._held
+        names = join_names(held.names)
         if (repeated := first_repeated(names)) is not None:
             raise InputError(f"{self._shown(repeated)}: there are two recordings of this name; allowed: each once")
-        labels, label_names = _distinct(source, Words.join(self._labels), self._reading.similar_labels)
-        splits = _all_or_none(source.name, "split", self._splits, len(names))
+        labels, label_names = _distinct(source, Words.join(held.labels), self._reading.similar_labels)
+        splits = _all_or_none(source.name, "split", held.splits, len(names))
         _check_classes(source.name, labels, splits, label_names)
         numbers = {name: number for number, name in enumerate(label_names)}
+        own = np.array([numbers.get(word, -1) for word in labels.words])[labels.numbers]
+        return self._recordings(self._store, names, own, label_names, splits)
+
+    def part(self) -> Recordings:
+        """The recordings that were added since the last part; their classes are those that they name."""
+        assert self._store is not None  # nosec B101 # tells the type checker: something was added
+        labels = Words.join(self._held.labels)
+        made = self._recordings(self._store, join_names(self._held.names), labels.numbers, labels.words, None)
+        self._store, self._held = RowStore(self._store.channels), _Held()
+        return made
+
+    def _recordings(
+        self,
+        store: RowStore,
+        names: Sequence[str],
+        labels: np.ndarray,
+        label_names: tuple[str, ...],
+        splits: Words | None,
+    ) -> Recordings:
+        held, source = self._held, self._source
         return Recordings(
             source=source.name,
-            values=self._store.finish(),
-            starts=np.concatenate([[0], np.cumsum(np.concatenate(self._lengths))]),
+            values=store.finish(),
+            starts=np.concatenate([[0], np.cumsum(np.concatenate(held.lengths))]),
             names=names,
-            labels=np.array([numbers.get(word, -1) for word in labels.words])[labels.numbers],
+            labels=labels,
             label_names=label_names,
-            groups=_all_or_none(source.name, "group", self._groups, len(names)),
+            groups=_all_or_none(source.name, "group", held.groups, len(names)),
             splits=splits,
-            sampling_rates=np.concatenate(self._rates),
+            sampling_rates=np.concatenate(held.rates),
             lists=source.lists,
             channels=self._channels,
-            breaks=np.concatenate(self._breaks),
+            breaks=np.concatenate(held.breaks),
             offsets=self._to_float32.offsets,
             unit=self._unit,
         )
+
+    def _chosen(self, shown: str, count: int, channels: tuple[str, ...] | None) -> list[int]:
+        """The channels that ``variables`` names, unless the reader has taken them already."""
+        return choose(shown, count, channels, None if self._source.is_chosen else self._variables)
 
     def _shown(self, name: str) -> str:
         return f"{self._source.name}: {brief(name)}"
@@ -202,7 +277,7 @@ def _distinct(source: Source, labels: Words, policy: str | None) -> tuple[Words,
     label_names = tuple(source.label_names or in_order(labels.present))
     alike: dict[str, list[str]] = {}
     for name in label_names:
-        alike.setdefault(_plain(name), []).append(name)
+        alike.setdefault(plain_label(name), []).append(name)
     several = [names for names in alike.values() if len(set(names)) > 1]
     if not several or policy == "keep":
         return labels, label_names
@@ -220,7 +295,7 @@ def _distinct(source: Source, labels: Words, policy: str | None) -> tuple[Words,
     return Words(numbers, list(places)), tuple(dict.fromkeys(first[name] for name in label_names))
 
 
-def _plain(label: str) -> str:
+def plain_label(label: str) -> str:
     """A label without what a hand that types it may do now and again otherwise."""
     text = " ".join(label.split()).casefold()
     try:

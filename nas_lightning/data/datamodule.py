@@ -20,6 +20,7 @@ from nas_lightning.data.doubts import doubtful_channels
 from nas_lightning.data.features import FrontEnd, FrontEndCost
 from nas_lightning.data.made import MakeSource, source_of_arrays, source_of_frame
 from nas_lightning.data.moments import channel_constants, digest, ranges
+from nas_lightning.data.preparation import Framing, Preparation, span
 from nas_lightning.data.protocol import InputRows
 from nas_lightning.data.readers import open_source
 from nas_lightning.data.reading import Reading
@@ -42,12 +43,7 @@ from nas_lightning.data.windows import (
     as_is,
     batch_size_of,
     check_rate,
-    common_rate,
-    cut,
-    pad,
-    pieces_of,
     rate_decisions,
-    resample,
 )
 from nas_lightning.errors import InputError
 from nas_lightning.files import write_json
@@ -196,7 +192,7 @@ class TimeSeriesData(L.LightningDataModule):
         """Read and split, once."""
         if self.splits:
             return
-        reading = replace(self.reading, columns=self.columns or {}, variables=self.variables)
+        reading = self._reading()
         source = self._make_source(reading) if self._make_source else open_source(self.name, self.path, reading)
         self.recordings = collect(source, self.variables, self.missing, self.group_pattern, reading)
         self.decisions = source.findings.decisions + rate_decisions(self.recordings.sampling_rates, self.sampling_rate)
@@ -206,7 +202,7 @@ class TimeSeriesData(L.LightningDataModule):
         with progress.step("splitting the recordings"):
             self.segments = self._segments(self.recordings)
             self.notes += check_splits(self.recordings, self.segments)
-        pieces = {split: self._pieces(split) for split in SPLITS}
+        pieces = {split: self.framing.pieces(self.recordings, self.segments[split]) for split in SPLITS}
         rows = self.front_end.rows or self._common_length(pieces)
         if self.augmentation is not None and (length := self.augmentation.new_length(rows)) != rows:
             raise InputError(f"augmentation: makes {length} rows of a sample of {rows}; allowed: the same number")
@@ -231,8 +227,7 @@ class TimeSeriesData(L.LightningDataModule):
     @property
     def rate(self) -> float | None:
         """Rows a second of the samples; None if it is not known."""
-        rates = check_rate(self.recordings.sampling_rates, self.sampling_rate, self.new_sr)
-        return common_rate(rates, self.new_sr, self.anti_alias)
+        return self.framing.rate(self.recordings.sampling_rates)
 
     @property
     def task(self) -> Classification:
@@ -262,11 +257,21 @@ class TimeSeriesData(L.LightningDataModule):
             rows = math.ceil(rows * float(rates.max()) / self.new_sr)
         return make_splits(recordings, self.split_type, self.split_factor, self.seed, rows)
 
-    def _pieces(self, split: str) -> Pieces:
-        """The rows of a split at the new rate; those of a recording end where time does not go on, if it is cut."""
-        pieces = pieces_of(self.recordings, self.segments[split], ends_at_breaks=bool(self.front_end.rows))
-        rates = check_rate(self.recordings.sampling_rates[pieces.recordings], self.sampling_rate, self.new_sr)
-        return pieces if self.new_sr is None else resample(pieces, rates, self.new_sr, self.anti_alias)
+    @property
+    def framing(self) -> Framing:
+        """How windows are cut."""
+        own = self.sampling_rate, self.new_sr, self.anti_alias, self.keep_short_tails
+        return Framing(*own, is_whole=not self.front_end.rows)
+
+    def preparation(self) -> Preparation:
+        """How samples are made of recordings, for whoever uses the network afterwards."""
+        window, reading = self.raw_shape[1], self._reading()
+        hop, rates = self.front_end.hop or window, span(self.recordings.sampling_rates)
+        cut = self.framing, window, hop
+        return Preparation(self.front_end.settings, *cut, reading, self.missing, self.group_pattern, rates)
+
+    def _reading(self) -> Reading:
+        return replace(self.reading, columns=self.columns or {}, variables=self.variables)
 
     def _common_length(self, pieces: Mapping[str, Pieces]) -> int:
         lengths = np.concatenate([piece.stops - piece.starts for piece in pieces.values()])
@@ -283,8 +288,7 @@ class TimeSeriesData(L.LightningDataModule):
         return least
 
     def _samples(self, split: str, pieces: Pieces, rows: int) -> Samples:
-        hop = self.front_end.hop or rows
-        windows = cut(pad(pieces, rows, hop) if self.keep_short_tails else pieces, rows, hop)
+        windows = self.framing.windows(pieces, rows, self.front_end.hop or rows)
         if names := [self.recordings.names[number] for number in windows.short]:
             self.notes.append(
                 f"{len(names)} recordings of {split} are shorter than a sample of {rows} rows and are left out, the "

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nas_lightning.data.features import FrontEnd, FrontEndCost
 from nas_lightning.data.moments import ranges
+from nas_lightning.data.preparation import Preparation
 from nas_lightning.errors import InputError
 from nas_lightning.tasks import Origins, Task
 
@@ -138,6 +139,10 @@ class SearchData(TrainingData, Protocol):
         least, most = ranges(x for x, _ in self.train_dataloader())
         names, offsets = tuple(map(str, range(channels))), (0.0,) * channels
         return InputRows(names, length, length, None, None, offsets, tuple(least.tolist()), tuple(most.tolist()))
+
+    def preparation(self) -> Preparation | None:
+        """How samples are made of recordings; None if samples are all that there is."""
+        return None
 
     def augmented(self, count: int, seed: int) -> tuple[Tensor, Tensor] | None:
         """Some windows of ``train`` before and after the augmentation; None without one."""

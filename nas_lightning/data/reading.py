@@ -38,6 +38,9 @@ DECIMALS = {"point": ".", "comma": ","}
 AXES = ("time_first", "channels_first")
 """The order of the two axes of one recording in an array."""
 
+UNLABELLED = "-"
+"""The class of recordings whose class is not looked at."""
+
 VARIABLES = "`variables`"
 """The argument that chooses channels, in messages."""
 
@@ -68,6 +71,9 @@ class Reading:
         similar_labels: one of ``SIMILAR_POLICIES``.
         offset: what is subtracted from the channels before they become float32, a number or one a channel; None: a
             constant where float32 would lose the signal.
+        is_labelled: whether each recording has a class; False: nothing is looked at that could say it.
+        is_for_use: whether a trained network takes the recordings: what says nothing of their kind of source is then
+            not refused, because it was said for the training, and a file that is one of a pair is read alone.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -90,6 +96,8 @@ class Reading:
     array: str | None = None
     similar_labels: str | None = None
     offset: float | list[float] | None = None
+    is_labelled: bool = True
+    is_for_use: bool = False
 
     def column(self, role: str) -> str:
         """The name of the column of a role."""

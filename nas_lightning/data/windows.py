@@ -150,6 +150,7 @@ class Windows:
         recordings: int64 ``[N]``, the number of the recording that each sample is from.
         rows: rows of a sample.
         short: numbers of the recordings that are too short for one sample.
+        pieces: int64 ``[N]``, the number of the piece that each sample is from.
     """
 
     values: Tensor
@@ -158,6 +159,7 @@ class Windows:
     recordings: np.ndarray
     rows: int
     short: tuple[int, ...]
+    pieces: np.ndarray
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -176,7 +178,7 @@ def cut(pieces: Pieces, rows: int, hop: int) -> Windows:
     starts = pieces.starts[numbers] + within * hop
     short = tuple(np.setdiff1d(pieces.recordings, pieces.recordings[counts > 0]).tolist())
     places, labels = torch.from_numpy(starts), torch.from_numpy(pieces.labels[numbers])
-    return Windows(pieces.values, places, labels, pieces.recordings[numbers], rows, short)
+    return Windows(pieces.values, places, labels, pieces.recordings[numbers], rows, short, numbers)
 
 
 class Samples(Dataset):

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from nas_lightning.data.archive import checked_members
+from nas_lightning.data.preparation import FILE as PREPARATION
 from nas_lightning.errors import InputError, brief, said_of
 from nas_lightning.files import json_bytes, write_bytes
 
@@ -17,7 +18,7 @@ SUMS = "SHA256SUMS"
 
 _FILES = (
     *("model.onnx", "model_int8.onnx", "genotype.json", "model.json", "cost.json", "metrics.json", "config.yaml"),
-    *("front_end.json", "input.json", "vectors.npz"),
+    *("front_end.json", "input.json", PREPARATION, "vectors.npz", "model.pt"),
 )
 _FOLDERS = ("firmware", "annotations")
 _MOST_BYTES = 1 << 30

@@ -21,6 +21,8 @@ Examples:
   nas-lightning resume=outputs/DATE/TIME               go on with a run that was stopped
   nas-lightning inspect dataset.input_data_path=FOLDER what a search would get: classes, ranges, pictures, warnings
   nas-lightning report outputs/DATE/TIME               the page of a run once more, or a page that compares a sweep
+  nas-lightning predict RUN FOLDER out=classes.csv     the class of each window of new recordings
+  nas-lightning evaluate RUN FOLDER                    how good a network is on other recordings, and what differs
   nas-lightning devices                                the device cards
   nas-lightning verify deploy.zip                      the proofs of an archive once more
   nas-lightning card RUN                               the model card of a run

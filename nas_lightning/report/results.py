@@ -122,6 +122,23 @@ class Selection:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InitSummary:
+    """The section ``init`` of a run that goes on with the network of another one.
+
+    Attributes:
+        folder: of the other run.
+        head: ``kept``, or ``fresh`` where the classes are others.
+        trained: ``all``, or ``head`` where nothing else is trained.
+        kept: how many numbers are those of the other run at the start.
+    """
+
+    folder: str
+    head: str
+    trained: str
+    kept: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingSummary:
     """The section ``training``: seconds of all final trainings, and the kept epoch of the best; the first is 1."""
 
@@ -172,6 +189,7 @@ class RunMetrics:
     preset: str
     dataset: str | None
     seed: int
+    init: InitSummary | None = None
     search: SearchSummary | None = None
     seeds: Seeds | None = None
     control: Control | None = None

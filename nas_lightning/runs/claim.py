@@ -89,13 +89,14 @@ def refuse_used(folder: Path, resume: bool) -> None:
         )
 
 
-def begin(folder: Path, config: Config, data: SearchData | None) -> None:
+def begin(folder: Path, config: Config, data: SearchData | None, init: str | None = None) -> None:
     """Write down what a run begins with; where one goes on, refuse what is not what it began with.
 
     Args:
         folder: of the run.
         config: of the run.
         data: after ``setup``; None where each of several runs has its own.
+        init: a digest of the weights that it starts from; None if they are fresh.
 
     Raises:
         InputError: naming the key that was changed, or the data.
@@ -103,6 +104,7 @@ def begin(folder: Path, config: Config, data: SearchData | None) -> None:
     now = {
         "config": {key: value for key, value in flatten(asdict(config)) if key not in _NAMES},
         "data": None if data is None else data.digest(),
+        **({} if init is None else {"init": init}),
     }
     if (folder / "config.yaml").exists() and (folder / STARTED).exists():
         _compare(folder, read_json(folder / STARTED), now, config)
@@ -127,6 +129,8 @@ def _compare(folder: Path, then: dict[str, Any], now: dict[str, Any], config: Co
         if was != found:
             said = f"{key} was {_shown(was)} when the run began and is {_shown(found)}"
             raise FolderError(f"{folder / 'config.yaml'}: {said}; {again}")
+    if then.get("init") != now.get("init"):
+        raise FolderError(f"init_from: {config.init_from} has other weights than when the run began; {again}")
     if then.get("data") != now["data"]:
         raise FolderError(
             f"{source_of(config)}: has other recordings, labels or splits than when the run began; {again}"

@@ -1,6 +1,6 @@
 """What every step of a run needs: configuration, data, limits and folder."""
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from nas_lightning.runs.build import (
     build_strategy,
     build_wide_sizes,
 )
+from nas_lightning.runs.init import Init, read_init
 from nas_lightning.runs.lengths import Lengths, in_full, lengths_of
 from nas_lightning.search.derivation import draw_within
 from nas_lightning.search.moment import Moment
@@ -109,9 +110,15 @@ class Run:
         return draw_within(moment, self.limits, count)
 
     @cached_property
+    def init(self) -> Init | None:
+        """What the final trainings start from, if that is the network of another run."""
+        return read_init(self.config, self.data)
+
+    @cached_property
     def recipe(self) -> Recipe:
         """How networks are trained."""
-        return build_recipe(self.config, self.task, self.data, self.folder, self.lengths.training)
+        made = build_recipe(self.config, self.task, self.data, self.folder, self.lengths.training)
+        return replace(made, start=self.init)
 
     @cached_property
     def _sized(self) -> tuple[Size, float | None]:

@@ -11,8 +11,9 @@ from nas_lightning.cost.npu import PROFILES, npu_report
 from nas_lightning.data.features import FrontEndCost
 from nas_lightning.errors import BudgetError, InputError
 from nas_lightning.report.results import CostReport, LimitReport
-from nas_lightning.runs.build import build_reference, called
+from nas_lightning.runs.build import called
 from nas_lightning.runs.context import Run
+from nas_lightning.runs.init import fixed_network
 
 
 def cost_report(run: Run, network: nn.Module) -> CostReport:
@@ -48,7 +49,7 @@ def check_fit(run: Run) -> None:
         InputError: for the data.
         BudgetError: for the limits.
     """
-    reference = None if run.config.training.nas_enabled else build_reference(run.config, run.task)
+    reference = None if run.config.training.nas_enabled else fixed_network(run.config, run.task)
     # Two time steps must be left after all strides: BatchNorm cannot normalise a single value.
     least = 1 + (run.space.total_stride if reference is None else reference.total_stride)
     if run.task.length < least:

@@ -12,6 +12,7 @@ from nas_lightning import progress
 from nas_lightning.callbacks.boards import Loggers, add_picture, add_result, boards_of
 from nas_lightning.config.compose import in_keys
 from nas_lightning.config.records import Config, with_values
+from nas_lightning.data.preparation import FILE as PREPARATION
 from nas_lightning.export import sbom
 from nas_lightning.export.bundle import write_bundle
 from nas_lightning.export.contract import InputDescription
@@ -170,6 +171,8 @@ def _export(
         write_json(run.folder / "front_end.json", front_end.settings)
     write_bytes(path, described(model, description).SerializeToString())
     write_json(run.folder / "input.json", description.to_dict())
+    if (preparation := run.data.preparation()) is not None:
+        write_json(run.folder / PREPARATION, plain(preparation))
     shown = progress.track(samples, f"comparing model.onnx on {split}", len(exact), "sample", len)
     difference = check_parity(path, shown, exact, rounding)
     if difference > NOTEWORTHY:

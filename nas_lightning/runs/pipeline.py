@@ -15,13 +15,14 @@ from nas_lightning.data.protocol import SearchData
 from nas_lightning.errors import InputError
 from nas_lightning.files import plain, write_json
 from nas_lightning.report.results import RunMetrics, RunResult, SearchSummary
-from nas_lightning.runs.build import build_data, build_reference, set_up, try_parts
+from nas_lightning.runs.build import build_data, set_up, try_parts
 from nas_lightning.runs.candidates import candidates_of, compare_seeds
 from nas_lightning.runs.checks import check_config
 from nas_lightning.runs.claim import begin
 from nas_lightning.runs.context import Run, identity
 from nas_lightning.runs.control import control
 from nas_lightning.runs.costs import check_fit
+from nas_lightning.runs.init import digest_of, fixed_network, without_search
 from nas_lightning.runs.logs import quiet_lightning, run_log
 from nas_lightning.runs.plan import planned
 from nas_lightning.runs.pools import pool_of
@@ -59,11 +60,12 @@ def run(
         BudgetError: if no network of the space meets the budget (then nothing is written).
         ParityError: if the exported file does not compute what the network computes.
     """
-    since = time.perf_counter()
+    since, config = time.perf_counter(), without_search(config)
     stage = Run(config, check_start(config, folder, data), folder, warm_start)
+    _ = stage.init  # refuses a network for other samples before anything is written
     with progress.step("pricing the networks of the space"):
         check_fit(stage)
-    if not config.training.nas_enabled and isinstance(own := build_reference(config, stage.task), OwnBlueprint):
+    if not config.training.nas_enabled and isinstance(own := fixed_network(config, stage.task), OwnBlueprint):
         from nas_lightning.runs.deployment import try_deployment  # what exports is imported at need
 
         with progress.step("trying to deploy the network"):
@@ -71,7 +73,7 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     with run_log(folder), quiet_lightning():
         log.info("run folder: %s", folder)
-        begin(folder, config, stage.data)
+        begin(folder, config, stage.data, digest_of(config))
         _write_data(stage)
         if config.run.max_minutes is not None:
             stage = planned(config, stage, since)
@@ -79,7 +81,7 @@ def run(
             if config.training.nas_enabled:
                 first, metrics, kept = _search_and_train(stage, pool)
             else:
-                first, metrics = build_reference(config, stage.task), identity(config)
+                first, metrics = fixed_network(config, stage.task), _identity(stage)
                 kept = FinalTrainings(stage, pool).train([first])
         from nas_lightning.runs.finish import describe, finish  # what exports is imported at need
 
@@ -88,6 +90,14 @@ def run(
         cost = describe(stage, first)
         log.info("training.enable is false: the run ends with genotype.json")
         return RunResult(folder, metrics, cost)
+
+
+def _identity(run: Run) -> RunMetrics:
+    """What ``metrics.json`` says before a network is trained that was not searched."""
+    if run.init is None:
+        return identity(run.config)
+    run.init.say()
+    return replace(identity(run.config), init=run.init.summary())
 
 
 def _work(run: Run) -> tuple[int, float]:
@@ -106,6 +116,7 @@ def check_start(config: Config, folder: Path, data: SearchData | None) -> Search
         InputError: if one of them is wrong.
     """
     check_config(config)
+    digest_of(config)  # refuses what is no run
     with quiet_lightning():
         try_parts(config, folder)
     is_own, data = data is None, data or build_data(config)

@@ -19,10 +19,10 @@ from nas_lightning import progress
 from nas_lightning.config.records import Config, with_values
 from nas_lightning.files import plain, read_record, write_json, write_text
 from nas_lightning.progress import duration
-from nas_lightning.runs.build import build_reference
 from nas_lightning.runs.context import Run
 from nas_lightning.runs.crew import num_workers
 from nas_lightning.runs.fitting import fit
+from nas_lightning.runs.init import fixed_network
 from nas_lightning.runs.lengths import SEARCH_EPOCHS, TRAINING_EPOCHS, length_of
 from nas_lightning.runs.pools import pool_of
 from nas_lightning.runs.searches import problem_of
@@ -283,7 +283,7 @@ def _in_silence() -> Iterator[None]:
 def _typical(run: Run) -> Blueprint:
     """A network as those that are trained: a random one of the space, or the one made by hand."""
     if not run.config.training.nas_enabled:
-        return build_reference(run.config, run.task)
+        return fixed_network(run.config, run.task)
     return run.space.blueprint(run.draw(1)[0])
 
 

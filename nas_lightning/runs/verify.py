@@ -5,7 +5,6 @@ other operators than are written here. C text is written anew from them by this 
 Makefile and programs; the text of the archive is compared with it.
 """
 
-import os
 import subprocess
 import sys
 import zipfile
@@ -26,8 +25,9 @@ from nas_lightning.errors import InputError, ParityError, said_of
 from nas_lightning.export import emulator, host, session
 from nas_lightning.export.allowed import read_model
 from nas_lightning.export.bundle import unpack_bundle
+from nas_lightning.export.confined import LIMITS, MOST_BYTES, run_confined
 from nas_lightning.export.firmware import FLOAT, INTEGER, SOURCES, Sources, Vectors, writers
-from nas_lightning.export.limits import LimitError, Limits, run_limited, shown
+from nas_lightning.export.limits import shown
 from nas_lightning.export.rebuild import (
     copy_with_templates,
     difference,
@@ -46,11 +46,9 @@ _NEEDED = (
 _NUM_EMULATED = 4
 _MOST_OTHER = 0.1  # of the samples, whose int8 logits rounding in the front end may change
 _MOST_SAMPLES = 4096
-_MOST_WITH_FRONT_END = 256 << 20  # bytes: the matrix of a Fourier transform may be that large
 _MOST_NETWORK = 32 << 20  # bytes, far more than any microcontroller holds
 _MOST_VECTORS = 64 << 20  # bytes, if they are constant and pack to nothing
-_ONNX = Limits(seconds=300, memory_bytes=8 << 30)
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+_ONNX = LIMITS
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ def _read(folder: Path) -> _Archive:
         if not (folder / name).is_file():
             raise InputError(f"deploy.zip: has no {name}; give the archive of a run with compilation.enable=true")
     vectors = _read_vectors(folder / "vectors.npz")
-    limits = dict.fromkeys(("model.onnx", "model_int8.onnx"), _MOST_WITH_FRONT_END)
+    limits = dict.fromkeys(("model.onnx", "model_int8.onnx"), MOST_BYTES)
     limits[f"firmware/{INTEGER}"] = _MOST_NETWORK
     if (folder / "firmware" / FLOAT).is_file():
         limits[f"firmware/{FLOAT}"] = _MOST_NETWORK
@@ -193,19 +191,8 @@ def _tests(archive: _Archive, trust: bool) -> Iterator[str]:
 
 def _run(archive: _Archive, name: str, samples: Array, how: str = session.OPTIMIZED) -> Array:
     """What ONNX Runtime computes, in a process of its own: logits ``[N, K]``."""
-    given, made = archive.folder / "samples.npy", archive.folder / "logits.npy"
-    np.save(given, samples)
-    # Without the folder of the script on the path: there is an onnx.py beside it.
-    command = [sys.executable, "-P", session.__file__, how, str(archive.folder / name), str(given), str(made)]
-    environment = _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
-    try:
-        with progress.step(f"running {name}"):
-            done = run_limited(command, archive.folder, _ONNX, environment=environment)
-    except LimitError as error:
-        raise InputError(f"{name}: cannot be run ({error})") from error
-    if done.status != 0:
-        raise InputError(f"{name}: cannot be run ({done.why()})")
-    logits = np.load(made)
+    with progress.step(f"running {name}"):
+        logits = run_confined(archive.folder, name, samples, how, _ONNX)
     expected = archive.vectors.logits_float[: len(samples)].shape
     if how == session.OPTIMIZED and (logits.shape != expected or logits.dtype != np.float32):
         raise ParityError(f"{name}: gives values of shape {list(logits.shape)}, not {list(expected)}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import lightning as L
 import torch
@@ -83,6 +83,15 @@ class TrainModule(L.LightningModule):
         self.loss, self.metric = loss or self.task.loss, self.task.metric()
         self.clip_norm, self.pace, self.compiled = clip_norm, pace, compiled
         self.means = {"train": Means(), "val": Means()}
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode, but for parts of the network of which nothing is trained: these keep their statistics."""
+        super().train(mode)
+        for module in self.network.modules() if mode else ():
+            own = list(module.parameters())
+            if own and not any(parameter.requires_grad for parameter in own):
+                module.train(False)
+        return self
 
     def configure_optimizers(self) -> Any:
         """One optimizer, one schedule."""

@@ -43,6 +43,7 @@ class Recipe:
         clip_norm: largest norm of the gradient; None for any.
         kernels: what computes the network in training: ``native``, ``torch`` or ``auto``.
         short_trainer: from a number of epochs to the Trainer of a short training.
+        start: gives a fresh network the weights that it starts from, and may hold some of them.
     """
 
     epochs: int = 200
@@ -53,6 +54,7 @@ class Recipe:
     clip_norm: float | None = None
     kernels: str = "auto"
     short_trainer: Callable[[int], L.Trainer] = quiet_trainer
+    start: Callable[[nn.Module], None] | None = None
 
     def module(self, blueprint: Blueprint, data: TrainingData, seed: int, pace: float = 1.0) -> TrainModule:
         """A fresh network with the constants of the data, to be trained; sets all seeds.
@@ -67,9 +69,13 @@ class Recipe:
         network = blueprint.build()
         set_constants(network, data.mean, data.std)
         open_relus(network, self.norm_bias)
-        compiled = compile_network(network, blueprint.task, self.kernels)
+        if self.start is not None:
+            self.start(network)
+        is_whole = all(parameter.requires_grad for parameter in network.parameters())
+        compiled = compile_network(network, blueprint.task, self.kernels if is_whole else "torch")
         optimizers = (self.optimizers or self._adamw)(network)
-        return TrainModule(network, *optimizers, blueprint.task, self.loss, self.clip_norm, pace, compiled)
+        module = TrainModule(network, *optimizers, blueprint.task, self.loss, self.clip_norm, pace, compiled)
+        return module if is_whole else module.train()  # a Trainer leaves the mode of each part as it is
 
     def _adamw(self, network: nn.Module) -> tuple[Any, Any]:
         rate = learning_rate(network)

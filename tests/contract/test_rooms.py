@@ -33,9 +33,14 @@ MAY_IMPORT = {
         | {"kernels", "tasks", "space", "cost", "data", "config", "export", "report"}
         | {"training", "search", "callbacks", "workers"}
     ),
-    "api": {"errors", "data", "config", "runs"},
-    "__main__": BASE | {"config", "export", "report", "runs"},
-    "__init__": {"errors", "tasks", "cost", "space", "data", "training", "search", "callbacks", "runs", "api"},
+    "use": BASE | {"data", "config", "export", "runs"},
+    "api": {"errors", "data", "config", "runs", "use"},
+    "estimator": {"errors", "data", "config", "api"},
+    "__main__": BASE | {"config", "export", "report", "runs", "use"},
+    "__init__": (
+        {"errors", "tasks", "cost", "space", "data", "training", "search", "callbacks", "runs", "use", "api"}
+        | {"estimator"}
+    ),
 }
 MAY_USE_HYDRA = {"__main__.py", "config", "runs/build.py", "runs/launching.py", "runs/sweep.py"}
 ROOMS = sorted(

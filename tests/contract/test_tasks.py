@@ -15,6 +15,10 @@ WORDS = re.compile(
 MAY_SAY = {
     "tasks": "the room",
     "report": "tables and pictures of each task",
+    "use": "a classifier, and its figures on other recordings",
+    "estimator.py": "that as a classifier of scikit-learn",
+    "schemas": "the form of genotype.json",
+    "space/cells/blueprint.py": "the record of that file",
     "search/derivation.py": "what a paper looks at",
     "runs/candidates.py": "the strongest operation of an edge",
     "data/datamodule.py": "an argument of from_arrays",

@@ -84,7 +84,7 @@ def files_of(folder):
 
 
 READ_BY_RESUME = {"config.yaml", "started.json", "searches.json", "contest.json", "metrics.json"}
-READ_BY_LOAD = {"input.json", "genotype.json", "model.pt"}
+READ_BY_LOAD = {"input.json", "preparation.json", "genotype.json", "model.pt"}
 
 
 @pytest.mark.slow

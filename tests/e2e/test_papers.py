@@ -9,6 +9,7 @@ import socket
 import time
 import zipfile
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -62,10 +63,14 @@ def head_and_body(card):
 
 
 # Of each command: arguments that go well, where {run} is the folder of a run, and keys of its answer.
+RECORDINGS = Path(find_spec("aeon").origin).parent / "datasets/data/BasicMotions/BasicMotions_TEST.ts"
 EXAMPLES = {
     "card": (["{run}", "out=card.md"], {"card"}),
     "devices": ([], {"devices"}),
+    "evaluate": (["{run}", str(RECORDINGS)], {"classes", "int8", "drift"}),
     "inspect": (["hydra.run.dir=looked"], {"folder", "classes", "lengths", "channels", "samples", "warnings"}),
+    "predict": (["{run}", str(RECORDINGS)], {"predictions", "classes", "notes"}),
+    "report": (["{run}"], {"report"}),
     "verify": (["{run}/deploy.zip"], {"archive", "tests"}),
 }
 

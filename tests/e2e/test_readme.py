@@ -31,7 +31,7 @@ PROGRAMS = ("nas-lightning", "python", "python3", "make", "pip", "tensorboard", 
 OWN = ("mine", "my", "tiny")
 """The names that options of the user's own have on the pages."""
 
-RUN_ELSEWHERE = {"docs/own_trainer.md": "tests/e2e/test_own_trainer.py"}
+RUN_ELSEWHERE = {"docs/own_trainer.md": "tests/e2e/test_own_trainer.py", "docs/use.md": "tests/e2e/test_use.py"}
 """Pages whose Python is run by another test, which looks at what comes of it."""
 
 

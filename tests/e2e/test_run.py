@@ -24,8 +24,8 @@ from nas_lightning.kernels.build import why_not_native
 SHORT = ("experiment=quick", "callbacks=none", "export.int8=false")
 FILES = {
     "annotations", "checkpoints", "config.yaml", "cost.json", "genotype.json", "genotype_history.json", "metrics.json",
-    "history.json", "input.json", "mistakes.npz", "model.onnx", "model.pt", "model_int8.onnx", "report.html", "run.log",
-    "searches.json", "started.json", "tensorboard",
+    "history.json", "input.json", "mistakes.npz", "model.onnx", "model.pt", "model_int8.onnx", "preparation.json",
+    "report.html", "run.log", "searches.json", "started.json", "tensorboard",
 }  # fmt: skip
 
 
@@ -226,7 +226,8 @@ def test_a_run_stopped_by_ctrl_c_goes_on_to_the_result_of_an_unbroken_one(
     assert results(tmp_path / "broken") == unbroken
     assert read(tmp_path / "broken", "metrics.json")["search"]["steps"] == 8
     status, _, err = cli("resume=broken")
-    assert (status, err) == (2, "error: resume: broken is the folder of a run that ended\n")
+    said = "resume: broken is the folder of a run that ended; to go on training its network, in another run: "
+    assert (status, err) == (2, f"error: {said}nas-lightning init_from=broken\n")
 
 
 @pytest.mark.parametrize("size", [1, 29])

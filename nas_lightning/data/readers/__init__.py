@@ -83,6 +83,10 @@ def _open_folder(path: Path, reading: Reading) -> Source:
 
 def _open_file(path: Path, reading: Reading) -> Source:
     ending = path.suffix[1:].lower()
+    if not reading.is_labelled and _is_recording(path, ending, reading):
+        from nas_lightning.data.readers.folder import read_file
+
+        return read_file(path, reading)
     kind = f"{ending} table" if ending in ("csv", "parquet", "xlsx") else ending
     if kind in USED:
         check_used(str(path), reading, [kind])
@@ -103,3 +107,19 @@ def _open_file(path: Path, reading: Reading) -> Source:
 
         return read_table(path, reading)
     raise InputError(f"`path`: {path} is of no known kind; allowed: {ALLOWED}")
+
+
+def _is_recording(path: Path, ending: str, reading: Reading) -> bool:
+    """Whether a file whose class is not looked at is one recording, and not a source of several."""
+    if ending in ("txt", "npy", "wav"):
+        return True
+    if ending in ("mat", "h5", "hdf5"):
+        from nas_lightning.data.readers.extras import holds_series
+
+        return not holds_series(path)
+    if ending == "csv" and not reading.series_per_line and reading.recording_ends is None:
+        from nas_lightning.data.readers.table_unlabelled import is_table
+        from nas_lightning.data.readers.text_layout import find_layout
+
+        return not is_table(find_layout(path, str(path), reading).header, reading)
+    return False

@@ -14,7 +14,7 @@ from nas_lightning.data.readers.series import read_ts
 from nas_lightning.data.readers.sets import ArraySet, Part, read_set
 from nas_lightning.data.readers.stored import StoredArray, load_whole, open_series, unreadable
 from nas_lightning.data.readers.targets import words_of
-from nas_lightning.data.reading import Findings, Reading
+from nas_lightning.data.reading import UNLABELLED, Findings, Reading
 from nas_lightning.data.recordings import Recording, Source
 from nas_lightning.errors import InputError, brief, said_of
 
@@ -52,21 +52,21 @@ def read_npz(path: Path, reading: Reading) -> Source:
     """
     findings = Findings()
     with said_of(unreadable(path)), path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-        keys = _keys(path, content.files, findings)
-        parts = [_part(path, content, split, keys.parts[split]) for split in keys.parts]
+        keys = _keys(path, content.files, findings, reading.is_labelled)
+        parts = [_part(path, content, split, keys.parts[split], reading.is_labelled) for split in keys.parts]
         others = {key: load_whole(content, key) for key in keys.others}
     names = others.get("class_names")
     arrays = ArraySet(
         str(path),
         parts,
         channels=_names(path, "channel_names", others.get("channel_names")),
-        label_names=None if names is None else _names(path, "class_names", names).tolist(),
+        label_names=_names(path, "class_names", names).tolist() if names is not None and reading.is_labelled else None,
         sampling_rate=_rate(path, others.get("sampling_rate")),
     )
     return read_set(arrays, reading, findings)
 
 
-def _keys(path: Path, found: Sequence[str], findings: Findings) -> _Keys:
+def _keys(path: Path, found: Sequence[str], findings: Findings, is_labelled: bool) -> _Keys:
     """What the arrays of a file are; parts in the order train, val, test.
 
     Raises:
@@ -84,16 +84,21 @@ def _keys(path: Path, found: Sequence[str], findings: Findings) -> _Keys:
             raise InputError(f"{path}: has {before} and {key}; allowed: one of them")
     if len(keys.parts) > 1 and None in keys.parts:
         keys.unread += keys.parts.pop(None).values()
-    _check_complete(path, keys, sorted(found))
+    _check_complete(path, keys, sorted(found), is_labelled)
     keys.parts = {split: keys.parts[split] for split in (None, "train", "val", "test") if split in keys.parts}
     if keys.unread:
         findings.warn("arrays of other names are not read", ", ".join(keys.unread))
-    if "test" not in keys.parts:
+    if "test" not in keys.parts and is_labelled:
         findings.decide("there is no X_test; a test split is taken from the others", ", ".join(sorted(found)))
     return keys
 
 
-def _check_complete(path: Path, keys: _Keys, found: Sequence[str]) -> None:
+def _check_complete(path: Path, keys: _Keys, found: Sequence[str], is_labelled: bool) -> None:
+    if not is_labelled:
+        keys.parts = {split: roles for split, roles in keys.parts.items() if "x" in roles}
+        if not keys.parts:
+            raise InputError(f"{path}: lacks X; found {brief(found)}, needed X, or X_test and the like")
+        return
     needed = {None: ("X", "y")} if None in keys.parts else dict.fromkeys(["train", *keys.parts], ("X", "y"))
     missing = [
         role if split is None else f"{role}_{split}"
@@ -108,10 +113,11 @@ def _check_complete(path: Path, keys: _Keys, found: Sequence[str]) -> None:
         raise InputError(f"{path}: lacks {', '.join(missing)}; found {brief(found)}, needed {allowed}")
 
 
-def _part(path: Path, content: Any, split: str | None, keys: Mapping[str, str]) -> Part:
+def _part(path: Path, content: Any, split: str | None, keys: Mapping[str, str], is_labelled: bool) -> Part:
     groups = load_whole(content, keys["groups"]) if "groups" in keys else None
     x: np.ndarray | StoredArray = open_series(path, content, keys["x"])
-    return Part(split, x, load_whole(content, keys["y"]), groups, keys["x"][1:])
+    y = load_whole(content, keys["y"]) if is_labelled else np.full(len(x), UNLABELLED)
+    return Part(split, x, y, groups, keys["x"][1:])
 
 
 def _names(path: Path, key: str, found: np.ndarray | None) -> Any:

@@ -13,15 +13,15 @@ from nas_lightning.data.archive import checked_members
 from nas_lightning.data.links import check_inside
 from nas_lightning.data.readers.files import READERS, Files
 from nas_lightning.data.readers.labels import is_table, suffix_of
-from nas_lightning.data.readers.levels import CLASSES, split_of
-from nas_lightning.data.readers.places import Given, Placed, place_files
+from nas_lightning.data.readers.levels import CLASSES, Place, split_of
+from nas_lightning.data.readers.places import Given, Placed, every_file, place_files
 from nas_lightning.data.readers.tree import is_hidden, is_noted, scan
 from nas_lightning.data.readers.used import FOLDERS, check_used
-from nas_lightning.data.reading import Findings, Reading
+from nas_lightning.data.reading import UNLABELLED, Findings, Reading
 from nas_lightning.data.recordings import Block, Recording, Source
 from nas_lightning.errors import InputError, said_of
 
-__all__ = ["READERS", "read_folder", "read_zip", "unpack"]
+__all__ = ["READERS", "read_file", "read_folder", "read_zip", "unpack"]
 
 _LARGEST_UNZIPPED = 1 << 30
 _MOST_WRAPPERS = 16
@@ -45,7 +45,8 @@ def read_folder(path: Path, reading: Reading, shown: str = "") -> Source:
         tree = scan(root, path, shown, tuple(READERS), findings, bar)
     if root != inner and (tables := sorted(child.name for child in inner.iterdir() if is_table(child.name))):
         findings.decide(f"a table of labels beside the folder {CLASSES} is not looked at", tables[0], "`labels`")
-    placed = place_files(Given(tree, path, shown, reading, findings))
+    given = Given(tree, path, shown, reading, findings)
+    placed = place_files(given) if reading.is_labelled else every_file(given)
     check_used(shown, reading, (f"{suffix_of(name)} files" for name, _ in placed), FOLDERS)
     lists = read_lists(inner, shown)
     if lists is not None and any(where.split for _, where in placed):
@@ -121,6 +122,18 @@ def unpack(path: Path, folder: Path) -> None:
         for member in progress.track(members, f"unpacking {path}", unit="file"):
             member.filename = member.filename.replace("\\", "/")  # as some programs write it
             archive.extract(member, folder)
+
+
+def read_file(path: Path, reading: Reading) -> Source:
+    """Read one file as one recording, whose class is not looked at.
+
+    Raises:
+        InputError: naming the file and what is wrong.
+    """
+    findings, shown = Findings(), str(path.parent)
+    placed = [(path.name, Place(UNLABELLED))]
+    recordings = _recordings(path.parent, placed, shown, reading, findings)
+    return Source(str(path), recordings, total=1, is_chosen=reading.variables is not None, findings=findings)
 
 
 def _recordings(

@@ -18,7 +18,7 @@ from nas_lightning.data.readers.levels import (
     recognise,
 )
 from nas_lightning.data.readers.tree import Tree
-from nas_lightning.data.reading import Findings, Reading
+from nas_lightning.data.reading import UNLABELLED, Findings, Reading
 from nas_lightning.data.words import in_order
 from nas_lightning.errors import InputError
 
@@ -83,6 +83,20 @@ def place_files(given: Given) -> list[Placed]:
         _check_empty(given, levels, placed)
         _say(Counter(str(one.label) for _, one in placed), "folders", placed[0][0], KEY, findings)
     return placed
+
+
+def every_file(given: Given) -> list[Placed]:
+    """All files that can be recordings, without a look at what could say their class.
+
+    Raises:
+        InputError: if there is none, or one must not be opened.
+    """
+    given.tree.check(given.base, given.shown, with_root=True)
+    if not given.tree.files:
+        endings = ",".join(given.tree.endings)
+        raise InputError(f"{given.shown}: has no recordings; allowed: files *.{{{endings}}}, in folders or not")
+    where = Place(UNLABELLED)
+    return [(f"{folder}/{name}" if folder else name, where) for folder, name in given.tree.files]
 
 
 def _say(labels: Counter[str], what: str, example: str, key: str, findings: Findings) -> None:

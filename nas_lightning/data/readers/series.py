@@ -28,7 +28,7 @@ def read_series(path: Path, reading: Reading) -> Source:
     Raises:
         InputError: naming the file and the line, what was found and what is allowed.
     """
-    files = find_pair(path) or {None: path}
+    files = (None if reading.is_for_use else find_pair(path)) or {None: path}
     for other in files.values():
         if other != path:  # which the user did not name
             check_file(other, path.parent, str(path.parent))

@@ -14,6 +14,7 @@ from nas_lightning.data.readers.stamps import Column, find_day_first, is_open_da
 from nas_lightning.data.readers.table_columns import Columns, find_columns
 from nas_lightning.data.readers.table_cuts import Cutter, Marks, marks_of, refuse_names
 from nas_lightning.data.readers.table_rows import CsvFrames, DataFrames, Frames, ParquetFrames
+from nas_lightning.data.readers.table_unlabelled import Unlabelled
 from nas_lightning.data.readers.table_wide import find_wide, read_wide
 from nas_lightning.data.readers.text_layout import find_layout
 from nas_lightning.data.readers.text_lines import MISSING
@@ -46,7 +47,7 @@ def read_table(path: Path, reading: Reading) -> Source:
     layout = find_layout(path, str(path), reading, findings)
     if layout.doubt is not None:
         raise InputError(layout.doubt)
-    wide = find_wide(path, layout, reading, findings)
+    wide = find_wide(path, layout, reading, findings) if reading.is_labelled or reading.series_per_line else None
     if wide is not None:
         return Source(
             str(path), read_wide(path, layout, wide), findings=findings, is_chosen=reading.variables is not None
@@ -75,6 +76,8 @@ def read_frame(frame: Any, reading: Reading, shown: str = "the data frame") -> S
 
 
 def _source(shown: str, frames: Frames, reading: Reading, findings: Findings) -> Source:
+    if not reading.is_labelled:
+        frames, reading = Unlabelled(frames, reading), replace(reading, recording_ends=_without_labels(reading))
     columns = find_columns(shown, frames.names, lambda: frames.first, reading, findings)
     reading = _with_day_first(frames, columns, reading, findings)
     table = _Table(shown, frames, columns, reading, findings)
@@ -86,6 +89,11 @@ def _source(shown: str, frames: Frames, reading: Reading, findings: Findings) ->
         findings=findings,
         is_chosen=reading.variables is not None,
     )
+
+
+def _without_labels(reading: Reading) -> str | None:
+    """What ends a recording where no label does."""
+    return None if reading.recording_ends == "label" else reading.recording_ends
 
 
 def _with_day_first(frames: Frames, columns: Columns, reading: Reading, findings: Findings) -> Reading:

@@ -6,7 +6,7 @@ from dataclasses import fields
 from nas_lightning.data.reading import Reading
 from nas_lightning.errors import InputError, brief
 
-_EVERYWHERE = frozenset(("columns", "variables", "similar_labels", "offset"))
+_EVERYWHERE = frozenset(("columns", "variables", "similar_labels", "offset", "is_labelled", "is_for_use"))
 _TIMES = frozenset(("time_unit", "day_first", "clock", "gaps"))
 _TEXT = _TIMES | {"header", "skip_rows", "delimiter", "decimal"}
 _CUTS = frozenset(("recording_ends", "series_per_line"))
@@ -43,6 +43,8 @@ def check_used(shown: str, reading: Reading, kinds: Iterable[str], also: frozens
     Raises:
         InputError: naming the key.
     """
+    if reading.is_for_use:
+        return
     kinds = sorted(set(kinds))
     used = _EVERYWHERE.union(also, *(USED[kind] for kind in kinds))
     for field in fields(reading):

@@ -49,6 +49,11 @@ class CellBlueprint:
     size: Size
     task: Task
 
+    @property
+    def total_stride(self) -> int:
+        """Steps of the input behind one step of the last cell."""
+        return self.size.total_stride
+
     def build(self) -> Network:
         """The network with fresh weights."""
         return Network(self.genotype, self.size, self.task)

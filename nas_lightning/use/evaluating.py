@@ -1,0 +1,156 @@
+"""``nas-lightning evaluate RUN data``: how good a network is on recordings that it was not trained on."""
+
+from pathlib import Path
+
+import numpy as np
+
+from nas_lightning.data.preparation import span
+from nas_lightning.data.readers import open_source
+from nas_lightning.errors import InputError
+from nas_lightning.files import plain, write_json
+from nas_lightning.runs.build import keyed
+from nas_lightning.use.asked import Asked
+from nas_lightning.use.classifier import Classifier
+from nas_lightning.use.evaluation import Beside, ClassFigures, Drift, Evaluation, GroupFigures
+from nas_lightning.use.evaluation_table import print_evaluation
+from nas_lightning.use.figures import Counts, Share, share
+from nas_lightning.use.outcomes import by_recording
+from nas_lightning.use.predicting import say
+from nas_lightning.use.tally import Groups, Labels, Ranges, Tally
+
+
+def evaluate(words: Asked, config_dir: Path | None = None) -> Evaluation:
+    """Hold the classes of recordings against what the network says, print it, and write it if a file is named.
+
+    Args:
+        words: of the command.
+        config_dir: see ``load``.
+
+    Raises:
+        InputError: for recordings that the network was not trained for, or a label that it does not know.
+        OSError: if the file cannot be written.
+    """
+    classifier, notes = words.classifier(config_dir), list[str]()
+    with keyed("data"):
+        found = _Evaluated(words, classifier, _int8(words, config_dir)).all(notes)
+    if words.out is not None:
+        write_json(words.out, plain(found))
+    say(notes)
+    print_evaluation(found)
+    return found
+
+
+def _int8(words: Asked, config_dir: Path | None) -> Classifier | None:
+    """The 8-bit network of the run, to stand beside; None if there is none, or it is what is evaluated."""
+    if words.backend == "int8":
+        return None
+    try:
+        return words.classifier(config_dir, "int8")
+    except InputError:
+        return None
+
+
+class _Evaluated:
+    """A pass over all recordings.
+
+    Args:
+        words: of the command.
+        classifier: that is evaluated.
+        int8: that stands beside it.
+    """
+
+    def __init__(self, words: Asked, classifier: Classifier, int8: Classifier | None) -> None:
+        self.words, self.classifier, self.int8 = words, classifier, int8
+        self.tally, self.beside = Tally(classifier.classes), Tally(classifier.classes)
+        self.groups, self.ranges = Groups(), Ranges(classifier.about)
+        self.rates: list[np.ndarray] = []
+        self.alike = 0
+
+    def all(self, notes: list[str]) -> Evaluation:
+        """Look at all recordings, and say what was found."""
+        words, classifier = self.words, self.classifier
+        reading = words.reading(classifier, is_labelled=True)
+        labels = Labels(classifier.classes, reading.similar_labels == "merge")
+        source = open_source(None, words.data, reading)
+        for part in classifier.stream(source, notes, words.sampling_rate, has_groups=True):
+            truth = labels.numbers(part.recordings)
+            windows = classifier.outcomes(part)
+            names = part.recordings.names
+            self.tally.add(part, truth, windows, by_recording(windows, part.numbers, names))
+            if self.int8 is not None:
+                other = classifier.outcomes(part, self.int8.network)
+                self.beside.add(part, truth, other, by_recording(other, part.numbers, names))
+                self.alike += int((other.numbers == windows.numbers).sum())
+            self.groups.add(part.recordings)
+            self.ranges.add(part)
+            self.rates.append(part.recordings.sampling_rates)
+        notes += source.findings.warnings
+        return self._evaluation()
+
+    def _evaluation(self) -> Evaluation:
+        words, classifier, tally = self.words, self.classifier, self.tally
+        counts, groups = tally.counts, self.groups.numbers
+        units = counts if groups is None else counts.merged(groups)
+        own = np.arange(len(counts.true)) if groups is None else groups
+        right, ones = np.zeros((2, len(units.true)), dtype=np.int64)
+        np.add.at(right, own, tally.are_right)
+        np.add.at(ones, own, 1)
+        windows, has_threshold = int(counts.true.sum()), classifier.threshold is not None
+        of_recordings = share(right, ones)
+        assert of_recordings is not None  # nosec B101 # tells the type checker: there is a recording
+        return Evaluation(
+            run=str(words.run),
+            data=words.data,
+            backend=words.backend,
+            unit="recording" if groups is None else "group",
+            units=len(units.true),
+            recordings=len(counts.true),
+            windows=windows,
+            **_figures(units),
+            loss=tally.loss / windows,
+            of_recordings=of_recordings,
+            classes=tuple(_of_class(units, number, name) for number, name in enumerate(classifier.classes)),
+            drift=self._drift(counts),
+            accepted=tally.accepted / windows if has_threshold else None,
+            accuracy_of_accepted=tally.right_and_accepted / tally.accepted
+            if has_threshold and tally.accepted
+            else None,
+            groups=None if groups is None else self._of_groups(counts, groups),
+            int8=None if self.int8 is None else self._of_int8(groups, windows),
+        )
+
+    def _of_int8(self, groups: np.ndarray | None, windows: int) -> Beside:
+        counts = self.beside.counts
+        figures = _figures(counts if groups is None else counts.merged(groups))
+        return Beside(**figures, loss=self.beside.loss / windows, agreement=self.alike / windows)
+
+    def _drift(self, counts: Counts) -> Drift:
+        absent = [name for name, count in zip(self.classifier.classes, counts.true.sum(0), strict=True) if not count]
+        trained = self.classifier.prepared.said_rates
+        return Drift(
+            channels=self.ranges.drift(),
+            rates=span(np.concatenate(self.rates)),
+            trained_rates=trained,
+            absent=tuple(absent),
+        )
+
+    def _of_groups(self, counts: Counts, groups: np.ndarray) -> tuple[GroupFigures, ...]:
+        order, names = np.argsort(groups, kind="stable"), list(self.groups.names)
+        bounds = np.searchsorted(groups[order], np.arange(len(names) + 1))
+        found = []
+        for number, name in enumerate(names):
+            own = counts.taken(order[bounds[number] : bounds[number + 1]])
+            sizes = {"recordings": len(own.true), "windows": int(own.true.sum())}
+            found.append(GroupFigures(name=name, **sizes, accuracy=own.accuracy))
+        return tuple(sorted(found, key=lambda each: each.name))
+
+
+def _figures(units: Counts) -> dict[str, Share]:
+    accuracy = units.accuracy
+    assert accuracy is not None  # nosec B101 # tells the type checker: there is a window
+    return {"accuracy": accuracy, **units.means()}
+
+
+def _of_class(units: Counts, number: int, name: str) -> ClassFigures:
+    windows = int(units.true[:, number].sum())
+    return ClassFigures(name=name, windows=windows, recall=units.recall(number), precision=units.precision(number))

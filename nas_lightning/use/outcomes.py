@@ -1,0 +1,95 @@
+"""What a classifier says of windows and of recordings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """The scores of N windows, or of N recordings, which each have the mean of the scores of their windows.
+
+    >>> scores, zeros = np.array([[0.9, 0.1], [0.4, 0.6]]), np.zeros(2)
+    >>> found = Outcomes(("idle", "wave"), ("a", "b"), scores, zeros, zeros, threshold=0.7)
+    >>> found.labels.tolist(), found.accepted.tolist()
+    (['idle', 'wave'], [True, False])
+
+    Attributes:
+        classes: K names, in the order of the network's outputs.
+        names: for each, the name of its recording.
+        scores: float64 ``[N, K]``, softmax of the logits; a row sums to 1.
+        rows: int64 ``[N]``, the row of the recording at which each begins.
+        seconds: float64 ``[N]``, the same as a time, NaN where no sampling rate is known.
+        threshold: the least score of a class that is accepted; None accepts all.
+    """
+
+    classes: tuple[str, ...]
+    names: Sequence[str]
+    scores: np.ndarray
+    rows: np.ndarray
+    seconds: np.ndarray
+    threshold: float | None = None
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """The place of the class with the largest score, int64 ``[N]``."""
+        return self.scores.argmax(1)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The class with the largest score by name, ``[N]``."""
+        return np.array(self.classes, dtype=object)[self.numbers]
+
+    @property
+    def best(self) -> np.ndarray:
+        """The score of that class, float64 ``[N]``."""
+        return self.scores.max(1)
+
+    @property
+    def accepted(self) -> np.ndarray:
+        """Whether that score is as large as the threshold asks for, bool ``[N]``."""
+        return np.ones(len(self), dtype=bool) if self.threshold is None else self.best >= self.threshold
+
+    @classmethod
+    def join(cls, parts: Sequence["Outcomes"]) -> "Outcomes":
+        """One behind the other; there is at least one."""
+        first, names = parts[0], [name for part in parts for name in part.names]
+        scores, rows, seconds = (
+            np.concatenate([getattr(part, key) for part in parts]) for key in ("scores", "rows", "seconds")
+        )
+        return cls(first.classes, names, scores, rows, seconds, first.threshold)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a classifier says of some recordings.
+
+    Attributes:
+        recordings: an outcome for each recording.
+        windows: an outcome for each window.
+        notes: what was put right or may well be wrong, one sentence each.
+    """
+
+    recordings: Outcomes
+    windows: Outcomes
+    notes: tuple[str, ...] = field(default=())
+
+
+def by_recording(windows: Outcomes, numbers: np.ndarray, names: Sequence[str]) -> Outcomes:
+    """The mean scores of the windows of each recording.
+
+    Args:
+        windows: N windows, in the order of their recordings.
+        numbers: int64 ``[N]``, the place of the recording of each; each recording has a window at least.
+        names: of the recordings.
+    """
+    first = np.searchsorted(numbers, np.arange(len(names)))
+    counts = np.diff(np.append(first, len(numbers)))
+    scores = np.add.reduceat(windows.scores, first, axis=0) / counts[:, None]
+    return Outcomes(
+        windows.classes, list(names), scores, windows.rows[first], windows.seconds[first], windows.threshold
+    )

@@ -1,0 +1,53 @@
+"""Figures and intervals, against scikit-learn, SciPy and arithmetic."""
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, precision_score, recall_score
+
+from nas_lightning.use.figures import count_windows, share, wilson
+
+
+@pytest.mark.parametrize(("right", "count"), [(0, 5), (5, 5), (3, 10), (97, 100)])
+def test_a_share_of_independent_cases_has_the_interval_of_wilson(right, count):
+    expected = binomtest(right, count).proportion_ci(method="wilson")
+    assert wilson(right / count, count) == pytest.approx((expected.low, expected.high))
+    hits = np.arange(count) < right
+    assert share(hits.astype(int), np.ones(count, int)).interval == pytest.approx((expected.low, expected.high))
+
+
+def test_windows_of_a_recording_that_are_all_alike_count_once():
+    expected = binomtest(6, 8).proportion_ci(method="wilson")
+    right = np.array([7] * 6 + [0] * 2)
+    assert share(right, np.full(8, 7)).interval == pytest.approx((expected.low, expected.high))
+    assert share(np.full(8, 7), np.full(8, 7)).interval == pytest.approx(
+        tuple(binomtest(8, 8).proportion_ci(method="wilson"))
+    )
+    assert share(np.zeros(0, int), np.zeros(0, int)) is None
+
+
+def test_figures_are_those_of_scikit_learn():
+    random = np.random.default_rng(0)
+    true = random.integers(0, 3, 400)
+    found = np.where(random.random(400) < 0.7, true, random.integers(0, 3, 400))
+    units = np.sort(random.integers(0, 40, 400))
+    counts = count_windows(true, found, units, (40, 3))
+    assert counts.accuracy.value == pytest.approx(accuracy_score(true, found))
+    for number in range(3):
+        assert counts.recall(number).value == pytest.approx(recall_score(true, found, average=None)[number])
+        assert counts.precision(number).value == pytest.approx(precision_score(true, found, average=None)[number])
+    means = counts.means()
+    assert means["balanced_accuracy"].value == pytest.approx(balanced_accuracy_score(true, found))
+    assert means["macro_f1"].value == pytest.approx(f1_score(true, found, average="macro"))
+    for mean in means.values():
+        assert mean.interval[0] < mean.value < mean.interval[1]
+    merged = counts.merged(np.arange(40) // 4)
+    assert merged.true.sum(0).tolist() == np.bincount(true).tolist()
+    assert merged.accuracy.value == counts.accuracy.value
+
+
+def test_units_that_differ_widen_an_interval():
+    total = np.full(8, 10)
+    apart, near = (share(np.array(right), total) for right in ([10, 0] * 4, [5, 6, 4, 5, 4, 6, 5, 5]))
+    assert apart.value == near.value == 0.5
+    assert np.diff(apart.interval) > 2 * np.diff(near.interval)
