@@ -68,6 +68,7 @@ class Reading:
         similar_labels: one of ``SIMILAR_POLICIES``.
         offset: what is subtracted from the channels before they become float32, a number or one a channel; None: a
             constant where float32 would lose the signal.
+        unknown: the label of recordings that are of no class; None if all are of one.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -90,6 +91,7 @@ class Reading:
     array: str | None = None
     similar_labels: str | None = None
     offset: float | list[float] | None = None
+    unknown: str | None = None
 
     def column(self, role: str) -> str:
         """The name of the column of a role."""

@@ -139,6 +139,23 @@ def _alike(lengths: np.ndarray, arguments: np.ndarray, channels: int) -> Iterato
         yield from (slice(i, min(i + step, stop)) for i in range(start, stop, step))
 
 
+def common_length(pieces: Sequence[Pieces], new_rate: float | None, source: str) -> tuple[int, list[str]]:
+    """The rows that all pieces of all splits have, and what a user should know of that.
+
+    Raises:
+        InputError: if they differ by more than the clocks of cheap boards explain.
+    """
+    lengths = np.concatenate([piece.stops - piece.starts for piece in pieces])
+    least, most = int(lengths.min()), int(lengths.max())
+    if least == most:
+        return least, []
+    if new_rate is not None and most <= NEARLY * least + 1:
+        return least, [f"the recordings have {least} to {most} rows at {new_rate:g} Hz; the first {least} count"]
+    raise InputError(
+        f"{source}: the recordings have from {least} to {most} rows; `frame_size`=N cuts them into samples of N rows"
+    )
+
+
 @dataclass(frozen=True)
 class Windows:
     """Samples as places in rows; nothing is copied until a batch is asked for.
@@ -149,6 +166,7 @@ class Windows:
         labels: int64 ``[N]``.
         rows: rows of a sample.
         short: numbers of the recordings that are too short for one sample.
+        recordings: int64 ``[N]``, the number of the recording that each sample is from.
     """
 
     values: Tensor
@@ -156,6 +174,7 @@ class Windows:
     labels: Tensor
     rows: int
     short: tuple[int, ...]
+    recordings: Tensor
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -173,7 +192,30 @@ def cut(pieces: Pieces, rows: int, hop: int) -> Windows:
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     starts = pieces.starts[numbers] + within * hop
     short = tuple(np.setdiff1d(pieces.recordings, pieces.recordings[counts > 0]).tolist())
-    return Windows(pieces.values, torch.from_numpy(starts), torch.from_numpy(pieces.labels[numbers]), rows, short)
+    columns = (torch.from_numpy(column) for column in (pieces.labels[numbers], pieces.recordings[numbers]))
+    labels, recordings = columns
+    return Windows(pieces.values, torch.from_numpy(starts), labels, rows, short, recordings)
+
+
+def left_out(recordings: Recordings, pieces: Pieces, windows: Windows, split: str) -> list[str]:
+    """What a user should know of the recordings of a split that are too short for a window.
+
+    Raises:
+        InputError: if that leaves nothing of the split, or of a class of ``train``.
+    """
+    absent = np.setdiff1d(pieces.labels, windows.labels.numpy()).tolist()
+    if absent and (split == "train" or not len(windows)):
+        classes = [recordings.label_names[label] for label in absent]
+        raise InputError(
+            f"{recordings.source}: no recording of {classes} in {split} has the {windows.rows} rows of a sample; "
+            f"`keep_short_tails`=true fills them up with zeros"
+        )
+    if not windows.short:
+        return []
+    return [
+        f"{len(windows.short)} recordings of {split} are shorter than a sample of {windows.rows} rows and are left "
+        f"out, the first {recordings.names[windows.short[0]]}; `keep_short_tails`=true keeps them, filled up with zeros"
+    ]
 
 
 class Samples(Dataset):
@@ -286,6 +328,20 @@ def check_rate(rates: np.ndarray, sampling_rate: float | None, new_rate: float |
             f"{slowest:g} Hz, and {NEARLY - 1:.0%} above it{unit}"
         )
     return known
+
+
+def new_rate_of(
+    rates: np.ndarray, sampling_rate: float | None, new_rate: float | None, anti_alias: bool
+) -> float | None:
+    """Rows a second of samples, by the rates of their recordings; None if it is not known. See ``check_rate``."""
+    known = check_rate(rates, sampling_rate, new_rate)
+    known = known[~np.isnan(known)]
+    if not len(known):
+        return None
+    rate = float(np.median(known))
+    if new_rate is None:
+        return rate
+    return new_rate if anti_alias else rate / max(1, int(rate // new_rate))  # every k-th row was kept
 
 
 def as_is(batch: Any) -> Any:

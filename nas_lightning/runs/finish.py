@@ -12,21 +12,25 @@ from nas_lightning.callbacks.boards import Loggers, add_picture, add_result, boa
 from nas_lightning.config.compose import in_keys
 from nas_lightning.config.records import Config, with_values
 from nas_lightning.export.bundle import write_bundle
+from nas_lightning.export.contract import InputDescription
 from nas_lightning.export.onnx import check_parity, export_onnx
 from nas_lightning.export.parity import NOTEWORTHY, relative_difference
-from nas_lightning.files import plain, read_record, write_json, write_torch
+from nas_lightning.files import plain, read_as, read_record, write_json, write_torch
 from nas_lightning.report.pictures import outcome_picture
 from nas_lightning.report.results import CostReport, OnnxParity, RunMetrics, RunResult
 from nas_lightning.report.tables import print_summary
 from nas_lightning.runs.build import build_loggers, keyed
 from nas_lightning.runs.context import Run, identity
-from nas_lightning.runs.costs import cost_report
+from nas_lightning.runs.costs import cost_report, with_decision
+from nas_lightning.runs.decisions import answers_of, decide, judged
 from nas_lightning.runs.deployment import check_fits, deploy
 from nas_lightning.runs.description import content_of, describe_input
 from nas_lightning.runs.folder import load_network
+from nas_lightning.runs.int8 import loader_of
 from nas_lightning.runs.logs import quiet_lightning
 from nas_lightning.runs.trainings import Kept
 from nas_lightning.space.base import Blueprint
+from nas_lightning.tasks.confidence import Answers
 from nas_lightning.training.evaluate import predict
 
 log = logging.getLogger("nas_lightning")
@@ -52,16 +56,22 @@ def finish(run: Run, kept: Kept, metrics: RunMetrics) -> RunResult:
     tested = run.config.testing.enable and run.data.has_test
     split, loader = ("test", run.data.test_dataloader()) if tested else ("val", run.data.val_dataloader())
     logits, y = predict(network, loader, f"figures on {split}")
+    answers = {split: _answers(run, network, split, logits, y)}
     metrics = replace(metrics, selection=kept.selection, training=kept.summary)
+    decision = None
+    if run.task.decides:
+        answers = answers if split == "val" else {"val": _answers(run, network, "val"), **answers}
+        decision, metrics = decide(run, metrics, answers["val"])
+        metrics = judged(metrics, decision, answers)
     metrics = metrics.with_figures({"val": best.val, split: run.task.figures(logits, y)})
     for doubt in run.task.doubts(logits, y):
         log.warning("%s: %s", split, in_keys(doubt, "training"))
-    cost = describe(run, best.blueprint)
+    cost = with_decision(run, describe(run, best.blueprint), decision)
     write_torch(run.folder / "model.pt", network.state_dict())
     with keyed("export"):
-        difference = _export(run, network, best.blueprint, split, loader, logits)
+        difference = _export(run, network, describe_input(run, best.blueprint, decision), split, loader, logits)
     metrics = replace(metrics, onnx=OnnxParity(split=split, max_difference=difference))
-    metrics, cost = _deploy(run, network, metrics, cost)
+    metrics, cost = _deploy(run, network, metrics, cost, answers[split])
     _log_results(run, kept, metrics, cost, split, logits, y)
     write_json(run.folder / "metrics.json", plain(metrics))
     result = RunResult(run.folder, metrics, cost)
@@ -69,16 +79,28 @@ def finish(run: Run, kept: Kept, metrics: RunMetrics) -> RunResult:
     return result
 
 
+def _answers(
+    run: Run, network: nn.Module, split: str, outputs: Tensor | None = None, target: Tensor | None = None
+) -> Answers:
+    """What the network gives on a split; what it gives on its samples may be known."""
+    if outputs is None or target is None:
+        outputs, target = predict(network, loader_of(run.data, split), f"scores on {split}")
+    return answers_of(run, split, outputs, target, lambda batches: predict(network, batches)[0])
+
+
 def finish_kept(run: Run, metrics: RunMetrics) -> RunResult:
     """End a run that kept the best of several networks: test and deploy what lies in its folder."""
     network, cost = load_network(run.folder), read_record(run.folder / "cost.json", CostReport)
-    if run.config.testing.enable and run.data.has_test:
-        metrics = replace(
-            metrics, test=run.task.figures(*predict(network, run.data.test_dataloader(), "figures on test"))
-        )
+    split = "test" if run.config.testing.enable and run.data.has_test else "val"
+    outputs, target = predict(network, loader_of(run.data, split), f"figures on {split}")
+    answers = _answers(run, network, split, outputs, target)
+    if split == "test":
+        metrics = replace(metrics, test=run.task.figures(outputs, target))
         log.info("test %s %.4f", run.task.monitor, metrics.figures("test")[run.task.monitor])
+    decision = read_as(run.folder / "input.json", InputDescription.from_dict).decision
+    metrics = judged(metrics, decision, {split: answers})
     with quiet_lightning():
-        metrics, cost = _deploy(run, network, metrics, cost)
+        metrics, cost = _deploy(run, network, metrics, cost, answers)
     write_json(run.folder / "metrics.json", plain(metrics))
     return RunResult(run.folder, metrics, cost)
 
@@ -103,13 +125,15 @@ def one_of_several(config: Config, values: Mapping[str, object], turns: int) -> 
     return with_values(config, {**left_out, **others, **values})
 
 
-def _deploy(run: Run, network: nn.Module, metrics: RunMetrics, cost: CostReport) -> tuple[RunMetrics, CostReport]:
+def _deploy(
+    run: Run, network: nn.Module, metrics: RunMetrics, cost: CostReport, answers: Answers
+) -> tuple[RunMetrics, CostReport]:
     """Deploy, and write ``cost.json`` and, if there is firmware, the bundle; returns what both files say.
 
     Raises:
         BudgetError: if the program that was linked exceeds the device's memories.
     """
-    metrics, cost = deploy(run, network, metrics, cost)
+    metrics, cost = deploy(run, network, metrics, cost, answers)
     write_json(run.folder / "cost.json", plain(cost))
     check_fits(run.config, cost)
     if run.config.compilation.enable:
@@ -120,7 +144,7 @@ def _deploy(run: Run, network: nn.Module, metrics: RunMetrics, cost: CostReport)
 def _export(
     run: Run,
     network: nn.Module,
-    blueprint: Blueprint,
+    description: InputDescription,
     split: str,
     loader: Iterable[tuple[Tensor, Tensor]],
     logits: Tensor,
@@ -134,7 +158,6 @@ def _export(
         samples, shape = rows, list(run.data.raw_shape)
         network = nn.Sequential(run.data.front_end.for_export(), network)
         write_json(run.folder / "front_end.json", run.data.front_end.settings)
-    description = describe_input(run, blueprint)
     with progress.step("writing model.onnx"):
         export_onnx(network, shape, path, description)
     write_json(run.folder / "input.json", description.to_dict())
