@@ -35,6 +35,7 @@ from nas_lightning.data.splits import (
 )
 from nas_lightning.data.suits import check_rounding, check_whole_numbers
 from nas_lightning.data.windows import (
+    UNKNOWN_SPLITS,
     Pieces,
     Samples,
     as_is,
@@ -48,6 +49,7 @@ from nas_lightning.data.windows import (
     pieces_of,
     rate_decisions,
     resample,
+    unknown_notes,
 )
 from nas_lightning.errors import InputError
 from nas_lightning.files import write_json
@@ -208,7 +210,7 @@ class TimeSeriesData(L.LightningDataModule):
             self.segments = self._segments(self.recordings)
             self.notes += check_splits(self.recordings, self.segments)
         pieces = {split: self._pieces(self._segments_of(split)) for split in SPLITS}
-        unknown = {split: self._segments_of(split, unknown=True) for split in ("val", "test")}
+        unknown = {split: self._segments_of(split, unknown=True) for split in UNKNOWN_SPLITS}
         others = {split: self._pieces(segments) for split, segments in unknown.items() if len(segments)}
         if not (rows := self.front_end.rows):
             rows, notes = common_length([*pieces.values(), *others.values()], self.new_sr, self.recordings.source)
@@ -217,9 +219,7 @@ class TimeSeriesData(L.LightningDataModule):
             raise InputError(f"augmentation: makes {length} rows of a sample of {rows}; allowed: the same number")
         splits = {split: self._samples(split, pieces[split], rows) for split in SPLITS}
         self.unknown_splits = {split: self._samples(split, others[split], rows) for split in others}
-        if self.recordings.has_unknown:
-            counts = " and ".join(f"{len(self.unknown_splits.get(split, ()))} of {split}" for split in unknown)
-            self.notes.append(f"samples of {self.recordings.label_names[-1]} are of no class: {counts}, none of train")
+        self.notes += unknown_notes(self.recordings, self.unknown_splits)
         self.batch_size = self.batch_size or batch_size_of(len(splits["train"]))
         if self.batch_size > len(splits["train"]):
             raise InputError(

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -216,6 +216,18 @@ def left_out(recordings: Recordings, pieces: Pieces, windows: Windows, split: st
         f"{len(windows.short)} recordings of {split} are shorter than a sample of {windows.rows} rows and are left "
         f"out, the first {recordings.names[windows.short[0]]}; `keep_short_tails`=true keeps them, filled up with zeros"
     ]
+
+
+UNKNOWN_SPLITS = ("val", "test")
+"""Where samples of no class are kept: nothing learns from them."""
+
+
+def unknown_notes(recordings: Recordings, samples: Mapping[str, Sized]) -> list[str]:
+    """What a user should know of the samples of no class, by split, if there can be any."""
+    if not recordings.has_unknown:
+        return []
+    counts = " and ".join(f"{len(samples.get(split, ()))} of {split}" for split in UNKNOWN_SPLITS)
+    return [f"samples of {recordings.label_names[-1]} are of no class: {counts}, none of train"]
 
 
 class Samples(Dataset):

@@ -121,19 +121,21 @@ def build_firmware(
     if rows is not None:
         report = _check_front_end(run, firmware, report)
     if description.decision.has_code:
-        found = [_check_decision(firmware, description.decision, each) for each in answers]
-        report = replace(report, decisions=sum(found))
-        log.info("firmware: decision.c decides the same of all %d windows of %s", sum(found), split)
+        report = replace(report, decisions=_check_decisions(firmware, description.decision, answers))
     text = "firmware: int8 equal bit for bit on %d samples of %s; float differs by at most %.2g"
     log.info(text, report.int8_samples, split, report.float_max_difference)
     return Built(firmware, vectors, report)
 
 
-def _check_decision(firmware: Path, decision: Decision, answers: Answers) -> int:
-    """The windows of a split of which the C decides what the run decides, which are all."""
-    count = len(answers.logits)
-    recordings = np.zeros(count, np.int64) if answers.recordings is None else answers.recordings
-    return host.check_decision(firmware, decision, answers.logits, begins_of(recordings))
+def _check_decisions(firmware: Path, decision: Decision, all_answers: Iterable[Answers]) -> int:
+    """The windows of which the C decides what the run decides, which are all."""
+    found = 0
+    for answers in all_answers:
+        count = len(answers.logits)
+        recordings = np.zeros(count, np.int64) if answers.recordings is None else answers.recordings
+        found += host.check_decision(firmware, decision, answers.logits, begins_of(recordings))
+    log.info("firmware: decision.c decides the same of all of %d windows", found)
+    return found
 
 
 def _inputs(run: Run, split: str, text: str) -> Iterator[Tensor]:

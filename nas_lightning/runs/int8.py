@@ -89,11 +89,7 @@ def export_int8(
     outputs = {"val": on_val} | {
         split: _outputs(run, qdq, split, f"int8: figures on {split}") for split in floats if split != "val"
     }
-    content = qdq.SerializeToString()
-    answers = {
-        split: answers_of(run, split, *each, lambda batches: run_onnx(content, (x for x, _ in batches)))
-        for split, each in outputs.items()
-    }
+    answers = _answers(run, qdq, outputs)
     if config.export.include_features:
         front_end = to_onnx(data.front_end.for_export(), data.raw_shape)
         qdq = behind_front_end(front_end, qdq)
@@ -156,6 +152,15 @@ def _outputs(run: Run, model: ModelProto, split: str, text: str) -> _Outputs:
 
     logits = run_onnx(model.SerializeToString(), shown_on(run, inputs(), split, text))
     return logits, torch.cat(labels)
+
+
+def _answers(run: Run, model: ModelProto, outputs: Mapping[str, _Outputs]) -> dict[str, Answers]:
+    content = model.SerializeToString()
+
+    def run_batches(batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+        return run_onnx(content, (x for x, _ in batches))
+
+    return {split: answers_of(run, split, *each, run_batches) for split, each in outputs.items()}
 
 
 def shown_on(run: Run, batches: Iterable[Tensor], split: str, text: str) -> Iterator[Tensor]:

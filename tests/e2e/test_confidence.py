@@ -15,9 +15,12 @@ from nas_lightning.data.loaders import LoaderData
 from nas_lightning.errors import InputError
 from nas_lightning.export import emulator, host
 from nas_lightning.export.contract import InputDescription
+from nas_lightning.export.firmware import Vectors
 from nas_lightning.export.session import open_session
+from nas_lightning.report.results import FirmwareReport
 from nas_lightning.runs.build import build_data
 from nas_lightning.runs.decisions import check_decisions
+from nas_lightning.runs.deployment import Built, measure_firmware
 from nas_lightning.runs.modes import run as run_config
 from nas_lightning.runs.verify import verify
 from nas_lightning.tasks.smoothing import begins_of
@@ -151,6 +154,20 @@ def test_the_code_of_decisions_is_counted(decided):
     cost = read(decided, "cost.json")
     assert cost["measured"]["decision"]["flash_bytes"] <= cost["decision"]["flash_bytes"]
     assert cost["measured"]["decision"]["ram_bytes"] == cost["decision"]["ram_bytes"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(host.missing_tools(emulator.TOOLS)), reason="the Arm compiler or QEMU is missing")
+@pytest.mark.parametrize(("share", "fits"), [(0.5, False), (1.5, True)])
+def test_a_chip_must_hold_the_code_of_decisions_too(decided, share, fits):
+    measured, description = read(decided, "cost.json")["measured"], read(decided, "input.json")
+    flash = measured["program"]["flash_bytes"] + int(share * measured["decision"]["flash_bytes"])
+    config = compose_config(["device.core=Cortex-M4F", f"device.flash_bytes={flash}", "device.ram_bytes=65536"])
+    with np.load(decided / "vectors.npz") as content:
+        vectors = Vectors(None, *(content[name] for name in ("inputs", "logits_float", "logits_int8")))
+    built = Built(decided / "firmware", vectors, FirmwareReport(split="test", int8_samples=0, float_max_difference=0.0))
+    exceeds = measure_firmware(config, built, InputDescription.from_dict(description).decision).exceeds
+    assert exceeds.keys() == (set() if fits else {"flash_bytes"})
 
 
 def test_without_a_key_there_is_a_temperature_and_no_more(plain):

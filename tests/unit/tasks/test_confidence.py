@@ -105,7 +105,7 @@ def test_of_nothing_there_is_no_share():
     assert Share.of(0, 0) is None
 
 
-@pytest.mark.parametrize("coverage", [0.01, 0.5, 0.95, 1.0])
+@pytest.mark.parametrize("coverage", [0.01, 0.5, 0.93, 0.95, 1.0])
 def test_the_threshold_of_a_coverage_is_the_largest_that_reaches_it(coverage):
     scores = np.random.default_rng(0).random(40).astype(np.float32)
     found = threshold_for_coverage(scores, coverage)
