@@ -21,6 +21,7 @@ from nas_lightning.report.results import FirmwareReport
 from nas_lightning.runs.build import build_data
 from nas_lightning.runs.decisions import check_decisions
 from nas_lightning.runs.deployment import Built, measure_firmware
+from nas_lightning.runs.inspection import find_warnings
 from nas_lightning.runs.modes import run as run_config
 from nas_lightning.runs.verify import verify
 from nas_lightning.tasks.smoothing import begins_of
@@ -111,6 +112,10 @@ def test_a_label_that_is_no_class_is_learned_nowhere(decided, plain):
     assert "of no class" in (decided / "run.log").read_text()
 
 
+def test_what_is_no_class_is_no_rare_class(recordings):
+    assert find_warnings(data_of(recordings), []) == []
+
+
 @needs_gcc
 def test_smoothing_is_chosen_on_val_among_all_ways(decided):
     found = read(decided, "metrics.json")["postprocess"]
@@ -156,7 +161,6 @@ def test_the_code_of_decisions_is_counted(decided):
     assert cost["measured"]["decision"]["ram_bytes"] == cost["decision"]["ram_bytes"]
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(bool(host.missing_tools(emulator.TOOLS)), reason="the Arm compiler or QEMU is missing")
 @pytest.mark.parametrize(("share", "fits"), [(0.5, False), (1.5, True)])
 def test_a_chip_must_hold_the_code_of_decisions_too(decided, share, fits):
@@ -195,6 +199,20 @@ def test_each_coverage_has_its_threshold(tmp_path, recordings, plain):
         found[coverage] = confidence["threshold"]
         assert read(run, "metrics.json")["test"] == read(plain, "metrics.json")["test"]  # the network is the same
     assert found[0.5] > found[0.9]
+
+
+@pytest.mark.slow
+def test_the_smallest_of_several_networks_is_judged_on_test_alone_at_the_end(tmp_path, recordings):
+    searched = ("training.nas_enabled=true", "training.nas_epochs=1", "target_accuracy=0.3", "target_rounds=1")
+    asked = ("reject.coverage=0.8", "postprocess.method=hysteresis", "postprocess.windows=2")
+    run = start(tmp_path / "run", f"dataset.input_data_path={recordings}", CUT, *searched, *asked)
+    metrics = read(run, "metrics.json")
+    assert metrics["confidence"]["threshold"] == read(run, "input.json")["threshold"]
+    splits = {"val", "test", "val_int8", "test_int8"}
+    assert metrics["confidence"]["rejection"].keys() == metrics["postprocess"]["splits"].keys() == splits
+    rounds = [read(folder, "metrics.json")["confidence"] for folder in (run / "rounds").iterdir()]
+    assert all(section["rejection"].keys() == {"val"} for section in rounds)
+    assert metrics["confidence"]["temperature"] in [section["temperature"] for section in rounds]
 
 
 def test_the_summary_has_a_row_of_what_is_rejected(tmp_path, recordings, capsys):
