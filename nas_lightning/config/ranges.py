@@ -72,6 +72,7 @@ _POSITIVE = Range(0, above=True)
 _SHARE = Range(0, 1, above=True)
 _DECAY = Range(0, 1, below=True)
 _EPOCHS = Range(1, _MOST_EPOCHS)
+_WINDOWS = Range(2, 1024)  # each is remembered on the device
 
 RANGES: dict[str, Range] = {
     "seed": Range(0, 2**32 - 1),  # what NumPy takes
@@ -132,6 +133,10 @@ RANGES: dict[str, Range] = {
     "export.finetune.steps": Range(1, _MOST_STEPS),
     "export.finetune.learning_rate": _POSITIVE,
     "selection.candidates": Range(1, _MOST_NETWORKS),
+    "reject.false_accept": Range(0, 1, below=True),
+    "reject.coverage": _SHARE,
+    "postprocess.windows": _WINDOWS,
+    "postprocess.auto_windows": _WINDOWS,
     "control.num_random": Range(0, _MOST_NETWORKS),
     "control.epochs": _EPOCHS,
     "space.post_reduction_stride": Range(choices=(1, 2)),

@@ -64,6 +64,7 @@ class Dataset:
     npy_time: bool | None = None
     array: str | None = None
     offset: Any = None
+    unknown: str | None = None
 
 
 @dataclass(frozen=True)
@@ -182,6 +183,23 @@ class Control:
 
 
 @dataclass(frozen=True)
+class Reject:
+    """``reject``: what sets the least score with which a window is taken for a class; at most one of the two."""
+
+    false_accept: float | None = None
+    coverage: float | None = None
+
+
+@dataclass(frozen=True)
+class Postprocess:
+    """``postprocess``: how successive windows of a recording decide together."""
+
+    method: str = "none"
+    windows: int = 5
+    auto_windows: list[int] = field(default_factory=lambda: [3, 5, 9])
+
+
+@dataclass(frozen=True)
 class Space:
     """``space``: what can be found, besides the size."""
 
@@ -263,6 +281,8 @@ class Config:
     selection: Selection = field(default_factory=Selection)
     control: Control = field(default_factory=Control)
     compilation: Compilation = field(default_factory=Compilation)
+    reject: Reject = field(default_factory=Reject)
+    postprocess: Postprocess = field(default_factory=Postprocess)
     space: Space = field(default_factory=Space)
     search: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)

@@ -86,6 +86,8 @@ _READING = {
 }
 """Keys of ``dataset`` that take one of a few words, or null."""
 
+_FEWEST_VOTES = 3
+
 _MISSING = object()
 
 
@@ -102,6 +104,7 @@ def check_settings(config: Config) -> None:
     _check_target(config)
     _check_init(config)
     _check_contest(config)
+    _check_decisions(config)
     _check_running(config.run)
     if not (config.dataset.dataset_name or config.dataset.input_data_path):
         raise InputError("dataset: neither dataset_name nor input_data_path is set; give one of them")
@@ -212,6 +215,35 @@ def _check_target(config: Config) -> None:
 def _check_contest(config: Config) -> None:
     if config.control.keep_better and not config.control.num_random:
         raise InputError("control.keep_better: needs control.num_random of 1 or more")
+
+
+def _check_decisions(config: Config) -> None:
+    """What is decided by scores, as far as it can be said without the data."""
+    reject, postprocess, unknown = config.reject, config.postprocess, config.dataset.unknown
+    if unknown is not None and not follows_dataset(config):
+        raise InputError("dataset.unknown: needs the DataModule data=default; allowed: null with another")
+    if reject.false_accept is not None and reject.coverage is not None:
+        raise InputError(
+            "reject: false_accept and coverage are both set; allowed: one of them, because each sets the threshold"
+        )
+    if reject.false_accept is not None and unknown is None:
+        raise InputError("reject.false_accept: needs dataset.unknown, the label of what is not to be accepted")
+    asked = {"reject.false_accept": reject.false_accept is not None, "reject.coverage": reject.coverage is not None}
+    for key, is_asked in (asked | {"postprocess.method": postprocess.method != "none"}).items():
+        if is_asked and not config.training.enable:
+            raise InputError(f"{key}: needs training.enable=true, because a trained network decides")
+    if postprocess.method != "none" and config.dataset.split_type == "amongst_windows":
+        raise InputError(
+            f"postprocess.method: found {postprocess.method}; allowed: none, because dataset.split_type="
+            "amongst_windows leaves no windows that follow each other"
+        )
+    if postprocess.method == "majority" and postprocess.windows < _FEWEST_VOTES:
+        raise InputError(
+            f"postprocess.windows: found {postprocess.windows}; allowed: {_FEWEST_VOTES} or more with majority, because"
+            " the latest of two always wins"
+        )
+    if postprocess.method == "auto" and not postprocess.auto_windows:
+        raise InputError("postprocess.auto_windows: found []; allowed: a list of numbers, each 2 to 1024")
 
 
 def _check_running(run: Running) -> None:

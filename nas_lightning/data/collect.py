@@ -36,7 +36,7 @@ def collect(
         missing: one of ``MISSING_POLICIES``.
         group_pattern: a regular expression whose first group (or whole match) in a recording's name is its group;
             without it the groups of the source hold.
-        reading: of it, ``offset`` and ``similar_labels``.
+        reading: of it, ``offset``, ``similar_labels`` and ``unknown``, whose label becomes the last one.
 
     Raises:
         InputError: naming the source or the recording, what was found and what is allowed.
@@ -192,7 +192,8 @@ class _Collected:
             raise InputError(f"{self._shown(repeated)}: there are two recordings of this name; allowed: each once")
         labels, label_names = _distinct(source, Words.join(held.labels), self._reading.similar_labels)
         splits = _all_or_none(source.name, "split", held.splits, len(names))
-        _check_classes(source.name, labels, splits, label_names)
+        label_names = _with_last(source.name, label_names, self._reading.unknown)
+        _check_classes(source.name, labels, splits, label_names, self._reading.unknown)
         numbers = {name: number for number, name in enumerate(label_names)}
         own = np.array([numbers.get(word, -1) for word in labels.words])[labels.numbers]
         return self._recordings(self._store, names, own, label_names, splits)
@@ -229,6 +230,7 @@ class _Collected:
             breaks=np.concatenate(held.breaks),
             offsets=self._to_float32.offsets,
             unit=self._unit,
+            has_unknown=self._reading.unknown is not None,
         )
 
     def _chosen(self, shown: str, count: int, channels: tuple[str, ...] | None) -> list[int]:
@@ -304,21 +306,36 @@ def plain_label(label: str) -> str:
         return text
 
 
-def _check_classes(source: str, labels: Words, splits: Words | None, label_names: tuple[str, ...]) -> None:
+def _with_last(source: str, label_names: tuple[str, ...], unknown: str | None) -> tuple[str, ...]:
+    """The classes with the label of recordings of no class at the end."""
+    if unknown is None:
+        return label_names
+    if unknown not in label_names:
+        raise InputError(
+            f"`unknown`: found {unknown!r}, which no recording of {source} is labelled with; allowed: one of "
+            f"{brief(list(label_names))}, or null"
+        )
+    return (*(name for name in label_names if name != unknown), unknown)
+
+
+def _check_classes(
+    source: str, labels: Words, splits: Words | None, label_names: tuple[str, ...], unknown: str | None
+) -> None:
     found = labels.present
-    unknown = sorted(found - set(label_names))
-    if unknown:
-        raise InputError(f"{source}: has the labels {brief(unknown)} beside its classes {brief(list(label_names))}")
+    others = sorted(found - set(label_names))
+    if others:
+        raise InputError(f"{source}: has the labels {brief(others)} beside its classes {brief(list(label_names))}")
     repeated = sorted({name for name in label_names if label_names.count(name) > 1})
     if repeated:
         raise InputError(f"{source}: has several classes of the names {brief(repeated)}; allowed: each name once")
     trained = found if splits is None else Words(labels.numbers[~splits.are("test")], labels.words).present
-    if len(trained) < 2:
-        raise InputError(f"{source}: has the one class {brief(sorted(trained))} to train on; at least 2 are needed")
+    if len(trained - {unknown}) < 2:
+        known = brief(sorted(trained - {unknown}))
+        raise InputError(f"{source}: has the one class {known} to train on; at least 2 are needed")
     empty = [name for name in label_names if name not in found]
     if empty:
         raise InputError(f"{source}: the classes {brief(empty)} have no recording; leave them out or give them some")
-    unseen = [name for name in label_names if name not in trained]
+    unseen = [name for name in label_names if name not in trained and name != unknown]
     if unseen:
         raise InputError(f"{source}: the test split has classes that the train split lacks: {brief(unseen)}")
 

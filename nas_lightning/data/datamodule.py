@@ -1,7 +1,7 @@
 """The DataModule: recordings in, batches ``(x [B, C, L] float32, y [B] int64)`` out."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -37,13 +37,16 @@ from nas_lightning.data.splits import (
 )
 from nas_lightning.data.suits import check_rounding, check_whole_numbers
 from nas_lightning.data.windows import (
-    NEARLY,
+    UNKNOWN_SPLITS,
     Pieces,
     Samples,
     as_is,
     batch_size_of,
     check_rate,
+    common_length,
+    left_out,
     rate_decisions,
+    unknown_notes,
 )
 from nas_lightning.errors import InputError
 from nas_lightning.files import write_json
@@ -118,6 +121,7 @@ class TimeSeriesData(L.LightningDataModule):
         self.front_end = FrontEnd() if front_end is None else front_end
         self.augmentation = augmentation if augmentation is not None and augmentation.augmenters else None
         self.splits: dict[str, Samples] = {}
+        self.unknown_splits: dict[str, Samples] = {}
         self.reading = reading or Reading()
         self.decisions: list[str] = []
         self.notes: list[str] = []
@@ -202,11 +206,21 @@ class TimeSeriesData(L.LightningDataModule):
         with progress.step("splitting the recordings"):
             self.segments = self._segments(self.recordings)
             self.notes += check_splits(self.recordings, self.segments)
-        pieces = {split: self.framing.pieces(self.recordings, self.segments[split]) for split in SPLITS}
-        rows = self.front_end.rows or self._common_length(pieces)
+        pieces = {split: self.framing.pieces(self.recordings, self._segments_of(split)) for split in SPLITS}
+        unknown = {split: self._segments_of(split, unknown=True) for split in UNKNOWN_SPLITS}
+        others = {
+            split: self.framing.pieces(self.recordings, segments)
+            for split, segments in unknown.items()
+            if len(segments)
+        }
+        if not (rows := self.front_end.rows):
+            rows, notes = common_length([*pieces.values(), *others.values()], self.new_sr, self.recordings.source)
+            self.notes += notes
         if self.augmentation is not None and (length := self.augmentation.new_length(rows)) != rows:
             raise InputError(f"augmentation: makes {length} rows of a sample of {rows}; allowed: the same number")
         splits = {split: self._samples(split, pieces[split], rows) for split in SPLITS}
+        self.unknown_splits = {split: self._samples(split, others[split], rows) for split in others}
+        self.notes += unknown_notes(self.recordings, self.unknown_splits)
         self.batch_size = self.batch_size or batch_size_of(len(splits["train"]))
         if self.batch_size > len(splits["train"]):
             raise InputError(
@@ -232,7 +246,8 @@ class TimeSeriesData(L.LightningDataModule):
     @property
     def task(self) -> Classification:
         """To tell the labels apart."""
-        return Classification(*self.sample_shape, len(self.recordings.label_names), self.recordings.label_names)
+        names = self.recordings.known_names
+        return Classification(*self.sample_shape, len(names), names)
 
     @property
     def train_targets(self) -> Tensor:
@@ -273,34 +288,14 @@ class TimeSeriesData(L.LightningDataModule):
     def _reading(self) -> Reading:
         return replace(self.reading, columns=self.columns or {}, variables=self.variables)
 
-    def _common_length(self, pieces: Mapping[str, Pieces]) -> int:
-        lengths = np.concatenate([piece.stops - piece.starts for piece in pieces.values()])
-        least, most = int(lengths.min()), int(lengths.max())
-        if least < most and self.new_sr is not None and most <= NEARLY * least + 1:
-            self.notes.append(
-                f"the recordings have {least} to {most} rows at {self.new_sr:g} Hz; the first {least} count"
-            )
-        elif least < most:
-            raise InputError(
-                f"{self.recordings.source}: the recordings have from {least} to {most} rows; "
-                f"`frame_size`=N cuts them into samples of N rows"
-            )
-        return least
+    def _segments_of(self, split: str, unknown: bool = False) -> np.ndarray:
+        """Segments of a split whose recordings are of a class, or those of no class."""
+        segments = self.segments[split]
+        return segments[self.recordings.are_unknown(segments[:, 0]) == unknown]
 
     def _samples(self, split: str, pieces: Pieces, rows: int) -> Samples:
         windows = self.framing.windows(pieces, rows, self.front_end.hop or rows)
-        if names := [self.recordings.names[number] for number in windows.short]:
-            self.notes.append(
-                f"{len(names)} recordings of {split} are shorter than a sample of {rows} rows and are left out, the "
-                f"first {names[0]}; `keep_short_tails`=true keeps them, filled up with zeros"
-            )
-        absent = np.setdiff1d(pieces.labels, windows.labels.numpy()).tolist()
-        if absent and (split == "train" or not len(windows)):
-            classes = [self.recordings.label_names[label] for label in absent]
-            raise InputError(
-                f"{self.recordings.source}: no recording of {classes} in {split} has the {rows} rows of a sample; "
-                f"`keep_short_tails`=true fills them up with zeros"
-            )
+        self.notes += left_out(self.recordings, pieces, windows, split)
         return Samples(windows, self.front_end)
 
     def check_export(self) -> None:
@@ -363,13 +358,25 @@ class TimeSeriesData(L.LightningDataModule):
 
     def digest(self) -> str:
         """A digest of recordings, labels and splits, whatever their names are."""
-        return digest(self.recordings, [samples.windows for samples in self.splits.values()])
+        parts = (*self.splits.values(), *self.unknown_splits.values())
+        return digest(self.recordings, [samples.windows for samples in parts])
 
     def write_annotations(self, folder: Path) -> None:
         """Write the lists of the splits, and a report of them, into ``folder/annotations``."""
         write_lists(folder / FOLDER, to_lists(self.recordings, self.segments))
         rule = self.split_type if self.annotations is None else LISTS
         write_json(folder / FOLDER / "report.json", report(self.recordings, self.segments, rule))
+
+    def recordings_of(self, split: str) -> np.ndarray | None:
+        """The number of the recording of each sample of a split ``[N]``; None if those of one do not follow in time."""
+        numbers = self.segments[split][:, 0]
+        is_whole = len(np.unique(numbers)) == len(numbers)  # else blocks of a recording were dealt apart
+        return self.splits[split].windows.recordings if is_whole else None
+
+    def unknown_batches(self, split: str) -> Iterable[tuple[Tensor, Tensor]]:
+        """Batches of ``val`` or ``test`` of samples of no class, in order."""
+        samples = self.unknown_splits.get(split)
+        return () if samples is None else DataLoader(samples, batch_size=self._batch_size(False), collate_fn=as_is)
 
     def loader(self, split: str, shuffle: bool) -> DataLoader:
         """A loader of one split; a shuffled one gives each epoch an order that only seed and epoch decide."""

@@ -6,7 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nas_lightning.data.features import FrontEnd, FrontEndCost
@@ -171,6 +173,17 @@ class TracedData(Protocol):
 
     def origins(self, split: str) -> Origins:
         """The recording and the group of each sample of a split, in order."""
+
+
+@runtime_checkable
+class Recorded(Protocol):
+    """Data that know the recordings of their samples; only theirs can be smoothed, or be of no class."""
+
+    def recordings_of(self, split: str) -> NDArray[np.int64] | None:
+        """The number of the recording of each sample ``[N]``; None if those of one do not follow in time."""
+
+    def unknown_batches(self, split: str) -> Iterable[tuple[Tensor, Tensor]]:
+        """Batches of ``val`` or ``test`` of samples of no class, in order; their targets say nothing."""
 
 
 def missing_of(data: object) -> list[str]:

@@ -74,6 +74,7 @@ class Reading:
         is_labelled: whether each recording has a class; False: nothing is looked at that could say it.
         is_for_use: whether a trained network takes the recordings: what says nothing of their kind of source is then
             not refused, because it was said for the training, and a file that is one of a pair is read alone.
+        unknown: the label of recordings that are of no class; None if all are of one.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -98,6 +99,7 @@ class Reading:
     offset: float | list[float] | None = None
     is_labelled: bool = True
     is_for_use: bool = False
+    unknown: str | None = None
 
     def column(self, role: str) -> str:
         """The name of the column of a role."""

@@ -169,6 +169,7 @@ class Recordings:
         breaks: int64 ``[B]``, rows before which time does not go on as elsewhere, in rising order.
         offsets: float64 ``[C]``, what was subtracted before the values became float32; None for nothing.
         unit: what a value is, if the reader made it from what a file holds.
+        has_unknown: whether the last of the label names is that of recordings of no class.
     """
 
     source: str
@@ -185,9 +186,19 @@ class Recordings:
     breaks: np.ndarray = field(default_factory=no_rows)
     offsets: np.ndarray | None = None
     unit: str | None = None
+    has_unknown: bool = False
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def known_names(self) -> tuple[str, ...]:
+        """The label names of what is a class."""
+        return self.label_names[:-1] if self.has_unknown else self.label_names
+
+    def are_unknown(self, numbers: np.ndarray) -> np.ndarray:
+        """Whether recordings ``[S]`` by their numbers are of no class, ``[S]``."""
+        return self.labels[numbers] >= len(self.known_names)
 
     @property
     def lengths(self) -> np.ndarray:

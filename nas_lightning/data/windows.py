@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -139,6 +139,23 @@ def _alike(lengths: np.ndarray, arguments: np.ndarray, channels: int) -> Iterato
         yield from (slice(i, min(i + step, stop)) for i in range(start, stop, step))
 
 
+def common_length(pieces: Sequence[Pieces], new_rate: float | None, source: str) -> tuple[int, list[str]]:
+    """The rows that all pieces of all splits have, and what a user should know of that.
+
+    Raises:
+        InputError: if they differ by more than the clocks of cheap boards explain.
+    """
+    lengths = np.concatenate([piece.stops - piece.starts for piece in pieces])
+    least, most = int(lengths.min()), int(lengths.max())
+    if least == most:
+        return least, []
+    if new_rate is not None and most <= NEARLY * least + 1:
+        return least, [f"the recordings have {least} to {most} rows at {new_rate:g} Hz; the first {least} count"]
+    raise InputError(
+        f"{source}: the recordings have from {least} to {most} rows; `frame_size`=N cuts them into samples of N rows"
+    )
+
+
 @dataclass(frozen=True)
 class Windows:
     """Samples as places in rows; nothing is copied until a batch is asked for.
@@ -179,6 +196,39 @@ def cut(pieces: Pieces, rows: int, hop: int) -> Windows:
     short = tuple(np.setdiff1d(pieces.recordings, pieces.recordings[counts > 0]).tolist())
     places, labels = torch.from_numpy(starts), torch.from_numpy(pieces.labels[numbers])
     return Windows(pieces.values, places, labels, pieces.recordings[numbers], rows, short, numbers)
+
+
+def left_out(recordings: Recordings, pieces: Pieces, windows: Windows, split: str) -> list[str]:
+    """What a user should know of the recordings of a split that are too short for a window.
+
+    Raises:
+        InputError: if that leaves nothing of the split, or of a class of ``train``.
+    """
+    absent = np.setdiff1d(pieces.labels, windows.labels.numpy()).tolist()
+    if absent and (split == "train" or not len(windows)):
+        classes = [recordings.label_names[label] for label in absent]
+        raise InputError(
+            f"{recordings.source}: no recording of {classes} in {split} has the {windows.rows} rows of a sample; "
+            f"`keep_short_tails`=true fills them up with zeros"
+        )
+    if not windows.short:
+        return []
+    return [
+        f"{len(windows.short)} recordings of {split} are shorter than a sample of {windows.rows} rows and are left "
+        f"out, the first {recordings.names[windows.short[0]]}; `keep_short_tails`=true keeps them, filled up with zeros"
+    ]
+
+
+UNKNOWN_SPLITS = ("val", "test")
+"""Where samples of no class are kept: nothing learns from them."""
+
+
+def unknown_notes(recordings: Recordings, samples: Mapping[str, Sized]) -> list[str]:
+    """What a user should know of the samples of no class, by split, if there can be any."""
+    if not recordings.has_unknown:
+        return []
+    counts = " and ".join(f"{len(samples.get(split, ()))} of {split}" for split in UNKNOWN_SPLITS)
+    return [f"samples of {recordings.label_names[-1]} are of no class: {counts}, none of train"]
 
 
 class Samples(Dataset):

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from nas_lightning.tasks import Outputs, outputs_of
+from nas_lightning.tasks.decisions import Decision, Smoothing
 
 ROWS: Final = "rows"
 SCALED: Final = "scaled rows"
@@ -54,6 +55,9 @@ class InputDescription:
         least: the smallest value of each channel in train, offset included.
         most: the largest.
         opset: of the ONNX files.
+        temperature: what divides logits before their softmax, whose largest value is the score; None counts as 1.
+        threshold: the least score of a window that is of a class; None accepts all.
+        postprocess: how successive windows decide together; None leaves each alone.
     """
 
     version: _Text
@@ -73,13 +77,24 @@ class InputDescription:
     least: _Numbers = ()
     most: _Numbers = ()
     opset: _Count | None = None
+    temperature: Annotated[float, Meta(ge=1e-3, le=1e3)] | None = None
+    threshold: Annotated[float, Meta(ge=0, le=2)] | None = None
+    postprocess: Smoothing | None = None
+
+    @property
+    def decision(self) -> Decision:
+        """What becomes of the outputs."""
+        return Decision(1.0 if self.temperature is None else self.temperature, self.threshold, self.postprocess)
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``input.json``."""
         content: dict[str, Any] = {}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            content |= value.to_dict() if field.name == "outputs" else {field.name: value}
+            if field.name == "outputs":
+                content |= value.to_dict()
+            else:
+                content[field.name] = dataclasses.asdict(value) if isinstance(value, Smoothing) else value
         return content
 
     @classmethod
@@ -103,6 +118,8 @@ class InputDescription:
         values: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in content.items() if key in kinds
         }
+        if values.get("postprocess") is not None:
+            values["postprocess"] = msgspec.convert(values["postprocess"], Smoothing)
         made = cls(**values, outputs=outputs_of({key: content[key] for key in content if key not in kinds}))
         if made.scale == 0 or len(made.shape) == 1:
             raise ValueError(f"scale: {made.scale}, shape: {made.shape}")

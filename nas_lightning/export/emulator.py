@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_lightning.cost.budget import milliseconds
-from nas_lightning.export.host import NETWORK, make
+from nas_lightning.export.host import EMPTY, NETWORK, make
 
 TOOLS = ("make", "gcc", "arm-none-eabi-gcc", "qemu-system-arm")
 """What a measurement needs on PATH."""
@@ -110,7 +110,7 @@ def measure(firmware: Path, core: str, model: str, samples: NDArray[np.float32],
         build, empty = Path(folder) / "measured", Path(folder) / "empty"
         first_counts, _, _ = _emulate(firmware, build, core, model, samples[:1], chain)
         counts, stack, outputs = _emulate(firmware, build, core, model, samples, chain)
-        make(firmware, empty, "elf", MODEL="cortex_m/empty.c", CORE=core, CHAIN=NETWORK)
+        make(firmware, empty, "elf", MODEL=EMPTY, CORE=core, CHAIN=NETWORK)
         sizes, empty_sizes = _sizes(build / "measure.elf"), _sizes(empty / "measure.elf")
         symbols = _symbols(build / "measure.elf")
     per_run = {address: (n - first_counts.get(address, 0)) / (len(samples) - 1) for address, n in counts.items()}

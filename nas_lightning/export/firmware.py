@@ -15,6 +15,7 @@ from onnx import ModelProto
 from nas_lightning.data.features import FrontEnd
 from nas_lightning.export.backends import BACKENDS
 from nas_lightning.export.contract import InputDescription
+from nas_lightning.export.decision import decision_sources
 from nas_lightning.export.emx import NAME, CNetwork
 from nas_lightning.export.front_end import front_end_sources
 from nas_lightning.export.int8 import Entry, integer_core
@@ -95,6 +96,8 @@ def write_firmware(folder: Path, network: ModelProto, integer: ModelProto, vecto
     text = f"32-bit floats, {floats.arena_bytes} bytes of arena"
     run = with_prefix("void model_run(const float *x, float *logits)\n{\n    network(x, logits);\n}\n", prefix)
     write_text(folder / "model_float.c", _source("model_float.c", text, None, floats, about, run))
+    for name, source in decision_sources(about, prefix).items():
+        write_text(folder / name, source)
     write_text(folder / "vectors.h", with_prefix(_vectors_header(vectors, outputs.count), prefix))
     write_bytes(folder / "vectors.bin", vectors.inputs.astype("<f4").tobytes())
     if front_end is not None:

@@ -15,6 +15,7 @@ from nas_lightning import progress
 from nas_lightning.errors import ParityError, printable
 from nas_lightning.export.limits import Limits, run_limited
 from nas_lightning.export.parity import TOLERANCE, relative_difference
+from nas_lightning.tasks.decisions import Decision
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
 TOOLS = ("make", "gcc")
 """What the proof needs on PATH."""
 
-NETWORK, FRONT_END, BOTH = 1, 2, 3
+NETWORK, FRONT_END, BOTH, WINDOW, STREAM = 1, 2, 3, 4, 5
 """What of the firmware runs: ``CHAIN`` of its Makefile."""
+
+EMPTY = "cortex_m/empty.c"
+"""A network that does nothing, for what needs none."""
 
 _DONE = {
     **{"check": "compiling the C files for this computer", "elf": "linking the C files"},
@@ -137,6 +141,33 @@ def check_float(firmware: Path, network: "ModelProto", batches: Iterable[Tensor]
     session, path = network.SerializeToString(), firmware / "model_float.c"
     with host_program(firmware, "model_float.c") as program:
         return max(compare(path, program(batch.numpy()), run_onnx(session, [batch]).numpy()) for batch in batches)
+
+
+def check_decision(firmware: Path, decision: Decision, logits: NDArray[np.float32], begins: NDArray[np.bool_]) -> int:
+    """Compare what ``decision.c`` decides of logits ``[N, K]`` with the same in Python, and return the windows.
+
+    Args:
+        firmware: the folder.
+        decision: what is decided.
+        logits: of windows in order.
+        begins: ``[N]``, whether a window is the first of its recording.
+
+    Raises:
+        ParityError: naming the first window of which something else is decided.
+    """
+    samples = decision_inputs(logits, begins)
+    expected = {WINDOW: decision.labels(logits)}
+    if decision.smoothing is not None:
+        expected[STREAM] = decision.smoothed(logits, begins)
+    for chain, labels in expected.items():
+        with host_program(firmware, EMPTY, chain) as program:
+            check_bits(firmware / "decision.c", program(samples), labels[:, None].astype(np.float32), "the run")
+    return len(logits)
+
+
+def decision_inputs(logits: NDArray[np.float32], begins: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """What the program takes: logits, and behind them whether a recording begins, ``[N, K + 1]``."""
+    return np.concatenate([logits, begins[:, None]], axis=1, dtype=np.float32)
 
 
 def check_front_end(firmware: Path, pairs: Iterable[tuple[Tensor, Tensor]], tolerance: float = TOLERANCE) -> float:

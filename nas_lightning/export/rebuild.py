@@ -18,6 +18,7 @@ from nas_lightning.errors import InputError
 from nas_lightning.export.allowed import without_notes
 from nas_lightning.export.backends import BACKENDS
 from nas_lightning.export.contract import InputDescription
+from nas_lightning.export.decision import FILES
 from nas_lightning.export.firmware import (
     FLOAT,
     INTEGER,
@@ -38,7 +39,7 @@ _PACKAGE_NAME = re.compile(r"[0-9A-Za-z._-]{1,60}")
 _IDENTITY = re.compile(r"\w{1,64}", re.ASCII)
 _LARGEST_SETTING = 1 << 20
 _SECONDS = 300
-_MODEL_FILES = ("model.h", "model.c", "model_float.c", "feature_extraction.h", "feature_extraction.c")
+_MODEL_FILES = ("model.h", "model.c", "model_float.c", "feature_extraction.h", "feature_extraction.c", *FILES)
 
 
 def parse_writers(content: Any) -> tuple[dict[str, str], str]:

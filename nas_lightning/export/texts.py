@@ -14,7 +14,8 @@ PREFIX = re.compile(r"([A-Za-z]\w{0,30})?", re.ASCII)
 """What may stand before the names of a network in C."""
 
 _NAMES = re.compile(
-    r"\b(?:model_run|feature_extraction_run|vectors_\w+|VECTORS|(?:MODEL|FEATURE_EXTRACTION)_(?!FLOAT\b)\w+)\b"
+    r"\b(?:model_(?:run|decide|score|smooth|smoothing|smoothing_begin)|feature_extraction_run|vectors_\w+|VECTORS|"
+    r"(?:MODEL|FEATURE_EXTRACTION)_(?!FLOAT\b)\w+)\b"
 )
 """What a program sees of a network; ``MODEL_FLOAT`` is a switch of the Makefile."""
 
@@ -69,10 +70,22 @@ def header(channels: int, steps: int, has_front_end: bool, description: InputDes
     words = {
         **{"WHAT": outputs.what, "VERSION": about.version, "IDENTITY": about.identity, "RESULT": outputs.result},
         **{"COUNT": with_prefix(outputs.count, prefix), "X": with_prefix(with_front_end(has_front_end), prefix)},
-        **{"ROWS": with_prefix(_rows(about), prefix), "NUMBERS": _defines(rows, prefix)},
+        **{"ROWS": with_prefix(_rows(about), prefix), "NUMBERS": _defines(rows | _decided(about), prefix)},
         **{"SIZES": _defines(sizes, prefix), "NAMES": _defines(names, prefix)},
     }
     return filled("model.h", words, prefix)
+
+
+def _decided(about: InputDescription) -> dict[str, object]:
+    """Macros of what is decided by the logits, where that is known."""
+    found: dict[str, object] = {}
+    if about.temperature is not None or about.decision.has_code:
+        found["TEMPERATURE"] = c_float(np.float32(about.decision.temperature))
+    if about.threshold is not None:
+        found |= {"THRESHOLD": c_float(np.float32(about.threshold)), "UNKNOWN": "(-1)"}
+    if about.postprocess is not None:
+        found["SMOOTHING_WINDOWS"] = about.postprocess.windows
+    return found
 
 
 def with_front_end(has_front_end: bool) -> str:
@@ -133,6 +146,8 @@ def readme(has_front_end: bool, description: InputDescription, prefix: str) -> s
     """
     outputs = description.outputs.in_c
     call = (_CALL_WITH_FRONT_END if has_front_end else _CALL).format(outputs=outputs)
+    if description.decision.has_code:
+        call += _CALL_SMOOTHED if description.postprocess else _CALL_DECIDED
     words = {
         "NAMES": ", ".join(macro.lower().replace("_", " ") for macro in outputs.macros),
         "CALL": with_prefix(indent(call, "   "), prefix),  # it stands in a list
@@ -151,6 +166,13 @@ _CALL_WITH_FRONT_END = """\
     /* fill rows: MODEL_WINDOW values of the first sensor, the oldest first, then those of the next one */
     feature_extraction_run(rows, x);
     model_run(x, logits);              /* {outputs.comment} */
+"""
+_CALL_DECIDED = """\
+    const int decided = model_decide(logits); /* a number of a class, or MODEL_UNKNOWN: decision.h */
+"""
+_CALL_SMOOTHED = """\
+    static model_smoothing state;      /* model_smoothing_begin(&state) comes before the first window of a recording */
+    const int decided = model_smooth(&state, logits); /* of the last windows together: decision.h */
 """
 _INPUT = """\
 A sample is `MODEL_WINDOW` readings of `MODEL_SENSORS` sensors. `model.h` has all numbers of this table as macros.

@@ -5,12 +5,15 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from nas_lightning.cost.decision import DecisionCost
 from nas_lightning.cost.exact import MEASURES, Cost
 from nas_lightning.cost.npu import NpuRow
 from nas_lightning.data.features import FrontEndCost
 from nas_lightning.export.emulator import Usage
 from nas_lightning.files import plain
 from nas_lightning.tasks import Details, Figures
+from nas_lightning.tasks.confidence import CalibrationError, Rejection
+from nas_lightning.tasks.smoothing import Smoothed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +176,7 @@ class FirmwareReport:
         float_max_difference: of the float C from the network.
         front_end_tolerance: what the C of the front end may differ by; None without one.
         front_end_max_difference: what it differs by.
+        decisions: windows of which the C decided what the run decides; None where the largest logit decides.
     """
 
     split: str
@@ -180,6 +184,43 @@ class FirmwareReport:
     float_max_difference: float
     front_end_tolerance: float | None = None
     front_end_max_difference: float | None = None
+    decisions: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confidence:
+    """The section ``confidence``: how far scores can be trusted; ``*_int8`` is the int8 network.
+
+    Attributes:
+        temperature: that divides logits before their softmax, fitted on val.
+        bound: ``least`` or ``most`` if it is at a bound.
+        threshold: the least score that is accepted; None accepts all.
+        calibration_error: by split.
+        rejection: by split, where there is a threshold, or samples of no class.
+    """
+
+    temperature: float
+    bound: str | None = None
+    threshold: float | None = None
+    calibration_error: dict[str, CalibrationError]
+    rejection: dict[str, Rejection] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Postprocess:
+    """The section ``postprocess``: how successive windows decide together.
+
+    Attributes:
+        method: that is kept.
+        windows: that decide together.
+        tried: on val, the simplest first.
+        splits: what is kept, by split.
+    """
+
+    method: str
+    windows: int
+    tried: tuple[Smoothed, ...]
+    splits: dict[str, Smoothed]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +242,8 @@ class RunMetrics:
     val_int8: Figures | None = None
     test_int8: Figures | None = None
     int8: Int8Report | None = None
+    confidence: Confidence | None = None
+    postprocess: Postprocess | None = None
     firmware: FirmwareReport | None = None
     front_end: str | None = None
     samples: dict[str, int] | None = None
@@ -286,6 +329,7 @@ class MeasuredFirmware(Usage):
         compiler: and its version.
         program: the whole program.
         front_end: what the front end took.
+        decision: what ``decision.c`` took for a window, its memory of windows before included.
         exceeds: by how many bytes the program exceeds each memory of the device; None if these are not known.
     """
 
@@ -295,6 +339,7 @@ class MeasuredFirmware(Usage):
     compiler: str
     program: ProgramSize
     front_end: Usage | None = None
+    decision: Usage | None = None
     exceeds: dict[str, int] | None = None
 
 
@@ -308,6 +353,7 @@ class CostReport(Cost):
         device: whose budget it is.
         budget: each limit, and whether it holds.
         npu_report: each layer, and whether the NPU accelerates it.
+        decision: what ``decision.c`` takes besides; no part of the sums that a budget limits.
         measured: what the firmware took.
     """
 
@@ -316,6 +362,7 @@ class CostReport(Cost):
     device: str | None = None
     budget: dict[str, LimitReport] | None = None
     npu_report: tuple[NpuRow, ...] | None = None
+    decision: DecisionCost | None = None
     measured: MeasuredFirmware | None = None
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from nas_lightning.errors import InputError
 from nas_lightning.files import ERROR, OVERRIDES, damage, has_ended, read_record, write_text
 from nas_lightning.report.results import ComparedFrontEnd, CostReport, RunMetrics, RunResult, Seeds
 from nas_lightning.space.base import Blueprint
+from nas_lightning.tasks.confidence import Share
 
 COLUMNS = ("preset", "seed", "accuracy", "params", "macs", "seconds", "folder", "settings", "error")
 """Columns of the table of a sweep; accuracy is of ``test``, or of ``val`` where nothing was tested.
@@ -42,7 +43,10 @@ def print_summary(result: RunResult, blueprint: Blueprint) -> None:
     metrics, cost, control = result.metrics, result.cost, result.metrics.control
     title = control.sentence if control and control.verdict == "lost" else "nas_lightning"
     table = Table(show_header=False, title=title, title_justify="left")
-    sections = (_of_gains(metrics, cost), _of_cost(cost), _of_chance(metrics), blueprint.summary(), _of_run(result))
+    sections = (
+        *(_of_gains(metrics, cost), _of_decisions(metrics), _of_cost(cost), _of_chance(metrics)),
+        *(blueprint.summary(), _of_run(result)),
+    )
     for section in sections:
         for row in section:
             table.add_row(*map(escape, row))
@@ -78,6 +82,24 @@ def _shares(cost: CostReport) -> str:
         f"{limit.value:,} of {limit.limit:,} {_UNITS.get(name, name)} ({limit.value / limit.limit:.0%})"
         for name, limit in limits
     )
+
+
+def _of_decisions(metrics: RunMetrics) -> Iterator[Line]:
+    split, confidence = metrics.tested, metrics.confidence
+    if confidence is not None and confidence.rejection and (found := confidence.rejection.get(split)) is not None:
+        shares = {"accepted": found.coverage, "accuracy of these": found.accuracy, "unknown": found.unknown_accepted}
+        yield f"reject on {split}", ", ".join(_share(name, share) for name, share in shares.items() if share)
+    if metrics.postprocess is not None and (smoothed := metrics.postprocess.splits.get(split)) is not None:
+        text = f"{smoothed.method} of {smoothed.windows}: " if smoothed.windows > 1 else "none is best: "
+        delay = "" if smoothed.delay_windows is None else f", right after {smoothed.delay_windows:g} windows (median)"
+        accuracy = (
+            f"accuracy {smoothed.by_window['accuracy']:.4f}, of recordings {smoothed.by_recording['accuracy']:.4f}"
+        )
+        yield f"smoothed {split}", text + accuracy + delay
+
+
+def _share(name: str, share: Share) -> str:
+    return f"{name} {share.value:.1%} ({share.low:.1%} to {share.high:.1%} of {share.samples:,})"
 
 
 def _of_cost(cost: CostReport) -> Iterator[Line]:

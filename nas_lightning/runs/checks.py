@@ -17,6 +17,7 @@ from nas_lightning.kernels.choice import KERNELS
 from nas_lightning.runs.build import build_budget, build_candidates, build_numbers, build_ops, build_size
 from nas_lightning.space.ops import OPS
 from nas_lightning.tasks.classification import CLASS_WEIGHTS, METRICS
+from nas_lightning.tasks.decisions import METHODS as SMOOTHINGS
 
 REMEDIES = ("percentile", "equalise", "finetune")
 """Against a loss by int8."""
@@ -42,6 +43,7 @@ def check_config(config: Config) -> None:
     check_settings(config)
     check_choice("testing.metric", config.testing.metric, METRICS)
     check_choice("dataset.missing", config.dataset.missing, MISSING_POLICIES)
+    check_choice("postprocess.method", config.postprocess.method, ("none", *SMOOTHINGS, "auto"))
     check_choice("dataset.split_type", config.dataset.split_type, SPLIT_TYPES)
     _check_training(config)
     _check_space(config)

@@ -6,6 +6,7 @@ from torch import nn
 
 from nas_lightning.cost.budget import milliseconds
 from nas_lightning.cost.code import core_named
+from nas_lightning.cost.decision import decision_cost
 from nas_lightning.cost.exact import cost_of
 from nas_lightning.cost.npu import PROFILES, npu_report
 from nas_lightning.data.features import FrontEndCost
@@ -14,6 +15,7 @@ from nas_lightning.report.results import CostReport, LimitReport
 from nas_lightning.runs.build import called
 from nas_lightning.runs.context import Run
 from nas_lightning.runs.init import fixed_network
+from nas_lightning.tasks.decisions import Decision
 
 
 def cost_report(run: Run, network: nn.Module) -> CostReport:
@@ -40,6 +42,13 @@ def cost_report(run: Run, network: nn.Module) -> CostReport:
         return report
     limits = {name: LimitReport(limit=limit, value=total[name], holds=True) for name, limit in budget.items()}
     return replace(report, device=device.name, budget=limits)
+
+
+def with_decision(run: Run, cost: CostReport, decision: Decision | None) -> CostReport:
+    """The same with what the C of a decision takes; it is none of what a budget limits."""
+    if decision is None or not decision.has_code:
+        return cost
+    return replace(cost, decision=decision_cost(decision, run.task.num_outputs, run.numbers.core))
 
 
 def check_fit(run: Run) -> None:

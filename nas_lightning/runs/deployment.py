@@ -2,16 +2,17 @@
 
 import itertools
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from onnx import ModelProto
 from torch import Tensor, nn
 
 from nas_lightning import progress
-from nas_lightning.config.compose import in_keys
 from nas_lightning.config.records import Config
 from nas_lightning.cost.code import REFERENCE_CORE, core_named
 from nas_lightning.cost.npu import PROFILES, npu_report
@@ -21,27 +22,27 @@ from nas_lightning.errors import BudgetError, InputError, brief
 from nas_lightning.export import emulator, host, ti
 from nas_lightning.export.backends import BACKENDS
 from nas_lightning.export.contract import InputDescription
-from nas_lightning.export.equalise import equalise
 from nas_lightning.export.firmware import Sources, Vectors, write_firmware
-from nas_lightning.export.int8 import METHODS, behind_front_end, integer_core, quantize, to_qdq
-from nas_lightning.export.onnx import described, front_end_to_onnx, run_onnx, to_onnx
+from nas_lightning.export.int8 import integer_core, quantize
+from nas_lightning.export.onnx import run_onnx, to_onnx
 from nas_lightning.export.parity import NOTEWORTHY, relative_difference
-from nas_lightning.files import read_as, write_bytes, write_npz
+from nas_lightning.files import read_as, write_npz
 from nas_lightning.report.results import (
     CostReport,
     FirmwareReport,
-    Int8Report,
     MeasuredFirmware,
     ProgramSize,
     RunMetrics,
 )
 from nas_lightning.runs.build import keyed
 from nas_lightning.runs.context import Run
-from nas_lightning.runs.judging import Judged, judge, loader_of, shown
+from nas_lightning.runs.decisions import judged
+from nas_lightning.runs.int8 import export_int8, named
+from nas_lightning.runs.judging import loader_of, shown
 from nas_lightning.space.reference import OwnBlueprint
-from nas_lightning.tasks import Figures
-from nas_lightning.training.fake_quant import finetune_int8
-from nas_lightning.training.length import batches_of
+from nas_lightning.tasks.confidence import Answers
+from nas_lightning.tasks.decisions import Decision
+from nas_lightning.tasks.smoothing import begins_of
 
 log = logging.getLogger("nas_lightning")
 
@@ -76,100 +77,6 @@ def try_deployment(run: Run, blueprint: OwnBlueprint) -> None:
 
 
 @dataclass(frozen=True)
-class Int8:
-    """An int8 network.
-
-    Attributes:
-        integer: its integer form, without the front end.
-        judged: its figures by split, and what they are made of.
-        report: how it was made: the method, and what each method that was tried gave on val.
-    """
-
-    integer: ModelProto
-    judged: dict[str, Judged]
-    report: Int8Report
-
-
-def export_int8(
-    run: Run, network: nn.Module, model: ModelProto, floats: Mapping[str, Figures], description: InputDescription
-) -> Int8:
-    """Quantize, by the first of the configured ways that keeps ``testing.metric``, and write ``model_int8.onnx``.
-
-    Its loss is judged on val. If no way keeps it within ``export.max_int8_drop`` the one with
-    the highest value is taken, and a warning says what was lost.
-
-    Args:
-        run: its folder gets the file.
-        network: the trained network, without its front end.
-        model: the same, exported.
-        floats: its figures by split.
-        description: of what goes in and comes out.
-    """
-    config, data = run.config, run.data
-    metric, allowed = config.testing.metric, config.export.max_int8_drop
-    samples = data.samples(config.export.calibration_samples)
-    found: dict[str, tuple[ModelProto, ModelProto, Judged]] = {}
-    values: dict[str, float] = {}
-    for method in ("minmax", *config.export.int8_remedies):
-        try:
-            integer = _quantize(run, network, model, samples, method)
-        except FloatingPointError as error:
-            log.warning("int8: %s fails (%s)", method, in_keys(str(error), "export.finetune"))
-            continue
-        qdq = to_qdq(integer)
-        found[method] = integer, qdq, judge(run, qdq, "val", f"int8 by {method}: figures on val")
-        values[method] = found[method][2].figures[metric]
-        if floats["val"][metric] - values[method] <= allowed:
-            break
-    best = max(values, key=lambda name: values[name])
-    if floats["val"][metric] - values[best] > allowed:
-        log.warning(
-            "int8: %s on val falls from %.4f to %.4f, by more than export.max_int8_drop=%g; tried: %s",
-            *(metric, floats["val"][metric], values[best], allowed, ", ".join(values)),
-        )
-    integer, qdq, on_val = found[best]
-    judged = {"val": on_val} | {
-        split: judge(run, qdq, split, f"int8: figures on {split}") for split in floats if split != "val"
-    }
-    if config.export.include_features:
-        front_end = front_end_to_onnx(data.front_end.for_export(), data.raw_shape)
-        qdq = behind_front_end(front_end, qdq)
-    write_bytes(run.folder / "model_int8.onnx", described(qdq, description).SerializeToString())
-    log.info("model_int8.onnx: by %s; %s on val %.4f, float %.4f", best, metric, values[best], floats["val"][metric])
-    return Int8(integer, judged, Int8Report(method=best, tried=values))
-
-
-def _quantize(run: Run, network: nn.Module, model: ModelProto, samples: Tensor, method: str) -> ModelProto:
-    calibration = f"int8 by {method}: calibration"
-    if method in METHODS:
-        with progress.step(calibration):
-            return quantize(model, [samples], method)
-    changed = equalise(network, samples)
-    if method == "finetune":
-        torch.manual_seed(run.config.seed)
-        length, rate = run.lengths.finetuning, run.config.export.finetune.learning_rate
-        loader = _Passes(run.data.train_dataloader(), length.batches)
-        steps = length.steps(batches_of(run.data.train_dataloader()))
-        total = steps and steps // length.epochs * (length.epochs + 1)  # the first pass observes ranges
-        with progress.bar("int8 by finetune: training", total, "step") as loader.bar:
-            changed = finetune_int8(changed, run.task, loader, length.epochs, rate)
-    with progress.step(calibration):
-        return quantize(to_onnx(changed, samples.shape[1:]), [samples])
-
-
-class _Passes:
-    """A loader whose passes have at most so many batches, which are counted on a bar."""
-
-    def __init__(self, loader: Iterable[tuple[Tensor, Tensor]], batches: int | None) -> None:
-        self.loader, self.batches, self.bar = loader, batches, progress.Bar()
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for batch in itertools.islice(self.loader, self.batches):
-            yield batch
-            self.bar.update()
-
-
-@dataclass(frozen=True)
 class Built:
     """The folder ``firmware``, the samples that it was made with, and what was found when it was checked."""
 
@@ -179,7 +86,12 @@ class Built:
 
 
 def build_firmware(
-    run: Run, floats: ModelProto, integer: ModelProto, split: str, description: InputDescription
+    run: Run,
+    floats: ModelProto,
+    integer: ModelProto,
+    split: str,
+    description: InputDescription,
+    answers: Iterable[Answers] = (),
 ) -> Built:
     """Write ``firmware/``, and prove on a whole split that it computes what the ONNX files compute.
 
@@ -189,6 +101,7 @@ def build_firmware(
         integer: its integer form.
         split: whose samples are run.
         description: of what goes in and comes out.
+        answers: what the networks give on the split, on which the C of decisions is proved.
 
     Raises:
         ParityError: if the C files do not compute the same.
@@ -208,9 +121,22 @@ def build_firmware(
     )
     if rows is not None:
         report = _check_front_end(run, firmware, report)
+    if description.decision.has_code:
+        report = replace(report, decisions=_check_decisions(firmware, description.decision, answers))
     text = "firmware: int8 equal bit for bit on %d samples of %s; float differs by at most %.2g"
     log.info(text, report.int8_samples, split, report.float_max_difference)
     return Built(firmware, vectors, report)
+
+
+def _check_decisions(firmware: Path, decision: Decision, all_answers: Iterable[Answers]) -> int:
+    """The windows of which the C decides what the run decides, which are all."""
+    found = 0
+    for answers in all_answers:
+        count = len(answers.logits)
+        recordings = np.zeros(count, np.int64) if answers.recordings is None else answers.recordings
+        found += host.check_decision(firmware, decision, answers.logits, begins_of(recordings))
+    log.info("firmware: decision.c decides the same of all of %d windows", found)
+    return found
 
 
 def _inputs(run: Run, split: str, text: str) -> Iterator[Tensor]:
@@ -270,7 +196,7 @@ def _write_vendor(run: Run, network: nn.Module, firmware: Path) -> None:
     log.info("firmware: %s", outcome or f"{script} is for TI's tool, which is not on PATH; nothing of it was tested")
 
 
-def measure_firmware(config: Config, built: Built) -> MeasuredFirmware | None:
+def measure_firmware(config: Config, built: Built, decision: Decision | None = None) -> MeasuredFirmware | None:
     """What the firmware takes on the device's core; where that cannot be found the log says why.
 
     What the emulated core computes is compared with the network: bit for bit, in float32 within the tolerance.
@@ -278,6 +204,7 @@ def measure_firmware(config: Config, built: Built) -> MeasuredFirmware | None:
     Args:
         config: of the run; ``cost.weight_bits`` of 8 measures int8, more measures float32.
         built: the firmware.
+        decision: what is decided by its logits.
 
     Raises:
         ParityError: if the emulated core computes something else.
@@ -299,6 +226,7 @@ def measure_firmware(config: Config, built: Built) -> MeasuredFirmware | None:
     if vectors.rows is not None:
         front_end = _measure_front_end(built, core, model)
         chain, program = host.BOTH, emulator.measure(built.folder, core, model, vectors.rows[:NUM_MEASURED], host.BOTH)
+    decides = _measure_decision(built, core, clock, expected, decision or Decision())
     found = MeasuredFirmware(
         **vars(measured.usage(clock)),
         core=core,
@@ -306,12 +234,13 @@ def measure_firmware(config: Config, built: Built) -> MeasuredFirmware | None:
         numbers="int8" if is_int8 else "float32",
         compiler=emulator.compiler_version(),
         front_end=None if front_end is None else front_end.usage(clock),
+        decision=decides,
         program=ProgramSize(
             flash_bytes=program.program_flash_bytes,
             ram_bytes=program.program_ram_bytes,
             stack_bytes=program.stack_bytes,
         ),
-        exceeds=_exceeds(config, built.folder, core, model, chain, program.stack_bytes),
+        exceeds=_exceeds(config, built.folder, core, model, chain, program.stack_bytes, decides),
     )
     log.info("firmware on %s: %s", core, ", ".join(f"{name} {getattr(found, name):,}" for name in emulator.FIGURES))
     return found
@@ -327,11 +256,31 @@ def _measure_front_end(built: Built, core: str, model: str) -> emulator.Measured
     return found
 
 
-def _exceeds(config: Config, firmware: Path, core: str, model: str, chain: int, stack: int) -> dict[str, int] | None:
-    """By how many bytes the program exceeds each memory; None if the device's memories are not known."""
+def _measure_decision(
+    built: Built, core: str, clock: float | None, logits: NDArray[np.float32], decision: Decision
+) -> emulator.Usage | None:
+    """What the C of a decision takes, which must decide the same on the core; None without any."""
+    if not decision.has_code:
+        return None
+    begins = np.arange(len(logits)) == 0
+    chain, labels = host.WINDOW, decision.labels(logits)
+    if decision.smoothing is not None:
+        chain, labels = host.STREAM, decision.smoothed(logits, begins)
+    found = emulator.measure(built.folder, core, host.EMPTY, host.decision_inputs(logits, begins), chain)
+    path = built.folder / "decision.c"
+    host.check_bits(path, found.outputs, labels[:, None].astype(np.float32), "the run on an emulated core")
+    return found.usage(clock)
+
+
+def _exceeds(
+    config: Config, firmware: Path, core: str, model: str, chain: int, stack: int, besides: emulator.Usage | None
+) -> dict[str, int] | None:
+    """By how many bytes the program, and what it needs besides, exceed each memory; None if these are not known."""
     if config.device.flash_bytes is None or config.device.ram_bytes is None:
         return None
     memories = {"flash_bytes": config.device.flash_bytes, "ram_bytes": config.device.ram_bytes}
+    if besides is not None:
+        memories = {name: memory - getattr(besides, name) for name, memory in memories.items()}
     return emulator.overflow(firmware, core, model, chain, memories | {"stack_bytes": stack})
 
 
@@ -348,7 +297,9 @@ def check_fits(config: Config, cost: CostReport) -> None:
         raise BudgetError(what, memories, list(exceeds), needed)
 
 
-def deploy(run: Run, network: nn.Module, metrics: RunMetrics, cost: CostReport) -> tuple[RunMetrics, CostReport]:
+def deploy(
+    run: Run, network: nn.Module, metrics: RunMetrics, cost: CostReport, answers: Answers
+) -> tuple[RunMetrics, CostReport]:
     """All of it, as far as the configuration asks for it.
 
     Args:
@@ -356,6 +307,7 @@ def deploy(run: Run, network: nn.Module, metrics: RunMetrics, cost: CostReport) 
         network: the trained network, without its front end.
         metrics: with its figures on val and, if it was tested, on test.
         cost: of the network.
+        answers: what it gives on the split whose figures count.
 
     Returns:
         both with what was found.
@@ -366,13 +318,13 @@ def deploy(run: Run, network: nn.Module, metrics: RunMetrics, cost: CostReport) 
     description = read_as(run.folder / "input.json", InputDescription.from_dict)  # that of model.onnx
     floats = {split: metrics.figures(split) for split in dict.fromkeys(("val", metrics.tested))}
     int8 = export_int8(run, network, model, floats, description)
-    metrics = replace(metrics, int8=int8.report)
-    metrics = metrics.with_figures({f"{split}_int8": found.figures for split, found in int8.judged.items()})
-    metrics = metrics.with_details({f"{split}_int8": found.details for split, found in int8.judged.items()})
+    metrics = judged(replace(metrics, int8=int8.report), description.decision, named(int8.answers))
+    metrics = metrics.with_figures(named(int8.figures)).with_details(named(int8.details))
     if not run.config.compilation.enable:
         return metrics, cost
-    built = build_firmware(run, model, int8.integer, metrics.tested, description)
+    proved = (int8.answers[metrics.tested], answers)
+    built = build_firmware(run, model, int8.integer, metrics.tested, description, proved)
     _write_vendor(run, network, built.folder)
-    cost = replace(cost, measured=measure_firmware(run.config, built))
+    cost = replace(cost, measured=measure_firmware(run.config, built, description.decision))
     write_npz(run.folder / VECTORS, {name: array for name, array in vars(built.vectors).items() if array is not None})
     return replace(metrics, firmware=built.report), cost

@@ -11,10 +11,11 @@ from nas_lightning.export.contract import FEATURES, ROWS, SCALED, InputDescripti
 from nas_lightning.runs.context import Run
 from nas_lightning.space.base import Blueprint
 from nas_lightning.tasks import Task
+from nas_lightning.tasks.decisions import Decision
 
 
-def describe_input(run: Run, blueprint: Blueprint) -> InputDescription:
-    """The content of ``input.json`` for the network of a blueprint."""
+def describe_input(run: Run, blueprint: Blueprint, decision: Decision | None = None) -> InputDescription:
+    """The content of ``input.json`` for the network of a blueprint, and what is decided by its outputs, if it is."""
     config, data = run.config, run.data
     front_end, is_inside = data.front_end, config.export.include_features
     about = InputDescription(
@@ -27,6 +28,9 @@ def describe_input(run: Run, blueprint: Blueprint) -> InputDescription:
         features=config.data_processing_feature_extraction.feature_extraction_name if front_end.names else None,
         steps=tuple(front_end.names),
         opset=config.export.opset,
+        temperature=None if decision is None else decision.temperature,
+        threshold=None if decision is None else decision.threshold,
+        postprocess=None if decision is None else decision.smoothing,
     )
     rows = data.rows()
     return replace(about, shape=data.raw_shape if is_inside else about.shape, **vars(rows))

@@ -26,16 +26,18 @@ from nas_lightning.report.tables import print_summary
 from nas_lightning.runs import card
 from nas_lightning.runs.build import build_loggers, keyed
 from nas_lightning.runs.context import Run, identity
-from nas_lightning.runs.costs import cost_report
+from nas_lightning.runs.costs import cost_report, with_decision
+from nas_lightning.runs.decisions import answers_of, decide, judged
 from nas_lightning.runs.deployment import check_fits, deploy
 from nas_lightning.runs.description import content_of, describe_input
 from nas_lightning.runs.folder import load_network
 from nas_lightning.runs.history import write_history
-from nas_lightning.runs.judging import details_on, write_mistakes
+from nas_lightning.runs.judging import details_on, loader_of, write_mistakes
 from nas_lightning.runs.logs import quiet_lightning
 from nas_lightning.runs.page import end_with_page
 from nas_lightning.runs.trainings import Kept
 from nas_lightning.space.base import Blueprint
+from nas_lightning.tasks.confidence import Answers
 from nas_lightning.training.evaluate import predict
 
 log = logging.getLogger("nas_lightning")
@@ -61,17 +63,26 @@ def finish(run: Run, kept: Kept, metrics: RunMetrics) -> RunResult:
     tested = run.config.testing.enable and run.data.has_test
     split, loader = ("test", run.data.test_dataloader()) if tested else ("val", run.data.val_dataloader())
     logits, y = predict(network, loader, f"figures on {split}")
+    outputs = {split: (logits, y)}
+    if split != "val":
+        outputs["val"] = predict(network, run.data.val_dataloader(), "figures on val")
     metrics = replace(metrics, selection=kept.selection, training=kept.summary, samples=dict(run.data.sizes))
+    answers = {name: _answers(run, network, name, *each) for name, each in outputs.items()}
+    decision = None
+    if run.task.decides:
+        decision, metrics = decide(run, metrics, answers["val"])
+        metrics = judged(metrics, decision, answers)
     metrics = metrics.with_figures({"val": best.val, split: run.task.figures(logits, y)})
-    metrics = _with_details(run, network, metrics, split, logits, y)
+    metrics = metrics.with_details({name: details_on(run, name, *each) for name, each in outputs.items()})
+    write_mistakes(run, split, logits, y)
     for doubt in run.task.doubts(logits, y):
         log.warning("%s: %s", split, in_keys(doubt, "training"))
-    cost = describe(run, best.blueprint)
+    cost = with_decision(run, describe(run, best.blueprint), decision)
     write_torch(run.folder / "model.pt", network.state_dict())
     with keyed("export"):
-        difference = _export(run, network, best.blueprint, split, loader, logits)
+        difference = _export(run, network, describe_input(run, best.blueprint, decision), split, loader, logits)
     metrics = replace(metrics, onnx=OnnxParity(split=split, max_difference=difference))
-    metrics, cost = _deploy(run, network, metrics, cost)
+    metrics, cost = _deploy(run, network, metrics, cost, answers[split])
     _log_results(run, kept, metrics, cost, split, logits, y)
     write_history(run, best.name)
     end_with_page(run.folder, metrics)
@@ -80,28 +91,26 @@ def finish(run: Run, kept: Kept, metrics: RunMetrics) -> RunResult:
     return result
 
 
-def _with_details(
-    run: Run, network: nn.Module, metrics: RunMetrics, split: str, logits: Tensor, y: Tensor
-) -> RunMetrics:
-    """With what the figures on val and on the judged split are made of; writes the mistakes on the latter."""
-    write_mistakes(run, split, logits, y)
-    details = {split: details_on(run, split, logits, y)}
-    if split != "val":
-        details["val"] = details_on(run, "val", *predict(network, run.data.val_dataloader()))
-    return metrics.with_details(details)
+def _answers(run: Run, network: nn.Module, split: str, outputs: Tensor, target: Tensor) -> Answers:
+    """What the network gives on a split, with what it gives on samples of no class."""
+    return answers_of(run, split, outputs, target, lambda batches: predict(network, batches)[0])
 
 
 def finish_kept(run: Run, metrics: RunMetrics) -> RunResult:
     """End a run that kept the best of several networks: test and deploy what lies in its folder."""
     network, cost = load_network(run.folder), read_record(run.folder / "cost.json", CostReport)
-    if run.config.testing.enable and run.data.has_test:
-        logits, y = predict(network, run.data.test_dataloader(), "figures on test")
+    split = "test" if run.config.testing.enable and run.data.has_test else "val"
+    logits, y = predict(network, loader_of(run.data, split), f"figures on {split}")
+    answers = _answers(run, network, split, logits, y)
+    if split == "test":
         metrics = metrics.with_figures({"test": run.task.figures(logits, y)})
         metrics = metrics.with_details({"test": details_on(run, "test", logits, y)})
         write_mistakes(run, "test", logits, y)
         log.info("test %s %.4f", run.task.monitor, metrics.figures("test")[run.task.monitor])
+    decision = read_as(run.folder / "input.json", InputDescription.from_dict).decision
+    metrics = judged(metrics, decision, {split: answers})
     with quiet_lightning():
-        metrics, cost = _deploy(run, network, metrics, cost)
+        metrics, cost = _deploy(run, network, metrics, cost, answers)
     end_with_page(run.folder, metrics)
     return RunResult(run.folder, metrics, cost)
 
@@ -126,13 +135,15 @@ def one_of_several(config: Config, values: Mapping[str, object], turns: int) -> 
     return with_values(config, {**left_out, **others, **values})
 
 
-def _deploy(run: Run, network: nn.Module, metrics: RunMetrics, cost: CostReport) -> tuple[RunMetrics, CostReport]:
+def _deploy(
+    run: Run, network: nn.Module, metrics: RunMetrics, cost: CostReport, answers: Answers
+) -> tuple[RunMetrics, CostReport]:
     """Deploy, and write ``cost.json`` and, if there is firmware, the bundle; returns what both files say.
 
     Raises:
         BudgetError: if the program that was linked exceeds the device's memories.
     """
-    metrics, cost = deploy(run, network, metrics, cost)
+    metrics, cost = deploy(run, network, metrics, cost, answers)
     write_json(run.folder / "cost.json", plain(cost))
     check_fits(run.config, cost)
     if run.config.compilation.enable:
@@ -154,7 +165,7 @@ def _papers(run: Run, metrics: RunMetrics, cost: CostReport) -> dict[str, Any]:
 def _export(
     run: Run,
     network: nn.Module,
-    blueprint: Blueprint,
+    description: InputDescription,
     split: str,
     loader: Iterable[tuple[Tensor, Tensor]],
     logits: Tensor,
@@ -164,7 +175,7 @@ def _export(
     exact, _ = predict(copy.deepcopy(network).double(), loader, f"figures on {split} in float64")
     rounding = relative_difference(logits.numpy(), exact.numpy())
     samples: Iterable[Tensor] = (x for x, _ in loader)
-    model, description = to_onnx(network, [run.task.in_channels, run.task.length]), describe_input(run, blueprint)
+    model = to_onnx(network, [run.task.in_channels, run.task.length])
     if run.config.export.include_features and (rows := run.data.raw_batches(split)) is not None:
         samples, front_end = rows, run.data.front_end
         model = behind_front_end(front_end_to_onnx(front_end.for_export(), run.data.raw_shape), model)

@@ -113,7 +113,7 @@ def channel_ranges(values: Tensor) -> list[Channel]:
 
 def find_warnings(data: TimeSeriesData, channels: list[Channel]) -> list[str]:
     """What is likely to spoil a result, one sentence each."""
-    names, found = data.recordings.label_names, []
+    names, found = data.recordings.known_names, []
     counts = np.bincount(data.splits["train"].labels.numpy(), minlength=len(names))
     if counts.max() > _IMBALANCE * counts.min():
         rare, common = names[int(counts.argmin())], names[int(counts.argmax())]
@@ -147,7 +147,8 @@ def _print(data: TimeSeriesData, channels: list[Channel], decisions: list[str], 
         console.print(f"read: {decision}", soft_wrap=True, highlight=False, markup=False)
     classes = Table("class", "recordings", *(f"{split} samples" for split in SPLITS))
     for number, name in enumerate(data.recordings.label_names):
-        samples = [str(int((data.splits[split].labels == number).sum())) for split in SPLITS]
+        parts = data.splits if number < len(data.recordings.known_names) else data.unknown_splits
+        samples = [str(int((parts[split].labels == number).sum())) if split in parts else "0" for split in SPLITS]
         classes.add_row(escape(printable(name)), str(int((recordings.labels == number).sum())), *samples)
     console.print(classes)
     ranges = Table("channel", "name", "least", "most", "mean", "deviation")
@@ -161,7 +162,7 @@ def _print(data: TimeSeriesData, channels: list[Channel], decisions: list[str], 
 
 
 def _draw(data: TimeSeriesData, folder: Path) -> None:
-    train, names = data.splits["train"], data.recordings.label_names
+    train, names = data.splits["train"], data.recordings.known_names
     by_class = [torch.nonzero(train.labels == number).flatten() for number in range(len(names))]
     most = max(3, min(500, _MOST_ROWS // train.windows.rows))
     raw = [train.windows.gather(own[:: max(1, len(own) // most)]).numpy() for own in by_class]

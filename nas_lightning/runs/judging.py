@@ -1,48 +1,24 @@
 """What the outputs of a network on a split say: figures, what these are made of, and the mistakes that a page draws."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from onnx import ModelProto
 from torch import Tensor
 
 from nas_lightning import progress
 from nas_lightning.data.protocol import SearchData, TracedData
 from nas_lightning.errors import brief
-from nas_lightning.export.onnx import run_onnx
 from nas_lightning.files import write_npz
 from nas_lightning.report.mistakes import FILE, MOST, MOST_CHANNELS, MOST_POINTS
 from nas_lightning.runs.context import Run
-from nas_lightning.tasks import Details, Figures
+from nas_lightning.tasks import Details
 
 
 def details_on(run: Run, split: str, outputs: Tensor, target: Tensor) -> Details:
     """What the figures of a split are made of."""
     origins = run.data.origins(split) if isinstance(run.data, TracedData) else None
     return run.task.details(outputs, target, origins)
-
-
-class Judged(NamedTuple):
-    """The figures of a model on a split, and what they are made of."""
-
-    figures: Figures
-    details: Details
-
-
-def judge(run: Run, model: ModelProto, split: str, text: str) -> Judged:
-    """How good an exported model is on a split, with a bar."""
-    labels: list[Tensor] = []
-
-    def inputs() -> Iterator[Tensor]:
-        for x, y in loader_of(run.data, split):
-            labels.append(y)
-            yield x
-
-    logits = run_onnx(model.SerializeToString(), shown(run, inputs(), split, text))
-    target = torch.cat(labels)
-    return Judged(run.task.figures(logits, target), details_on(run, split, logits, target))
 
 
 def loader_of(data: SearchData, split: str) -> Iterable[tuple[Tensor, Tensor]]:

@@ -22,6 +22,7 @@ from nas_lightning.runs.claim import begin
 from nas_lightning.runs.context import Run, identity
 from nas_lightning.runs.control import control
 from nas_lightning.runs.costs import check_fit
+from nas_lightning.runs.decisions import check_decisions
 from nas_lightning.runs.init import digest_of, fixed_network, without_search
 from nas_lightning.runs.logs import quiet_lightning, run_log
 from nas_lightning.runs.plan import planned
@@ -125,6 +126,7 @@ def check_start(config: Config, folder: Path, data: SearchData | None) -> Search
     set_up(data, has_keys=is_own)
     if config.export.include_features:
         _check_export(data.check_export)
+    check_decisions(config, data)
     return data
 
 

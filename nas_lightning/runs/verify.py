@@ -36,6 +36,7 @@ from nas_lightning.export.rebuild import (
     rebuild,
 )
 from nas_lightning.files import read_json
+from nas_lightning.tasks.decisions import Decision
 
 Array = NDArray[np.float32]
 
@@ -44,6 +45,7 @@ _NEEDED = (
     *("firmware/model.h", "firmware/model.c", "firmware/model_float.c"),
 )
 _NUM_EMULATED = 4
+_NUM_TOGETHER = 16
 _MOST_OTHER = 0.1  # of the samples, whose int8 logits rounding in the front end may change
 _MOST_SAMPLES = 4096
 _MOST_NETWORK = 32 << 20  # bytes, far more than any microcontroller holds
@@ -182,10 +184,10 @@ def _tests(archive: _Archive, trust: bool) -> Iterator[str]:
     integer = _run(archive, f"firmware/{INTEGER}", vectors.inputs)
     host.check_bits(Path(INTEGER), integer, vectors.logits_int8, "vectors.npz")
     yield f"{INTEGER}: {count} samples, all equal bit for bit"
-    firmware, line = _firmware(archive, trust)
+    firmware, line, decision = _firmware(archive, trust)
     yield line
     if firmware is not None:
-        yield from _c_tests(archive, firmware)
+        yield from _c_tests(archive, firmware, decision)
         yield from _emulated_tests(archive, firmware)
 
 
@@ -199,8 +201,8 @@ def _run(archive: _Archive, name: str, samples: Array, how: str = session.OPTIMI
     return logits
 
 
-def _firmware(archive: _Archive, trust: bool) -> tuple[Path | None, str]:
-    """The folder that may be compiled, if there is one, and a line that says why."""
+def _firmware(archive: _Archive, trust: bool) -> tuple[Path | None, str, Decision]:
+    """The folder that may be compiled, if there is one, a line that says why, and what is decided, if that is known."""
     firmware, rebuilt, prefix = archive.folder / "firmware", archive.folder / "rebuilt", ""
     if not (firmware / SOURCES).is_file():
         why = f"it has no {SOURCES}: an older version wrote it"
@@ -218,14 +220,16 @@ def _firmware(archive: _Archive, trust: bool) -> tuple[Path | None, str]:
             rebuild(sources, floats, integer, archive.vectors, rebuilt)
             changed = difference(firmware, rebuilt)
             if changed is None:
-                return rebuilt, "firmware: all files as they are written here for these networks"
+                line = "firmware: all files as they are written here for these networks"
+                return rebuilt, line, sources.description.decision
             why = f"{changed} is not as it is written here for these networks"
             if not trust:
                 raise ParityError(f"firmware/{shown(changed)}: is not as it is written here for these networks")
     if trust:
         copy_with_templates(firmware, archive.folder / "trusted", prefix)
-        return archive.folder / "trusted", f"firmware: C files of the archive, by --trust; {shown(why)}"
-    return None, f"firmware: not compiled, because {why}; verify with that version, or if you trust it with --trust"
+        return archive.folder / "trusted", f"firmware: C files of the archive, by --trust; {shown(why)}", Decision()
+    line = f"firmware: not compiled, because {why}; verify with that version, or if you trust it with --trust"
+    return None, line, Decision()
 
 
 def _check_metadata(archive: _Archive, sources: Sources) -> None:
@@ -265,7 +269,7 @@ def _as_parity(what: str) -> Iterator[None]:
         raise ParityError(f"{what}: cannot be compiled or run here ({shown(error)})") from error
 
 
-def _c_tests(archive: _Archive, firmware: Path) -> Iterator[str]:
+def _c_tests(archive: _Archive, firmware: Path, decision: Decision) -> Iterator[str]:
     if missing := _missing(host.TOOLS):
         yield f"C files: not compiled, because {missing}"
         return
@@ -282,6 +286,18 @@ def _c_tests(archive: _Archive, firmware: Path) -> Iterator[str]:
         with _as_parity(path.name), host.host_program(firmware, "model.c", host.FRONT_END) as program:
             found = host.compare(path, program(vectors.rows), vectors.inputs, archive.tolerance)
         yield f"{path}: {count} samples, differs by at most {found:.2g}"
+    yield from _decision_tests(vectors, firmware, decision)
+
+
+def _decision_tests(vectors: Vectors, firmware: Path, decision: Decision) -> Iterator[str]:
+    """On the logits of the archive, as if every few of them were a recording."""
+    if not decision.has_code:
+        return
+    begins = np.arange(len(vectors.inputs)) % _NUM_TOGETHER == 0
+    with _as_parity("decision.c"):
+        all_logits = (vectors.logits_int8, vectors.logits_float)
+        count = sum(host.check_decision(firmware, decision, logits, begins) for logits in all_logits)
+    yield f"decision.c: {count} decisions, all equal"
 
 
 def _emulated_tests(archive: _Archive, firmware: Path) -> Iterator[str]:

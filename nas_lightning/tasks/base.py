@@ -50,12 +50,15 @@ class Outputs(Hashable, Protocol):
     Attributes:
         count: how many there are.
         in_c: the words and macros of the firmware.
+        words: a name of each.
     """
 
     @property
     def count(self) -> int: ...  # noqa: D102
     @property
     def in_c(self) -> InC: ...  # noqa: D102
+    @property
+    def words(self) -> tuple[str, ...]: ...  # noqa: D102
 
     def to_dict(self) -> dict[str, Any]:
         """Keys of ``input.json`` and ``genotype.json`` that no other task has, and their values."""
@@ -69,6 +72,8 @@ class Task(Hashable, Protocol):
         length: of a sample, in time steps.
         num_outputs: of the network for a sample.
         outputs: what they mean.
+        decides: whether the largest output is the one that is chosen, so that there are scores of it: the tools of
+            ``tasks.confidence`` and ``tasks.smoothing`` then hold.
         monitor: the name of the metric that is shown while a network is trained.
         summary: names of the metrics that stand for all of them in a table of runs.
     """
@@ -81,6 +86,8 @@ class Task(Hashable, Protocol):
     def num_outputs(self) -> int: ...  # noqa: D102
     @property
     def outputs(self) -> Outputs: ...  # noqa: D102
+    @property
+    def decides(self) -> bool: ...  # noqa: D102
     @property
     def monitor(self) -> str: ...  # noqa: D102
     @property

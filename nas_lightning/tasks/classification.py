@@ -37,6 +37,11 @@ class Classes:
         return len(self.names)
 
     @property
+    def words(self) -> tuple[str, ...]:
+        """The names."""
+        return self.names
+
+    @property
     def in_c(self) -> InC:
         """The class of the largest logit is the result."""
         return InC(
@@ -115,6 +120,11 @@ class Classification:
     def outputs(self) -> Classes:
         """The classes."""
         return Classes(self.names or tuple(map(str, range(self.num_classes))))
+
+    @property
+    def decides(self) -> bool:
+        """The largest logit is that of the class."""
+        return True
 
     @property
     def monitor(self) -> str:

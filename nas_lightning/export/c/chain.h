@@ -1,4 +1,5 @@
-/* What the programs for checking and measuring run: CHAIN is the network alone, the feature extraction alone, or both.
+/* What the programs for checking and measuring run: CHAIN is the network alone, the feature extraction alone, both, or
+ * what is decided by logits, of a window alone or of several.
  * in: IN floats, out: OUT floats. */
 #ifndef CHAIN_H
 #define CHAIN_H
@@ -30,7 +31,29 @@ static void chain(const float *in, float *out)
     feature_extraction_run(in, features);
     model_run(features, out);
 }
+/* Logits, and behind them whether the window is the first of a recording. Not inline: before a core has switched on its
+ * floating-point unit, nothing may use it. */
+#elif CHAIN == 4 /* what is decided of a window */
+#include "decision.h"
+#define IN (MODEL_OUTPUTS + 1)
+#define OUT 1
+static __attribute__((noinline)) void chain(const float *in, float *out)
+{
+    out[0] = (float)model_decide(in);
+}
+#elif CHAIN == 5 /* what is decided of several */
+#include "decision.h"
+#define IN (MODEL_OUTPUTS + 1)
+#define OUT 1
+static __attribute__((noinline)) void chain(const float *in, float *out)
+{
+    static model_smoothing state;
+    if (in[MODEL_OUTPUTS] > 0.5f) {
+        model_smoothing_begin(&state);
+    }
+    out[0] = (float)model_smooth(&state, in);
+}
 #else
-#error "CHAIN is 1, 2 or 3"
+#error "CHAIN is 1 to 5"
 #endif
 #endif

@@ -7,10 +7,12 @@ import pytest
 
 from nas_lightning.export.contract import FEATURES, ROWS, SCALED, InputDescription
 from nas_lightning.tasks import Classes
+from nas_lightning.tasks.decisions import Decision, Smoothing
 
 WHOLE = InputDescription(
     *("0.2", "abc", Classes(("idle", "wave")), ROWS, (2, 64), ("x", "y"), 64, 32, 49.7, "samples / 32768"),
     *((1.0, 2147483648.0), 1000.0, "preset", ("FFT_FE", "ABS"), (-1.0, 0.0), (1.0, 4e9), 17),
+    *(0.75, 0.875, Smoothing("mean", 5)),
 )
 BARE = InputDescription("0.2", "abc", Classes(("idle", "wave")))
 
@@ -47,6 +49,14 @@ def test_a_file_gives_the_record_back(description):
         ("least", [1.0, 2.0, 3.0]),
         ("most", None),
         ("opset", 2.5),
+        ("temperature", 0.0),
+        ("temperature", "1"),
+        ("threshold", -0.1),
+        ("threshold", float("nan")),
+        ("postprocess", "mean"),
+        ("postprocess", {"method": "mode", "windows": 3}),
+        ("postprocess", {"method": "mean", "windows": 1}),
+        ("postprocess", {"method": "mean", "windows": 1 << 20}),
     ],
 )
 def test_another_kind_of_value_is_refused(key, value):
@@ -89,3 +99,10 @@ def test_what_is_not_said_follows_from_the_samples():
     assert WHOLE.of_rows(1, 128) == WHOLE  # channels laid end to end
     with pytest.raises(ValueError, match="it says 2 channels of 64 rows; the samples have 3 of 64"):
         WHOLE.of_rows(3, 64)
+
+
+def test_the_decision_is_that_of_the_fields():
+    assert WHOLE.decision == Decision(0.75, 0.875, Smoothing("mean", 5))
+    assert BARE.decision == Decision()
+    assert json.loads(WHOLE.metadata()["postprocess"]) == {"method": "mean", "windows": 5}
+    assert not {"temperature", "threshold", "postprocess"} & BARE.metadata().keys()

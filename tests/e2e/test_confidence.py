@@ -1,0 +1,270 @@
+"""Runs that reject and smooth: what they set by val, what they say of it, and what their firmware decides."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from recording_files import csv_folder, make_recordings
+
+import nas_lightning
+from nas_lightning.config.compose import compose_config
+from nas_lightning.data.loaders import LoaderData
+from nas_lightning.errors import InputError
+from nas_lightning.export import emulator, host
+from nas_lightning.export.contract import InputDescription
+from nas_lightning.export.firmware import Vectors
+from nas_lightning.export.session import open_session
+from nas_lightning.report.results import FirmwareReport
+from nas_lightning.runs.build import build_data
+from nas_lightning.runs.decisions import check_decisions
+from nas_lightning.runs.deployment import Built, measure_firmware
+from nas_lightning.runs.inspection import find_warnings
+from nas_lightning.runs.modes import run as run_config
+from nas_lightning.runs.verify import verify
+from nas_lightning.tasks.smoothing import begins_of
+
+SHORT = ("training.nas_enabled=false", "model=cnn_s", "training.training_epochs=4", "callbacks=none", "logger=none")
+SHORT += ("selection.candidates=1", "control.num_random=0", "training.batch_size=16")
+CUT = "data_processing_feature_extraction.frame_size=25"
+FLOAT = "export.int8=false"
+UNKNOWN = "dataset.unknown=noise"
+
+needs_gcc = pytest.mark.skipif(bool(host.missing_tools()), reason="there is no gcc or make")
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    """Two classes in much noise, and a third of noise alone: 12 recordings each, of 200 rows and 2 channels."""
+    random = np.random.default_rng(0)
+    rows = [
+        (name, values + 2 * random.normal(size=values.shape), label)
+        for name, values, label in make_recordings((200,) * 24)
+    ]
+    rows += [(f"n{i}", 2 * random.normal(size=(200, 2)), "noise") for i in range(12)]
+    return csv_folder(tmp_path_factory.mktemp("recordings"), [(n, values.round(3), label) for n, values, label in rows])
+
+
+def start(folder, *overrides):
+    run_config(compose_config([*SHORT, *overrides]), folder)
+    return folder
+
+
+def read(folder, name):
+    return json.loads((folder / name).read_text(), parse_constant=lambda text: pytest.fail(f"{name} has {text}"))
+
+
+@pytest.fixture(scope="module")
+def decided(tmp_path_factory, recordings):
+    """With all there is: a class that is none, a threshold, smoothing that is chosen, and firmware."""
+    asked = (UNKNOWN, "reject.false_accept=0.25", "postprocess.method=auto", "postprocess.auto_windows=[3,5]")
+    firmware = ("compilation.enable=true", "export.max_int8_drop=1")
+    place = tmp_path_factory.mktemp("decided") / "run"
+    return start(place, f"dataset.input_data_path={recordings}", CUT, *asked, *firmware)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory, recordings):
+    """With nothing of it."""
+    return start(tmp_path_factory.mktemp("plain") / "run", f"dataset.input_data_path={recordings}", CUT, FLOAT)
+
+
+def data_of(folder):
+    data = build_data(compose_config([*SHORT, f"dataset.input_data_path={folder}", CUT, UNKNOWN]))
+    data.setup()
+    return data
+
+
+def scores_of(run, name, batches):
+    """Softmax of ONNX Runtime's logits in float64."""
+    session = open_session(run / name)
+    logits = [session.run(None, {"x": x[None].numpy()})[0][0] for batch, _ in batches for x in batch]
+    return torch.from_numpy(np.array(logits)).double() / read(run, "input.json")["temperature"]
+
+
+@needs_gcc
+def test_figures_of_a_threshold_are_those_of_onnx_runtime(decided, recordings):
+    data, description = data_of(recordings), read(decided, "input.json")
+    found = read(decided, "metrics.json")["confidence"]
+    assert found["threshold"] == description["threshold"]
+    assert found["temperature"] == description["temperature"]
+    for split, name in (("test", "model.onnx"), ("test_int8", "model_int8.onnx"), ("val", "model.onnx")):
+        part = split.removesuffix("_int8")
+        batches = list(data.loader(part, shuffle=False))
+        logits, target = scores_of(decided, name, batches), torch.cat([y for _, y in batches])
+        is_in = logits.softmax(1).amax(1) >= description["threshold"]
+        of_split = found["rejection"][split]
+        assert of_split["coverage"]["value"] == pytest.approx(float(is_in.double().mean()))
+        right = (logits.argmax(1) == target)[is_in]
+        assert of_split["accuracy"]["value"] == pytest.approx(float(right.double().mean()))
+        others = scores_of(decided, name, data.unknown_batches(part)).softmax(1).amax(1) >= description["threshold"]
+        assert of_split["unknown_accepted"]["value"] == pytest.approx(float(others.double().mean()))
+        assert of_split["unknown_accepted"]["samples"] == len(others) > 0
+    assert found["rejection"]["val"]["unknown_accepted"]["value"] <= 0.25
+
+
+@needs_gcc
+def test_a_label_that_is_no_class_is_learned_nowhere(decided, plain):
+    assert read(decided, "input.json")["class_names"] == ["calm", "wild"]
+    assert len(read(plain, "input.json")["class_names"]) == 3
+    assert "of no class" in (decided / "run.log").read_text()
+
+
+def test_what_is_no_class_is_no_rare_class(recordings):
+    assert find_warnings(data_of(recordings), []) == []
+
+
+@needs_gcc
+def test_smoothing_is_chosen_on_val_among_all_ways(decided):
+    found = read(decided, "metrics.json")["postprocess"]
+    tried = {(way["method"], way["windows"]): way["by_window"]["accuracy"] for way in found["tried"]}
+    assert len(tried) == 7
+    best = max(tried.values())
+    assert (found["method"], found["windows"]) == next(way for way, value in tried.items() if value == best)
+    assert found["splits"].keys() == {"val", "test", "val_int8", "test_int8"}
+    assert found["splits"]["val"]["by_window"]["accuracy"] == best
+    smoothing = read(decided, "input.json")["postprocess"]
+    assert smoothing == (None if found["method"] == "none" else {key: found[key] for key in ("method", "windows")})
+
+
+@needs_gcc
+def test_c_decides_the_same_of_the_whole_test_split(decided, recordings):
+    data, metrics = data_of(recordings), read(decided, "metrics.json")
+    count = len(data.splits["test"])
+    assert metrics["firmware"]["decisions"] == 2 * count  # of the int8 logits, and of the float ones
+    description = InputDescription.from_dict(read(decided, "input.json"))
+    scores = scores_of(decided, "model_int8.onnx", data.test_dataloader())
+    logits = (scores * description.temperature).float().numpy()
+    begins = begins_of(data.recordings_of("test"))
+    assert begins.sum() == metrics["postprocess"]["splits"]["test"]["recordings"]
+    assert host.check_decision(decided / "firmware", description.decision, logits, begins) == count
+    stream, first = nas_lightning.load(decided).description.decision.stream(), int(begins[1:].argmax()) + 1
+    assert [stream(row) for row in logits[:first]] == description.decision.smoothed(logits, begins)[:first].tolist()
+    other = replace(description.decision, threshold=1.5)
+    with pytest.raises(host.ParityError):
+        host.check_decision(decided / "firmware", other, logits, begins)
+
+
+@needs_gcc
+def test_the_archive_is_verified_with_its_decisions(decided, capsys):
+    verify(decided / "deploy.zip")
+    count = len(np.load(decided / "vectors.npz")["inputs"])
+    assert f"decision.c: {2 * count} decisions, all equal" in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.skipif(bool(host.missing_tools(emulator.TOOLS)), reason="the Arm compiler or QEMU is missing")
+def test_the_code_of_decisions_is_counted(decided):
+    cost = read(decided, "cost.json")
+    assert cost["measured"]["decision"]["flash_bytes"] <= cost["decision"]["flash_bytes"]
+    assert cost["measured"]["decision"]["ram_bytes"] == cost["decision"]["ram_bytes"]
+
+
+@pytest.mark.skipif(bool(host.missing_tools(emulator.TOOLS)), reason="the Arm compiler or QEMU is missing")
+@pytest.mark.parametrize(("share", "fits"), [(0.5, False), (1.5, True)])
+def test_a_chip_must_hold_the_code_of_decisions_too(decided, share, fits):
+    measured, description = read(decided, "cost.json")["measured"], read(decided, "input.json")
+    flash = measured["program"]["flash_bytes"] + int(share * measured["decision"]["flash_bytes"])
+    config = compose_config(["device.core=Cortex-M4F", f"device.flash_bytes={flash}", "device.ram_bytes=65536"])
+    with np.load(decided / "vectors.npz") as content:
+        vectors = Vectors(None, *(content[name] for name in ("inputs", "logits_float", "logits_int8")))
+    built = Built(decided / "firmware", vectors, FirmwareReport(split="test", int8_samples=0, float_max_difference=0.0))
+    exceeds = measure_firmware(config, built, InputDescription.from_dict(description).decision).exceeds
+    assert exceeds.keys() == (set() if fits else {"flash_bytes"})
+
+
+def test_without_a_key_there_is_a_temperature_and_no_more(plain):
+    metrics, description = read(plain, "metrics.json"), read(plain, "input.json")
+    assert metrics["confidence"].keys() == {"temperature", "calibration_error"} | metrics["confidence"].keys() & {
+        "bound"
+    }
+    assert metrics["confidence"]["calibration_error"].keys() == {"val", "test"}
+    assert "postprocess" not in metrics
+    assert "decision" not in read(plain, "cost.json")
+    assert (description["threshold"], description["postprocess"]) == (None, None)
+    assert description["temperature"] == metrics["confidence"]["temperature"]
+
+
+def test_each_coverage_has_its_threshold(tmp_path, recordings, plain):
+    found = {}
+    for coverage in (0.5, 0.9):
+        run = start(
+            tmp_path / str(coverage), f"dataset.input_data_path={recordings}", CUT, FLOAT, f"reject.coverage={coverage}"
+        )
+        confidence = read(run, "metrics.json")["confidence"]
+        shares = confidence["rejection"]["val"]
+        assert coverage <= shares["coverage"]["value"] < coverage + 2 / shares["coverage"]["samples"]
+        assert shares["unknown_accepted"] is None
+        found[coverage] = confidence["threshold"]
+        assert read(run, "metrics.json")["test"] == read(plain, "metrics.json")["test"]  # the network is the same
+    assert found[0.5] > found[0.9]
+
+
+@pytest.mark.slow
+def test_the_smallest_of_several_networks_is_judged_on_test_alone_at_the_end(tmp_path, recordings):
+    searched = ("training.nas_enabled=true", "training.nas_epochs=1", "target_accuracy=0.3", "target_rounds=1")
+    asked = ("reject.coverage=0.8", "postprocess.method=hysteresis", "postprocess.windows=2")
+    run = start(tmp_path / "run", f"dataset.input_data_path={recordings}", CUT, *searched, *asked)
+    metrics = read(run, "metrics.json")
+    assert metrics["confidence"]["threshold"] == read(run, "input.json")["threshold"]
+    splits = {"val", "test", "val_int8", "test_int8"}
+    assert metrics["confidence"]["rejection"].keys() == metrics["postprocess"]["splits"].keys() == splits
+    rounds = [read(folder, "metrics.json")["confidence"] for folder in (run / "rounds").iterdir()]
+    assert all(section["rejection"].keys() == {"val"} for section in rounds)
+    assert metrics["confidence"]["temperature"] in [section["temperature"] for section in rounds]
+
+
+def test_the_summary_has_a_row_of_what_is_rejected(tmp_path, recordings, capsys):
+    start(
+        tmp_path / "run",
+        f"dataset.input_data_path={recordings}",
+        CUT,
+        FLOAT,
+        "reject.coverage=0.8",
+        "postprocess.method=mean",
+    )
+    printed = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "reject on test accepted" in printed
+    assert "smoothed test mean of 5: accuracy" in printed
+
+
+def test_a_recording_of_one_window_is_not_smoothed(tmp_path):
+    run = start(tmp_path / "run", FLOAT, "postprocess.method=majority")  # BasicMotions
+    assert "every recording of val is one window, so nothing can be smoothed" in (run / "run.log").read_text()
+    assert "postprocess" not in read(run, "metrics.json")
+    assert read(run, "input.json")["postprocess"] is None
+    assert "a temperature of fewer than 30 says little" in (run / "run.log").read_text()
+
+
+def refused(data, *overrides):
+    with pytest.raises(InputError) as error:
+        check_decisions(compose_config(list(overrides)), data)
+    return str(error.value)
+
+
+def test_windows_that_were_dealt_at_random_have_no_order(recordings):
+    data = build_data(
+        compose_config([*SHORT, f"dataset.input_data_path={recordings}", CUT, "dataset.split_type=amongst_windows"])
+    )
+    data.setup()
+    assert data.recordings_of("val") is None
+    said = refused(data, "postprocess.method=mean")  # as where lists of such a split are taken again
+    assert said.startswith("postprocess.method: found mean; allowed: none, because in these splits")
+    assert data_of(recordings).recordings_of("val") is not None
+
+
+def test_what_samples_without_recordings_do_not_know_is_refused(loaders):
+    samples = LoaderData(loaders["train_loader"], loaders["valid_loader"])
+    samples.setup()
+    assert refused(samples, "postprocess.method=mean").startswith("postprocess.method: found mean; allowed: none")
+    assert refused(samples, "reject.false_accept=0.1").startswith("reject.false_accept: val has no sample")
+    assert refused(samples, UNKNOWN).startswith("dataset.unknown: needs data that know recordings")
+    check_decisions(compose_config(["reject.coverage=0.9"]), samples)
+
+
+def test_outputs_of_which_none_is_chosen_have_no_scores():
+    levels = SimpleNamespace(task=SimpleNamespace(decides=False))
+    assert refused(levels, "reject.coverage=0.9").startswith("reject.coverage: needs outputs of which the largest is")
+    assert refused(levels, "postprocess.method=mean").startswith("postprocess.method: needs outputs of which")
+    check_decisions(compose_config([]), levels)
