@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nas_lightning.tasks.decisions import UNKNOWN, Decision, Floats
+from nas_lightning.tasks.intervals import wilson
 
 LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.25, 100.0
 """Bounds: on samples that are all right the likelihood grows for ever as the temperature falls."""
@@ -22,8 +23,6 @@ NUM_BINS = 15
 
 FEWEST = 30
 """Samples of ``val`` below which a temperature says little."""
-
-_NORMAL = 1.959963984540054  # 97.5 % of a normal distribution lie below
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,12 +77,8 @@ class Share:
         """
         if not samples:
             return None
-        share, square = hits / samples, _NORMAL**2
-        middle = (share + square / (2 * samples)) / (1 + square / samples)
-        spread = share * (1 - share) / samples + square / (4 * samples**2)
-        half = _NORMAL * math.sqrt(spread) / (1 + square / samples)
-        low, high = middle - half if hits else 0.0, middle + half if hits < samples else 1.0
-        return cls(value=share, low=low, high=high, samples=samples)
+        low, high = wilson(hits / samples, samples)
+        return cls(value=hits / samples, low=low, high=high, samples=samples)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,12 @@
 """How good a classifier is on recordings, with 95 % intervals that respect what belongs together."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-_Z = 1.959963984540054  # of the normal distribution, for 95 %
+from nas_lightning.tasks.intervals import share_interval, wilson
+
 _DRAWS = 1000
 
 
@@ -22,23 +22,8 @@ class Share:
         return f"{self.value:.4f} ({low:.3f} to {high:.3f})"
 
 
-def wilson(value: float, count: float) -> tuple[float, float]:
-    """The 95 % interval of a share of so many independent cases (Wilson 1927).
-
-    >>> low, high = wilson(1.0, 10)
-    >>> round(low, 3), high
-    (0.722, 1.0)
-    """
-    middle, square = value + _Z**2 / (2 * count), _Z**2 / count
-    half = _Z * math.sqrt(value * (1 - value) / count + square / (4 * count))
-    return max(0.0, (middle - half) / (1 + square)), min(1.0, (middle + half) / (1 + square))
-
-
 def share(right: np.ndarray, total: np.ndarray) -> Share | None:
     """The share of windows that are right, with an interval for windows that belong together in units.
-
-    Windows of a unit are alike, so that they say less than as many independent ones: as many count as would make the
-    variance between units (Kish 1965). Where none or all are right, each unit counts once.
 
     Args:
         right: whole numbers ``[U]``, windows of each unit that are right.
@@ -47,13 +32,8 @@ def share(right: np.ndarray, total: np.ndarray) -> Share | None:
     Returns:
         None if there is no window.
     """
-    count, units = int(total.sum()), int((total > 0).sum())
-    if not count:
-        return None
-    value = float(right.sum() / count)
-    variance = float(((right - value * total) ** 2).sum() / count**2)
-    effective = value * (1 - value) / variance if variance > 0 else units
-    return Share(value, wilson(value, min(effective, count)))
+    count = int(total.sum())
+    return Share(float(right.sum() / count), share_interval(right, total)) if count else None
 
 
 @dataclass(frozen=True)
