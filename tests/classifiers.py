@@ -1,5 +1,7 @@
 """Classifiers with untrained networks, whose description and preparation a test chooses."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -32,14 +34,9 @@ def new_classifier(channels=("ch0", "ch1"), rate=None, offsets=(), unit=None, va
     return Classifier(network, about, preparation).eval()
 
 
-def with_threshold(classifier, threshold):
-    """The same whose description knows a threshold, as one of a later version."""
-
-    class Description(InputDescription):
-        pass
-
-    Description.threshold, Description.temperature = threshold, 2.0
-    classifier.description = Description(**vars(classifier.description))
+def deciding(classifier, **fields):
+    """The same with other fields of its description: temperature, threshold, postprocess."""
+    classifier.description = replace(classifier.description, **fields)
     return classifier
 
 

@@ -42,16 +42,26 @@ def begins_of(recordings: NDArray[np.int64]) -> NDArray[np.bool_]:
     return np.diff(recordings, prepend=-1) != 0
 
 
+def most_frequent(labels: Labels, begins: NDArray[np.bool_]) -> Labels:
+    """The most frequent decision of each recording ``[R]`` of N windows, of equally frequent ones the earliest.
+
+    >>> most_frequent(np.array([0, 1, 1, 2, 0]), np.array([True, False, False, True, False]))
+    array([1, 2])
+    """
+    bounds = itertools.pairwise([*np.flatnonzero(begins).tolist(), len(labels)])
+    parts = (labels[start:stop].tolist() for start, stop in bounds)
+    return np.array([max(own, key=own.count) for own in parts])
+
+
 def smoothed_figures(answers: Answers, decision: Decision) -> Smoothed:
     """The figures of a decision on the recordings of a split; unknown counts as wrong."""
     assert answers.recordings is not None  # nosec B101 # for mypy: asked of data that know recordings
     begins, count = begins_of(answers.recordings), answers.logits.shape[1]
     labels = decision.smoothed(answers.logits, begins)
     starts = np.flatnonzero(begins)
-    voted, delays = [], []
+    delays = []
     for start, stop in itertools.pairwise([*starts.tolist(), len(labels)]):
         own = labels[start:stop].tolist()
-        voted.append(max(own, key=own.count))
         delays.append(own.index(answers.target[start]) if answers.target[start] in own else None)
     known = [delay for delay in delays if delay is not None]
     smoothing = decision.smoothing
@@ -59,7 +69,7 @@ def smoothed_figures(answers: Answers, decision: Decision) -> Smoothed:
         method="none" if smoothing is None else smoothing.method,
         windows=1 if smoothing is None else smoothing.windows,
         by_window=_figures(labels, answers.target, count),
-        by_recording=_figures(np.array(voted), answers.target[starts], count),
+        by_recording=_figures(most_frequent(labels, begins), answers.target[starts], count),
         delay_windows=float(np.median(known)) if known else None,
         never_right=len(delays) - len(known),
         recordings=len(starts),

@@ -1,6 +1,6 @@
 """A trained network with all that stands before it and behind it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,8 @@ from nas_lightning.data.reading import Reading
 from nas_lightning.data.recordings import Source
 from nas_lightning.errors import InputError, brief
 from nas_lightning.export.contract import InputDescription
+from nas_lightning.tasks.decisions import Decision
+from nas_lightning.tasks.smoothing import begins_of
 from nas_lightning.use.channels import Arrangement
 from nas_lightning.use.outcomes import Outcomes, Predictions, by_recording
 from nas_lightning.use.parts import Cutter, Part
@@ -87,14 +89,9 @@ class Classifier(nn.Module):
         return tuple(self.about.outputs.to_dict()["class_names"])
 
     @property
-    def threshold(self) -> float | None:
-        """The least score of a class that is accepted; None accepts all."""
-        return getattr(self.about, "threshold", None)
-
-    @property
-    def temperature(self) -> float:
-        """What divides logits before they become scores."""
-        return getattr(self.about, "temperature", None) or 1.0
+    def decision(self) -> Decision:
+        """What becomes of the logits: temperature, threshold and smoothing of the run."""
+        return self.about.decision
 
     def predict(self, x: Any, *, sampling_rate: float | None = None, reading: Reading | None = None) -> Predictions:
         """The classes of recordings, by recording and by window.
@@ -165,27 +162,33 @@ class Classifier(nn.Module):
             part: of ``stream``.
             network: used instead of that of this classifier.
         """
-        scores = self._scores(part.batches(), network)
         names = [part.recordings.names[number] for number in part.numbers]
-        return Outcomes(self.classes, names, scores, part.rows, part.seconds, self.threshold)
+        return self._outcomes(self._logits(part.batches(), network), names, part.rows, part.seconds, part.numbers)
+
+    def _outcomes(
+        self, logits: np.ndarray, names: Sequence[str], rows: np.ndarray, seconds: np.ndarray, recordings: np.ndarray
+    ) -> Outcomes:
+        decision, smoothed = self.decision, None
+        if decision.smoothing is not None:
+            smoothed = decision.smoothed(logits, begins_of(recordings))
+        scores = decision.shares(logits).astype(np.float64)
+        return Outcomes(self.classes, names, scores, rows, seconds, decision.threshold, smoothed)
 
     @torch.no_grad()
-    def _scores(self, batches: Iterable[Tensor], network: nn.Module | None = None) -> np.ndarray:
-        """Softmax of the logits in float64 ``[N, K]``."""
+    def _logits(self, batches: Iterable[Tensor], network: nn.Module | None = None) -> np.ndarray:
+        """float32 ``[N, K]``."""
         used = self.network if network is None else network
         used.eval()
         own = next(used.parameters(), torch.empty(0))
-        logits = [used(self._checked(x.to(own.device, own.dtype))).cpu().double() for x in batches]
-        scores: np.ndarray = (torch.cat(logits) / self.temperature).softmax(1).numpy()
-        return scores
+        return torch.cat([used(self._checked(x.to(own.device, own.dtype))).cpu().float() for x in batches]).numpy()
 
     def _of_samples(self, batches: Any) -> Predictions:
         """What the network says of samples that are ready; each is a recording of one window."""
         first = (batch[0] if isinstance(batch, list | tuple) else batch for batch in batches)
-        scores = self._scores(torch.as_tensor(x) for x in progress.track(first, "predicting", unit="batch"))
-        count = len(scores)
-        zeros, unknown = np.zeros(count, dtype=np.int64), np.full(count, np.nan)
-        found = Outcomes(self.classes, list(map(str, range(count))), scores, zeros, unknown, self.threshold)
+        logits = self._logits(torch.as_tensor(x) for x in progress.track(first, "predicting", unit="batch"))
+        places = np.arange(len(logits))
+        zeros, unknown = np.zeros(len(logits), dtype=np.int64), np.full(len(logits), np.nan)
+        found = self._outcomes(logits, list(map(str, places)), zeros, unknown, places)
         return Predictions(found, found)
 
     @property

@@ -95,7 +95,7 @@ class _Evaluated:
         right, ones = np.zeros((2, len(units.true)), dtype=np.int64)
         np.add.at(right, own, tally.are_right)
         np.add.at(ones, own, 1)
-        windows, has_threshold = int(counts.true.sum()), classifier.threshold is not None
+        windows, has_threshold = int(counts.true.sum()), classifier.decision.threshold is not None
         of_recordings = share(right, ones)
         assert of_recordings is not None  # nosec B101 # tells the type checker: there is a recording
         return Evaluation(

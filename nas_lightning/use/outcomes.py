@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from nas_lightning.tasks.decisions import UNKNOWN
+from nas_lightning.tasks.smoothing import begins_of, most_frequent
+
 
 @dataclass(frozen=True)
 class Outcomes:
@@ -18,10 +21,11 @@ class Outcomes:
     Attributes:
         classes: K names, in the order of the network's outputs.
         names: for each, the name of its recording.
-        scores: float64 ``[N, K]``, softmax of the logits; a row sums to 1.
+        scores: float64 ``[N, K]``, softmax of the logits by the temperature of the run; a row sums to 1.
         rows: int64 ``[N]``, the row of the recording at which each begins.
         seconds: float64 ``[N]``, the same as a time, NaN where no sampling rate is known.
         threshold: the least score of a class that is accepted; None accepts all.
+        smoothed: int64 ``[N]``, what several windows decide together, -1 for no class; None where each decides alone.
     """
 
     classes: tuple[str, ...]
@@ -30,6 +34,7 @@ class Outcomes:
     rows: np.ndarray
     seconds: np.ndarray
     threshold: float | None = None
+    smoothed: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -40,9 +45,18 @@ class Outcomes:
         return self.scores.argmax(1)
 
     @property
+    def decided(self) -> np.ndarray:
+        """The place of the class that is decided on, int64 ``[N]``; -1 for none."""
+        if self.smoothed is not None:
+            return self.smoothed
+        if self.threshold is None:
+            return self.numbers
+        return np.where(self.best >= np.float32(self.threshold), self.numbers, UNKNOWN)
+
+    @property
     def labels(self) -> np.ndarray:
-        """The class with the largest score by name, ``[N]``."""
-        return np.array(self.classes, dtype=object)[self.numbers]
+        """By name ``[N]``, the class that is decided on; that with the largest score where none is accepted."""
+        return np.array(self.classes, dtype=object)[np.where(self.accepted, self.decided, self.numbers)]
 
     @property
     def best(self) -> np.ndarray:
@@ -51,8 +65,8 @@ class Outcomes:
 
     @property
     def accepted(self) -> np.ndarray:
-        """Whether that score is as large as the threshold asks for, bool ``[N]``."""
-        return np.ones(len(self), dtype=bool) if self.threshold is None else self.best >= self.threshold
+        """Whether a class is decided on, bool ``[N]``."""
+        return self.decided != UNKNOWN
 
     @classmethod
     def join(cls, parts: Sequence["Outcomes"]) -> "Outcomes":
@@ -61,7 +75,9 @@ class Outcomes:
         scores, rows, seconds = (
             np.concatenate([getattr(part, key) for part in parts]) for key in ("scores", "rows", "seconds")
         )
-        return cls(first.classes, names, scores, rows, seconds, first.threshold)
+        smoothed = [part.smoothed for part in parts if part.smoothed is not None]
+        together = np.concatenate(smoothed) if smoothed else None
+        return cls(first.classes, names, scores, rows, seconds, first.threshold, together)
 
 
 @dataclass(frozen=True)
@@ -80,7 +96,7 @@ class Predictions:
 
 
 def by_recording(windows: Outcomes, numbers: np.ndarray, names: Sequence[str]) -> Outcomes:
-    """The mean scores of the windows of each recording.
+    """The mean scores of the windows of each recording, and their most frequent decision where windows are smoothed.
 
     Args:
         windows: N windows, in the order of their recordings.
@@ -90,6 +106,6 @@ def by_recording(windows: Outcomes, numbers: np.ndarray, names: Sequence[str]) -
     first = np.searchsorted(numbers, np.arange(len(names)))
     counts = np.diff(np.append(first, len(numbers)))
     scores = np.add.reduceat(windows.scores, first, axis=0) / counts[:, None]
-    return Outcomes(
-        windows.classes, list(names), scores, windows.rows[first], windows.seconds[first], windows.threshold
-    )
+    smoothed = None if windows.smoothed is None else most_frequent(windows.smoothed, begins_of(numbers))
+    rows, seconds = windows.rows[first], windows.seconds[first]
+    return Outcomes(windows.classes, list(names), scores, rows, seconds, windows.threshold, smoothed)

@@ -77,7 +77,7 @@ class Tally:
         with np.errstate(divide="ignore"):
             self.loss -= float(np.log(windows.scores[np.arange(len(true)), true]).sum())
         self.accepted += int(windows.accepted.sum())
-        self.right_and_accepted += int((windows.accepted & (true == found)).sum())
+        self.right_and_accepted += int((windows.decided == true).sum())
 
     @property
     def counts(self) -> Counts:

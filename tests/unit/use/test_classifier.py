@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from classifiers import CLASSES, WINDOW, new_classifier, scores_of, with_threshold
+from classifiers import CLASSES, WINDOW, deciding, new_classifier, scores_of
 from recording_files import make_recordings
 from scipy.signal import resample_poly
 from torch.utils.data import DataLoader, TensorDataset
@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from nas_lightning import InputError
 from nas_lightning.data.readers import open_source
 from nas_lightning.data.reading import Reading
+from nas_lightning.tasks.decisions import Smoothing
 
 
 @pytest.fixture
@@ -151,11 +152,29 @@ def test_variables_by_number_are_taken_as_in_training(x):
 
 
 def test_a_threshold_and_a_temperature_of_the_description_count(x):
-    plain, found = new_classifier().predict(x), with_threshold(new_classifier(), 0.6).predict(x)
+    plain, found = new_classifier().predict(x), deciding(new_classifier(), threshold=0.6, temperature=2.0).predict(x)
     assert plain.windows.accepted.all()
     odds = np.log(plain.windows.scores[:, 0] / plain.windows.scores[:, 1]) / 2
     np.testing.assert_allclose(found.windows.scores[:, 0], 1 / (1 + np.exp(-odds)), atol=1e-6)
-    np.testing.assert_array_equal(found.windows.accepted, found.windows.scores.max(1) >= 0.6)
+    np.testing.assert_array_equal(found.windows.accepted, found.windows.scores.max(1) >= np.float32(0.6))
+
+
+@pytest.mark.parametrize("method", ["majority", "mean", "hysteresis"])
+def test_windows_decide_together_as_the_run_says(method):
+    x = np.random.default_rng(1).standard_normal((3, 2, 400)) * np.linspace(0, 3, 400)
+    alone, together = (
+        deciding(new_classifier(), threshold=0.52, postprocess=way) for way in (None, Smoothing(method, 3))
+    )
+    found, expected = together.predict(x), []
+    windows = torch.from_numpy(x.reshape(3, 2, 20, 20).transpose(0, 2, 1, 3).astype(np.float32))  # [3, 20, 2, 20]
+    for recording in windows:
+        stream = together.decision.stream()
+        with torch.no_grad():
+            expected.append([stream(logits) for logits in together.network(recording).numpy()])
+    assert found.windows.decided.tolist() == [each for own in expected for each in own]
+    assert found.windows.decided.tolist() != alone.predict(x).windows.decided.tolist()
+    assert found.recordings.decided.tolist() == [max(own, key=own.count) for own in expected]
+    assert found.windows.accepted.tolist() == [each >= 0 for own in expected for each in own]
 
 
 def test_a_loader_gives_samples_that_are_ready(x):
