@@ -52,7 +52,7 @@ atexit.register(gc.freeze)  # else the end looks for cycles through all that was
 
 def main() -> None:
     """Run the command line; exit status 0 done, 2 wrong input or configuration, 3 nothing meets the budget, 1 else."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before PyTorch is loaded, see docs/architecture.md
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # before PyTorch is loaded, see docs/architecture.md
     output, arguments = asked(sys.argv[1:])
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of ending the process

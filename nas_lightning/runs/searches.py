@@ -33,6 +33,9 @@ from nas_lightning.workers.base import Pool, one_thread
 
 log = logging.getLogger("nas_lightning")
 
+_SMALL = 1_000_000
+"""Multiply-accumulates of the dearest network of a space, below which a search has one thread."""
+
 FILE = "searches.json"
 """The searches of a run that have ended."""
 
@@ -119,7 +122,7 @@ def search(
             on_end(result)
         return done
     for index in missing:
-        with one_thread() if num_seeds > 1 else nullcontext():
+        with one_thread() if num_seeds > 1 or run.space.largest("macs") < _SMALL else nullcontext():
             result = _searcher(run, index, on_end).search(
                 problem_of(run, index), evaluator, run.config.selection.candidates
             )

@@ -493,13 +493,13 @@ def test_a_search_begins_without_loading_what_it_does_not_need(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="says so with GCC's OpenMP alone")
-@pytest.mark.parametrize(("given", "policy"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "active"}, "ACTIVE")])
-def test_threads_that_wait_leave_the_cores_to_others_unless_they_are_told_otherwise(tmp_path, given, policy):
+@pytest.mark.parametrize(("given", "count"), [({}, "20000"), ({"GOMP_SPINCOUNT": "7"}, "7")])
+def test_threads_do_not_wait_long_without_sleeping_unless_they_are_told_to(tmp_path, given, count):
     command = [sys.executable, "-m", "nas_lightning", "dataset.dataset_name=none_of_this_name"]
-    variables = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    variables |= {"OMP_DISPLAY_ENV": "true", **given}
+    variables = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    variables |= {"OMP_DISPLAY_ENV": "verbose", **given}
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=variables, check=False)
-    assert f"OMP_WAIT_POLICY = '{policy}'" in done.stderr
+    assert f"GOMP_SPINCOUNT = '{count}'" in done.stderr
 
 
 def rows_of(path):
