@@ -31,11 +31,11 @@ class Length:
         set is seen more than ``most`` times, so that a small one has fewer steps.
 
         >>> Length.of_steps(2000, 85, 20, 200)
-        Length(epochs=24, batches=84)
+        Length(epochs=24, batches=84, every=1)
         >>> Length.of_steps(2000, 40_000, 20, 200)
-        Length(epochs=20, batches=100)
+        Length(epochs=20, batches=100, every=1)
         >>> Length.of_steps(2000, 2, 20, 200)
-        Length(epochs=200, batches=2)
+        Length(epochs=200, batches=2, every=1)
 
         Args:
             steps: about how many.

@@ -33,7 +33,7 @@ MAY_IMPORT = {
         | {"kernels", "tasks", "space", "cost", "data", "config", "export", "report"}
         | {"training", "search", "callbacks", "workers"}
     ),
-    "use": BASE | {"data", "config", "export", "runs"},
+    "use": BASE | {"tasks"} | {"data", "config", "export", "runs"},
     "api": {"errors", "data", "config", "runs", "use"},
     "estimator": {"errors", "data", "config", "api"},
     "__main__": BASE | {"config", "export", "report", "runs", "use"},

@@ -112,7 +112,7 @@ def test_a_network_is_costed_trained_exported_deployed_and_read_back(cli, mine, 
     assert metrics["test_int8"]["accuracy"] > 0.5
     network = load(run)  # the folder was trusted in this process
     assert network(torch.zeros(1, 6, 100)).shape == (1, 4)
-    assert network[0].mean.abs().min() > 0  # the constants of the data
+    assert network.network[0].mean.abs().min() > 0  # the constants of the data
     assert read(run, "model.json")["own"] == {"_target_": "own_parts.Net", "width": 6}
 
 

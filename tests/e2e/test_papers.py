@@ -67,7 +67,7 @@ RECORDINGS = Path(find_spec("aeon").origin).parent / "datasets/data/BasicMotions
 EXAMPLES = {
     "card": (["{run}", "out=card.md"], {"card"}),
     "devices": ([], {"devices"}),
-    "evaluate": (["{run}", str(RECORDINGS)], {"classes", "int8", "drift"}),
+    "evaluate": (["{run}", str(RECORDINGS), "dataset.similar_labels=merge"], {"classes", "int8", "drift"}),
     "inspect": (["hydra.run.dir=looked"], {"folder", "classes", "lengths", "channels", "samples", "warnings"}),
     "predict": (["{run}", str(RECORDINGS)], {"predictions", "classes", "notes"}),
     "report": (["{run}"], {"report"}),

@@ -91,7 +91,7 @@ def test_what_is_predicted_is_what_the_training_measured(run_of, case):
     folder, data = run_of(case)
     logits, y = by_training(folder, data)
     truth = np.array(data.task.outputs.names)[y]
-    scores = logits.double().softmax(1).numpy()
+    scores = (logits.double() / json.loads((folder / "input.json").read_text())["temperature"]).softmax(1).numpy()
     sources = (folder, folder / "deploy.zip") if case in ("windows", "inside") else (folder,)
     found = {}
     for source in sources:
