@@ -57,14 +57,14 @@ def run_child(arguments: argparse.Namespace) -> None:
 
     torch.set_num_threads(arguments.threads)
     sys.modules["whole_job"] = sys.modules["__main__"]
-    log_batch = SearchModule._log_batch
+    count_batch = SearchModule._count_batch
 
-    def timed_log_batch(self: SearchModule, *values: Any) -> None:
+    def timed_count_batch(self: SearchModule, *values: Any) -> None:
         start = time.perf_counter()
-        log_batch(self, *values)
+        count_batch(self, *values)
         recorders[-1].logging_seconds += time.perf_counter() - start
 
-    SearchModule._log_batch = timed_log_batch  # type: ignore[method-assign]
+    SearchModule._count_batch = timed_count_batch  # type: ignore[method-assign]
     sys.argv = ["nas-lightning", f"nas_model_size={arguments.size}"]
     sys.argv += [f"dataset.input_data_path={arguments.data}"] if arguments.data else []
     sys.argv += [f"training.nas_epochs={arguments.nas_epochs}", f"training.training_epochs={arguments.training_epochs}"]
