@@ -25,7 +25,7 @@ from nas_lightning.runs.fitting import fit
 from nas_lightning.runs.init import fixed_network
 from nas_lightning.runs.lengths import SEARCH_EPOCHS, TRAINING_EPOCHS, length_of
 from nas_lightning.runs.pools import pool_of
-from nas_lightning.runs.searches import problem_of
+from nas_lightning.runs.searches import problem_of, search_threads
 from nas_lightning.search.gradient import GradientSearch
 from nas_lightning.search.loaders import search_loader
 from nas_lightning.space.base import Blueprint
@@ -298,7 +298,8 @@ def time_search(run: Run) -> Pace:
     search = GradientSearch(run.strategy, run.lengths.search.epochs, kernels=run.config.training.nas_kernels)
     module = search.module(problem_of(run, 0))
     loader = search_loader(run.data.train_dataloader(), run.data.alphas_dataloader())
-    return _timed(run, "search", module, loader)
+    with search_threads(run):
+        return _timed(run, "search", module, loader)
 
 
 def _timed(run: Run, stage: str, module: L.LightningModule, loader: Any) -> Pace:

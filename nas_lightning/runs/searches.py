@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic
@@ -122,13 +122,19 @@ def search(
             on_end(result)
         return done
     for index in missing:
-        with one_thread() if num_seeds > 1 or run.space.largest("macs") < _SMALL else nullcontext():
+        with search_threads(run):
             result = _searcher(run, index, on_end).search(
                 problem_of(run, index), evaluator, run.config.selection.candidates
             )
         if len(done) == index:  # no fit has told it
             on_end(result)
     return done
+
+
+def search_threads(run: Run) -> AbstractContextManager[None]:
+    """The threads of a search: one of several, and of a small supernet, which gains nothing by more."""
+    is_alone = run.plan.num_seeds > 1 or run.space.largest("macs") < _SMALL
+    return one_thread() if is_alone else nullcontext()
 
 
 def problem_of(run: Run, index: int) -> Problem:
