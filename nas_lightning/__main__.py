@@ -204,21 +204,21 @@ def _verify(arguments: list[str]) -> Answer:
 
 def _predict(arguments: list[str]) -> Answer:
     config_dirs, arguments = _without_config_dir(arguments)
-    from nas_lightning.use.asked import asked
+    from nas_lightning.use.asked import parse
     from nas_lightning.use.predicting import predict
     from nas_lightning.use.tables import ENDINGS
 
-    words = asked("predict", arguments, ENDINGS)
+    words = parse("predict", arguments, ENDINGS)
     with _files_said():
         return predict(words, *config_dirs)
 
 
 def _evaluate(arguments: list[str]) -> Answer:
     config_dirs, arguments = _without_config_dir(arguments)
-    from nas_lightning.use.asked import asked
+    from nas_lightning.use.asked import parse
     from nas_lightning.use.evaluating import evaluate
 
-    words = asked("evaluate", arguments, (".json",))
+    words = parse("evaluate", arguments, (".json",))
     with _files_said():
         return plain_record(evaluate(words, *config_dirs))
 

@@ -371,7 +371,7 @@ class TimeSeriesData(L.LightningDataModule):
         """The number of the recording of each sample of a split ``[N]``; None if those of one do not follow in time."""
         numbers = self.segments[split][:, 0]
         is_whole = len(np.unique(numbers)) == len(numbers)  # else blocks of a recording were dealt apart
-        return self.splits[split].windows.recordings if is_whole else None
+        return self.origins(split).recordings if is_whole else None
 
     def unknown_batches(self, split: str) -> Iterable[tuple[Tensor, Tensor]]:
         """Batches of ``val`` or ``test`` of samples of no class, in order."""

@@ -168,16 +168,14 @@ class SearchData(TrainingData, Protocol):
 
 
 @runtime_checkable
-class TracedData(Protocol):
-    """Data that know of which recording a sample is; a DataModule of the user's own need not."""
+class Recorded(Protocol):
+    """Data that know the recordings of their samples; a DataModule of the user's own need not.
+
+    Only theirs can be smoothed or be of no class, and are named where the network is wrong about them.
+    """
 
     def origins(self, split: str) -> Origins:
         """The recording and the group of each sample of a split, in order."""
-
-
-@runtime_checkable
-class Recorded(Protocol):
-    """Data that know the recordings of their samples; only theirs can be smoothed, or be of no class."""
 
     def recordings_of(self, split: str) -> NDArray[np.int64] | None:
         """The number of the recording of each sample ``[N]``; None if those of one do not follow in time."""

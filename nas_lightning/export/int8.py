@@ -191,7 +191,7 @@ def integer_core(model: ModelProto) -> tuple[ModelProto, Entry]:
 
 
 _DOES_NOTHING = {"Sub": 0.0, "Mul": 1.0, "Add": 0.0}
-"""The constant with which the exporter leaves out a step of the normalisation."""
+"""The constant that stands for a step of the normalisation that a network does not have."""
 
 
 def _normalisation(graph: GraphProto, cut: int, constants: dict[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:

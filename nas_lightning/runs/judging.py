@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nas_lightning import progress
-from nas_lightning.data.protocol import SearchData, TracedData
+from nas_lightning.data.protocol import Recorded, SearchData
 from nas_lightning.errors import brief
 from nas_lightning.files import write_npz
 from nas_lightning.report.mistakes import FILE, MOST, MOST_CHANNELS, MOST_POINTS
@@ -17,7 +17,7 @@ from nas_lightning.tasks import Details
 
 def details_on(run: Run, split: str, outputs: Tensor, target: Tensor) -> Details:
     """What the figures of a split are made of."""
-    origins = run.data.origins(split) if isinstance(run.data, TracedData) else None
+    origins = run.data.origins(split) if isinstance(run.data, Recorded) else None
     return run.task.details(outputs, target, origins)
 
 
@@ -40,7 +40,7 @@ def write_mistakes(run: Run, split: str, outputs: Tensor, target: Tensor) -> Non
     path, found, data = run.folder / FILE, run.task.mistakes(outputs, target, MOST), run.data
     path.unlink(missing_ok=True)  # of a run whose result was taken over
     batches = data.raw_batches(split)
-    if not found or batches is None or not isinstance(data, TracedData):
+    if not found or batches is None or not isinstance(data, Recorded):
         return
     rows, origins = _samples(batches, [mistake.sample for mistake in found]), data.origins(split)
     names = [origins.names[int(origins.recordings[mistake.sample])] for mistake in found]

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Iterable
 from typing import Any, cast
 
-import lightning as L
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
@@ -23,12 +22,12 @@ from nas_lightning.search.strategy import Strategy
 from nas_lightning.space.base import Choice, Path, Projected, SearchSpace
 from nas_lightning.space.choices import limit_free, strongest
 from nas_lightning.space.stem import set_constants
-from nas_lightning.training.means import Means
+from nas_lightning.training.means import CountingModule
 
 log = logging.getLogger("nas_lightning")
 
 
-class SearchModule(L.LightningModule):
+class SearchModule(CountingModule):
     """Searches a space (DARTS, arXiv 1806.09055, algorithm 1, with the parts of a strategy in the place of its own).
 
     A checkpoint holds weights and plain values, so ``load_from_checkpoint`` is given space, strategy and budget again.
@@ -50,6 +49,7 @@ class SearchModule(L.LightningModule):
     """
 
     automatic_optimization = False
+    off_the_bar = ("/alphas_",)
 
     def __init__(
         self,
@@ -75,7 +75,6 @@ class SearchModule(L.LightningModule):
         self.run_pass = run_pass.__call__  # never a second module of the same weights
         self.arch_step = copy.deepcopy(self.strategy.arch_step)  # what it remembers goes into the checkpoints
         self.num_steps = 0
-        self.means = {"train": Means(), "val": Means()}
         self.max_free: int | None = None  # decisions of a table that may keep an option without parameters
 
     @property
@@ -91,7 +90,7 @@ class SearchModule(L.LightningModule):
 
     def on_fit_start(self) -> None:
         """Say what searches, and on what; forget what a fit that was stopped has left."""
-        self.means = {split: Means() for split in self.means}
+        super().on_fit_start()
         warn_if_slow(self.supernet.kernels, self.device)
         kernels = describe(self.supernet.kernels, self.device)
         log.info("search: %s, seed %d, %d epochs, %s", self.strategy.name, self.seed, self.num_epochs, kernels)
@@ -102,11 +101,6 @@ class SearchModule(L.LightningModule):
             self._alpha_step(batch["weights"], batch["alphas"])
         self._weight_step(batch["weights"])
         self.num_steps += 1
-
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Log what the batches gave behind the last one, so that callbacks see it when the epoch ends."""
-        if self.trainer.is_last_batch:
-            self._log_means("train")
 
     @property
     def progress(self) -> float:
@@ -177,10 +171,6 @@ class SearchModule(L.LightningModule):
         logits = self(x)
         self._count_batch("val", self.supernet.task.loss(logits, y), logits, y)
 
-    def on_validation_epoch_end(self) -> None:
-        """Log them."""
-        self._log_means("val")
-
     def on_train_epoch_end(self) -> None:
         """Log learning rates and expected cost, and step the schedule: manual optimization never steps it."""
         weight_optimizer, alpha_optimizer = self._optimizers()
@@ -240,7 +230,3 @@ class SearchModule(L.LightningModule):
         task = self.supernet.task
         values = {f"search/{level}_loss": loss, f"search/{level}_{task.monitor}": task.rewards(logits, y).mean()}
         self.means["val" if level == "val" else "train"].add(values, len(y))
-
-    def _log_means(self, split: str) -> None:
-        for name, value in self.means[split].take().items():
-            self.log(name, value, prog_bar="/alphas_" not in name, on_step=False, on_epoch=True, batch_size=1)

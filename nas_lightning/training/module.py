@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any, Self
 
-import lightning as L
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -14,7 +13,7 @@ from nas_lightning.errors import InputError
 from nas_lightning.space.cells.compiled import CompiledNetwork
 from nas_lightning.space.cells.network import Network
 from nas_lightning.tasks import Task
-from nas_lightning.training.means import Means
+from nas_lightning.training.means import CountingModule
 
 
 @torch.no_grad()
@@ -43,7 +42,7 @@ def learning_rate(network: nn.Module) -> float:
     return 0.02 * min(1.0, (2000 / params) ** 0.5)
 
 
-class TrainModule(L.LightningModule):
+class TrainModule(CountingModule):
     """Trains a network for a task.
 
     A checkpoint holds weights and plain values, so ``load_from_checkpoint`` is given the other arguments again.
@@ -82,7 +81,6 @@ class TrainModule(L.LightningModule):
         self.network, self.make_optimizer, self.make_scheduler = network, optimizer, scheduler
         self.loss, self.metric = loss or self.task.loss, self.task.metric()
         self.clip_norm, self.pace, self.compiled = clip_norm, pace, compiled
-        self.means = {"train": Means(), "val": Means()}
 
     def train(self, mode: bool = True) -> Self:
         """Training mode, but for parts of the network of which nothing is trained: these keep their statistics."""
@@ -97,10 +95,6 @@ class TrainModule(L.LightningModule):
         """One optimizer, one schedule."""
         optimizer = self.make_optimizer(self.network.parameters())
         return [optimizer], [self.make_scheduler(optimizer)]
-
-    def on_fit_start(self) -> None:
-        """Forget what a fit that was stopped has left."""
-        self.means = {split: Means() for split in self.means}
 
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
@@ -130,11 +124,6 @@ class TrainModule(L.LightningModule):
         self.means["train"].add(values, len(target))
         return loss
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Log what the batches gave behind the last one, so that callbacks see it when the epoch ends."""
-        if self.trainer.is_last_batch:
-            self._log_means("train")
-
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Count for loss and metrics."""
         x, target = batch
@@ -144,7 +133,7 @@ class TrainModule(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the loss on ``val``, and all metrics of the task."""
-        self._log_means("val")
+        super().on_validation_epoch_end()
         self._log_metrics("training/val_")
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -165,10 +154,6 @@ class TrainModule(L.LightningModule):
     def on_train_epoch_end(self) -> None:
         """Log the learning rate."""
         self.log("training/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
-
-    def _log_means(self, split: str) -> None:
-        for name, value in self.means[split].take().items():
-            self.log(name, value, prog_bar=True, on_step=False, on_epoch=True, batch_size=1)
 
     def _log_metrics(self, prefix: str) -> None:
         """What was counted over a split; then the count begins anew."""

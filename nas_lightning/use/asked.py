@@ -68,7 +68,7 @@ class Asked:
         return getattr(self.config.dataset, key.split(".")[1])
 
 
-def asked(command: str, words: Sequence[str], endings: Sequence[str]) -> Asked:
+def parse(command: str, words: Sequence[str], endings: Sequence[str]) -> Asked:
     """Take a command's words apart.
 
     Args:
