@@ -8,8 +8,9 @@ import yaml
 
 from nas_lightning.errors import brief
 from nas_lightning.export.contract import InputDescription
+from nas_lightning.report.costs import CostReport
 from nas_lightning.report.markdown import escaped, table
-from nas_lightning.report.results import CostReport, RunMetrics
+from nas_lightning.report.results import RunMetrics
 
 UNKNOWN = "unknown"
 """The licence of a network of which nobody has said one; an identifier of the hub, too."""

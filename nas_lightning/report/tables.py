@@ -11,7 +11,8 @@ from rich.table import Table
 
 from nas_lightning.errors import InputError
 from nas_lightning.files import ERROR, OVERRIDES, damage, has_ended, read_record, write_text
-from nas_lightning.report.results import ComparedFrontEnd, CostReport, RunMetrics, RunResult, Seeds
+from nas_lightning.report.costs import CostReport
+from nas_lightning.report.results import ComparedFrontEnd, RunMetrics, RunResult, Seeds
 from nas_lightning.space.base import Blueprint
 from nas_lightning.tasks.confidence import Share
 

@@ -12,7 +12,8 @@ from nas_lightning.config.records import Config
 from nas_lightning.cost.exact import MEASURES
 from nas_lightning.errors import FolderError, InputError
 from nas_lightning.files import has_ended, read_record, write_text
-from nas_lightning.report.results import ComparedFrontEnd, CostReport, RunMetrics, RunResult
+from nas_lightning.report.costs import CostReport
+from nas_lightning.report.results import ComparedFrontEnd, RunMetrics, RunResult
 from nas_lightning.report.tables import csv_text, print_front_ends, print_summary
 from nas_lightning.runs.build import build_data, set_up
 from nas_lightning.runs.checks import check_config

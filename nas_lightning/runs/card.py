@@ -8,7 +8,8 @@ from nas_lightning.errors import InputError, brief
 from nas_lightning.files import damage, has_ended, read_as, read_record, write_text
 
 if TYPE_CHECKING:
-    from nas_lightning.report.results import CostReport, RunMetrics
+    from nas_lightning.report.costs import CostReport
+    from nas_lightning.report.results import RunMetrics
 
 NAME = "MODEL_CARD.md"
 """In ``deploy.zip``."""
@@ -70,7 +71,8 @@ def write_card(folder: Path, out: Path | None = None, licence: str | None = None
         )
     if not has_ended(folder):
         raise InputError(f"card: {folder} holds no run that ended; give the folder of one")
-    from nas_lightning.report.results import CostReport, RunMetrics
+    from nas_lightning.report.costs import CostReport
+    from nas_lightning.report.results import RunMetrics
 
     metrics, cost = read_record(folder / "metrics.json", RunMetrics), read_record(folder / "cost.json", CostReport)
     text, path = card_text(folder, metrics, cost, licence), out or folder / README

@@ -11,7 +11,7 @@ from nas_lightning.cost.exact import cost_of
 from nas_lightning.cost.npu import PROFILES, npu_report
 from nas_lightning.data.features import FrontEndCost
 from nas_lightning.errors import BudgetError, InputError
-from nas_lightning.report.results import CostReport, LimitReport
+from nas_lightning.report.costs import CostReport, LimitReport
 from nas_lightning.runs.build import called
 from nas_lightning.runs.context import Run
 from nas_lightning.runs.init import fixed_network

@@ -27,13 +27,8 @@ from nas_lightning.export.int8 import integer_core, quantize
 from nas_lightning.export.onnx import run_onnx, to_onnx
 from nas_lightning.export.parity import NOTEWORTHY, relative_difference
 from nas_lightning.files import read_as, write_npz
-from nas_lightning.report.results import (
-    CostReport,
-    FirmwareReport,
-    MeasuredFirmware,
-    ProgramSize,
-    RunMetrics,
-)
+from nas_lightning.report.costs import CostReport, MeasuredFirmware, ProgramSize
+from nas_lightning.report.results import FirmwareReport, RunMetrics
 from nas_lightning.runs.build import keyed
 from nas_lightning.runs.context import Run
 from nas_lightning.runs.decisions import judged

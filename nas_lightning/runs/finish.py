@@ -20,8 +20,9 @@ from nas_lightning.export.int8 import behind_front_end
 from nas_lightning.export.onnx import check_parity, described, front_end_to_onnx, to_onnx
 from nas_lightning.export.parity import NOTEWORTHY, relative_difference
 from nas_lightning.files import plain, read_as, read_record, write_bytes, write_json, write_torch
+from nas_lightning.report.costs import CostReport
 from nas_lightning.report.pictures import outcome_picture
-from nas_lightning.report.results import CostReport, OnnxParity, RunMetrics, RunResult
+from nas_lightning.report.results import OnnxParity, RunMetrics, RunResult
 from nas_lightning.report.tables import print_summary
 from nas_lightning.runs import card
 from nas_lightning.runs.build import build_loggers, keyed

@@ -10,8 +10,9 @@ from nas_lightning.cost.budget import milliseconds
 from nas_lightning.data.protocol import SearchData
 from nas_lightning.errors import InputError
 from nas_lightning.files import has_ended, read_record, write_text
+from nas_lightning.report.costs import CostReport
 from nas_lightning.report.pictures import tradeoff_picture
-from nas_lightning.report.results import CostReport, RunMetrics, RunResult
+from nas_lightning.report.results import RunMetrics, RunResult
 from nas_lightning.report.tables import csv_text
 from nas_lightning.runs.build import build_budget
 from nas_lightning.runs.checks import MODES

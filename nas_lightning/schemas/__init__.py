@@ -52,7 +52,8 @@ def generated(name: str) -> dict[str, Any]:
 
 
 def _record(name: str) -> type:
-    from nas_lightning.report.results import CostReport, RunMetrics
+    from nas_lightning.report.costs import CostReport
+    from nas_lightning.report.results import RunMetrics
     from nas_lightning.space.cells.blueprint import GenotypeFile
 
     return {"metrics": RunMetrics, "cost": CostReport, "genotype": GenotypeFile, "input": _input()}[name]

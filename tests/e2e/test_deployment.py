@@ -24,7 +24,7 @@ from nas_lightning.export import emulator, host
 from nas_lightning.export.emulator import Usage
 from nas_lightning.export.session import open_session
 from nas_lightning.files import has_ended
-from nas_lightning.report.results import CostReport, MeasuredFirmware, ProgramSize
+from nas_lightning.report.costs import CostReport, MeasuredFirmware, ProgramSize
 from nas_lightning.runs import finish
 from nas_lightning.runs.checks import REMEDIES
 from nas_lightning.runs.deployment import check_fits

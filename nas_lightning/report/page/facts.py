@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from nas_lightning.errors import brief
+from nas_lightning.report.costs import CostReport, LimitReport
 from nas_lightning.report.page.files import RunFiles
-from nas_lightning.report.results import CostReport, LimitReport
 
 MEASURE_NAMES = {
     "flash_bytes": "flash, bytes",

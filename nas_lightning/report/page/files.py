@@ -14,11 +14,12 @@ from nas_lightning.data.annotations import FOLDER
 from nas_lightning.errors import InputError, brief
 from nas_lightning.export.contract import InputDescription
 from nas_lightning.files import damage, read_as, read_json, read_record, read_yaml
+from nas_lightning.report.costs import CostReport
 from nas_lightning.report.history import FILE as HISTORY
 from nas_lightning.report.history import Columns, read_history
 from nas_lightning.report.mistakes import FILE as MISTAKES
 from nas_lightning.report.mistakes import Mistakes, read_mistakes
-from nas_lightning.report.results import CostReport, RunMetrics
+from nas_lightning.report.results import RunMetrics
 from nas_lightning.space.base import Decisions
 from nas_lightning.space.blueprint import READERS
 from nas_lightning.space.cells.blueprint import CellBlueprint

@@ -7,7 +7,8 @@ import yaml
 
 from nas_lightning.export.contract import InputDescription
 from nas_lightning.report.card import Card, SplitReport
-from nas_lightning.report.results import CostReport, RunMetrics
+from nas_lightning.report.costs import CostReport
+from nas_lightning.report.results import RunMetrics
 from nas_lightning.tasks import Classes
 
 FIGURES = {"accuracy": 0.75, "balanced_accuracy": 0.5, "macro_f1": 0.25, "loss": 1.5}

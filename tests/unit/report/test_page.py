@@ -11,20 +11,13 @@ from torch import nn
 from nas_lightning.cost.exact import cost_of
 from nas_lightning.errors import DamagedFileError
 from nas_lightning.files import write_npz
+from nas_lightning.report.costs import CostReport, LimitReport
 from nas_lightning.report.mistakes import read_mistakes
 from nas_lightning.report.page import facts
 from nas_lightning.report.page.advice import advice
 from nas_lightning.report.page.files import RunFiles
 from nas_lightning.report.page.svg import SERIES, inline, style_of_page
-from nas_lightning.report.results import (
-    Control,
-    CostReport,
-    LimitReport,
-    Reference,
-    RunMetrics,
-    SearchSummary,
-    TrainingSummary,
-)
+from nas_lightning.report.results import Control, Reference, RunMetrics, SearchSummary, TrainingSummary
 from nas_lightning.runs.judging import thinned
 
 

@@ -5,8 +5,9 @@ from torch import nn
 
 from nas_lightning.cost.exact import cost_of
 from nas_lightning.files import plain, write_json
+from nas_lightning.report.costs import CostReport
 from nas_lightning.report.pictures import alpha_heatmap, confusion_picture
-from nas_lightning.report.results import CostReport, RunMetrics, SearchSummary, TrainingSummary
+from nas_lightning.report.results import RunMetrics, SearchSummary, TrainingSummary
 from nas_lightning.report.tables import write_sweep_table
 from nas_lightning.space.cells.genotype import Genotype, Genotypes
 from nas_lightning.space.cells.pictures import genotype_drawing

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from nas_lightning.cost.exact import cost_of
-from nas_lightning.report.results import Control, CostReport, LimitReport, Reference, RunMetrics, RunResult
+from nas_lightning.report.costs import CostReport, LimitReport
+from nas_lightning.report.results import Control, Reference, RunMetrics, RunResult
 from nas_lightning.report.tables import print_summary
 from nas_lightning.space.reference import ReferenceBlueprint
 from nas_lightning.tasks import Classification

@@ -13,7 +13,8 @@ from torch import nn
 from nas_lightning.config.compose import compose_config, reference_model
 from nas_lightning.cost.exact import cost_of
 from nas_lightning.files import plain, read_records, write_json
-from nas_lightning.report.results import Control, CostReport, Reference, RunMetrics, RunResult, Standing
+from nas_lightning.report.costs import CostReport
+from nas_lightning.report.results import Control, Reference, RunMetrics, RunResult, Standing
 from nas_lightning.report.tables import print_summary
 from nas_lightning.runs.build import build_data, build_reference
 from nas_lightning.runs.candidates import agreement, candidates_of, compare_seeds, control_epochs, vote
