@@ -16,6 +16,7 @@ from nas_lightning import progress
 from nas_lightning.data.annotations import FOLDER, SPLITS, asked_lists, write_lists
 from nas_lightning.data.augment import Augmentation
 from nas_lightning.data.collect import collect
+from nas_lightning.data.cutting import cut_splits
 from nas_lightning.data.doubts import doubtful_channels
 from nas_lightning.data.features import FrontEnd, FrontEndCost
 from nas_lightning.data.made import MakeSource, source_of_arrays, source_of_frame
@@ -36,18 +37,7 @@ from nas_lightning.data.splits import (
     to_lists,
 )
 from nas_lightning.data.suits import check_rounding, check_whole_numbers
-from nas_lightning.data.windows import (
-    UNKNOWN_SPLITS,
-    Pieces,
-    Samples,
-    as_is,
-    batch_size_of,
-    check_rate,
-    common_length,
-    left_out,
-    rate_decisions,
-    unknown_notes,
-)
+from nas_lightning.data.windows import Samples, as_is, batch_size_of, check_rate, rate_decisions
 from nas_lightning.errors import InputError
 from nas_lightning.files import write_json
 from nas_lightning.tasks import Classification, Origins
@@ -206,21 +196,9 @@ class TimeSeriesData(L.LightningDataModule):
         with progress.step("splitting the recordings"):
             self.segments = self._segments(self.recordings)
             self.notes += check_splits(self.recordings, self.segments)
-        pieces = {split: self.framing.pieces(self.recordings, self._segments_of(split)) for split in SPLITS}
-        unknown = {split: self._segments_of(split, unknown=True) for split in UNKNOWN_SPLITS}
-        others = {
-            split: self.framing.pieces(self.recordings, segments)
-            for split, segments in unknown.items()
-            if len(segments)
-        }
-        if not (rows := self.front_end.rows):
-            rows, notes = common_length([*pieces.values(), *others.values()], self.new_sr, self.recordings.source)
-            self.notes += notes
-        if self.augmentation is not None and (length := self.augmentation.new_length(rows)) != rows:
-            raise InputError(f"augmentation: makes {length} rows of a sample of {rows}; allowed: the same number")
-        splits = {split: self._samples(split, pieces[split], rows) for split in SPLITS}
-        self.unknown_splits = {split: self._samples(split, others[split], rows) for split in others}
-        self.notes += unknown_notes(self.recordings, self.unknown_splits)
+        found = cut_splits(self.recordings, self.segments, self.framing, self.front_end, self.augmentation)
+        splits, self.unknown_splits = dict(found.splits), dict(found.unknown)
+        self.notes += found.notes
         self.batch_size = self.batch_size or batch_size_of(len(splits["train"]))
         if self.batch_size > len(splits["train"]):
             raise InputError(
@@ -287,16 +265,6 @@ class TimeSeriesData(L.LightningDataModule):
 
     def _reading(self) -> Reading:
         return replace(self.reading, columns=self.columns or {}, variables=self.variables)
-
-    def _segments_of(self, split: str, unknown: bool = False) -> np.ndarray:
-        """Segments of a split whose recordings are of a class, or those of no class."""
-        segments = self.segments[split]
-        return segments[self.recordings.are_unknown(segments[:, 0]) == unknown]
-
-    def _samples(self, split: str, pieces: Pieces, rows: int) -> Samples:
-        windows = self.framing.windows(pieces, rows, self.front_end.hop or rows)
-        self.notes += left_out(self.recordings, pieces, windows, split)
-        return Samples(windows, self.front_end)
 
     def check_export(self) -> None:
         """Compare the front end with its form in the exported network on all samples.
