@@ -1,6 +1,7 @@
 """Runs that reject and smooth: what they set by val, what they say of it, and what their firmware decides."""
 
 import json
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from recording_files import csv_folder, make_recordings
+from scipy.stats import binomtest
 
 import nas_lightning
 from nas_lightning.config.compose import compose_config
@@ -268,3 +270,79 @@ def test_outputs_of_which_none_is_chosen_have_no_scores():
     assert refused(levels, "reject.coverage=0.9").startswith("reject.coverage: needs outputs of which the largest is")
     assert refused(levels, "postprocess.method=mean").startswith("postprocess.method: needs outputs of which")
     check_decisions(compose_config([]), levels)
+
+
+def cells_of(run, after, before):
+    """The words of the cells of the rows with values, by the first cell, between two words of a page."""
+    part = (run / "report.html").read_text().partition(f">{after}<")[2].partition(before)[0]
+    rows = [re.findall(r"<td.*?</td>", row, re.DOTALL) for row in re.findall(r"<tr>(.*?)</tr>", part, re.DOTALL)]
+    texts = [[re.sub(r"<[^>]*>", " ", cell).split() for cell in row] for row in rows if row]
+    return {" ".join(name): cells for name, *cells in texts}
+
+
+def calibration_error_of(scores, target):
+    """Guo et al. 2017, equations 2 and 3, with 15 bins that are open below."""
+    sure, taken = (part.numpy() for part in scores.softmax(1).max(1))
+    place, right = np.ceil(sure * 15), taken == target.numpy()
+    of_bins = (
+        np.abs(right[place == bin].mean() - sure[place == bin].mean()) * (place == bin).mean() for bin in set(place)
+    )
+    return sum(of_bins)
+
+
+@needs_gcc
+def test_the_page_says_what_is_accepted_and_how_right_that_is(decided, recordings):
+    data, description = data_of(recordings), read(decided, "input.json")
+    text = (decided / "report.html").read_text()
+    assert f"logits / {description['temperature']:.4g}, a temperature fitted on val" in text
+    assert f"accepted from a score of {description['threshold']:.4f} on" in text
+    calibration = cells_of(decided, "How far scores can be trusted", "<h3>")
+    accepted = cells_of(decided, "What is accepted", "<h2>")
+    assert calibration.keys() == accepted.keys() == {"test", "test, int8", "val", "val, int8"}
+    for split, name in (("test", "model.onnx"), ("test, int8", "model_int8.onnx")):
+        batches = list(data.loader("test", shuffle=False))
+        logits, target = scores_of(decided, name, batches), torch.cat([y for _, y in batches])
+        errors = [calibration_error_of(logits * factor, target) for factor in (description["temperature"], 1)]
+        assert [float(cell[0]) for cell in calibration[split]] == pytest.approx(errors, abs=1e-4)
+        is_in = logits.softmax(1).amax(1) >= description["threshold"]
+        right = int((logits.argmax(1) == target)[is_in].sum())
+        others = scores_of(decided, name, data.unknown_batches("test")).softmax(1).amax(1) >= description["threshold"]
+        counts = (
+            (int(is_in.sum()), len(is_in)), (right, int(is_in.sum())), (int(others.sum()), len(others)),
+            (right, int(is_in.sum()) + int(others.sum())),
+        )  # fmt: skip
+        for cell, (hits, count) in zip(accepted[split], counts, strict=True):
+            ends = binomtest(hits, count).proportion_ci(method="wilson")
+            assert cell == [f"{hits / count:.3f}", f"{ends.low:.2f}", "to", f"{ends.high:.2f}"]
+
+
+@needs_gcc
+def test_the_page_says_which_windows_decide_together(decided, recordings):
+    data, found = data_of(recordings), read(decided, "metrics.json")["postprocess"]
+    found_rows = cells_of(decided, "Windows that decide together", "<h2>")
+    rows = {name: [" ".join(cell) for cell in cells] for name, cells in found_rows.items()}
+    ways = {f"{way} of {windows}" for way in ("hysteresis", "majority", "mean") for windows in (3, 5)} | {"each alone"}
+    assert {name.removesuffix(", kept") for name in rows} == ways | {"test", "test, int8", "val", "val, int8"}
+    kept = [name for name in rows if name.endswith(", kept")]
+    name = "each alone" if found["method"] == "none" else f"{found['method']} of {found['windows']}"
+    assert kept == [f"{name}, kept"]
+    assert rows[kept[0]] == rows["val"]
+    description, batches = nas_lightning.load(decided).description, list(data.test_dataloader())
+    logits = (scores_of(decided, "model.onnx", batches) * description.temperature).float().numpy()
+    numbers, target, right, delays = data.recordings_of("test"), torch.cat([y for _, y in batches]).numpy(), [], []
+    for number in dict.fromkeys(numbers.tolist()):
+        stream, own = description.decision.stream(), numbers == number
+        said = [stream(row) for row in logits[own]]
+        right += (np.array(said) == target[own]).tolist()
+        delays.append(next((i for i, label in enumerate(said) if label == target[own][0]), None))
+    known = [delay for delay in delays if delay is not None]
+    assert rows["test"][0] == f"{np.mean(right):.4f}"
+    assert rows["test"][2:] == [f"{np.median(known):g}" if known else "-", f"{delays.count(None)} of {len(delays)}"]
+
+
+def test_the_page_of_a_run_that_decides_nothing_has_calibration_alone(plain):
+    text = (plain / "report.html").read_text()
+    assert "There is no threshold, so every window is taken for one of the classes." in text
+    assert cells_of(plain, "How far scores can be trusted", "<h2>").keys() == {"test", "val"}
+    assert "What is accepted" not in text
+    assert "Windows that decide together" not in text

@@ -139,9 +139,10 @@ def test_the_page_has_all_parts(hostile):
     found = re.findall(r"<h[23]>(.*?)</h[23]>", text)
     assert found == [
         "The network", "Class by class", "What is taken for what", "Learning curves", "What the search preferred",
-        "Cost on MSPM0G3507", "Figures, float against int8", "Would chance have done as well?",
-        "Do searches from different seeds agree?", "Final trainings", "The worst mistakes", "Recordings that are wrong",
-        "Data", *(["Warnings"] if "Warnings" in found else []), "Seconds", "What to try next", "Files and commands",
+        "Cost on MSPM0G3507", "Figures, float against int8", "How far scores can be trusted",
+        "Would chance have done as well?", "Do searches from different seeds agree?", "Final trainings",
+        "The worst mistakes", "Recordings that are wrong", "Data",
+        *(["Warnings"] if "Warnings" in found else []), "Seconds", "What to try next", "Files and commands",
     ]  # fmt: skip
     for picture in ("network", "search-loss", "search-accuracy", "training-loss", "decisions", "control", "mistake-0"):
         assert f'id="{picture}-figure_1"' in text
@@ -215,14 +216,14 @@ def test_a_run_of_an_older_version_has_a_page_without_what_it_did_not_write(cli,
     old = tmp_path / "old"
     shutil.copytree(hostile, old, ignore=shutil.ignore_patterns("history.json", "mistakes.npz", "report.html", "*.npz"))
     metrics = read(old, "metrics.json")
-    new = [name for name in metrics if name.endswith("_details") or name == "samples"]
+    new = [name for name in metrics if name.endswith("_details") or name in ("samples", "confidence")]
     (old / "metrics.json").write_text(json.dumps({name: metrics[name] for name in metrics if name not in new}))
     status, _, err = cli("report", old)
     assert status == 0, err
     text = (old / "report.html").read_text()
     found = re.findall(r"<h[23]>(.*?)</h[23]>", text)
     assert "The network" in found
-    assert not {"Class by class", "Learning curves", "The worst mistakes"} & set(found)
+    assert not {"Class by class", "Learning curves", "The worst mistakes", "How far scores can be trusted"} & set(found)
     assert f"{metrics['test']['accuracy']:.4f}" in text
 
 
@@ -407,3 +408,19 @@ def test_a_browser_shows_it_without_a_word_and_without_the_network(request, brow
     assert (paper == "rgb(255, 255, 255)") == (scheme == "light")
     assert page.evaluate(SMALLEST_LETTERS) >= 11
     context.close()
+
+
+def test_paper_is_white_and_letters_keep_their_order_of_size(hostile, browser):
+    """Where the screen is dark, too."""
+    page = browser.new_page(color_scheme="dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    page.goto((hostile / "report.html").as_uri())
+    ink, paper = (page.evaluate(f"getComputedStyle(document.body).{name}") for name in ("color", "backgroundColor"))
+    assert max(map(int, re.findall(r"\d+", ink))) < 64
+    assert paper == "rgb(255, 255, 255)"
+    text, small = (
+        page.evaluate(f"parseFloat(getComputedStyle(document.querySelector('{of}')).fontSize)")
+        for of in ("p:not([class])", "p.small")
+    )
+    assert 8 < small < text < 12
+    page.close()

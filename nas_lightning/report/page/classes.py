@@ -16,7 +16,7 @@ _MOST_RECORDINGS = 25
 
 
 @dataclass(frozen=True)
-class Share:
+class ShareBar:
     """A figure from 0 to 1 as a bar with its interval.
 
     Attributes:
@@ -40,9 +40,9 @@ class ClassRow:
 
     name: str
     samples: int
-    recall: Share
-    precision: Share
-    f1: Share
+    recall: ShareBar
+    precision: ShareBar
+    f1: ShareBar
 
 
 @dataclass(frozen=True)
@@ -63,19 +63,20 @@ def class_rows(details: Details) -> list[ClassRow]:
         ClassRow(
             each.name,
             each.samples,
-            _share(each.recall, each.recall_interval),
-            _share(each.precision, each.precision_interval),
-            _share(each.f1, each.f1_interval),
+            share_bar(each.recall, each.recall_interval),
+            share_bar(each.precision, each.precision_interval),
+            share_bar(each.f1, each.f1_interval),
         )
         for each in classes
     ]
 
 
-def _share(value: float | None, ends: tuple[float, float] | None) -> Share:
+def share_bar(value: float | None, ends: tuple[float, float] | None) -> ShareBar:
+    """A share and its interval; a dash where there is nothing to divide by."""
     if value is None or ends is None:
-        return Share("-")
+        return ShareBar("-")
     low, high = ends
-    return Share(number(value, 3), interval(ends, 2), 100 * value, 100 * low, 100 * (high - low))
+    return ShareBar(number(value, 3), interval(ends, 2), 100 * value, 100 * low, 100 * (high - low))
 
 
 def matrix(details: Details) -> list[list[Cell]]:

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from nas_lightning.report.history import Columns
-from nas_lightning.report.page import classes, facts
+from nas_lightning.report.page import classes, confidence, facts
 from nas_lightning.report.page.advice import advice
 from nas_lightning.report.page.files import RunFiles
 from nas_lightning.report.page.pictures import (
@@ -156,6 +156,7 @@ def run_page(files: RunFiles) -> str:
         "folder": shlex.quote(files.name),
         "load": f"python -c {shlex.quote(_LOAD.format(json.dumps(files.name)))}",
         **_of_classes(details),
+        **_of_confidence(files),
     }
     return environment().get_template("run.html").render(content)
 
@@ -169,6 +170,26 @@ def _of_classes(details: Details | None) -> dict[str, Any]:
         "pairs": classes.confused_pairs(details),
         "wrong": classes.wrong_rows(details),
     }
+
+
+def _of_confidence(files: RunFiles) -> dict[str, Any]:
+    """Nothing for a run that has no such section."""
+    found: dict[str, Any] = {"trust": None, "smoothing": None}
+    if (scores := files.metrics.confidence) is not None:
+        found["trust"] = {
+            "sentences": confidence.confidence_sentences(scores),
+            "calibration": confidence.calibration_rows(scores),
+            "rejection": confidence.rejection_rows(scores),
+        }
+    if (together := files.metrics.postprocess) is not None:
+        metric = str(files.setting("testing.metric", "accuracy"))
+        found["smoothing"] = {
+            "metric": facts.FIGURE_NAMES.get(metric, metric),
+            "sentence": confidence.smoothing_sentence(together, metric),
+            "tried": confidence.tried_rows(together, metric),
+            "splits": confidence.smoothed_rows(together, metric),
+        }
+    return found
 
 
 def _drawing(files: RunFiles) -> Markup | None:

@@ -15,10 +15,26 @@ from nas_lightning.report.costs import CostReport, LimitReport
 from nas_lightning.report.mistakes import read_mistakes
 from nas_lightning.report.page import facts
 from nas_lightning.report.page.advice import advice
+from nas_lightning.report.page.confidence import (
+    confidence_sentences,
+    rejection_rows,
+    smoothed_rows,
+    smoothing_sentence,
+)
 from nas_lightning.report.page.files import RunFiles
 from nas_lightning.report.page.svg import SERIES, inline, style_of_page
-from nas_lightning.report.results import Control, Reference, RunMetrics, SearchSummary, TrainingSummary
+from nas_lightning.report.results import (
+    Confidence,
+    Control,
+    Postprocess,
+    Reference,
+    RunMetrics,
+    SearchSummary,
+    TrainingSummary,
+)
 from nas_lightning.runs.judging import thinned
+from nas_lightning.tasks.confidence import Rejection, Share
+from nas_lightning.tasks.smoothing import Smoothed
 
 
 def drawn(name, label="one"):
@@ -152,3 +168,37 @@ def test_a_peak_survives_the_thinning():
     found = thinned(signal, 256)
     assert found.shape == (1, 1, 256)
     assert (found.max(), found.min()) == (5, -4)
+
+
+def test_a_temperature_at_its_bound_and_a_threshold_that_nothing_reaches_are_said():
+    found = Confidence(temperature=100.0, bound="most", threshold=1.0000001, calibration_error={})
+    said = " ".join(confidence_sentences(found))
+    assert "logits / 100, a temperature fitted on val. That is the most that is allowed; val would have" in said
+    assert said.endswith("so no window is accepted.")
+
+
+def test_what_is_accepted_of_nothing_is_a_dash():
+    accepted = {"val": Rejection(coverage=Share.of(0, 9), accuracy=None, unknown_accepted=Share.of(1, 4))}
+    [row] = rejection_rows(Confidence(temperature=1.0, threshold=0.9, calibration_error={}, rejection=accepted))
+    assert [bar.text for bar in (row.accepted, row.right, row.unknown, row.right_of_all)] == [
+        "0.000", "-", "0.250", "0.000",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("method", "others", "said"),
+    [
+        ("none", 2, "No way of smoothing is better on val than each window alone, so none is kept."),
+        ("mean", 1, "Kept is mean of 3, as the settings ask for."),
+        ("mean", 2, "Kept is mean of 3, which has the best macro F1 over the windows of val."),
+    ],
+)
+def test_which_windows_decide_together_is_a_sentence(method, others, said):
+    figures = {"macro_f1": 0.5}
+    way = Smoothed(
+        method=method, windows=3, by_window=figures, by_recording={}, delay_windows=None, never_right=1, recordings=1
+    )
+    found = Postprocess(method=method, windows=3, tried=(way,) * (1 + others), splits={"test": way})
+    assert smoothing_sentence(found, "macro_f1") == said
+    [row] = smoothed_rows(found, "macro_f1")
+    assert (row.of_windows, row.of_recordings, row.delay, row.never) == ("0.5000", "-", "-", "1 of 1")
