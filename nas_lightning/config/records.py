@@ -25,11 +25,14 @@ class Common:
 
 @dataclass(frozen=True)
 class Columns:
-    """``dataset.columns``: the column of a table that has each role; every other column is a variable."""
+    """``dataset.columns``: the column of a table that has each role; every other column is a variable.
+
+    A label of null says to ``predict`` that there is none.
+    """
 
     recording: str = MISSING
     time: str = MISSING
-    label: str = MISSING
+    label: str | None = MISSING
     group: str = MISSING
     split: str = MISSING
 

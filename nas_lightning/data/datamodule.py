@@ -90,7 +90,7 @@ class TimeSeriesData(L.LightningDataModule):
         variables: Any = None,
         missing: str = "error",
         group_pattern: str | None = None,
-        columns: Mapping[str, str] | None = None,
+        columns: Mapping[str, str | None] | None = None,
         split_type: str = "auto",
         split_factor: float | Sequence[float] = (0.6, 0.2, 0.2),
         annotations: str | None = None,

@@ -50,7 +50,7 @@ class Reading:
     """What the user says of the way in which a source is written; None: what it looks like, and that is said.
 
     Attributes:
-        columns: of tables, the name of the column for each of ``ROLES``.
+        columns: of tables, the name of the column for each of ``ROLES``; None for ``label`` says that there is none.
         variables: the channels to read: None for all, n for the first n, a list of numbers from 0 or of names.
         levels: what the folders of each level below the path are, each one of ``LEVELS``.
         label_pattern: a regular expression whose first group (or whole match) in a recording's name is its class.
@@ -77,7 +77,7 @@ class Reading:
         unknown: the label of recordings that are of no class; None if all are of one.
     """
 
-    columns: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str | None] = field(default_factory=dict)
     variables: Any = None
     levels: list[str] | None = None
     label_pattern: str | None = None
@@ -103,7 +103,13 @@ class Reading:
 
     def column(self, role: str) -> str:
         """The name of the column of a role."""
-        return self.columns.get(role, role)
+        name = self.columns.get(role)
+        return role if name is None else name
+
+    @property
+    def has_no_label(self) -> bool:
+        """Whether the user says that nothing in the file is a label."""
+        return self.columns.get("label", "label") is None
 
 
 class Findings:

@@ -44,11 +44,25 @@ def check_config(config: Config) -> None:
     check_choice("testing.metric", config.testing.metric, METRICS)
     check_choice("dataset.missing", config.dataset.missing, MISSING_POLICIES)
     check_choice("postprocess.method", config.postprocess.method, ("none", *SMOOTHINGS, "auto"))
+    check_label_column(config)
     check_choice("dataset.split_type", config.dataset.split_type, SPLIT_TYPES)
     _check_training(config)
     _check_space(config)
     _check_device(config)
     _check_export(config)
+
+
+def check_label_column(config: Config) -> None:
+    """Refuse that there are no labels where they are needed.
+
+    Raises:
+        InputError: naming the key.
+    """
+    if config.dataset.columns.label is None:
+        raise InputError(
+            "dataset.columns.label: found null; allowed: a name, because labels are needed here; null says to predict "
+            "that there are none"
+        )
 
 
 def _check_training(config: Config) -> None:

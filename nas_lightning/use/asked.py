@@ -11,6 +11,7 @@ from nas_lightning.config.settings import check_settings
 from nas_lightning.config.typed import plain
 from nas_lightning.data.reading import Reading
 from nas_lightning.errors import InputError
+from nas_lightning.runs.checks import check_label_column
 from nas_lightning.use.classifier import Classifier
 from nas_lightning.use.loading import load
 
@@ -61,7 +62,13 @@ class Asked:
         return self.config.data_processing_feature_extraction.sampling_rate if _RATE in self.keys else None
 
     def reading(self, classifier: Classifier, *, is_labelled: bool) -> Reading:
-        """How the recordings are read."""
+        """How the recordings are read.
+
+        Raises:
+            InputError: if it is said that there are no labels, and they are needed.
+        """
+        if is_labelled:
+            check_label_column(self.config)
         return classifier.reading(classifier.prepared.reading, is_labelled=is_labelled)
 
     def _value(self, key: str) -> Any:

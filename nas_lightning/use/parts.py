@@ -133,10 +133,13 @@ class Cutter:
         most = NEARLY * window + 1 if framing.new_sr is not None else window
         wrong = np.flatnonzero((lengths < window) | (lengths > most))
         if len(wrong):
-            name = recordings.names[pieces.recordings[wrong[0]]]
+            name, length = recordings.names[pieces.recordings[wrong[0]]], int(lengths[wrong[0]])
+            says_label = length == window - 1 and recordings.source.lower().endswith((".tsv", ".csv"))
             raise InputError(
-                f"{recordings.source}: {brief(name)} has {lengths[wrong[0]]} rows; the network takes whole recordings "
-                f"of {window} rows; one that was trained with `frame_size` cuts them into windows"
+                f"{recordings.source}: {brief(name)} has {length} rows; the network takes whole recordings of {window} "
+                "rows; one that was trained with `frame_size` cuts them into windows"
+                + "; where a line has no label, `columns.label`=null says so"
+                * says_label
             )
 
     def _too_short(self, recordings: Recordings, pieces: Pieces, number: int) -> InputError:

@@ -411,3 +411,24 @@ def test_a_text_with_commands_for_a_terminal_is_not_obeyed(run_of, cli, tmp_path
     (place / "a\x1b[31m.csv").write_text(csv_text(np.zeros((10, 2)), header=False))
     _, out, err = cli("predict", folder, place)
     assert "\x1b" not in out + err
+
+
+def test_a_file_of_series_without_labels_is_predicted_where_that_is_said(run_of, cli, tmp_path):
+    folder, _ = run_of("windows")
+    values = [value for _, value, _ in make_recordings((60,) * 4, seed=5)]
+    rows = [":".join(",".join(f"{v:.3f}" for v in channel) for channel in value.T) for value in values]
+    (tmp_path / "new.ts").write_text("\n".join(["@problemName new", "@data", *rows]) + "\n")
+    status, _, err = cli("predict", folder, "new.ts", "out=a.csv")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "line 3 ends in no label; allowed where there are none: @classLabel false in the head of the file" in err
+    assert err.endswith("dataset.columns.label=null\n")
+    assert not (tmp_path / "a.csv").exists()
+    status, _, err = cli("predict", folder, "new.ts", "out=a.csv", "dataset.columns.label=null")
+    assert status == 0, err
+    found = pd.read_csv(tmp_path / "a.csv")
+    expected = nas_lightning.load(folder).predict([value.round(3).T for value in values])
+    assert found["class"].tolist() == expected.windows.labels.tolist()
+    for words in (("evaluate", folder, "new.ts"), ("inspect", "dataset.input_data_path=new.ts"), ("seed=1",)):
+        status, _, err = cli(*words, "dataset.columns.label=null")
+        assert (status, err.count("\n")) == (2, 1)
+        assert "dataset.columns.label: found null; allowed: a name, because labels are needed here" in err

@@ -119,7 +119,10 @@ def _is_recording(path: Path, ending: str, reading: Reading) -> bool:
         return not holds_series(path)
     if ending == "csv" and not reading.series_per_line and reading.recording_ends is None:
         from nas_lightning.data.readers.table_unlabelled import is_table
+        from nas_lightning.data.readers.table_wide import is_evident
         from nas_lightning.data.readers.text_layout import find_layout
 
-        return not is_table(find_layout(path, str(path), reading).header, reading)
+        layout = find_layout(path, str(path), reading)
+        is_wide = reading.variables is None and is_evident(path, layout, reading)
+        return not (is_wide or is_table(layout.header, reading))
     return False

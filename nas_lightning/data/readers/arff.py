@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nas_lightning.data.readers.cells import LONGEST_LINE, Series, check_label, stack, to_numbers, whole
 from nas_lightning.data.readers.text_lines import lines
-from nas_lightning.data.reading import Findings
+from nas_lightning.data.reading import UNLABELLED, Findings, Reading
 from nas_lightning.errors import InputError, brief
 
 _QUOTED = r"'[^'\\]*(?:\\.[^'\\]*)*'|\"[^\"\\]*(?:\\.[^\"\\]*)*\""
@@ -16,6 +16,7 @@ _CELL = re.compile(rf"\s*((?:{_QUOTED})\s*|[^'\",\s][^,]*|)(,|\Z)", re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
 _NUMERIC = ("numeric", "real", "integer")
+_KEY = "`columns.label`=null"
 _CLASS_NAMES = ("class", "target", "label", "y")
 
 
@@ -34,16 +35,17 @@ class _Attribute:
     labels: frozenset[str] = frozenset()
 
 
-def read_arff(path: Path, findings: Findings) -> Iterator[Series]:
+def read_arff(path: Path, reading: Reading, findings: Findings) -> Iterator[Series]:
     """Values ``[T, C]`` and labels; the class is the last attribute, or the one that has a list of names.
+
+    Where labels are not looked at there may be no such attribute.
 
     Raises:
         InputError: naming the file and the line, what was found and what is allowed.
     """
     rows = lines(path, str(path), "utf-8-sig", LONGEST_LINE)
     attributes = _read_head(path, rows)
-    place = _class_place(path, attributes, findings)
-    own = attributes[place]
+    place = _class_place(path, attributes, reading, findings)
     values = [attribute for i, attribute in enumerate(attributes) if i != place]
     is_nested = len(values) == 1 and values[0].kind == "relational"
     for attribute in values:
@@ -59,7 +61,10 @@ def read_arff(path: Path, findings: Findings) -> Iterator[Series]:
         cells = _cells(path, number, line)
         if len(cells) != len(attributes):
             raise InputError(f"{path}: line {number} has {len(cells)} cells and there are {len(attributes)} attributes")
-        label = _label(path, number, cells.pop(place), own)
+        label = UNLABELLED
+        if place is not None:
+            cell = cells.pop(place)
+            label = _label(path, number, cell, attributes[place]) if reading.is_labelled else UNLABELLED
         if is_nested:
             parts = [part.split(",") for part in cells[0].split("\n") if part.strip()]
             yield stack(path, number, [to_numbers(path, number, part) for part in parts]), label
@@ -101,12 +106,15 @@ def _attribute(path: Path, number: int, line: str) -> _Attribute:
     return _Attribute(_plain(name), word)
 
 
-def _class_place(path: Path, attributes: Sequence[_Attribute], findings: Findings) -> int:
-    """The place of the class.
+def _class_place(path: Path, attributes: Sequence[_Attribute], reading: Reading, findings: Findings) -> int | None:
+    """The place of the class; None if there is none, and none is needed.
 
     Raises:
         InputError: if it is not clear.
     """
+    if not reading.is_labelled and _are_values(attributes, reading):
+        findings.warn("no attribute is the class, so all are values", str(path), "" if reading.has_no_label else _KEY)
+        return None
     if len(attributes) < 2:
         raise InputError(f"{path}: has {len(attributes)} attributes; allowed: values, and the class as the last")
     named = [i for i, attribute in enumerate(attributes) if attribute.kind in ("nominal", "string")]
@@ -123,6 +131,14 @@ def _class_place(path: Path, attributes: Sequence[_Attribute], findings: Finding
         f"{path}: the class must be the last attribute, or the only one with names in braces; found with names: "
         f"{found}, as the last: {brief(attributes[last].name)}"
     )
+
+
+def _are_values(attributes: Sequence[_Attribute], reading: Reading) -> bool:
+    """Whether no attribute can be the class: all are numbers, and none has its name; or there is one alone."""
+    if reading.has_no_label or len(attributes) == 1:
+        return True
+    are_numbers = all(attribute.kind in _NUMERIC for attribute in attributes)
+    return are_numbers and attributes[-1].name.lower() not in _CLASS_NAMES
 
 
 def _cells(path: Path, number: int, line: str) -> list[str]:

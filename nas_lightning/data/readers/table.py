@@ -47,10 +47,13 @@ def read_table(path: Path, reading: Reading) -> Source:
     layout = find_layout(path, str(path), reading, findings)
     if layout.doubt is not None:
         raise InputError(layout.doubt)
-    wide = find_wide(path, layout, reading, findings) if reading.is_labelled or reading.series_per_line else None
+    wide = find_wide(path, layout, reading, findings)
     if wide is not None:
         return Source(
-            str(path), read_wide(path, layout, wide), findings=findings, is_chosen=reading.variables is not None
+            str(path),
+            read_wide(path, layout, wide, reading.is_labelled),
+            findings=findings,
+            is_chosen=reading.variables is not None,
         )
     if layout.header is None:
         raise InputError(

@@ -15,7 +15,7 @@ from nas_lightning.data.readers.table_columns import column_of, is_said
 from nas_lightning.data.readers.table_cuts import NO_LABEL, refuse_names
 from nas_lightning.data.readers.text_layout import Layout
 from nas_lightning.data.readers.text_lines import is_comment, is_number, lines, split_line
-from nas_lightning.data.reading import ROLES, Findings, Reading, choose
+from nas_lightning.data.reading import ROLES, UNLABELLED, Findings, Reading, choose
 from nas_lightning.data.recordings import Recording
 from nas_lightning.errors import InputError, brief
 
@@ -30,14 +30,14 @@ class Wide:
     """Where in a line something stands.
 
     Attributes:
-        label: the place of the label; negative from the end.
+        label: the place of the label; negative from the end. None if there is none.
         values: the first place of the values and the one behind the last, or None for the end of the line.
         recording: the place of the name; None if there is none.
         group: that of the group.
         split: that of the split.
     """
 
-    label: int
+    label: int | None
     values: slice
     recording: int | None = None
     group: int | None = None
@@ -56,27 +56,39 @@ def find_wide(path: Path, layout: Layout, reading: Reading, findings: Findings) 
     Raises:
         InputError: if lines are series and nothing says which cell is the label.
     """
-    if reading.series_per_line is False or (reading.series_per_line is None and not _is_evident(path, layout, reading)):
+    if reading.series_per_line is False or (reading.series_per_line is None and not is_evident(path, layout, reading)):
         return None
     names = [name.strip() for name in layout.header] if layout.header else []
     if reading.header is None and sum(map(_is_fraction, names)) * 2 > len(names):
         raise InputError(f"{path}: its first line can be names or values; `header`=true or false says which")
     places = {role: _place(names, layout, reading, role) for role in ("recording", "group", "split")}
-    label = _place(names, layout, reading, "label")
+    label = _label_place(path, layout, names, reading, [place for place in places.values() if place is not None])
     if label is None:
-        label = _only_text(path, layout, [place for place in places.values() if place is not None])
+        findings.warn("no column is the label, so all others are values", str(path))
     choose(str(path), 1, None, reading.variables)
     places["index"] = _index(path, layout, names, {label, *places.values()}, findings)
     wide = _counted(path, layout.num_columns, label, places)
-    if reading.series_per_line is None:
+    if reading.series_per_line is None and label is not None:
         what = repr(names[label]) if names else "the first cell" if label == 0 else "the last cell"
         findings.decide(f"a line is a series, and {what} its label", str(path), "`series_per_line`=false")
     return wide
 
 
-def _counted(path: Path, num_columns: int, label: int, others: Mapping[str, int | None]) -> Wide:
+def _label_place(
+    path: Path, layout: Layout, names: Sequence[str], reading: Reading, others: Sequence[int]
+) -> int | None:
+    """The column of the label; None if there is none, and none is needed."""
+    needs_none = not reading.is_labelled
+    if needs_none and (reading.has_no_label or (names and column_of(reading, "label") not in names)):
+        texts = [place for place in _text_places(path, layout) if place not in others]
+        return texts[0] if len(texts) == 1 and not reading.has_no_label else None
+    label = _place(names, layout, reading, "label")
+    return _only_text(path, layout, others, needs_none) if label is None else label
+
+
+def _counted(path: Path, num_columns: int, label: int | None, others: Mapping[str, int | None]) -> Wide:
     """The places, those behind the values counted from the end of a line."""
-    taken = sorted({label, *(place for place in others.values() if place is not None)})
+    taken = sorted({place for place in (label, *others.values()) if place is not None})
     first = next((i for i in range(num_columns) if i not in taken), num_columns)
     behind = [place for place in taken if place > first]
     if len(taken) == num_columns or behind != list(range(num_columns - len(behind), num_columns)):
@@ -88,7 +100,7 @@ def _counted(path: Path, num_columns: int, label: int, others: Mapping[str, int 
         return place if place < first else place - num_columns
 
     places = {role: None if place is None else counted(place) for role, place in others.items() if role != "index"}
-    return Wide(counted(label), slice(first, -len(behind) or None), **places)
+    return Wide(None if label is None else counted(label), slice(first, -len(behind) or None), **places)
 
 
 def _index(
@@ -116,7 +128,7 @@ def _counts_lines(path: Path, layout: Layout, place: int) -> bool:
     return all(int(after) - int(before) == 1 for before, after in itertools.pairwise(cells))
 
 
-def _is_evident(path: Path, layout: Layout, reading: Reading) -> bool:
+def is_evident(path: Path, layout: Layout, reading: Reading) -> bool:
     """Whether lines can be nothing but series: many columns that are counted, or no names and a label at an end."""
     if reading.recording_ends is not None:
         return False
@@ -144,12 +156,13 @@ def _place(names: Sequence[str], layout: Layout, reading: Reading, role: str) ->
     raise InputError(f"`columns.{role}`: there is no column {name!r}; {found}")
 
 
-def _only_text(path: Path, layout: Layout, others: Sequence[int]) -> int:
+def _only_text(path: Path, layout: Layout, others: Sequence[int], needs_none: bool) -> int:
     texts = [place for place in _text_places(path, layout) if place not in others]
     if len(texts) == 1:
         return texts[0]
     shown = "no column has" if not texts else f"{len(texts)} columns have"
     ways = "its name" if layout.header else "0 for the first or -1 for the last"
+    ways += ", null where there is none" * needs_none
     raise InputError(f"{path}: {shown} text, so that nothing says which is the label; `columns.label`={ways}")
 
 
@@ -186,8 +199,14 @@ def _rows(path: Path, layout: Layout, most: int | None = None) -> Iterator[tuple
             yield number, cells
 
 
-def read_wide(path: Path, layout: Layout, wide: Wide) -> Iterator[Recording]:
+def read_wide(path: Path, layout: Layout, wide: Wide, is_labelled: bool) -> Iterator[Recording]:
     """The series of a file, one channel each; missing values at the end of one are no part of it.
+
+    Args:
+        path: the file.
+        layout: how it is written.
+        wide: where in a line something stands.
+        is_labelled: whether labels are looked at.
 
     Raises:
         InputError: naming the line, what was found and what is allowed.
@@ -195,7 +214,7 @@ def read_wide(path: Path, layout: Layout, wide: Wide) -> Iterator[Recording]:
     for number, cells in _rows(path, layout):
         if len(cells) <= wide.values.start - (wide.values.stop or 0):
             raise InputError(f"{path}: line {number} has {len(cells)} cells, and a series needs more")
-        label = cells[wide.label]
+        label = UNLABELLED if wide.label is None or not is_labelled else cells[wide.label]
         name = f"line {number}" if wide.recording is None else cells[wide.recording]
         if label in NO_LABEL:
             raise InputError(f"{path}: line {number} has no label")

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -255,3 +256,38 @@ def test_a_table_without_recordings_is_one(tmp_path):
         found = new_classifier().predict(tmp_path / name)
         np.testing.assert_allclose(found.windows.scores, expected, atol=1e-6)
         assert len(found.recordings) == 1
+
+
+SAID = Reading(series_per_line=True, columns={"label": None})
+
+
+def write_series(path, x, first):
+    """Integers of series, a line each, behind a first cell if there is one."""
+    sign = "\t" if path.suffix == ".tsv" else ","
+    rows = ([*([first] if first is not None else []), *map(int, values)] for values in x)
+    path.write_text("\n".join(sign.join(map(str, row)) for row in rows) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv"])
+@pytest.mark.parametrize(("first", "reading"), [(None, SAID), ("?", Reading(columns={"label": "0"})), ("calm", None)])
+def test_series_a_line_need_no_labels(tmp_path, ending, first, reading):
+    x = np.random.default_rng(4).integers(-9, 9, (3, 65))
+    path = write_series(tmp_path / f"new.{ending}", x, first)
+    if first == "?" and ending == "csv":
+        reading = replace(reading, series_per_line=True)
+    classifier = new_classifier(("value",))
+    found = classifier.predict(path, reading=reading)
+    expected = classifier.predict(x[:, None].astype(float))
+    np.testing.assert_array_equal(found.windows.scores, expected.windows.scores)
+    assert len(found.recordings) == 3
+
+
+def test_a_series_that_lacks_a_value_may_lack_a_label(tmp_path):
+    x = np.random.default_rng(4).integers(-9, 9, (3, WINDOW))
+    path, classifier = write_series(tmp_path / "new.tsv", x, None), new_classifier(("value",), is_whole=True)
+    with pytest.raises(InputError, match=r"has 19 rows; .* where a line has no label, `columns\.label`=null says so$"):
+        classifier.predict(path)
+    assert len(classifier.predict(path, reading=SAID).recordings) == 3
+    with pytest.raises(InputError, match=r"has 18 rows; .* cuts them into windows$"):
+        classifier.predict(write_series(path, x[:, :-1], None))

@@ -6,7 +6,7 @@ from aeon.datasets import load_from_arff_file
 
 from nas_lightning.data.collect import collect
 from nas_lightning.data.readers import open_source
-from nas_lightning.data.reading import Reading
+from nas_lightning.data.reading import UNLABELLED, Reading
 from nas_lightning.errors import InputError
 
 VALUES = np.arange(24.0).reshape(6, 4) ** 2 / 8
@@ -83,7 +83,7 @@ def test_relational_arff_is_read_as_aeon_reads_it(tmp_path):
     from nas_lightning.data.readers.arff import read_arff
     from nas_lightning.data.reading import Findings
 
-    own = list(read_arff(path, Findings()))
+    own = list(read_arff(path, Reading(), Findings()))
     assert [values.T.tolist() for values, _ in own[:2]] == [[[1, 2, 3], [4, 5, 6]], [[1, 2, 3], [0, 0, 1]]]
     assert np.array_equal(own[4][0].T, [[7, 8, np.nan], [1, 1, 1]], equal_nan=True)
     path.write_text(head + "@end rel\n@attribute act {a,b}\n@data\n" + "\n".join(rows[::2] * 2) + "\n")
@@ -224,3 +224,86 @@ def test_more_dimensions_than_steps_are_no_question_in_ts(tmp_path):
 def test_ts_without_a_label_is_refused(tmp_path, label):
     with pytest.raises(InputError, match=r"line 2 has (the label .*each series needs one|2 parts)"):
         read(written(tmp_path, "ts", f"@data\n1,2,3:{label}\n"))
+
+
+NO_LABEL = {"columns": {"label": None}}
+LINES = [",".join(map(str, values)) for values in VALUES]
+
+
+def unlabelled(path, **said):
+    """The same for recordings whose labels are not looked at."""
+    source = open_source(None, str(path), Reading(is_labelled=False, is_for_use=True, **said))
+    found = list(source.recordings)
+    return [each.values.tolist() for each in found], [each.label for each in found], source.findings
+
+
+def ts(tmp_path, rows, *head):
+    return written(tmp_path, "ts", "\n".join(["@problemName made", *head, "@data", *rows]) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("head", "end", "said"),
+    [
+        (["@classLabel true a b"], ":?", {}), (["@classLabel true a b"], ":", {}), (["@classLabel false"], "", {}),
+        (["@targetLabel true"], ":0.5", {}), ([], ":?", {}), ([], "", NO_LABEL), (["@classLabel false"], "", NO_LABEL),
+    ],
+)  # fmt: skip
+def test_the_head_of_ts_says_whether_there_are_labels_that_are_not_looked_at(tmp_path, head, end, said):
+    path = ts(tmp_path, [f"{line}:{line}{end}" for line in LINES], *head)
+    found, labels, _ = unlabelled(path, **said)
+    assert found == [[[value, value] for value in row] for row in VALUES.tolist()]
+    assert labels == [UNLABELLED] * 6
+    if head or end:
+        with pytest.raises(InputError):
+            read(path)
+
+
+def test_a_ts_file_that_says_nothing_of_labels_and_has_none_is_refused(tmp_path):
+    allowed = "allowed where there are none: @classLabel false in the head of the file, or `columns.label`=null"
+    for rows in (LINES, [f"{line}:{line}" for line in LINES]):
+        with pytest.raises(InputError) as error:
+            unlabelled(ts(tmp_path, rows))
+        assert f"line 3 ends in no label; {allowed}" in str(error.value)
+    with pytest.raises(InputError, match=r"line 2 says that there are labels; `columns.label`=null says"):
+        unlabelled(ts(tmp_path, LINES, "@classLabel true a b"), **NO_LABEL)
+
+
+@pytest.mark.parametrize("label", ["?", "", "7", "1.0000e+00", "walk"])
+def test_the_first_cell_of_tsv_is_the_label_also_where_it_is_not_looked_at(tmp_path, label):
+    path = written(tmp_path, "tsv", "\n".join(f"{label}\t" + line.replace(",", "\t") for line in LINES))
+    assert unlabelled(path)[:2] == (columns(VALUES), [UNLABELLED] * 6)
+
+
+def test_a_tsv_file_without_labels_is_said_to_have_none(tmp_path):
+    values = VALUES + 0.25
+    path = written(tmp_path, "tsv", "\n".join("\t".join(map(str, row)) for row in values))
+    with pytest.raises(InputError) as error:
+        unlabelled(path)
+    assert str(error.value) == (
+        f"{path}: line 1 begins with 0.25, where the label stands in this format; allowed: `columns.label`=null if "
+        "there are no labels, 0 if that is one"
+    )
+    assert unlabelled(path, **NO_LABEL)[0] == columns(values)
+    assert unlabelled(path, columns={"label": "0"})[0] == columns(values[:, 1:])
+
+
+@pytest.mark.parametrize(
+    ("more", "end", "said", "count"),
+    [
+        (["c {u,v}"], ",?", {}, 4), (["c {u,v}"], ",u", {}, 4), (["class numeric"], ",?", {}, 4), ([], "", {}, 4),
+        (["att9 numeric"], ",5", {}, 5), (["class numeric"], ",5", NO_LABEL, 5),
+    ],
+)  # fmt: skip
+def test_the_class_of_arff_may_be_missing_where_it_is_not_looked_at(tmp_path, more, end, said, count):
+    path = arff(tmp_path, [*NUMERIC, *more], [line + end for line in LINES])
+    found, labels, findings = unlabelled(path, **said)
+    assert found == columns(np.pad(VALUES, ((0, 0), (0, count - 4)), constant_values=5))
+    assert labels == [UNLABELLED] * 6
+    has_none = not more or more == ["att9 numeric"] or bool(said)
+    assert [line.partition(",")[0] for line in findings.warnings] == ["no attribute is the class"] * has_none
+
+
+def test_relational_arff_without_a_class(tmp_path):
+    head = ["rel relational", "t0 numeric", "t1 numeric"]
+    text = "@relation r\n" + "\n".join(f"@attribute {line}" for line in head) + "\n@end rel\n@data\n'1,2\\n3,4'\n"
+    assert unlabelled(written(tmp_path, "arff", text))[0] == [[[1, 3], [2, 4]]]

@@ -5,7 +5,7 @@ import pytest
 
 from nas_lightning.data.collect import collect
 from nas_lightning.data.readers import open_source
-from nas_lightning.data.reading import ROLES, Reading
+from nas_lightning.data.reading import ROLES, UNLABELLED, Reading
 from nas_lightning.errors import InputError
 
 LABELS = ["idle", "wave", "shake"] * 3
@@ -157,3 +157,51 @@ def test_whole_numbers_that_do_not_count_lines_are_values(tmp_path):
     values[:, 0] = [3, 4, 5, 6, 7, 8, 9, 10, 12]
     rows = [[*x, label] for x, label in zip(values, LABELS, strict=True)]
     assert series_of(read(written(tmp_path / "x.csv", rows))[0]) == values.tolist()
+
+
+NO_LABEL = {"columns": {"label": None}}
+NAMES = list(range(X.shape[1]))
+
+
+def unlabelled(path, **said):
+    """Values of recordings whose labels are not looked at, these labels, and what was decided."""
+    source = open_source(None, str(path), Reading(is_labelled=False, is_for_use=True, **said))
+    found = list(source.recordings)
+    return [each.values.T.tolist() for each in found], {each.label for each in found}, source.findings
+
+
+@pytest.mark.parametrize(
+    ("header", "first", "said"),
+    [
+        (None, "wave", {}), (["label", *NAMES], "wave", {}), (["label", *NAMES], "?", {}), (["label", *NAMES], "3", {}),
+        (["kind", *NAMES], "wave", {"series_per_line": True}),
+        (None, "3", {"series_per_line": True, "columns": {"label": "0"}}),
+    ],
+)  # fmt: skip
+def test_labels_of_series_are_not_looked_at_where_a_network_takes_them(tmp_path, header, first, said):
+    found, labels, findings = unlabelled(written(tmp_path / "x.csv", [[first, *x] for x in X], header), **said)
+    assert found == [[x] for x in X.tolist()]
+    assert labels == {UNLABELLED}
+    assert findings.warnings == []
+
+
+@pytest.mark.parametrize(("header", "said"), [(None, NO_LABEL), (NAMES, {}), (NAMES, NO_LABEL)])
+def test_series_without_labels(tmp_path, header, said):
+    found, _, findings = unlabelled(written(tmp_path / "x.csv", X, header), series_per_line=True, **said)
+    assert found == [[x] for x in X.tolist()]
+    assert any(line.startswith("no column is the label, so all others are values") for line in findings.warnings)
+
+
+def test_numbers_alone_say_not_whether_one_is_a_label(tmp_path):
+    path = written(tmp_path / "x.csv", X)
+    with pytest.raises(InputError, match=r"`columns.label`=0 for the first or -1 for the last, null where there is "):
+        unlabelled(path, series_per_line=True)
+    with pytest.raises(InputError, match=r"`columns.label`=0 for the first or -1 for the last$"):
+        read(path, series_per_line=True)
+
+
+def test_a_recording_with_words_at_its_end_is_none_of_series(tmp_path):
+    """Where channels are chosen, which series of one channel have not."""
+    path = written(tmp_path / "x.csv", [[*x[:2], "note"] for x in X])
+    [found] = unlabelled(path, variables=[0, 1])[0]
+    assert found == X.T[:2].tolist()
