@@ -8,6 +8,7 @@ import yaml
 
 from nas_lightning.errors import brief
 from nas_lightning.export.contract import InputDescription
+from nas_lightning.report.card_scores import class_paragraphs, score_paragraphs, sentence_of_no_class
 from nas_lightning.report.costs import CostReport
 from nas_lightning.report.markdown import escaped, table
 from nas_lightning.report.results import RunMetrics
@@ -76,7 +77,7 @@ class Card:
     def text(self) -> str:
         """The card: a head in YAML, and a body in Markdown."""
         head = yaml.safe_dump(_head(self), sort_keys=False, allow_unicode=True)
-        parts = (_summary, _use, _input, _data, _figures, _control, _int8, _cost, _limits, _making)
+        parts = (_summary, _use, _input, _data, _figures, _scores, _control, _int8, _cost, _limits, _making)
         body = "\n\n".join(paragraph for part in parts for paragraph in part(self))
         return f"---\n{head}---\n\n{body}\n"
 
@@ -214,7 +215,7 @@ def _data(card: Card) -> Iterator[str]:
 
 
 def _figures(card: Card) -> Iterator[str]:
-    metrics, counts = card.metrics, {split: found.recordings for split, found in card.splits.items()}
+    metrics, counts = card.metrics, {split: _measured(card, found) for split, found in card.splits.items()}
     yield "## Figures"
     rows = []
     for split in ("test", "val"):
@@ -234,6 +235,17 @@ def _figures(card: Card) -> Iterator[str]:
             "`test` was read once, at the end. The epoch and the network were chosen by `val`, so its figures are the "
             "better ones and say less."
         )
+    yield from class_paragraphs(card.metrics, _MOST_NAMES)
+
+
+def _measured(card: Card, split: SplitReport) -> int:
+    """Recordings of the classes; those of no class are no part of the figures."""
+    known = card.description.outputs.to_dict().get("class_names", [])
+    return split.recordings - sum(count for name, count in split.classes.items() if name not in known)
+
+
+def _scores(card: Card) -> Iterator[str]:
+    return score_paragraphs(card.metrics)
 
 
 def _control(card: Card) -> Iterator[str]:
@@ -295,16 +307,14 @@ def _limits(card: Card) -> Iterator[str]:
 
 
 def _known_limits(card: Card) -> Iterator[str]:
-    about = card.description.to_dict()
-    if about.get("threshold") is None:
-        yield "It names one of its classes for every window, also for one that is of none of them."
+    yield sentence_of_no_class(card.metrics, card.description.threshold)
     tested = card.splits.get(card.metrics.tested)
     if tested is not None:
         yield _strangers(tested, card.splits.get("train"))
-        if tested.recordings < _FEW:
+        if (count := _measured(card, tested)) < _FEW:
             yield (
-                f"The figures are of {tested.recordings:,} recordings: one of them is worth "
-                f"{100 / max(tested.recordings, 1):.1f} points of accuracy."
+                f"The figures are of {count:,} recordings: one of them is worth {100 / max(count, 1):.1f} points of "
+                "accuracy."
             )
     if card.metrics.control is None or card.metrics.control.verdict != "won":
         yield "Nothing shows that the search found more than a random choice in its space would have."
