@@ -143,7 +143,7 @@ def details_of(target: np.ndarray, predicted: np.ndarray, names: Sequence[str], 
     is_right = target == predicted
     counts = np.bincount(target * len(names) + predicted, minlength=len(names) ** 2).reshape(len(names), len(names))
     classes = (
-        _class(name, by_unit(is_right & (target == k)), by_unit(target == k), by_unit(predicted == k))
+        class_details(name, by_unit(is_right & (target == k)), by_unit(target == k), by_unit(predicted == k))
         for k, name in enumerate(names)
     )
     num_wrong, wrong = (None, None) if origins is None else _wrong_recordings(target, predicted, names, origins)
@@ -160,8 +160,19 @@ def details_of(target: np.ndarray, predicted: np.ndarray, names: Sequence[str], 
     )
 
 
-def _class(name: str, right: np.ndarray, labelled: np.ndarray, taken: np.ndarray) -> ClassDetails:
-    """A class from counts ``[U]`` by unit: its samples that are right, its samples, and those taken for it."""
+def class_details(name: str, right: np.ndarray, labelled: np.ndarray, taken: np.ndarray) -> ClassDetails:
+    """A class from counts by unit.
+
+    >>> found = class_details("idle", np.array([2, 1]), np.array([2, 2]), np.array([2, 1]))
+    >>> found.samples, found.recall, found.precision
+    (4, 0.75, 1.0)
+
+    Args:
+        name: of the class.
+        right: whole numbers ``[U]``, its samples that are taken for it.
+        labelled: its samples.
+        taken: samples that are taken for it.
+    """
     hits, samples, predicted = int(right.sum()), int(labelled.sum()), int(taken.sum())
     return ClassDetails(
         name=name,

@@ -1,19 +1,21 @@
 """``nas-lightning evaluate RUN data``: how good a network is on recordings that it was not trained on."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from nas_lightning.data.preparation import span
 from nas_lightning.data.readers import open_source
-from nas_lightning.errors import InputError
+from nas_lightning.errors import InputError, brief
 from nas_lightning.files import plain, write_json
 from nas_lightning.runs.build import keyed
+from nas_lightning.tasks.decisions import UNKNOWN
 from nas_lightning.use.asked import Asked
 from nas_lightning.use.classifier import Classifier
-from nas_lightning.use.evaluation import Beside, ClassFigures, Drift, Evaluation, GroupFigures
+from nas_lightning.use.evaluation import Beside, Drift, Evaluation, GroupFigures, NoClass
 from nas_lightning.use.evaluation_table import print_evaluation
-from nas_lightning.use.figures import Counts, Share, share
+from nas_lightning.use.figures import Counts, Figure, share
 from nas_lightning.use.outcomes import by_recording
 from nas_lightning.use.predicting import say
 from nas_lightning.use.tally import Groups, Labels, Ranges, Tally
@@ -65,12 +67,14 @@ class _Evaluated:
         self.groups, self.ranges = Groups(), Ranges(classifier.about)
         self.rates: list[np.ndarray] = []
         self.alike = 0
+        self.unknown: str | None = None
 
     def all(self, notes: list[str]) -> Evaluation:
         """Look at all recordings, and say what was found."""
         words, classifier = self.words, self.classifier
         reading = words.reading(classifier, is_labelled=True)
-        labels = Labels(classifier.classes, reading.similar_labels == "merge")
+        self.unknown = reading.unknown
+        labels = Labels(classifier.classes, reading.similar_labels == "merge", self.unknown)
         source = open_source(None, words.data, reading)
         for part in classifier.stream(source, notes, words.sampling_rate, has_groups=True):
             truth = labels.numbers(part.recordings)
@@ -80,7 +84,8 @@ class _Evaluated:
             if self.int8 is not None:
                 other = classifier.outcomes(part, self.int8.network)
                 self.beside.add(part, truth, other, by_recording(other, part.numbers, names))
-                self.alike += int((other.numbers == windows.numbers).sum())
+                are_alike = (other.numbers == windows.numbers)[truth[part.numbers] != UNKNOWN]
+                self.alike += int(are_alike.sum())
             self.groups.add(part.recordings)
             self.ranges.add(part)
             self.rates.append(part.recordings.sampling_rates)
@@ -89,7 +94,10 @@ class _Evaluated:
 
     def _evaluation(self) -> Evaluation:
         words, classifier, tally = self.words, self.classifier, self.tally
-        counts, groups = tally.counts, self.groups.numbers
+        if not tally.are_known.any():
+            label = brief(str(self.unknown))
+            raise InputError(f"{words.data}: has recordings of {label} alone; allowed: such of a class beside them")
+        counts, (groups, names) = tally.counts, self.groups.of(tally.are_known)
         units = counts if groups is None else counts.merged(groups)
         own = np.arange(len(counts.true)) if groups is None else groups
         right, ones = np.zeros((2, len(units.true)), dtype=np.int64)
@@ -109,14 +117,28 @@ class _Evaluated:
             **_figures(units),
             loss=tally.loss / windows,
             of_recordings=of_recordings,
-            classes=tuple(_of_class(units, number, name) for number, name in enumerate(classifier.classes)),
+            classes=tuple(units.of_class(number, name) for number, name in enumerate(classifier.classes)),
             drift=self._drift(counts),
             accepted=tally.accepted / windows if has_threshold else None,
             accuracy_of_accepted=tally.right_and_accepted / tally.accepted
             if has_threshold and tally.accepted
             else None,
-            groups=None if groups is None else self._of_groups(counts, groups),
+            groups=None if groups is None else self._of_groups(counts, groups, names),
             int8=None if self.int8 is None else self._of_int8(groups, windows),
+            no_class=self._of_no_class(),
+        )
+
+    def _of_no_class(self) -> NoClass | None:
+        groups, _ = self.groups.of(~self.tally.are_known)
+        accepted = self.tally.accepted_of_no_class(groups)
+        if accepted is None:
+            return None
+        return NoClass(
+            label=str(self.unknown),
+            recordings=self.tally.no_class.shape[1],
+            windows=int(self.tally.no_class[1].sum()),
+            accepted=accepted,
+            accepted_int8=None if self.int8 is None else self.beside.accepted_of_no_class(groups),
         )
 
     def _of_int8(self, groups: np.ndarray | None, windows: int) -> Beside:
@@ -134,8 +156,8 @@ class _Evaluated:
             absent=tuple(absent),
         )
 
-    def _of_groups(self, counts: Counts, groups: np.ndarray) -> tuple[GroupFigures, ...]:
-        order, names = np.argsort(groups, kind="stable"), list(self.groups.names)
+    def _of_groups(self, counts: Counts, groups: np.ndarray, names: Sequence[str]) -> tuple[GroupFigures, ...]:
+        order = np.argsort(groups, kind="stable")
         bounds = np.searchsorted(groups[order], np.arange(len(names) + 1))
         found = []
         for number, name in enumerate(names):
@@ -145,12 +167,7 @@ class _Evaluated:
         return tuple(sorted(found, key=lambda each: each.name))
 
 
-def _figures(units: Counts) -> dict[str, Share]:
+def _figures(units: Counts) -> dict[str, Figure]:
     accuracy = units.accuracy
     assert accuracy is not None  # nosec B101 # tells the type checker: there is a window
     return {"accuracy": accuracy, **units.means()}
-
-
-def _of_class(units: Counts, number: int, name: str) -> ClassFigures:
-    windows = int(units.true[:, number].sum())
-    return ClassFigures(name=name, windows=windows, recall=units.recall(number), precision=units.precision(number))

@@ -2,20 +2,30 @@
 
 from dataclasses import dataclass
 
-from nas_lightning.use.figures import Share
+from nas_lightning.tasks.details import ClassDetails
+from nas_lightning.use.figures import Figure
 
 FILE = "evaluation.json"
 """The name that is proposed for the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassFigures:
-    """Of one class: its windows, which share of them is found, and which share of what is taken for it is right."""
+class NoClass:
+    """What is done with recordings of no class.
 
-    name: str
+    Attributes:
+        label: of them.
+        recordings: how many there are.
+        windows: how many were cut of them.
+        accepted: the share of the windows that are taken for one of the classes.
+        accepted_int8: the same of the 8-bit network; None if there is none.
+    """
+
+    label: str
+    recordings: int
     windows: int
-    recall: Share | None
-    precision: Share | None
+    accepted: Figure
+    accepted_int8: Figure | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +35,7 @@ class GroupFigures:
     name: str
     recordings: int
     windows: int
-    accuracy: Share | None
+    accuracy: Figure | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +71,9 @@ class Drift:
 class Beside:
     """The 8-bit network: its figures, and the share of windows that both networks take for the same class."""
 
-    accuracy: Share
-    balanced_accuracy: Share
-    macro_f1: Share
+    accuracy: Figure
+    balanced_accuracy: Figure
+    macro_f1: Figure
     loss: float
     agreement: float
 
@@ -78,19 +88,20 @@ class Evaluation:
         backend: what computed the network.
         unit: ``group`` or ``recording``: windows of one are not independent, and intervals count them so.
         units: how many there are.
-        recordings: how many there are.
+        recordings: of the classes; all figures but those of ``no_class`` and ``drift`` are of these.
         windows: how many were cut of them.
         accuracy: of windows, as in ``metrics.json``.
         balanced_accuracy: the mean recall of the classes that occur.
         macro_f1: of the classes that occur.
         loss: the mean cross entropy.
         of_recordings: the accuracy of the mean scores of each recording.
-        accepted: the share of windows whose score is as large as the threshold.
+        accepted: the share of windows that are taken for a class, by the threshold and several windows together.
         accuracy_of_accepted: among these.
-        classes: in the order of the network.
+        classes: in the order of the network; a sample is a window.
         groups: by name; None if there are none.
         int8: the 8-bit network; None if there is none, or it was evaluated itself.
         drift: what differs from the training.
+        no_class: recordings of no class; None if there are none.
     """
 
     run: str
@@ -100,14 +111,15 @@ class Evaluation:
     units: int
     recordings: int
     windows: int
-    accuracy: Share
-    balanced_accuracy: Share
-    macro_f1: Share
+    accuracy: Figure
+    balanced_accuracy: Figure
+    macro_f1: Figure
     loss: float
-    of_recordings: Share
-    classes: tuple[ClassFigures, ...]
+    of_recordings: Figure
+    classes: tuple[ClassDetails, ...]
     drift: Drift
     accepted: float | None = None
     accuracy_of_accepted: float | None = None
     groups: tuple[GroupFigures, ...] | None = None
     int8: Beside | None = None
+    no_class: NoClass | None = None

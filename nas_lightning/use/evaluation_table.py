@@ -6,6 +6,7 @@ from rich.table import Table
 
 from nas_lightning.errors import printable
 from nas_lightning.use.evaluation import Drift, Evaluation, GroupFigures
+from nas_lightning.use.figures import Figure
 
 _MOST_GROUPS_SHOWN = 20
 
@@ -29,14 +30,24 @@ def print_evaluation(found: Evaluation) -> None:
         whole.add_row("same class", "", f"{found.int8.agreement:.4f}")
     if found.accepted is not None:
         whole.add_row("accepted", f"{found.accepted:.4f}")
+    if found.no_class is not None:
+        int8 = [str(found.no_class.accepted_int8 or "")] * (found.int8 is not None)
+        whole.add_row("of no class accepted", str(found.no_class.accepted), *int8)
     console.print(whole)
-    classes = Table("class", "windows", "recall", "precision")
-    for each in found.classes:
-        shares = ("" if value is None else str(value) for value in (each.recall, each.precision))
-        classes.add_row(escape(printable(each.name)), f"{each.windows:,}", *shares)
-    console.print(classes)
+    _print_classes(console, found)
     _print_groups(console, found.groups or ())
     _print_drift(console, found.drift)
+
+
+def _print_classes(console: Console, found: Evaluation) -> None:
+    table = Table("class", "windows", "recall", "precision")
+    for each in found.classes:
+        figures = [(getattr(each, name), getattr(each, f"{name}_interval")) for name in ("recall", "precision")]
+        shown = ("" if value is None or ends is None else str(Figure(value, ends)) for value, ends in figures)
+        table.add_row(escape(printable(each.name)), f"{each.samples:,}", *shown)
+    if found.no_class is not None:
+        table.add_row(escape(f"{printable(found.no_class.label)}: none"), f"{found.no_class.windows:,}", "", "")
+    console.print(table)
 
 
 def _print_groups(console: Console, groups: tuple[GroupFigures, ...]) -> None:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nas_lightning.tasks.details import ClassDetails, class_details
 from nas_lightning.tasks.intervals import share_interval, wilson
 
 _DRAWS = 1000
 
 
 @dataclass(frozen=True)
-class Share:
+class Figure:
     """A figure from 0 to 1, and its 95 % interval."""
 
     value: float
@@ -22,7 +23,7 @@ class Share:
         return f"{self.value:.4f} ({low:.3f} to {high:.3f})"
 
 
-def share(right: np.ndarray, total: np.ndarray) -> Share | None:
+def share(right: np.ndarray, total: np.ndarray) -> Figure | None:
     """The share of windows that are right, with an interval for windows that belong together in units.
 
     Args:
@@ -33,7 +34,7 @@ def share(right: np.ndarray, total: np.ndarray) -> Share | None:
         None if there is no window.
     """
     count = int(total.sum())
-    return Share(float(right.sum() / count), share_interval(right, total)) if count else None
+    return Figure(float(right.sum() / count), share_interval(right, total)) if count else None
 
 
 @dataclass(frozen=True)
@@ -66,19 +67,15 @@ class Counts:
         return Counts(self.true[chosen], self.found[chosen], self.right[chosen])
 
     @property
-    def accuracy(self) -> Share | None:
+    def accuracy(self) -> Figure | None:
         """The share of windows whose class is found."""
         return share(self.right.sum(1), self.true.sum(1))
 
-    def recall(self, number: int) -> Share | None:
-        """The same of the windows of one class."""
-        return share(self.right[:, number], self.true[:, number])
+    def of_class(self, number: int, name: str) -> ClassDetails:
+        """What is said of one class."""
+        return class_details(name, *(values[:, number] for values in (self.right, self.true, self.found)))
 
-    def precision(self, number: int) -> Share | None:
-        """The share of windows of a class among those that are taken for it."""
-        return share(self.right[:, number], self.found[:, number])
-
-    def means(self, seed: int = 0) -> dict[str, Share]:
+    def means(self, seed: int = 0) -> dict[str, Figure]:
         """Balanced accuracy and macro F1 of the classes that occur; intervals by drawing units again and again."""
         sums = np.concatenate([self.true, self.found, self.right], axis=1)
         units, random = len(sums), np.random.default_rng(seed)
@@ -89,7 +86,7 @@ class Counts:
         for place, name in enumerate(("balanced_accuracy", "macro_f1")):
             value = _means(sums.sum(0))[place]
             interval = (float(low[place]), float(high[place]))
-            found[name] = Share(value, interval if interval[0] < interval[1] else wilson(value, units))
+            found[name] = Figure(value, interval if interval[0] < interval[1] else wilson(value, units))
         return found
 
 

@@ -8,8 +8,9 @@ from nas_lightning.data.collect import plain_label
 from nas_lightning.data.recordings import Recordings
 from nas_lightning.errors import InputError, brief
 from nas_lightning.export.contract import InputDescription
+from nas_lightning.tasks.decisions import UNKNOWN
 from nas_lightning.use.evaluation import ChannelDrift
-from nas_lightning.use.figures import Counts, count_windows
+from nas_lightning.use.figures import Counts, Figure, count_windows, share
 from nas_lightning.use.outcomes import Outcomes
 from nas_lightning.use.parts import Part
 
@@ -20,36 +21,50 @@ class Labels:
     Args:
         classes: of the network.
         merges: whether labels that differ by case, spaces or the form of a number are one class, as in training.
+        unknown: the label of recordings of no class; None if there are none.
+
+    Raises:
+        InputError: if that is the label of a class.
     """
 
-    def __init__(self, classes: Sequence[str], merges: bool) -> None:
+    def __init__(self, classes: Sequence[str], merges: bool, unknown: str | None = None) -> None:
         self._classes, self._merges = tuple(classes), merges
         self._numbers = {name: number for number, name in enumerate(classes)}
+        if unknown in self._numbers:
+            raise InputError(
+                f"`unknown`: found {brief(str(unknown))}, a class of the network; allowed: a label that is none"
+            )
+        if unknown is not None:
+            self._numbers[unknown] = UNKNOWN
 
     def numbers(self, recordings: Recordings) -> np.ndarray:
-        """The class of each recording, int64 ``[R]``.
+        """The class of each recording, int64 ``[R]``; ``UNKNOWN`` of no class.
 
         Raises:
             InputError: naming the first label that the network does not know.
         """
-        own = np.array([self._number(name) for name in recordings.label_names], dtype=np.int64)
-        numbers: np.ndarray = own[recordings.labels]
-        if len(unknown := np.flatnonzero(numbers < 0)):
-            label = recordings.label_names[recordings.labels[unknown[0]]]
+        found = [self._number(name) for name in recordings.label_names]
+        strangers = np.array([number is None for number in found])[recordings.labels]
+        if strangers.any():
+            first = int(strangers.argmax())
+            label = recordings.label_names[recordings.labels[first]]
             raise InputError(
-                f"{recordings.source}: {brief(recordings.names[unknown[0]])} has the label {brief(label)!r}, which the "
-                f"network does not know; allowed: {brief(', '.join(self._classes))}"
+                f"{recordings.source}: {brief(recordings.names[first])} has the label {brief(label)!r}, which the "
+                f"network does not know; allowed: {brief(', '.join(self._classes))}, and `unknown`=LABEL for one that "
+                "is no class"
             )
+        numbers: np.ndarray = np.array(found, dtype=np.int64)[recordings.labels]
         return numbers
 
-    def _number(self, label: str) -> int:
+    def _number(self, label: str) -> int | None:
         if (number := self._numbers.get(label)) is not None or not self._merges:
-            return -1 if number is None else number
-        return next((i for i, name in enumerate(self._classes) if plain_label(name) == plain_label(label)), -1)
+            return number
+        plain = plain_label(label)
+        return next((number for name, number in self._numbers.items() if plain_label(name) == plain), None)
 
 
 class Tally:
-    """Counts of recordings and their windows, by recording.
+    """Counts of recordings and their windows, by recording; those of no class apart.
 
     Args:
         classes: K names.
@@ -59,6 +74,8 @@ class Tally:
         self._classes = tuple(classes)
         self._parts: list[Counts] = []
         self._whole: list[np.ndarray] = []
+        self._known: list[np.ndarray] = []
+        self._no_class: list[np.ndarray] = []
         self.loss = self.accepted = self.right_and_accepted = 0.0
 
     def add(self, part: Part, truth: np.ndarray, windows: Outcomes, recordings: Outcomes) -> None:
@@ -66,18 +83,23 @@ class Tally:
 
         Args:
             part: whose windows were looked at.
-            truth: int64 ``[R]``, the class of each of its recordings.
+            truth: int64 ``[R]``, the class of each of its recordings, or ``UNKNOWN``.
             windows: what was said of these.
             recordings: what was said of the recordings.
         """
-        true, found = truth[part.numbers], windows.numbers
-        shape = len(part.recordings), len(self._classes)
-        self._parts.append(count_windows(true, found, part.numbers, shape))
-        self._whole.append(recordings.numbers == truth)
+        are_known = truth != UNKNOWN
+        own = are_known[part.numbers]
+        true, places = truth[part.numbers][own], np.cumsum(are_known) - 1
+        shape = int(are_known.sum()), len(self._classes)
+        self._parts.append(count_windows(true, windows.numbers[own], places[part.numbers][own], shape))
+        self._whole.append((recordings.numbers == truth)[are_known])
         with np.errstate(divide="ignore"):
-            self.loss -= float(np.log(windows.scores[np.arange(len(true)), true]).sum())
-        self.accepted += int(windows.accepted.sum())
-        self.right_and_accepted += int((windows.decided == true).sum())
+            self.loss -= float(np.log(windows.scores[own][np.arange(len(true)), true]).sum())
+        self.accepted += int(windows.accepted[own].sum())
+        self.right_and_accepted += int((windows.decided[own] == true).sum())
+        self._known.append(are_known)
+        accepted, ones = (np.bincount(part.numbers, of, len(truth)) for of in (windows.accepted, np.ones(len(own))))
+        self._no_class.append(np.stack([accepted, ones])[:, ~are_known].astype(np.int64))
 
     @property
     def counts(self) -> Counts:
@@ -88,6 +110,27 @@ class Tally:
     def are_right(self) -> np.ndarray:
         """Whether the mean scores of a recording are right, bool ``[R]``."""
         return np.concatenate(self._whole)
+
+    @property
+    def are_known(self) -> np.ndarray:
+        """Whether a recording is of a class, bool ``[all]``; what else is said here is of those that are."""
+        return np.concatenate(self._known)
+
+    @property
+    def no_class(self) -> np.ndarray:
+        """Of each other recording the windows that are accepted, and all, int64 ``[2, others]``."""
+        return np.concatenate(self._no_class, axis=1)
+
+    def accepted_of_no_class(self, groups: np.ndarray | None) -> Figure | None:
+        """The share of the windows of no class that are accepted; None if there are none.
+
+        Args:
+            groups: whole numbers ``[others]``, of the recordings; None if these are independent.
+        """
+        counts = self.no_class
+        if groups is not None:
+            counts = np.stack([np.bincount(groups, each).astype(np.int64) for each in counts])
+        return share(*counts)
 
 
 class Groups:
@@ -106,10 +149,13 @@ class Groups:
         places = [self.names.setdefault(word, len(self.names)) for word in recordings.groups.words]
         self._numbers.append(np.array(places)[recordings.groups.numbers])
 
-    @property
-    def numbers(self) -> np.ndarray | None:
-        """Int64 ``[R]``; None if not all recordings have one."""
-        return None if self._num_without or not self._numbers else np.concatenate(self._numbers)
+    def of(self, which: np.ndarray) -> tuple[np.ndarray | None, tuple[str, ...]]:
+        """The groups of some recordings ``which [all]``, as numbers from 0, and their names; None if some have none."""
+        if self._num_without or not self._numbers:
+            return None, ()
+        present, numbers = np.unique(np.concatenate(self._numbers)[which], return_inverse=True)
+        names = list(self.names)
+        return numbers, tuple(names[number] for number in present)
 
 
 class Ranges:

@@ -346,3 +346,29 @@ def test_the_page_of_a_run_that_decides_nothing_has_calibration_alone(plain):
     assert cells_of(plain, "How far scores can be trusted", "<h2>").keys() == {"test", "val"}
     assert "What is accepted" not in text
     assert "Windows that decide together" not in text
+
+
+@needs_gcc
+def test_an_evaluation_says_which_share_of_no_class_is_accepted(decided, recordings, cli, tmp_path):
+    """By the label that the run was told."""
+    status, out, err = cli("evaluate", decided, recordings, "out=e.json")
+    assert status == 0, err
+    found = read(tmp_path, "e.json")
+    for backend, accepted in (("torch", "accepted"), ("int8", "accepted_int8")):
+        windows = nas_lightning.load(decided, backend=backend).predict(recordings).windows
+        labels = np.array([name.partition("/")[0] for name in windows.names])
+        are_none, share = labels == "noise", found["no_class"][accepted]
+        assert share["value"] == pytest.approx(windows.accepted[are_none].mean())
+        assert share["interval"][0] < share["value"] < share["interval"][1]
+        own = found if backend == "torch" else found["int8"]
+        taken = np.array(windows.classes)[windows.numbers]
+        assert own["accuracy"]["value"] == pytest.approx((taken == labels)[~are_none].mean())
+        if backend == "torch":
+            assert found["accepted"] == pytest.approx(windows.accepted[~are_none].mean())
+            first = taken
+    assert found["int8"]["agreement"] == pytest.approx((first == taken)[~are_none].mean())
+    assert (found["no_class"]["recordings"], found["no_class"]["windows"]) == (12, 96)
+    assert (found["recordings"], found["windows"], found["units"]) == (24, 192, 24)
+    assert [(each["name"], each["samples"]) for each in found["classes"]] == [("calm", 96), ("wild", 96)]
+    assert "noise: none │ 96" in out
+    assert "of no class accepted" in out

@@ -259,7 +259,20 @@ def test_a_label_that_the_network_does_not_know_is_refused(run_of, cli, tmp_path
     status, _, err = cli("evaluate", folder, "new", "out=e.json")
     assert (status, err.count("\n")) == (2, 1)
     assert "odd/r03.npy has the label 'odd', which the network does not know; allowed: calm, wild" in err
+    assert "and dataset.unknown=LABEL for one that is no class" in err
     assert not (tmp_path / "e.json").exists()
+    status, _, err = cli("evaluate", folder, "new", "out=e.json", "dataset.unknown=odd")
+    assert status == 0, err
+    found = json.loads((tmp_path / "e.json").read_text())
+    assert found["no_class"]["accepted"]["value"] == 1  # the run has no threshold
+    assert (found["no_class"]["windows"], found["windows"]) == (5, 25)
+    assert sum(each["recordings"] for each in found["groups"]) == 5
+    for name in ("calm", "wild"):
+        shutil.rmtree(tmp_path / "new/classes" / name)
+    for name, said in (("calm", "dataset.unknown: found calm, a class of the"), ("odd", "has recordings of odd alone")):
+        status, _, err = cli("evaluate", folder, "new", f"dataset.unknown={name}")
+        assert (status, err.count("\n")) == (2, 1)
+        assert said in err
 
 
 @pytest.mark.parametrize(

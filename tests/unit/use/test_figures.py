@@ -36,8 +36,10 @@ def test_figures_are_those_of_scikit_learn():
     counts = count_windows(true, found, units, (40, 3))
     assert counts.accuracy.value == pytest.approx(accuracy_score(true, found))
     for number in range(3):
-        assert counts.recall(number).value == pytest.approx(recall_score(true, found, average=None)[number])
-        assert counts.precision(number).value == pytest.approx(precision_score(true, found, average=None)[number])
+        of_class = counts.of_class(number, "name")
+        assert of_class.recall == pytest.approx(recall_score(true, found, average=None)[number])
+        assert of_class.precision == pytest.approx(precision_score(true, found, average=None)[number])
+        assert of_class.f1 == pytest.approx(f1_score(true, found, average=None)[number])
     means = counts.means()
     assert means["balanced_accuracy"].value == pytest.approx(balanced_accuracy_score(true, found))
     assert means["macro_f1"].value == pytest.approx(f1_score(true, found, average="macro"))
