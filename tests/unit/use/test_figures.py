@@ -1,5 +1,7 @@
 """Figures and intervals, against scikit-learn, SciPy and arithmetic."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest, norm
@@ -7,6 +9,8 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, p
 
 from nas_lightning.tasks.intervals import wilson
 from nas_lightning.use.figures import count_windows, share
+from nas_lightning.use.outcomes import Outcomes, by_recording
+from nas_lightning.use.tally import Tally
 
 
 @pytest.mark.parametrize(("right", "count"), [(0, 5), (5, 5), (3, 10), (97, 100)])
@@ -55,3 +59,27 @@ def test_units_that_differ_widen_an_interval():
     apart, near = (share(np.array(right), total) for right in ([10, 0] * 4, [5, 6, 4, 5, 4, 6, 5, 5]))
     assert apart.value == near.value == 0.5
     assert np.diff(apart.interval) > 2 * np.diff(near.interval)
+
+
+@pytest.mark.parametrize("groups", [None, np.array([1, 0, 1, 1])])
+def test_recordings_of_no_class_are_counted_apart_also_where_a_part_has_no_others(groups):
+    """Two parts of two recordings with two windows each: 0 and 2, then two of no class."""
+    tally = Tally(("a", "b", "c"))
+    for truth, accepted in (([0, 2], [1, 0, 1, 1]), ([-1, -1], [1, 0, 0, 0])):
+        zeros, numbers = np.zeros(4), np.array([0, 0, 1, 1])
+        scores = np.array([[0.5, 0.25, 0.25]] * 4)
+        decided = np.where(np.array(accepted, dtype=bool), 0, -1)
+        windows = Outcomes(("a", "b", "c"), ["x"] * 4, scores, zeros, zeros, smoothed=decided)
+        part = SimpleNamespace(recordings=truth, numbers=numbers)
+        tally.add(part, np.array(truth), windows, by_recording(windows, numbers, ["x", "y"]))
+    assert tally.counts.true.tolist() == [[2, 0, 0], [0, 0, 2]]
+    assert tally.counts.right.tolist() == [[2, 0, 0], [0, 0, 0]]
+    assert tally.are_right.tolist() == [True, False]
+    assert (tally.accepted, tally.right_and_accepted) == (3, 1)
+    assert tally.loss == pytest.approx(-np.log([0.5, 0.5, 0.25, 0.25]).sum())
+    found = tally.accepted_of_no_class(None if groups is None else groups[tally.are_known == 0])
+    assert found.value == 0.25
+    if groups is not None:
+        low, high = binomtest(1, 4).proportion_ci(method="wilson")
+        assert found.interval[0] <= low
+        assert found.interval[1] >= high
