@@ -92,6 +92,7 @@ ARGUMENTS = [
     (["dataset.split_type=random"], "dataset.split_type: found 'random'; allowed: auto, amongst_files, by_group, within_files, amongst_windows"),
     (["dataset.split_type=by_group"], "dataset.split_type: by_group needs groups, which BasicMotions does not have"),
     (["dataset.missing=fill"], "dataset.missing: found 'fill'; allowed: error, interpolate, drop"),
+    (["dataset.columns.label=null"], "dataset.columns.label: found null; allowed: a name, because labels are needed here; null says to predict that there are none"),
     (["dataset.group_pattern='('"], "dataset.group_pattern: '(' is no regular expression"),
     (["dataset.annotations=nowhere"], "nowhere has no lists of train, val, test"),
     (["testing.metric=f1"], "testing.metric: found 'f1'; allowed: accuracy, balanced_accuracy, macro_f1"),
