@@ -209,6 +209,7 @@ class Space:
     ops: list[str] = MISSING
     shape: str = MISSING
     post_reduction_stride: int = MISSING
+    readout: str = MISSING
     auto_layers: list[int] = MISSING
     auto_init_channels: list[int] = MISSING
 

@@ -23,12 +23,20 @@ Signature = tuple[Any, ...]
 """What decides the code of a layer; layers of equal signature share one function."""
 
 
+def taps_of(layer: Layer) -> int:
+    """The steps of a window of a pool."""
+    taps = cast(Any, layer.module).kernel_size
+    return int(taps if isinstance(taps, int) else taps[0])
+
+
 def signature_of(layer: Layer) -> Signature:
     """The kind and all shapes of a layer."""
     module = layer.module
     settings: Signature = ()
     if isinstance(module, nn.Conv1d):
         settings = (module.kernel_size, module.stride, module.dilation, module.groups, module.bias is None)
+    if layer.kind.name in ("segment_max", "segment_mean"):
+        settings = (taps_of(layer),)
     return (layer.kind.name, tuple(layer.in_shape[1:]), tuple(layer.out_shape[1:]), settings)
 
 
@@ -47,10 +55,18 @@ def _of_elements(layer: Layer) -> tuple[int, ...]:
     return (layer.out_shape[1], layer.out_shape.numel())
 
 
+def _of_windows(layer: Layer) -> tuple[int, ...]:
+    """Elements, values read, and how many are read where the last window is shorter, as each is looked at then."""
+    reads = layer.out_shape.numel() * taps_of(layer)
+    return (layer.out_shape.numel(), reads, 0 if reads == layer.in_shape.numel() else reads)
+
+
 FEATURES: dict[str, Callable[[Layer], tuple[int, ...]]] = {
     **dict.fromkeys(("affine", "relu", "max_pool", "avg_pool", "add"), _of_elements),
     **dict.fromkeys(("conv", "depthwise"), _of_convolution),
     **dict.fromkeys(("pointwise", "linear"), _of_products),
+    **dict.fromkeys(("segment_max", "segment_mean"), _of_windows),
+    "flatten": lambda layer: (layer.out_shape.numel(),),
     "concat": lambda layer: (len(layer.inputs), layer.out_shape.numel()),
     "global_avg_pool": lambda layer: (layer.out_shape[1], layer.in_shape.numel()),
 }

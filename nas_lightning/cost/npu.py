@@ -63,7 +63,7 @@ def npu_report(network: nn.Module, in_channels: int, length: int, profile: Profi
     rows = []
     is_first = True
     for layer in trace(network, in_channels, length).layers:
-        if layer.kind.name == "relu":  # has no row, for it runs within the layer before it
+        if layer.kind.name in ("relu", "flatten"):  # nothing of its own runs
             continue
         objection = _objection(layer, profile, is_first)
         is_first = is_first and layer.kind.label != "Conv1d"
@@ -136,11 +136,12 @@ def _width(module: Any) -> int:
 
 RULES: dict[str, Callable[[Layer, Profile, bool], str | None] | None] = {
     **dict.fromkeys(("conv", "pointwise"), _conv_objection),
-    **dict.fromkeys(("depthwise", "avg_pool"), _depthwise_objection),
+    **dict.fromkeys(("depthwise", "avg_pool", "segment_mean"), _depthwise_objection),
     **dict.fromkeys(("affine", "concat", "add"), None),
     "linear": _linear_objection,
-    "relu": lambda layer, profile, is_first: None,  # runs within the layer before it
-    "max_pool": _max_pool_objection,
+    # A ReLU runs within the layer before it, and what is flattened stays where it lies.
+    **dict.fromkeys(("relu", "flatten"), lambda layer, profile, is_first: None),
+    **dict.fromkeys(("max_pool", "segment_max"), _max_pool_objection),
     "global_avg_pool": _average_objection,
 }
 """By kind what keeps a layer from being accelerated, or None where it is no layer of the NPU."""

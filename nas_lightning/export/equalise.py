@@ -5,13 +5,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nas_lightning.graph.layers import PRODUCTS
+from nas_lightning.graph.layers import POOLS, PRODUCTS
 from nas_lightning.graph.trace import Layer, LayerGraph, trace
 
 _BATCH = 256
 SCALES = {
     **dict.fromkeys(PRODUCTS, "weighs"),
-    **dict.fromkeys(("relu", "max_pool", "avg_pool", "concat", "global_avg_pool"), "passes"),
+    **dict.fromkeys((*POOLS, "relu", "concat", "global_avg_pool", "flatten"), "passes"),
     **dict.fromkeys(("affine", "add"), None),  # both values of an addition would need one scale
 }
 """By kind where the scale s > 0 of a channel can be moved: into a layer that ``weighs`` its inputs, and through one
@@ -74,8 +74,9 @@ class _Watch:
     def make(self, i: int, *values: Tensor) -> Tensor:
         """Make a value, and keep the magnitudes of its channels."""
         out = self.graph.layers[i - 1](*values) if i else values[0]
-        # What a ReLU removes is no part of the quantized range.
-        if len(self.writers[i]) == 1 and set(self.graph.reading_kinds(i)) != {"relu"}:
+        # What a ReLU removes is no part of the quantized range, and what is flattened was seen before.
+        is_seen = i > 0 and self.graph.layers[i - 1].kind.name == "flatten"
+        if len(self.writers[i]) == 1 and set(self.graph.reading_kinds(i)) != {"relu"} and not is_seen:
             found = out.abs().transpose(0, 1).flatten(1).amax(1)
             (writer,) = self.writers[i]
             self.magnitudes[writer] = torch.maximum(found, self.magnitudes.get(writer, found))
@@ -116,19 +117,19 @@ def _scale(magnitude: Tensor, reads: Tensor) -> Tensor:
 
 def _reading_weights(layer: Any, magnitude: Tensor) -> Tensor:
     """For each input channel ``[C]`` its largest weight, as a share of the output channel's largest weight x input."""
-    weight = _by_group(layer).abs().amax(3)
+    weight = _by_group(layer, len(magnitude)).abs().amax(3)
     largest = (weight * magnitude.reshape(len(weight), 1, -1)).amax(2, keepdim=True)
     return torch.where(largest > 0, weight / largest, 0).amax(1).flatten()
 
 
-def _by_group(layer: Any) -> Tensor:
-    """The weights as ``[groups, outputs of a group, inputs of a group, taps]``."""
+def _by_group(layer: Any, channels: int) -> Tensor:
+    """The weights as ``[groups, outputs of a group, inputs of a group, taps]``; flattened steps are taps."""
     weight, groups = layer.weight, getattr(layer, "groups", 1)
-    return weight.reshape(groups, len(weight) // groups, weight.shape[1], -1)
+    return weight.reshape(groups, len(weight) // groups, channels // groups, -1)
 
 
 def _multiply_inputs(layer: Any, scale: Tensor) -> None:
-    weight = _by_group(layer)
+    weight = _by_group(layer, len(scale))
     layer.weight.copy_((weight * scale.reshape(len(weight), 1, -1, 1)).reshape(layer.weight.shape))
 
 

@@ -139,20 +139,27 @@ class _Reader(CalibrationDataReader):
 def _all_convolutions(network: ModelProto) -> ModelProto:
     """The same network with the mean over time and the linear layer as operators that have an integer form in float32.
 
-    ``ReduceMean`` has none, and that of ``Gemm`` computes in float64 when it is compiled; a linear layer on one time
-    step is a convolution of one tap.
+    ``ReduceMean`` has none, and that of ``Gemm`` computes in float64 when it is compiled; a linear layer on all of S
+    time steps is a convolution of S taps that meets them once.
     """
     model = copy.deepcopy(network)
     graph = model.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
+    flattened = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Flatten"}
+    shapes = {info.name: _shape_of(info) for info in graph.value_info}
     nodes: list[NodeProto] = []
     for node in graph.node:
+        if node.op_type == "Flatten":
+            continue  # of what the linear layer reads
         if node.op_type == "ReduceMean":
             nodes.append(helper.make_node("GlobalAveragePool", node.input[:1], [node.output[0]], name="head.pool"))
         elif node.op_type == "Gemm":
-            weight = weights[node.input[1]]
-            weight.dims.append(1)
-            nodes.append(helper.make_node("Conv", node.input, ["head.steps"], name="head.linear", kernel_shape=[1]))
+            source, weight = flattened.get(node.input[0], node.input[0]), weights[node.input[1]]
+            steps = shapes[source][2] if source != node.input[0] else 1
+            weight.dims[1] //= steps
+            weight.dims.append(steps)
+            inputs = [source, *node.input[1:]]
+            nodes.append(helper.make_node("Conv", inputs, ["head.steps"], name="head.linear", kernel_shape=[steps]))
             nodes.append(helper.make_node("Flatten", ["head.steps"], node.output, name="head.flatten", axis=1))
         else:
             nodes.append(node)

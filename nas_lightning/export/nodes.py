@@ -110,19 +110,30 @@ def _linear(writer: _Writer, layer: Layer, inputs: list[str], output: str) -> No
 def _pool(operator: str) -> Callable[[_Writer, Layer, list[str], str], None]:
     def write(writer: _Writer, layer: Layer, inputs: list[str], output: str) -> None:
         module = cast(nn.MaxPool1d | nn.AvgPool1d, layer.module)
-        settings = {
+        padding = _number(module.padding)
+        settings: dict[str, Any] = {
             "kernel_shape": [_number(module.kernel_size)],
             "strides": [_number(module.stride)],
-            "pads": [_number(module.padding)] * 2,
+            "pads": [padding, padding],
             "ceil_mode": int(module.ceil_mode),
         }
         if isinstance(module, nn.MaxPool1d):
             settings["dilations"] = [_number(module.dilation)]
         else:
             settings["count_include_pad"] = int(module.count_include_pad)
+            if (
+                module.ceil_mode and not module.count_include_pad
+            ):  # padding says the same, to whoever knows no ceil_mode
+                settings |= {"pads": [padding, _missing(module, layer)], "ceil_mode": 0}
         writer.node(operator, inputs, output, layer.out_shape, **settings)
 
     return write
+
+
+def _missing(pool: nn.AvgPool1d, layer: Layer) -> int:
+    """Steps of the last window that are behind the end of what a pool reads."""
+    end = (layer.out_shape[2] - 1) * _number(pool.stride) + _number(pool.kernel_size)
+    return max(0, end - layer.in_shape[2] - _number(pool.padding))
 
 
 def _number(value: int | tuple[int, ...]) -> int:
@@ -151,10 +162,11 @@ NODES: dict[str, Callable[[_Writer, Layer, list[str], str], None]] = {
     "affine": _affine,
     "linear": _linear,
     "relu": _plain("Relu"),
-    "max_pool": _pool("MaxPool"),
-    "avg_pool": _pool("AveragePool"),
+    **dict.fromkeys(("max_pool", "segment_max"), _pool("MaxPool")),
+    **dict.fromkeys(("avg_pool", "segment_mean"), _pool("AveragePool")),
     "concat": _concat,
     "global_avg_pool": _mean,
     "add": _plain("Add"),
+    "flatten": _plain("Flatten"),
 }
 """By kind what writes a layer: it gets the names of what the layer reads, and that of what it makes."""

@@ -9,11 +9,12 @@ FLOATS = {
     "affine": ("Sub", "Mul", "Add"),
     "linear": ("Gemm",),
     "relu": ("Relu",),
-    "max_pool": ("MaxPool",),
-    "avg_pool": ("AveragePool",),
+    **dict.fromkeys(("max_pool", "segment_max"), ("MaxPool",)),
+    **dict.fromkeys(("avg_pool", "segment_mean"), ("AveragePool",)),
     "concat": ("Concat",),
     "global_avg_pool": ("ReduceMean",),
     "add": ("Add",),
+    "flatten": ("Flatten",),
 }
 """By kind its operators in the exported file."""
 
@@ -37,8 +38,8 @@ class Integers:
 
 INTEGERS: dict[str, Integers | None] = {
     **dict.fromkeys(PRODUCTS, Integers("QLinearConv", "Conv", slice(0, 1), 6)),  # linear: on one time step
-    **dict.fromkeys(("affine", "relu", "max_pool"), None),
-    "avg_pool": Integers("QLinearAveragePool", "AveragePool", slice(0, 1), 3),
+    **dict.fromkeys(("affine", "relu", "max_pool", "segment_max", "flatten"), None),
+    **dict.fromkeys(("avg_pool", "segment_mean"), Integers("QLinearAveragePool", "AveragePool", slice(0, 1), 3)),
     "concat": Integers("QLinearConcat", "Concat", slice(2, None, 3), 0),
     "global_avg_pool": Integers("QLinearGlobalAveragePool", "GlobalAveragePool", slice(0, 1), 3),
     "add": Integers("QLinearAdd", "Add", slice(0, 6, 3), 6),

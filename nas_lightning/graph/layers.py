@@ -43,6 +43,13 @@ def _is(module: type[nn.Module], condition: Callable[[Any], bool] = lambda found
     return lambda found: type(found) is module and condition(found)
 
 
+def _is_split(pool: Any) -> bool:
+    """Whether the windows of a pool lie side by side, so that each value is read once."""
+    sizes = (pool.kernel_size, pool.stride, pool.padding)
+    taps, stride, padding = (size if isinstance(size, int) else size[0] for size in sizes)
+    return (taps, padding, getattr(pool, "dilation", 1)) == (stride, 0, 1)
+
+
 def _calls(function: Any, dims: tuple[int, ...]) -> Callable[[Any], bool]:
     """Whether a node calls a function over one of these dimensions, and with nothing else to say."""
     return lambda found: (
@@ -66,8 +73,11 @@ _LAYERS = (
     LayerKind("depthwise", "Conv1d", _is(nn.Conv1d, lambda conv: conv.groups > 1)),
     LayerKind("linear", "Linear", _is(nn.Linear)),
     LayerKind("relu", "ReLU", _is(nn.ReLU), in_place=True),
-    LayerKind("max_pool", "MaxPool1d", _is(nn.MaxPool1d)),
-    LayerKind("avg_pool", "AvgPool1d", _is(nn.AvgPool1d)),
+    LayerKind("max_pool", "MaxPool1d", _is(nn.MaxPool1d, lambda pool: not _is_split(pool))),
+    LayerKind("avg_pool", "AvgPool1d", _is(nn.AvgPool1d, lambda pool: not _is_split(pool))),
+    LayerKind("segment_max", "MaxPool1d", _is(nn.MaxPool1d, lambda pool: _is_split(pool))),
+    LayerKind("segment_mean", "AvgPool1d", _is(nn.AvgPool1d, lambda pool: _is_split(pool))),
+    LayerKind("flatten", "Flatten", _is(nn.Flatten, lambda found: (found.start_dim, found.end_dim) == (1, -1))),
     LayerKind("concat", "Concat", _calls(torch.cat, (1, -2)), lambda *values: torch.cat(values, dim=1)),
     LayerKind("global_avg_pool", "GlobalAvgPool", _calls("mean", (2, -1)), lambda x: x.mean(2)),
     LayerKind("add", "Add", _adds, lambda x, y: x + y, in_place=True),
@@ -76,6 +86,7 @@ _LAYERS = (
 LAYERS = {kind.name: kind for kind in _LAYERS}
 """All kinds, by name."""
 
+POOLS = ("max_pool", "avg_pool", "segment_max", "segment_mean")
 CONVOLUTIONS = ("conv", "pointwise", "depthwise")
 PRODUCTS = (*CONVOLUTIONS, "linear")
 """What has weights."""

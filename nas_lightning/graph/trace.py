@@ -9,7 +9,7 @@ from torch import Tensor, fx, nn
 
 from nas_lightning.errors import InputError
 from nas_lightning.graph.fold import fold
-from nas_lightning.graph.layers import LAYERS, LayerKind, WholeLayer, kind_of
+from nas_lightning.graph.layers import LAYERS, POOLS, LayerKind, WholeLayer, kind_of
 from nas_lightning.graph.norm import ChannelAffine
 
 
@@ -104,7 +104,7 @@ def trace(network: nn.Module, in_channels: int, length: int) -> LayerGraph:
             continue
         kind = _demand_kind(node, module)
         numbers[node] = len(values)
-        if kind.name in ("max_pool", "avg_pool"):
+        if kind.name in POOLS:
             numbers[node] = known.setdefault((repr(module), inputs), len(values))
         if numbers[node] == len(values):
             name = node.name if module is None else str(node.target).removeprefix("0.")

@@ -258,11 +258,13 @@ class Program:
         return self._phases[known]
 
 
+_READ = ("segment_max", "segment_mean")  # as parts of a readout
+
 WRITERS: dict[str, Callable[[Program, Any, Planes], Planes] | None] = {
     **dict.fromkeys(CONVOLUTIONS, Program.conv),
     **dict.fromkeys(("max_pool", "avg_pool"), Program.pool),
     # Normalisation, head and end are parts of a program of their own, and a concatenation is a list of planes.
-    **dict.fromkeys(("affine", "linear", "relu", "concat", "global_avg_pool", "add"), None),
+    **dict.fromkeys((*_READ, "affine", "linear", "relu", "concat", "global_avg_pool", "add", "flatten"), None),
 }
 """By kind of layer what writes it where it stands alone; None for what a network with it leaves to PyTorch."""
 

@@ -1,7 +1,8 @@
 // Readouts: what of the last planes the linear head sees. Each writes some columns of the features [B, F].
 //
 //     kLargest, kPositiveShare, kPositiveMean: a column a channel
-//     kSegments: `segments` columns a channel, the means of nn.AdaptiveAvgPool1d; 1 is the mean over all
+//     kSegments: `segments` columns a channel, the means of as many parts of ceil(length / segments) steps, of which the
+//                last may be shorter; 1 is the mean over all
 
 #pragma once
 
@@ -22,9 +23,10 @@ struct Readout {
   explicit Readout(const int64_t* c) : measure(c[1]), segments(c[2]), first(c[3]), channels(c[4]), planes(c + 5) {}
   const int64_t* end() const { return planes + channels; }
   int64_t column(int64_t c, int64_t segment) const { return first + c * segments + segment; }
-  // The first step of a segment, and the one behind its last; they overlap where the length is no multiple.
-  int64_t from(int64_t segment, int64_t length) const { return segment * length / segments; }
-  int64_t to(int64_t segment, int64_t length) const { return ((segment + 1) * length + segments - 1) / segments; }
+  // The first step of a segment, and the one behind its last.
+  int64_t steps(int64_t length) const { return (length + segments - 1) / segments; }
+  int64_t from(int64_t segment, int64_t length) const { return segment * steps(length); }
+  int64_t to(int64_t segment, int64_t length) const { return std::min(length, (segment + 1) * steps(length)); }
 };
 
 // Sums over the same steps of N samples side by side, for one alone waits for each of its additions.

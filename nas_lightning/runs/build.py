@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import lightning as L
 import torch
@@ -35,10 +35,12 @@ from nas_lightning.runs.lengths import BEFORE_DATA, in_full
 from nas_lightning.search.arch_step import FirstOrder, Unrolled
 from nas_lightning.search.derivation import Uniform
 from nas_lightning.search.strategy import SearchPlan, Strategy
+from nas_lightning.space.base import Blueprint
 from nas_lightning.space.cells.genotype import Genotypes
 from nas_lightning.space.cells.npu import accelerated_ops, round_channels
 from nas_lightning.space.cells.size import Size
 from nas_lightning.space.reference import OwnBlueprint, ReferenceBlueprint
+from nas_lightning.space.trunk import TrunkBlueprint
 from nas_lightning.tasks import Classification, Task
 from nas_lightning.training.averaging import MovingAverage
 from nas_lightning.training.length import Length
@@ -174,6 +176,7 @@ def _size(config: Config, layers: int, init_channels: int) -> Size:
         init_channel_multiplier=training.nas_init_channel_multiplier,
         fanout_concat=training.nas_fanout_concat,
         post_reduction_stride=config.space.post_reduction_stride,
+        readout=config.space.readout,
     )
 
 
@@ -181,17 +184,19 @@ def _for_device(config: Config, size: Size) -> Size:
     return size if config.device.npu_profile is None else round_channels(size)
 
 
-def build_reference(config: Config, task: Task) -> ReferenceBlueprint | OwnBlueprint:
+def build_reference(config: Config, task: Task) -> Blueprint:
     """The hand-made network of the group ``model``."""
     return hand_made(config.model, task)
 
 
-def hand_made(model: dict[str, Any], task: Task) -> ReferenceBlueprint | OwnBlueprint:
+def hand_made(model: dict[str, Any], task: Task) -> Blueprint:
     """The network of an option of this group."""
     make = _call("model", model, _partial_=True)  # Hydra would turn the record `task` into a dictionary
     if not isinstance(make, partial):
         raise InputError(f"model: found {shown(model)}; allowed: a _target_ and its arguments")
-    return called("model", make, task=task) if make.func is ReferenceBlueprint else OwnBlueprint(model, make, task)
+    if make.func in (ReferenceBlueprint, TrunkBlueprint):
+        return cast(Blueprint, called("model", make, task=task))
+    return OwnBlueprint(model, make, task)
 
 
 def build_rate(config: Config, network: nn.Module) -> float:

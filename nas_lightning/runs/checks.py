@@ -16,6 +16,7 @@ from nas_lightning.kernels.build import why_not_native
 from nas_lightning.kernels.choice import KERNELS
 from nas_lightning.runs.build import build_budget, build_candidates, build_numbers, build_ops, build_size
 from nas_lightning.space.ops import OPS
+from nas_lightning.space.readouts import DEPLOYABLE
 from nas_lightning.tasks.classification import CLASS_WEIGHTS, METRICS
 from nas_lightning.tasks.decisions import METHODS as SMOOTHINGS
 
@@ -168,6 +169,7 @@ def _check_space(config: Config) -> None:
         if not value_at(config, key):
             raise InputError(f"{key}: found []; allowed: a list of numbers, each {range_of(key)}")
     check_choice("space.shape", config.space.shape, ("preset", "wide"))
+    check_choice("space.readout", config.space.readout, DEPLOYABLE)
     if config.space.shape == "wide" and config.training.nas_model_size == "auto":
         raise InputError(
             "space.shape: found wide; allowed: preset, because nas_model_size=auto chooses layers and channels"

@@ -1,15 +1,15 @@
 """Readouts: what of a network's last value its linear head sees.
 
-Shapes: B batch, C channels, L time steps. Every readout maps ``[B, C, L]`` to ``[B, columns(C)]``, for any L; the
-columns of a channel lie side by side. To add one, add an entry to ``READOUTS``.
+Shapes: B batch, C channels, L time steps. Every readout maps ``[B, C, L]`` to ``[B, columns(C)]``; the columns of a
+channel lie side by side. To add one, add an entry to ``READOUTS``.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from nas_lightning.errors import InputError
 from nas_lightning.graph.layers import WholeLayer
@@ -32,43 +32,43 @@ class Mean(nn.Module):
         program.mean(planes)
 
 
-class SegmentMeans(WholeLayer):
-    """Means over the segments of ``nn.AdaptiveAvgPool1d``.
+class SegmentMeans(nn.Sequential):
+    """Means over segments of equal length, of which the last may be shorter.
 
-    Segment i of S has the steps ``floor(i L / S)`` to ``ceil((i + 1) L / S) - 1``, so that neighbours share a step
-    where S does not divide L.
+    A segment has ``ceil(L / segments)`` steps, so there are fewer segments than asked for where L is short.
 
     Args:
-        segments: their number.
+        segments: at most how many.
+        length: time steps of what is read.
     """
 
-    def __init__(self, segments: int) -> None:
-        super().__init__()
-        self.segments = segments
+    def __init__(self, segments: int, length: int) -> None:
+        taps = -(-length // segments)
+        super().__init__(nn.AvgPool1d(taps, taps, ceil_mode=True, count_include_pad=False), nn.Flatten())
+        self.segments = -(-length // taps)
 
     def columns(self, channels: int) -> int:
         """One a segment of a channel."""
         return channels * self.segments
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, C, L]`` to ``[B, C * segments]``."""
-        return F.adaptive_avg_pool1d(x, self.segments).flatten(1)
 
     def write(self, program: Program, planes: Planes) -> None:
         """The same in a program."""
         program.read(Measure.SEGMENTS, planes, self.segments)
 
 
-class Maximum(WholeLayer):
-    """The largest value over time; of equal ones the first gets the gradient."""
+class Maximum(nn.Sequential):
+    """The largest value over time; of equal ones the first gets the gradient.
+
+    Args:
+        length: time steps of what is read.
+    """
+
+    def __init__(self, length: int) -> None:
+        super().__init__(nn.MaxPool1d(length), nn.Flatten())
 
     def columns(self, channels: int) -> int:
         """One a channel."""
         return channels
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, C, L]`` to ``[B, C]``."""
-        return F.adaptive_max_pool1d(x, 1).squeeze(2)
 
     def write(self, program: Program, planes: Planes) -> None:
         """The same in a program."""
@@ -156,24 +156,30 @@ class _Share(torch.autograd.Function):
 
 Readout = Mean | SegmentMeans | Maximum | PositiveShare | PositiveMean | Together
 
-READOUTS: dict[str, Callable[[], Readout]] = {
-    "mean": Mean,
-    "means_2": lambda: SegmentMeans(2),
-    "means_4": lambda: SegmentMeans(4),
-    "means_8": lambda: SegmentMeans(8),
+READOUTS: dict[str, Callable[[int], Readout]] = {
+    "mean": lambda length: Mean(),
+    "means_2": partial(SegmentMeans, 2),
+    "means_4": partial(SegmentMeans, 4),
+    "means_8": partial(SegmentMeans, 8),
     "maximum": Maximum,
-    "positive_share": PositiveShare,
-    "positive_mean": PositiveMean,
+    "positive_share": lambda length: PositiveShare(),
+    "positive_mean": lambda length: PositiveMean(),
 }
-"""Name to builder; the only list of readouts. Of these only ``mean`` can be deployed so far: ``graph.trace`` names the
-others."""
+"""Name to builder, which gets the time steps of what is read; the only list of readouts."""
+
+DEPLOYABLE = ("mean", "means_2", "means_4", "means_8", "maximum")
+"""Those that are layers of a network as it is deployed; ``graph.trace`` names the others."""
 
 
-def build_readout(name: str) -> Readout:
+def build_readout(name: str, length: int) -> Readout:
     """The readout of a name, or of several that are joined by ``+``.
 
-    >>> build_readout("mean+means_2")(torch.arange(4.0).reshape(1, 1, 4))
+    >>> build_readout("mean+means_2", 4)(torch.arange(4.0).reshape(1, 1, 4))
     tensor([[1.5000, 0.5000, 2.5000]])
+
+    Args:
+        name: of one in ``READOUTS``, or several.
+        length: time steps of what is read.
 
     Raises:
         InputError: for a name that is not in the list.
@@ -184,5 +190,5 @@ def build_readout(name: str) -> Readout:
         raise InputError(
             f"readout: found {', '.join(unknown)}; allowed: {', '.join(READOUTS)}, and several joined by +"
         )
-    readouts = [READOUTS[each]() for each in names]
+    readouts = [READOUTS[each](length) for each in names]
     return readouts[0] if len(readouts) == 1 else Together(readouts)

@@ -2,29 +2,37 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from functools import reduce
+from math import prod
+from typing import Any, ClassVar, Literal, get_args
 
 from torch import Tensor, nn
 
 from nas_lightning.errors import InputError
+from nas_lightning.files import plain
 from nas_lightning.graph.norm import InputNorm
 from nas_lightning.kernels.network_ops import STRIDES
+from nas_lightning.space.base import SCHEMA_VERSION
 from nas_lightning.space.readouts import build_readout
-from nas_lightning.tasks import Task
+from nas_lightning.tasks import Task, task_of
 
-BlockKind = Literal["full", "depthwise", "separable"]
+BlockKind = Literal["full", "depthwise", "separable", "pool"]
+
+_MOST_BLOCKS, _MOST_WEIGHTS = 50, 100_000_000
+_POOL = 3  # steps
 
 
 @dataclass(frozen=True)
 class Block:
-    """Convolution, BatchNorm and ReLU: ``[B, C_in, L]`` to ``[B, channels, ceil(L / stride)]``.
+    """A part of a trunk: ``[B, C_in, L]`` to ``[B, channels, ceil(L / stride)]``.
 
     Attributes:
-        kind: ``full``; ``depthwise``, each channel alone; or ``separable``, depthwise and then 1x1.
-        channels: of its output; for ``depthwise`` those of its input.
-        kernel_size: odd.
+        kind: convolution, BatchNorm and ReLU, of which the convolution is ``full``; ``depthwise``, each channel alone;
+            or ``separable``, depthwise and then 1x1. Or a maximum ``pool`` of three steps.
+        channels: of its output; for ``depthwise`` and ``pool`` those of its input.
+        kernel_size: odd; 3 for ``pool``.
         stride: 1, 2 or 4.
-        dilation: steps between taps.
+        dilation: steps between taps; 1 for ``pool``.
     """
 
     kind: BlockKind
@@ -42,15 +50,42 @@ class Block:
             raise InputError(f"block: found the stride {self.stride}; allowed: {', '.join(map(str, STRIDES))}")
         if min(self.channels, self.dilation) < 1:
             raise InputError(f"block: found {self.channels} channels, dilation {self.dilation}; allowed: 1 or more")
+        if self.kind == "pool" and (self.kernel_size, self.dilation) != (_POOL, 1):
+            raise InputError(
+                f"block: found a pool of {self.kernel_size} taps, dilation {self.dilation}; allowed: {_POOL}, 1"
+            )
 
-    def build(self, in_channels: int) -> nn.Sequential:
+    @property
+    def keeps_channels(self) -> bool:
+        """Whether its output has the channels of its input."""
+        return self.kind in ("depthwise", "pool")
+
+    def length(self, length: int) -> int:
+        """Time steps of its output for so many of its input."""
+        return -(-length // self.stride)
+
+    def weights(self, in_channels: int) -> int:
+        """The weights of its convolutions."""
+        each = {
+            "full": in_channels * self.channels * self.kernel_size,
+            "depthwise": in_channels * self.kernel_size,
+            "separable": in_channels * (self.kernel_size + self.channels),
+            "pool": 0,
+        }
+        return each[self.kind]
+
+    def build(self, in_channels: int) -> nn.Module:
         """Its layers.
 
         Raises:
-            InputError: for a depthwise one that is to change the number of channels.
+            InputError: for one that keeps the number of channels and is to change it.
         """
-        if self.kind == "depthwise" and self.channels != in_channels:
-            raise InputError(f"block: found {self.channels} channels; allowed: {in_channels}, for depthwise keeps them")
+        if self.keeps_channels and self.channels != in_channels:
+            raise InputError(
+                f"block: found {self.channels} channels; allowed: {in_channels}, for {self.kind} keeps them"
+            )
+        if self.kind == "pool":
+            return nn.MaxPool1d(_POOL, self.stride, _POOL // 2)
         groups = 1 if self.kind == "full" else in_channels
         first = self.channels if self.kind == "full" else in_channels
         half = self.dilation * (self.kernel_size // 2)
@@ -68,7 +103,7 @@ class Trunk(nn.Module):
     >>> import torch
     >>> from nas_lightning.tasks import Classification
     >>> blocks = [Block("full", 4, 41, stride=2), Block("separable", 6, 21, dilation=2)]
-    >>> Trunk(Classification(1, 50, 3), blocks, "mean+means_2")(torch.randn(2, 1, 50)).shape
+    >>> Trunk(Classification(1, 50, 3), blocks, "means_4")(torch.randn(2, 1, 50)).shape
     torch.Size([2, 3])
 
     Args:
@@ -82,9 +117,87 @@ class Trunk(nn.Module):
         self.norm = InputNorm(task.in_channels, affine=True)
         channels = [task.in_channels, *(block.channels for block in blocks)]
         self.blocks = nn.Sequential(*(block.build(before) for block, before in zip(blocks, channels, strict=False)))
-        self.readout = build_readout(readout)
+        self.readout = build_readout(readout, reduce(lambda steps, block: block.length(steps), blocks, task.length))
         self.task, self.head = task, task.head(self.readout.columns(channels[-1]))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[B, C_in, L]`` to logits ``[B, K]``."""
         return self.head(self.readout(self.blocks(self.norm(x))))
+
+
+@dataclass(frozen=True)
+class TrunkBlueprint:
+    """A network of blocks in a row; ``to_dict`` is the content of ``model.json``.
+
+    Attributes:
+        blocks: at least one; as the arguments of a ``Block`` each, too.
+        task: what the data ask of it.
+        readout: see ``build_readout``.
+    """
+
+    file: ClassVar[str] = "model.json"
+    blocks: tuple[Block, ...]
+    task: Task
+    readout: str = "mean"
+
+    def __post_init__(self) -> None:
+        blocks = tuple(each if isinstance(each, Block) else _block_of(each) for each in self.blocks)
+        object.__setattr__(self, "blocks", blocks)
+        if not 1 <= len(blocks) <= _MOST_BLOCKS:
+            raise InputError(f"`blocks`: found {len(blocks)}; allowed: 1 to {_MOST_BLOCKS}")
+        before = [self.task.in_channels, *(block.channels for block in blocks)]
+        weights = sum(block.weights(channels) for block, channels in zip(blocks, before, strict=False))
+        if weights > _MOST_WEIGHTS:
+            raise InputError(f"`blocks` make a network of {weights:,} weights; allowed: up to {_MOST_WEIGHTS:,}")
+        build_readout(self.readout, 1)
+
+    @property
+    def total_stride(self) -> int:
+        """Steps of the input behind one step of the last block."""
+        return prod(block.stride for block in self.blocks)
+
+    def build(self) -> Trunk:
+        """The network with fresh weights."""
+        return Trunk(self.task, self.blocks, self.readout)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types only, ready for JSON."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "blocks": plain(self.blocks),
+            "readout": self.readout,
+            "task": self.task.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> "TrunkBlueprint":
+        """The inverse of ``to_dict``.
+
+        Raises:
+            InputError: if a part is missing or cannot be a network.
+        """
+        try:
+            blocks = tuple(Block(**each) for each in content["blocks"])
+            return cls(blocks, task_of(content["task"]), str(content["readout"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"model: cannot be made of this ({error!r})") from error
+
+    def summary(self) -> list[tuple[str, str]]:
+        """Its blocks in short, and what is read of the last one."""
+        return [("blocks", ", ".join(map(_short, self.blocks))), ("readout", self.readout)]
+
+
+def _block_of(given: Any) -> Block:
+    try:
+        return Block(**given) if isinstance(given, dict) else Block(*given)
+    except TypeError as error:
+        raise InputError(
+            f"`blocks`: found {given!r}; allowed: [kind, channels, kernel_size, stride, dilation], of which the last "
+            "two may be missing"
+        ) from error
+
+
+def _short(block: Block) -> str:
+    """One block: ``full 8 x 5 /2`` has 8 channels, 5 taps and stride 2."""
+    more = f" /{block.stride}" * (block.stride > 1) + f" dilated by {block.dilation}" * (block.dilation > 1)
+    return f"{block.kind} {block.channels} x {block.kernel_size}{more}"

@@ -16,8 +16,8 @@ _SHRINK = 0.01
 
 FORMS = {
     **dict.fromkeys(PRODUCTS, "product"),
-    **dict.fromkeys(("affine", "relu", "avg_pool", "concat", "global_avg_pool", "add"), "value"),
-    "max_pool": "copy",
+    **dict.fromkeys(("affine", "relu", "avg_pool", "segment_mean", "concat", "global_avg_pool", "add"), "value"),
+    **dict.fromkeys(("max_pool", "segment_max", "flatten"), "copy"),
 }
 """By kind what int8 rounds: the ``value`` that is made; of a ``product`` its constants too; nothing of a ``copy``."""
 

@@ -43,11 +43,12 @@ class Every(nn.Module):
         self.conv, self.pointwise = nn.Conv1d(2, 4, 3, padding=1), nn.Conv1d(4, 4, 1)
         self.depthwise, self.linear = nn.Conv1d(4, 4, 3, padding=1, groups=4), nn.Linear(8, 3)
         self.relu, self.max_pool, self.avg_pool = nn.ReLU(), nn.MaxPool1d(3, 1, 1), nn.AvgPool1d(3, 1, 1)
+        self.segments, self.flatten = nn.Sequential(nn.MaxPool1d(2), nn.AvgPool1d(2)), nn.Flatten()
 
     def forward(self, x):
         x = self.depthwise(self.pointwise(self.conv(self.norm(x))))
         x = self.max_pool(self.relu(x)) + x
-        return self.linear(torch.cat([x, self.avg_pool(x)], dim=1).mean(2))
+        return self.linear(self.flatten(self.segments(torch.cat([x, self.avg_pool(x)], dim=1)).mean(2)))
 
 
 def test_every_kind_is_recognised_and_is_one_kind():

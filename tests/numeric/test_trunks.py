@@ -58,8 +58,11 @@ def test_random_trunks(seed):
     task = Classification(choose.randint(1, 3), choose.choice((8, 9, 13, 24, 33, 50, 64, 127)), choose.randint(2, 5))
     channels, blocks = task.in_channels, []
     for _ in range(choose.randint(1, 4)):
-        kind = choose.choice(KINDS)
-        channels = channels if kind == "depthwise" else choose.randint(1, 9)
+        kind = choose.choice((*KINDS, "pool"))
+        channels = channels if kind in ("depthwise", "pool") else choose.randint(1, 9)
+        if kind == "pool":
+            blocks.append(Block(kind, channels, 3, choose.choice(STRIDES)))
+            continue
         reach = choose.choice((1, 3, 5, 7, 11, 19, 29, 41)), choose.choice(STRIDES), choose.choice((1, 2, 3, 4, 8))
         blocks.append(Block(kind, channels, *reach))
     assert_trunk(task, blocks, choose.choice(READ), batch=choose.choice((2, 3, 4, 9)), seed=seed)
@@ -75,9 +78,9 @@ def test_every_readout(readout, length):
 @pytest.mark.parametrize("readout", READ)
 def test_every_readout_of_values_of_both_signs(readout):
     program, norm = Program(3, 13), nn.BatchNorm1d(3).double()
-    build_readout(readout).write(program, program.norm(norm, program.inputs, relu=False))
+    build_readout(readout, 13).write(program, program.norm(norm, program.inputs, relu=False))
     reference, x = copy.deepcopy(norm), torch.randn(9, 3, 13, dtype=torch.float64)
-    expected, found = build_readout(readout)(reference(x)), program(x)
+    expected, found = build_readout(readout, 13)(reference(x)), program(x)
     g = torch.randn(expected.shape, dtype=torch.float64)
     for value in (expected, found):
         value.backward(g)
@@ -110,9 +113,9 @@ def test_of_equal_largest_values_the_first_gets_the_gradient():
     layers = nn.Sequential(nn.Conv1d(2, 2, 3, 1, 1, bias=False), nn.BatchNorm1d(2), nn.ReLU()).double()
     layers[0].weight.data = torch.randint(-1, 2, (2, 2, 3), generator=generator).double()
     reference, program = copy.deepcopy(layers), Program(2, 30)
-    build_readout("maximum").write(program, program.layers(layers, program.inputs))
+    build_readout("maximum", 30).write(program, program.layers(layers, program.inputs))
     x = torch.randint(-2, 3, (4, 2, 30), generator=generator).double()
-    build_readout("maximum")(reference(x)).square().sum().backward()
+    build_readout("maximum", 30)(reference(x)).square().sum().backward()
     program(x).square().sum().backward()
     for own, other in zip(layers.parameters(), reference.parameters(), strict=True):
         torch.testing.assert_close(own.grad, other.grad, rtol=1e-9, atol=1e-10)
@@ -135,9 +138,9 @@ def test_steps_of_training_end_at_the_same_weights():
 
 
 def test_together_joins_in_order():
-    assert isinstance(build_readout("mean+maximum"), Together)
+    assert isinstance(build_readout("mean+maximum", 6), Together)
     x = torch.arange(12.0).reshape(1, 2, 6)
-    torch.testing.assert_close(build_readout("mean+maximum")(x), torch.tensor([[2.5, 8.5, 5.0, 11.0]]))
+    torch.testing.assert_close(build_readout("mean+maximum", 6)(x), torch.tensor([[2.5, 8.5, 5.0, 11.0]]))
 
 
 def test_passes_may_overlap_and_be_taken_back_twice():

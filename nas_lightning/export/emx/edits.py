@@ -10,7 +10,6 @@ from onnx import ModelProto, NodeProto, numpy_helper
 from nas_lightning.errors import InputError
 from nas_lightning.export.emx.form import FormError, Step
 from nas_lightning.export.emx.rescaling import (
-    MEAN_MARGIN,
     Inputs,
     Rows,
     concatenation_numbers,
@@ -58,8 +57,8 @@ _CONVOLUTION = {
 }
 _MEAN = {
     "int8_t output[@][@][@])": r"const int32_t rescaling[], int8_t output[\1][\2][\3])",
-    "const int32_t output_zero = (int32_t)output_zero_point[0];": f"""const int32_t zero = output_zero_point[0];
-    const int32_t shift = rescaling[0], decided = decided_bits(shift, {MEAN_MARGIN});
+    "const int32_t output_zero = (int32_t)output_zero_point[0];": """const int32_t zero = output_zero_point[0];
+    const int32_t shift = rescaling[0] & 31, decided = decided_bits(shift, rescaling[0] >> 5);
     const int32_t offset = offset_of(zero, shift, decided);""",
     "idx_t count = 0;": "idx_t count = 0, last = 0;",
     "acc += ((int32_t)input0[n][c][iw]) - input_zero; ++count;": """acc += ((int32_t)input0[n][c][iw]) - input_zero;
@@ -99,8 +98,10 @@ CHANGES: dict[str, _Change | str | None] = {
     **dict.fromkeys(
         PRODUCTS, _Change(_CONVOLUTION, convolution_numbers, lambda old, new: [old[0], *old[2:4], *new, *old[7:]])
     ),
-    **dict.fromkeys(("affine", "relu", "max_pool"), None),
-    "avg_pool": _Change(_MEAN, mean_numbers, lambda old, new: [*old[:-1], *new, old[-1]]),
+    **dict.fromkeys(("affine", "relu", "max_pool", "segment_max", "flatten"), None),
+    **dict.fromkeys(
+        ("avg_pool", "segment_mean"), _Change(_MEAN, mean_numbers, lambda old, new: [*old[:-1], *new, old[-1]])
+    ),
     "concat": _Change(_CONCATENATION, concatenation_numbers, lambda old, new: [*old[:-1], *new, old[-1]]),
     "global_avg_pool": None,  # once a network: its floats cost little
     "add": "ONNX Runtime rounds a sum of int8 otherwise on each kind of processor, so no C has its bits",

@@ -83,7 +83,7 @@ static inline EMX_UNUSED int8_t requantized(
 """
 """The C functions that rescale int8."""
 
-MEAN_MARGIN = 11  # a bit behind the point
+_LEAST_MARGIN = 11  # of a mean, a bit behind the point
 Rows = NDArray[np.int8] | NDArray[np.int32]
 Inputs = list[Any]  # arrays, and None for what is no constant
 
@@ -129,13 +129,16 @@ def convolution_numbers(node: NodeProto, inputs: Inputs) -> dict[str, Rows | int
 
 
 def mean_numbers(node: NodeProto, inputs: Inputs) -> dict[str, Rows | int]:
-    """Bits behind the point, and the multipliers of the sums of one value, of two, and so on."""
+    """Bits behind the point, the margin above their 5 bits, and the multipliers of the sums of one value and more."""
     most, ratio = math.prod(helper.get_node_attr_value(node, "kernel_shape")), _ratio(inputs[1], inputs[3])
     shift = bits_behind_the_point(ratio)
     in_float = (most + 3) * 255 * ratio / 2**24 + Fraction(1, 2**15)  # its error, of results within int8
-    if shift < 0 or 128 * most + in_float * Fraction(2) ** shift > 2**MEAN_MARGIN:
+    error = 128 * most + math.ceil(in_float * Fraction(2) ** shift)
+    margin = max(_LEAST_MARGIN, (error - 1).bit_length())
+    if shift <= margin + 1:
         return {"rescaling": np.zeros(1 + most, np.int32)}  # no bit decides
-    return {"rescaling": np.array([shift, *(round(ratio * 2**shift / n) for n in range(1, most + 1))], np.int32)}
+    multipliers = (round(ratio * 2**shift / n) for n in range(1, most + 1))
+    return {"rescaling": np.array([margin << 5 | shift, *multipliers], np.int32)}
 
 
 def concatenation_numbers(node: NodeProto, inputs: Inputs) -> dict[str, Rows | int]:

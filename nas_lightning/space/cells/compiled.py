@@ -61,7 +61,7 @@ class CompiledNetwork(_Compiled):
         planes = self._start()
         for layers in _bodies(network):
             planes = self._cell(layers, planes) if isinstance(layers, Cell) else self.program.layers(layers, planes)
-        readout = network.readout if isinstance(network, Trunk) else Mean()
+        readout = Mean() if isinstance(network, ConvNet) else network.readout
         readout.write(self.program, planes)
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -104,7 +104,7 @@ class CompiledSupernet(_Compiled):
             if isinstance(cell, PartialCell):
                 raise UnsupportedError("partial channels")
             planes = self._cell(cast(SearchCell, cell), KINDS.index(kind) * num_weights, planes)
-        self.program.mean(planes)
+        supernet.readout.write(self.program, planes)
 
     def __call__(self, x: Tensor, op_weights: OpWeights) -> Tensor:
         """Map ``[B, C_in, L]`` to logits ``[B, K]``; updates running statistics."""

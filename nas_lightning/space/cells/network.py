@@ -10,6 +10,7 @@ from nas_lightning.space.cells.genotype import Genotype, live_nodes
 from nas_lightning.space.cells.order import CellGraph, best_order
 from nas_lightning.space.cells.size import CellPlan, Size, edge_stride
 from nas_lightning.space.ops import OPS, conv_bn_relu
+from nas_lightning.space.readouts import Readout, build_readout
 from nas_lightning.space.stem import Stem
 from nas_lightning.tasks import Task
 
@@ -64,8 +65,17 @@ def makes_value(op: str, stride: int) -> bool:
         return not isinstance(OPS[op](1, stride, True), nn.Identity)
 
 
+def readout_of(size: Size, length: int) -> Readout:
+    """What the linear head of a size sees, for samples of so many time steps.
+
+    Raises:
+        InputError: for a readout that is unknown.
+    """
+    return build_readout(size.readout, size.lengths(length)[-1][1])
+
+
 class Network(nn.Module):
-    """The network of a genotype: stem, cells, global average pool, linear.
+    """The network of a genotype: stem, cells, readout, linear.
 
     Args:
         genotype: what each node computes; its number of nodes is the size's.
@@ -78,8 +88,9 @@ class Network(nn.Module):
         self.stem = Stem(task.in_channels, size.stem_channels, affine=True)
         cells = zip(size.plan(), size.lengths(task.length), strict=True)
         self.cells = nn.Sequential(*(Cell(plan, size, genotype, lengths) for plan, lengths in cells))
-        self.task, self.head = task, task.head(size.out_channels)
+        self.readout = readout_of(size, task.length)
+        self.task, self.head = task, task.head(self.readout.columns(size.out_channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[B, C_in, L]`` to logits ``[B, K]``."""
-        return self.head(self.cells(self.stem(x)).mean(2))
+        return self.head(self.readout(self.cells(self.stem(x))))

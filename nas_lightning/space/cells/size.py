@@ -21,6 +21,7 @@ class Size:
         init_channel_multiplier: the stem has ``init_channels * init_channel_multiplier`` channels.
         fanout_concat: how many of a cell's last nodes are concatenated to its output.
         post_reduction_stride: stride of the 1x1 convolution that follows a reduction cell, 1 or 2.
+        readout: what the linear head sees of the last cell, see ``space.readouts``.
 
     Raises:
         InputError: if one of them is no whole number of 1 or more.
@@ -32,9 +33,10 @@ class Size:
     init_channel_multiplier: int
     fanout_concat: int
     post_reduction_stride: int = 1
+    readout: str = "mean"
 
     def __post_init__(self) -> None:
-        _check_counts("size", vars(self))
+        _check_counts("size", {name: value for name, value in vars(self).items() if name != "readout"})
 
     @property
     def num_edges(self) -> int:

@@ -16,6 +16,7 @@ from nas_lightning.space.base import Choice, OpWeights, Path
 from nas_lightning.space.cells.dense import fused_conv_bn_relu
 from nas_lightning.space.cells.edge_group import EdgeGroup, EdgeWeights
 from nas_lightning.space.cells.genotype import KINDS, Genotype, Genotypes, live_nodes
+from nas_lightning.space.cells.network import readout_of
 from nas_lightning.space.cells.size import CellPlan, Size, edges, rows_into
 from nas_lightning.space.choices import new_alphas
 from nas_lightning.space.ops import DEFAULT_OPS, conv_bn_relu
@@ -162,13 +163,14 @@ class Supernet(base.Supernet):
         self.stem = Stem(task.in_channels, size.stem_channels, affine=False)
         self.cells = nn.ModuleList(new_cell(plan, size, self.op_names, partial) for plan in size.plan())
         self.kinds = [plan.kind for plan in size.plan()]
-        self.head = task.head(size.out_channels)
+        self.readout = readout_of(size, task.length)
+        self.head = task.head(self.readout.columns(size.out_channels))
         self.alphas = new_alphas(Genotypes(ops, size.nodes_per_layer)) if alphas is None else alphas
 
     def forward(self, x: Tensor, choice: Choice) -> Tensor:
         """Map ``[B, C_in, L]`` to logits ``[B, K]``: of the mixture that op weights describe, or of one path."""
         x = self._run_path(x, choice) if isinstance(choice, Path) else self._run_mixture(x, choice)
-        return self.head(x.mean(2))
+        return self.head(self.readout(x))
 
     def _run_mixture(self, x: Tensor, op_weights: OpWeights) -> Tensor:
         x = fused_conv_bn_relu(self.stem.conv, self.stem.norm(x), self.kernels)

@@ -11,7 +11,7 @@ from nas_lightning.cost.exact import ADDITIVE, Numbers, PartCost, part_cost
 from nas_lightning.graph.layers import LAYERS
 from nas_lightning.graph.trace import Layer
 from nas_lightning.space.cells.genotype import KINDS, Genotype, Genotypes, live_nodes, places_of
-from nas_lightning.space.cells.network import cell_graph, makes_value
+from nas_lightning.space.cells.network import cell_graph, makes_value, readout_of
 from nas_lightning.space.cells.order import best_order
 from nas_lightning.space.cells.size import CellPlan, Size, edge_stride, edges, rows_into
 from nas_lightning.space.ops import OPS, conv_bn_relu
@@ -77,7 +77,7 @@ class SpaceCost(Genotypes):
             if size.num_copied:
                 yield _concat_cost(cell.channels, size.num_copied, length_out, self.numbers)
             length = length_out
-        yield _head_cost(size.out_channels, self.task, length, self.numbers)
+        yield _head_cost(size, self.task, length, self.numbers)
 
     def _add_edges(self, cell: CellPlan, length_in: int, length_out: int) -> None:
         for row, (source, _) in enumerate(edges(self.size.nodes_per_layer)):
@@ -158,14 +158,15 @@ class SpaceCost(Genotypes):
 
 
 class _Head(nn.Module):
-    """Global average pool and linear layer."""
+    """Readout and linear layer."""
 
-    def __init__(self, channels: int, task: Task) -> None:
+    def __init__(self, size: Size, task: Task) -> None:
         super().__init__()
-        self.linear = task.head(channels)
+        self.readout = readout_of(size, task.length)
+        self.linear = task.head(self.readout.columns(size.out_channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.linear(x.mean(2))
+        return self.linear(self.readout(x))
 
 
 @cache
@@ -189,8 +190,8 @@ def _concat_cost(channels: int, num_inputs: int, length: int, numbers: Numbers) 
 
 
 @cache
-def _head_cost(channels: int, task: Task, length: int, numbers: Numbers) -> PartCost:
-    return part_cost(_Head(channels, task), channels, length, numbers)
+def _head_cost(size: Size, task: Task, length: int, numbers: Numbers) -> PartCost:
+    return part_cost(_Head(size, task), size.out_channels, length, numbers)
 
 
 @cache

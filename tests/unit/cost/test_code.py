@@ -37,6 +37,9 @@ NUM_FEATURES = {
     "max_pool": 3,
     "avg_pool": 3,
     "add": 3,
+    "segment_max": 4,
+    "segment_mean": 4,
+    "flatten": 2,
 }
 
 
@@ -67,6 +70,14 @@ BY_HAND = {  # layer, its kind, its features
     "max_pool": (layer(nn.MaxPool1d(3, 2, 1), (1, 3, 7), (1, 3, 4)), "max_pool", (1, 3, 12)),
     "add": (layer(None, (1, 3, 7), (1, 3, 7), "add", 2), "add", (1, 3, 21)),
     "avg_pool": (layer(nn.AvgPool1d(3, 1, 1), (1, 3, 7), (1, 3, 7)), "avg_pool", (1, 3, 21)),
+    "segment_max": (layer(nn.MaxPool1d(7), (1, 3, 7), (1, 3, 1)), "segment_max", (1, 3, 21, 0)),
+    "segment_mean": (layer(nn.AvgPool1d(2), (1, 3, 8), (1, 3, 4)), "segment_mean", (1, 12, 24, 0)),
+    "segment_mean with a short end": (
+        layer(nn.AvgPool1d(3, ceil_mode=True), (1, 3, 7), (1, 3, 3)),
+        "segment_mean",
+        (1, 9, 27, 27),
+    ),
+    "flatten": (layer(nn.Flatten(), (1, 3, 4), (1, 12)), "flatten", (1, 12)),
 }
 by_hand = pytest.mark.parametrize(("layer", "kind", "features"), BY_HAND.values(), ids=BY_HAND)
 
@@ -102,6 +113,7 @@ def test_signatures_tell_layers_apart_that_need_their_own_code():
     ]
     modules = [nn.Conv1d(4, 4, *sizes, **more) for sizes, more in convolutions]
     modules += [nn.MaxPool1d(3, 1, 1), nn.AvgPool1d(3, 1, 1), nn.MaxPool1d(3, 2, 1), nn.ReLU()]
+    modules += [nn.MaxPool1d(4), nn.MaxPool1d(5), nn.AvgPool1d(4), nn.AvgPool1d(5)]  # of 10 steps two each
     layers = [layer(module, (1, 4, 10), module(torch.zeros(1, 4, 10)).shape) for module in modules]
     layers += [layer(nn.ReLU(), (1, 4, 9), (1, 4, 9)), layer(nn.ReLU(), (1, 9, 4), (1, 9, 4))]
     layers += [layer(None, (1, 4, 10), (1, 4 * n, 10), "concat", n) for n in (2, 3)]
