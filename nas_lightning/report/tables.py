@@ -11,6 +11,7 @@ from rich.table import Table
 
 from nas_lightning.errors import InputError
 from nas_lightning.files import ERROR, OVERRIDES, damage, has_ended, read_record, write_text
+from nas_lightning.report.alarms import rejecting
 from nas_lightning.report.costs import CostReport
 from nas_lightning.report.results import ComparedFrontEnd, RunMetrics, RunResult, Seeds
 from nas_lightning.space.base import Blueprint
@@ -39,11 +40,12 @@ _UNITS = {
 def print_summary(result: RunResult, blueprint: Blueprint) -> None:
     """Print a run: what was gained, what it costs, how the search did against chance, and what was found.
 
-    A search that lost to random choice says so before everything else.
+    A decision that rejects nearly everything, and a search that lost to random choice, say so before everything else.
     """
     metrics, cost, control = result.metrics, result.cost, result.metrics.control
-    title = control.sentence if control and control.verdict == "lost" else "nas_lightning"
-    table = Table(show_header=False, title=title, title_justify="left")
+    alarms = [rejecting(metrics), control.sentence if control and control.verdict == "lost" else None]
+    title = "\n".join(filter(None, alarms)) or "nas_lightning"
+    table = Table(show_header=False, title=escape(title), title_justify="left")
     sections = (
         *(_of_gains(metrics, cost), _of_decisions(metrics), _of_cost(cost), _of_chance(metrics)),
         *(blueprint.summary(), _of_run(result)),
@@ -91,7 +93,7 @@ def _of_decisions(metrics: RunMetrics) -> Iterator[Line]:
         shares = {"accepted": found.coverage, "accuracy of these": found.accuracy, "unknown": found.unknown_accepted}
         yield f"reject on {split}", ", ".join(_share(name, share) for name, share in shares.items() if share)
     if metrics.postprocess is not None and (smoothed := metrics.postprocess.splits.get(split)) is not None:
-        text = f"{smoothed.method} of {smoothed.windows}: " if smoothed.windows > 1 else "none is best: "
+        text = f"{smoothed.method} of {smoothed.windows}: " if smoothed.windows > 1 else "no smoothing is best on val: "
         delay = "" if smoothed.delay_windows is None else f", right after {smoothed.delay_windows:g} windows (median)"
         accuracy = (
             f"accuracy {smoothed.by_window['accuracy']:.4f}, of recordings {smoothed.by_recording['accuracy']:.4f}"
