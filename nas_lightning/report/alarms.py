@@ -8,8 +8,8 @@ _NEARLY_NONE = 0.05
 _NAMES = {"test": "test", "test_int8": "test (int8)", "val": "val", "val_int8": "val (int8)"}
 
 REMEDY = (
-    "a larger reject.false_accept or reject.coverage accepts more; or take dataset.unknown away, so that its recordings "
-    "are a class of their own"
+    "a larger reject.false_accept or reject.coverage accepts more; or take dataset.unknown away, so that its "
+    "recordings are a class of their own"
 )
 """What helps where a threshold accepts too little."""
 

@@ -62,7 +62,7 @@ def control(run: Run, evaluator: Evaluator, kept: Any) -> tuple[Any, Control]:
 
 def _random_networks(run: Run, kept: Any) -> list[Any]:
     """As many as asked for, without the one that they are held against."""
-    count = run.config.control.num_random
+    count = run.config.control.networks
     return [each for each in run.draw(count + 1) if each != kept][:count]
 
 
