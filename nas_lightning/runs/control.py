@@ -24,13 +24,13 @@ def control(run: Run, evaluator: Evaluator, kept: Any) -> tuple[Any, Control]:
     """Hold the first candidate against random networks of the same space and budget, and a hand-made one.
 
     It has ``won`` if its value is above the 95 % interval (Student's t) of the mean of the random ones, ``lost`` if
-    it is below that interval, else it is ``undecided``. With ``control.keep_better`` the best of the random ones is trained
-    instead where its value is larger.
+    it is below that interval, else it is ``undecided``. With ``control.keep_better`` the best of the random ones is
+    trained instead where its value is larger.
 
     Returns:
         the architecture to keep, and what ``metrics.json`` says of it.
     """
-    spent, epochs, metric = evaluator.seconds, control_epochs(run), run.config.testing.metric
+    epochs, metric = control_epochs(run), run.config.testing.metric
     drawn = _random_networks(run, kept)
     found, *others = (run.space.blueprint(architecture) for architecture in (kept, *drawn))
     made_by_hand = _references(run, kept)
@@ -55,7 +55,7 @@ def control(run: Run, evaluator: Evaluator, kept: Any) -> tuple[Any, Control]:
         random=values,
         references=tuple(references),
         kept="random" if keeps_random else "found",
-        seconds=evaluator.seconds - spent,
+        seconds=evaluator.seconds(every, epochs),
         sentence=words,
     )
     return (drawn[ranked[0][1]] if keeps_random else kept), section
