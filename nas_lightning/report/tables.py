@@ -37,6 +37,10 @@ _UNITS = {
 """What the measures of a budget count."""
 
 
+_UNUSED = 0.5
+"""A network that uses less of every limit could be larger."""
+
+
 def print_summary(result: RunResult, blueprint: Blueprint) -> None:
     """Print a run: what was gained, what it costs, how the search did against chance, and what was found.
 
@@ -65,6 +69,9 @@ def _of_gains(metrics: RunMetrics, cost: CostReport) -> Iterator[Line]:
     if cost.budget is not None:
         name = "the budget" if cost.device in (None, "none") else f"the budget of {cost.device}"
         yield "fits" if all(limit.holds for limit in cost.budget.values()) else "exceeds", f"{name}: {_shares(cost)}"
+        used = max((limit.value / limit.limit for limit in cost.budget.values() if limit.limit), default=1.0)
+        if metrics.search is not None and metrics.preset != "auto" and used < _UNUSED:
+            yield "uses", f"{used:.0%} of {name} at most: nas_model_size=auto chooses a network that uses more of it"
     for split, figures, int8 in (("test", metrics.test, metrics.test_int8), ("val", metrics.val, metrics.val_int8)):
         if figures is not None:
             text = f"{figures['accuracy']:.4f}   macro F1 {figures['macro_f1']:.4f}"

@@ -6,7 +6,15 @@ import pytest
 
 from nas_lightning.cost.exact import cost_of
 from nas_lightning.report.costs import CostReport, LimitReport
-from nas_lightning.report.results import Confidence, Control, Postprocess, Reference, RunMetrics, RunResult
+from nas_lightning.report.results import (
+    Confidence,
+    Control,
+    Postprocess,
+    Reference,
+    RunMetrics,
+    RunResult,
+    SearchSummary,
+)
 from nas_lightning.report.tables import print_summary
 from nas_lightning.space.reference import ReferenceBlueprint
 from nas_lightning.tasks import Classification
@@ -67,6 +75,22 @@ def test_the_chip_is_named_with_the_share_of_each_memory(rows):
     )
     budget["ram_bytes"] = LimitReport(limit=16384, value=20480, holds=False)
     assert rows(cost=replace(COST, budget=budget))[1]["exceeds"].endswith("20,480 of 16,384 bytes of RAM (125%)")
+
+
+def test_a_searched_network_that_leaves_half_of_the_chip_says_what_uses_more(rows):
+    """The largest share counts: 40 of 100 are 40 %."""
+    search = SearchSummary(strategy="darts", seconds=1.0, epochs=1, steps=1)
+
+    def used(preset, value):
+        budget = {"params": LimitReport(limit=100, value=value, holds=True)}
+        budget["macs"] = LimitReport(limit=1000, value=10, holds=True)
+        return rows(replace(METRICS, search=search, preset=preset), replace(COST, device="chip", budget=budget))[1]
+
+    assert used("s", 40)["uses"].startswith("40% of the budget of chip at most: nas_model_size=auto ")
+    assert "uses" not in used("s", 50)
+    assert "uses" not in used("auto", 40)
+    budget = {"params": LimitReport(limit=100, value=40, holds=True)}
+    assert "uses" not in rows(cost=replace(COST, budget=budget))[1]  # nothing was searched
 
 
 def test_without_a_test_split_the_size_stands_beside_val(rows):
