@@ -195,6 +195,13 @@ def _verify(arguments: list[str]) -> Answer:
     if len(archives) != 1:
         raise InputError(f"verify: takes one deploy.zip, and --trust to compile C files of others; found {arguments}")
     path = Path(archives[0])
+    if path.is_dir():
+        if not (path / "deploy.zip").is_file():
+            raise InputError(
+                f"verify: {path} holds no deploy.zip, which a run with compilation.enable=true writes; give that file "
+                "or the folder that holds it"
+            )
+        path /= "deploy.zip"
     try:
         with _files_said(path):
             return {"archive": str(path.absolute()), "tests": verify(path, trust="--trust" in arguments)}

@@ -1,11 +1,12 @@
 """The search as one function call on data of a program: plain DataLoaders, or a ``TimeSeriesData``."""
 
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from nas_lightning.config.compose import compose_config
-from nas_lightning.config.keys import known_keys, to_overrides
+from nas_lightning.config.keys import check_keys, known_keys, to_overrides
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.loaders import LoaderData
 from nas_lightning.errors import InputError
@@ -32,6 +33,7 @@ def search_and_get_model(
     args: Namespace | None = None,
     *,
     data: TimeSeriesData | None = None,
+    class_names: Sequence[str] | None = None,
     overrides: list[str] | None = None,
     folder: str | Path | None = None,
     resume: bool = False,
@@ -42,6 +44,7 @@ def search_and_get_model(
     Args:
         args: a namespace with the names below as attributes; other attributes are left alone, None means "default".
         data: for example ``TimeSeriesData.from_arrays(X, y)``; in place of the two loaders.
+        class_names: of the labels 0 to K - 1 of the loaders; None: their numbers.
         overrides: further settings as on the command line, for example ``["search.penalties.cost.weight=0"]``.
         folder: the run folder; ``outputs/DATE/TIME`` if None.
         resume: go on with the run that ``folder`` holds, with the same data and settings.
@@ -60,7 +63,7 @@ def search_and_get_model(
     if resume and folder is None:
         raise InputError("search_and_get_model: resume needs folder, that of the run to go on with")
     known = _known(args, settings)
-    own = _data(data, {name: known.pop(name, None) for name in _LOADERS})
+    own = _data(data, {name: known.pop(name, None) for name in _LOADERS}, class_names)
     keys = {_SHORT_NAMES[name]: value for name, value in known.items()}
     if isinstance(own, TimeSeriesData):
         keys |= {"dataset.dataset_name": own.name, "dataset.input_data_path": own.path}
@@ -82,9 +85,13 @@ def _known(args: Namespace | None, settings: dict[str, Any]) -> dict[str, Any]:
     return known | settings
 
 
-def _data(data: TimeSeriesData | None, loaders: dict[str, Any]) -> TimeSeriesData | LoaderData:
+def _data(
+    data: TimeSeriesData | None, loaders: dict[str, Any], class_names: Sequence[str] | None
+) -> TimeSeriesData | LoaderData:
     given = {name: loader for name, loader in loaders.items() if loader is not None}
     if data is not None:
+        if class_names is not None:
+            raise InputError("search_and_get_model: found data and class_names; allowed: one of them")
         if given:
             raise InputError(f"search_and_get_model: found data and {', '.join(given)}; allowed: one of them")
         if not isinstance(data, TimeSeriesData):
@@ -101,7 +108,7 @@ def _data(data: TimeSeriesData | None, loaders: dict[str, Any]) -> TimeSeriesDat
                 f"search_and_get_model: {name} is {_kind(given[name])}; allowed: a DataLoader; arrays and tables are "
                 "given by data=TimeSeriesData.from_arrays(X, y), or from_frame(table)"
             )
-    return LoaderData(*(given[name] for name in _LOADERS))
+    return LoaderData(given["train_loader"], given["valid_loader"], class_names)
 
 
 def _kind(found: object) -> str:
@@ -109,6 +116,7 @@ def _kind(found: object) -> str:
 
 
 def _check_overrides(overrides: list[str], data: TimeSeriesData | LoaderData) -> None:
+    check_keys(overrides, "overrides")
     is_loaders = isinstance(data, LoaderData)
     for override in overrides:
         key = override.lstrip("+~").partition("=")[0]

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -81,9 +82,33 @@ def check_key(key: str, source: str) -> None:
         return
     if hint := _ELSEWHERE.get(key.rpartition(".")[2]):
         raise InputError(f"{source}: unknown key {key!r}; here, {hint}")
-    begun = [known for known in allowed if known.startswith(key)]
-    nearest = min(begun, key=len) if begun else difflib.get_close_matches(key, allowed, n=1, cutoff=0.0)[0]
-    raise InputError(f"{source}: unknown key {key!r}; the nearest known key is {nearest!r}")
+    raise InputError(f"{source}: unknown key {key!r}; the nearest known key is {_nearest(key, allowed)!r}")
+
+
+def _nearest(key: str, allowed: list[str]) -> str:
+    """The key that was meant: one with the same last part, one that begins so, or the most similar.
+
+    A group and the last part of a key count like the whole key.
+    """
+    last_parts = {known.rpartition(".")[2]: known for known in reversed(allowed)}
+    names = last_parts | {known: known for known in (*_OWN_GROUPS, *allowed)}
+    if (last := key.rpartition(".")[2]) in last_parts:
+        return names.get(last, last_parts[last])
+    if begun := [known for known in allowed if known.startswith(key)]:
+        return min(begun, key=len)
+    return names[difflib.get_close_matches(key, names, n=1, cutoff=0.0)[0]]
+
+
+def check_keys(overrides: Iterable[str], source: str) -> None:
+    """Refuse an unknown key among overrides; what Hydra alone understands is left to it.
+
+    Raises:
+        InputError: naming the source, the key and the nearest known one.
+    """
+    for override in overrides:
+        name = override.partition("=")[0].lstrip("+~")
+        if not (name.startswith("hydra") or "@" in name or "/" in name or name in _OWN_GROUPS):
+            check_key(name, source)
 
 
 def guide_overrides(path: Path) -> dict[str, str]:

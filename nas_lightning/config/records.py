@@ -117,7 +117,7 @@ class Training:
     clip_norm: float | None = None
     nas_enabled: bool = MISSING
     nas_epochs: int | None = None
-    nas_steps: int = 400
+    nas_steps: int | None = None
     nas_optimization_mode: str = MISSING
     nas_model_size: str = MISSING
     nas_layers: int = MISSING
@@ -173,16 +173,26 @@ class Selection:
     """``selection``: what decides where one of several networks is kept."""
 
     by: str = MISSING
-    candidates: int = MISSING
+    candidates: int | None = None
+
+    @property
+    def trainings(self) -> int:
+        """How many final trainings there are."""
+        return 4 if self.candidates is None else self.candidates
 
 
 @dataclass(frozen=True)
 class Control:
     """``control``: random networks, trained as the one that was found."""
 
-    num_random: int = MISSING
+    num_random: int | None = None
     epochs: int | None = None
     keep_better: bool = MISSING
+
+    @property
+    def networks(self) -> int:
+        """How many random networks there are."""
+        return 3 if self.num_random is None else self.num_random
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,8 @@ def cut_splits(
     unknown = {split: pieces_of(split, True) for split in UNKNOWN_SPLITS if _has_unknown(recordings, segments[split])}
     rows, notes = front_end.rows, list[str]()
     if not rows:
-        rows, notes = common_length([*pieces.values(), *unknown.values()], framing.new_sr, recordings.source)
+        rate = framing.rate(recordings.sampling_rates)
+        rows, notes = common_length([*pieces.values(), *unknown.values()], framing.new_sr, recordings.source, rate)
     if augmentation is not None and (length := augmentation.new_length(rows)) != rows:
         raise InputError(f"augmentation: makes {length} rows of a sample of {rows}; allowed: the same number")
 

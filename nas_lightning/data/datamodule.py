@@ -37,7 +37,7 @@ from nas_lightning.data.splits import (
     to_lists,
 )
 from nas_lightning.data.suits import check_rounding, check_whole_numbers
-from nas_lightning.data.windows import Samples, as_is, batch_size_of, check_rate, rate_decisions
+from nas_lightning.data.windows import DifferentLengths, Samples, as_is, batch_size_of, check_rate, rate_decisions
 from nas_lightning.errors import InputError
 from nas_lightning.files import write_json
 from nas_lightning.tasks import Classification, Origins
@@ -196,7 +196,12 @@ class TimeSeriesData(L.LightningDataModule):
         with progress.step("splitting the recordings"):
             self.segments = self._segments(self.recordings)
             self.notes += check_splits(self.recordings, self.segments)
-        found = cut_splits(self.recordings, self.segments, self.framing, self.front_end, self.augmentation)
+        try:
+            found = cut_splits(self.recordings, self.segments, self.framing, self.front_end, self.augmentation)
+        except DifferentLengths as error:
+            if self._make_source:  # a program, which has no key for it
+                error.args = (str(error).replace("`frame_size`=N", "front_end=FrontEnd(frame_size=N)"),)
+            raise
         splits, self.unknown_splits = dict(found.splits), dict(found.unknown)
         self.notes += found.notes
         self.batch_size = self.batch_size or batch_size_of(len(splits["train"]))

@@ -1,6 +1,6 @@
 """Plain DataLoaders of a user, made to look like ``TimeSeriesData``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import lightning as L
@@ -14,7 +14,7 @@ from nas_lightning.data.moments import channel_constants
 from nas_lightning.data.protocol import SearchData
 from nas_lightning.data.readers.sets import ArraySet, Part, read_set
 from nas_lightning.data.reading import Findings, Reading
-from nas_lightning.errors import InputError
+from nas_lightning.errors import InputError, brief
 from nas_lightning.tasks import Classification
 
 
@@ -71,14 +71,22 @@ class LoaderData(L.LightningDataModule, SearchData):
     The loaders keep their batch size, order and augmentation; one pass over each reads shapes, labels and constants.
     Batches are ``(x, y)``, or anything whose last two items are: x ``[B, C, L]`` or ``[B, C, L, 1]``, y 0 to K - 1.
 
+    Args:
+        train_loader: of the split ``train``.
+        valid_loader: of the split ``val``.
+        class_names: of the labels 0 to K - 1; None: their numbers.
+
     Raises:
         InputError: from ``setup``, for data that cannot be used.
     """
 
     has_test = False
 
-    def __init__(self, train_loader: DataLoader, valid_loader: DataLoader) -> None:
+    def __init__(
+        self, train_loader: DataLoader, valid_loader: DataLoader, class_names: Sequence[str] | None = None
+    ) -> None:
         super().__init__()
+        self.class_names = None if class_names is None else tuple(class_names)
         self.train_pairs = PairLoader(train_loader, "train_loader")
         self.val_pairs = PairLoader(valid_loader, "valid_loader")
         self.notes: list[str] = []
@@ -109,7 +117,12 @@ class LoaderData(L.LightningDataModule, SearchData):
                 f"train_loader: has the labels {y_train.unique().tolist()}; allowed: 0 to K - 1, each present"
             )
         self.train_targets, self.sizes = y_train, {"train": len(y_train), "val": len(y_val)}
-        self.task = Classification(channels, length, count, tuple(map(str, range(count))))
+        names = tuple(map(str, range(count))) if self.class_names is None else self.class_names
+        if len(names) != count or len(set(names)) != count or not all(isinstance(name, str) for name in names):
+            raise InputError(
+                f"class_names: found {brief(str(list(names)))}; allowed: {count} different texts, one a label"
+            )
+        self.task = Classification(channels, length, count, names)
         self.mean, self.std = channel_constants(x_train)
         self._is_read = True
 

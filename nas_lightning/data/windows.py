@@ -139,11 +139,39 @@ def _alike(lengths: np.ndarray, arguments: np.ndarray, channels: int) -> Iterato
         yield from (slice(i, min(i + step, stop)) for i in range(start, stop, step))
 
 
-def common_length(pieces: Sequence[Pieces], new_rate: float | None, source: str) -> tuple[int, list[str]]:
+class DifferentLengths(InputError):
+    """Recordings that were to be whole samples differ in length.
+
+    Attributes:
+        frame_sizes: windows that may do, the largest first.
+    """
+
+    def __init__(self, source: str, least: int, most: int, rate: float | None) -> None:
+        def in_seconds(rows: int) -> str:
+            return f" ({rows / rate:.3g} s)" if rate else ""
+
+        highest = max(1, least.bit_length() - 1)
+        self.frame_sizes = tuple(2**power for power in range(highest, max(0, highest - 3), -1))
+        proposed = ", ".join(f"{size:,}{in_seconds(size)}" for size in self.frame_sizes)
+        super().__init__(
+            f"{source}: the recordings have from {least:,}{in_seconds(least)} to {most:,}{in_seconds(most)} rows; "
+            f"`frame_size`=N cuts them into samples of N rows, for example {proposed}"
+        )
+
+
+def common_length(
+    pieces: Sequence[Pieces], new_rate: float | None, source: str, rate: float | None = None
+) -> tuple[int, list[str]]:
     """The rows that all pieces of all splits have, and what a user should know of that.
 
+    Args:
+        pieces: of the splits.
+        new_rate: that they were brought to.
+        source: for messages.
+        rate: in Hz; None if it is not known.
+
     Raises:
-        InputError: if they differ by more than the clocks of cheap boards explain.
+        DifferentLengths: if they differ by more than the clocks of cheap boards explain.
     """
     lengths = np.concatenate([piece.stops - piece.starts for piece in pieces])
     least, most = int(lengths.min()), int(lengths.max())
@@ -151,9 +179,7 @@ def common_length(pieces: Sequence[Pieces], new_rate: float | None, source: str)
         return least, []
     if new_rate is not None and most <= NEARLY * least + 1:
         return least, [f"the recordings have {least} to {most} rows at {new_rate:g} Hz; the first {least} count"]
-    raise InputError(
-        f"{source}: the recordings have from {least} to {most} rows; `frame_size`=N cuts them into samples of N rows"
-    )
+    raise DifferentLengths(source, least, most, rate)
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,7 @@ class Control(Standing):
         kept: ``found`` or ``random``.
         seconds: of these trainings.
         sentence: all this in words.
+        params: of the candidate, which need not be the network that is kept; None in files of older versions.
     """
 
     metric: str
@@ -99,6 +100,7 @@ class Control(Standing):
     kept: str
     seconds: float
     sentence: str
+    params: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from nas_lightning.errors import InputError
 from nas_lightning.files import ERROR, OVERRIDES, damage, has_ended, read_record, write_text
+from nas_lightning.report.alarms import rejecting
 from nas_lightning.report.costs import CostReport
 from nas_lightning.report.results import ComparedFrontEnd, RunMetrics, RunResult, Seeds
 from nas_lightning.space.base import Blueprint
@@ -36,14 +37,19 @@ _UNITS = {
 """What the measures of a budget count."""
 
 
+_UNUSED = 0.5
+"""A network that uses less of every limit could be larger."""
+
+
 def print_summary(result: RunResult, blueprint: Blueprint) -> None:
     """Print a run: what was gained, what it costs, how the search did against chance, and what was found.
 
-    A search that lost to random choice says so before everything else.
+    A decision that rejects nearly everything, and a search that lost to random choice, say so before everything else.
     """
     metrics, cost, control = result.metrics, result.cost, result.metrics.control
-    title = control.sentence if control and control.verdict == "lost" else "nas_lightning"
-    table = Table(show_header=False, title=title, title_justify="left")
+    alarms = [rejecting(metrics), control.sentence if control and control.verdict == "lost" else None]
+    title = "\n".join(filter(None, alarms)) or "nas_lightning"
+    table = Table(show_header=False, title=escape(title), title_justify="left")
     sections = (
         *(_of_gains(metrics, cost), _of_decisions(metrics), _of_cost(cost), _of_chance(metrics)),
         *(blueprint.summary(), _of_run(result)),
@@ -63,6 +69,9 @@ def _of_gains(metrics: RunMetrics, cost: CostReport) -> Iterator[Line]:
     if cost.budget is not None:
         name = "the budget" if cost.device in (None, "none") else f"the budget of {cost.device}"
         yield "fits" if all(limit.holds for limit in cost.budget.values()) else "exceeds", f"{name}: {_shares(cost)}"
+        used = max((limit.value / limit.limit for limit in cost.budget.values() if limit.limit), default=1.0)
+        if metrics.search is not None and metrics.preset != "auto" and used < _UNUSED:
+            yield "uses", f"{used:.0%} of {name} at most: nas_model_size=auto chooses a network that uses more of it"
     for split, figures, int8 in (("test", metrics.test, metrics.test_int8), ("val", metrics.val, metrics.val_int8)):
         if figures is not None:
             text = f"{figures['accuracy']:.4f}   macro F1 {figures['macro_f1']:.4f}"
@@ -91,7 +100,7 @@ def _of_decisions(metrics: RunMetrics) -> Iterator[Line]:
         shares = {"accepted": found.coverage, "accuracy of these": found.accuracy, "unknown": found.unknown_accepted}
         yield f"reject on {split}", ", ".join(_share(name, share) for name, share in shares.items() if share)
     if metrics.postprocess is not None and (smoothed := metrics.postprocess.splits.get(split)) is not None:
-        text = f"{smoothed.method} of {smoothed.windows}: " if smoothed.windows > 1 else "none is best: "
+        text = f"{smoothed.method} of {smoothed.windows}: " if smoothed.windows > 1 else "no smoothing is best on val: "
         delay = "" if smoothed.delay_windows is None else f", right after {smoothed.delay_windows:g} windows (median)"
         accuracy = (
             f"accuracy {smoothed.by_window['accuracy']:.4f}, of recordings {smoothed.by_recording['accuracy']:.4f}"

@@ -78,7 +78,10 @@ def write_card(folder: Path, out: Path | None = None, licence: str | None = None
     text, path = card_text(folder, metrics, cost, licence), out or folder / README
     try:
         if path.exists() and path.read_bytes() != text.encode():
-            raise InputError(f"out: {path} is there, with another content; allowed: a file that is not there yet")
+            raise InputError(
+                f"out: {path} is there, with another content; allowed: a file that is not there yet; remove it to make "
+                "the card anew"
+            )
         write_text(path, text)
     except OSError as error:
         raise InputError(f"out: {path} cannot be written ({error.strerror})") from error

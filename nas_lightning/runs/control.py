@@ -23,14 +23,14 @@ log = logging.getLogger("nas_lightning")
 def control(run: Run, evaluator: Evaluator, kept: Any) -> tuple[Any, Control]:
     """Hold the first candidate against random networks of the same space and budget, and a hand-made one.
 
-    It has ``won`` if its value is above the 95 % interval (Student's t) of the mean of the random ones, ``lost`` if it
-    is below the mean, else it is ``undecided``. With ``control.keep_better`` the best of the random ones is trained
-    instead where its value is larger.
+    It has ``won`` if its value is above the 95 % interval (Student's t) of the mean of the random ones, ``lost`` if
+    it is below that interval, else it is ``undecided``. With ``control.keep_better`` the best of the random ones is
+    trained instead where its value is larger.
 
     Returns:
         the architecture to keep, and what ``metrics.json`` says of it.
     """
-    spent, epochs, metric = evaluator.seconds, control_epochs(run), run.config.testing.metric
+    epochs, metric = control_epochs(run), run.config.testing.metric
     drawn = _random_networks(run, kept)
     found, *others = (run.space.blueprint(architecture) for architecture in (kept, *drawn))
     made_by_hand = _references(run, kept)
@@ -51,10 +51,11 @@ def control(run: Run, evaluator: Evaluator, kept: Any) -> tuple[Any, Control]:
         metric=metric,
         epochs=epochs,
         found=value,
+        params=run.space.cost(kept)["params"],
         random=values,
         references=tuple(references),
         kept="random" if keeps_random else "found",
-        seconds=evaluator.seconds - spent,
+        seconds=evaluator.seconds(every, epochs),
         sentence=words,
     )
     return (drawn[ranked[0][1]] if keeps_random else kept), section
@@ -62,26 +63,25 @@ def control(run: Run, evaluator: Evaluator, kept: Any) -> tuple[Any, Control]:
 
 def _random_networks(run: Run, kept: Any) -> list[Any]:
     """As many as asked for, without the one that they are held against."""
-    count = run.config.control.num_random
+    count = run.config.control.networks
     return [each for each in run.draw(count + 1) if each != kept][:count]
 
 
 def stand(value: float, values: Sequence[float]) -> Standing:
     """Rank, mean, 95 % interval of the mean and verdict of a value against those of random networks.
 
-    >>> stand(0.9, [0.7, 0.8]).rank, stand(0.6, [0.7, 0.8]).verdict
-    (1, 'lost')
+    >>> stand(0.9, [0.7, 0.8]).rank, stand(0.6, [0.7, 0.8]).verdict, stand(0.6, [0.79, 0.8]).verdict
+    (1, 'undecided', 'lost')
     """
     if not values:
         return Standing(rank=1, mean=None, interval=None, verdict="undecided")
     mean, half = mean_interval(values)
-    is_clear = half is not None and value > mean + half
-    return Standing(
-        rank=1 + sum(other > value for other in values),
-        mean=mean,
-        interval=None if half is None else (mean - half, mean + half),
-        verdict="won" if is_clear else "lost" if value < mean else "undecided",
-    )
+    rank = 1 + sum(other > value for other in values)
+    if half is None:
+        return Standing(rank=rank, mean=mean, interval=None, verdict="undecided")
+    low, high = max(0.0, mean - half), min(1.0, mean + half)  # of a rate
+    verdict = "won" if value > high else "lost" if value < low else "undecided"
+    return Standing(rank=rank, mean=mean, interval=(low, high), verdict=verdict)
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float | None]:

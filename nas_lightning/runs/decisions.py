@@ -11,6 +11,7 @@ from torch import Tensor
 from nas_lightning.config.records import Config
 from nas_lightning.data.protocol import Recorded, SearchData
 from nas_lightning.errors import InputError
+from nas_lightning.report.alarms import REMEDY
 from nas_lightning.report.results import Confidence, Postprocess, RunMetrics
 from nas_lightning.runs.context import Run
 from nas_lightning.tasks.confidence import (
@@ -124,8 +125,8 @@ def _threshold(config: Config, decision: Decision, val: Answers) -> float | None
     found = threshold_for_false_accept(decision.scores(val.unknown), reject.false_accept)
     if found > 1:
         log.warning(
-            "reject.false_accept: samples of %s on val have a score of 1, so that no window is accepted at all",
-            config.dataset.unknown,
+            "reject.false_accept: samples of %s on val have a score of 1, so that no window is accepted at all; %s",
+            *(config.dataset.unknown, REMEDY),
         )
     return found
 

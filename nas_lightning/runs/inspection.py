@@ -16,12 +16,12 @@ from torch.utils.tensorboard import SummaryWriter
 
 from nas_lightning import progress
 from nas_lightning.config.compose import in_keys
-from nas_lightning.config.records import Config
+from nas_lightning.config.records import Config, with_values
 from nas_lightning.data.annotations import SPLITS
 from nas_lightning.data.datamodule import TimeSeriesData
 from nas_lightning.data.moments import moments
-from nas_lightning.data.windows import Samples
-from nas_lightning.errors import InputError, printable
+from nas_lightning.data.windows import DifferentLengths, Samples
+from nas_lightning.errors import InputError, brief, printable
 from nas_lightning.files import write_json
 from nas_lightning.report.inspection import projection_picture, spectrum_picture, windows_picture
 from nas_lightning.runs.build import build_recordings, set_up
@@ -68,9 +68,7 @@ def inspect(config: Config, folder: Path) -> dict[str, Any]:
         InputError: if the configuration or the data are wrong.
     """
     check_config(config)
-    data = build_recordings(config)
-    data.batch_size = 1  # data that are too few to train on can be looked at
-    set_up(data)
+    data, proposals = _read(config)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -78,7 +76,7 @@ def inspect(config: Config, folder: Path) -> dict[str, Any]:
     with progress.step("looking at the values"):
         channels = channel_ranges(data.recordings.values)
     decisions, notes = ([in_keys(text, "data") for text in texts] for texts in (data.decisions, data.notes))
-    warnings = notes + find_warnings(data, channels)
+    warnings = proposals + notes + find_warnings(data, channels)
     _print(data, channels, decisions, warnings)
     with progress.step("writing the lists of the splits"):
         data.write_annotations(folder)
@@ -89,6 +87,7 @@ def inspect(config: Config, folder: Path) -> dict[str, Any]:
         "channels": [vars(channel) for channel in channels],
         "samples": {split: len(data.splits[split]) for split in SPLITS},
         "sample_shape": list(data.sample_shape),
+        "groups": _groups(data),
         "decisions": decisions,
         "warnings": warnings,
     }
@@ -97,6 +96,23 @@ def inspect(config: Config, folder: Path) -> dict[str, Any]:
         _draw(data, folder)
     Console().print(f"pictures and figures: {folder}", soft_wrap=True)
     return content
+
+
+def _read(config: Config) -> tuple[TimeSeriesData, list[str]]:
+    """The data; where recordings of different lengths have no window yet, one is taken to look at, and that is said."""
+    data = build_recordings(config)
+    data.batch_size = 1  # data that are too few to train on can be looked at
+    try:
+        set_up(data)
+    except DifferentLengths as error:
+        if not isinstance(front_end := config.data.get("front_end"), dict):
+            raise
+        size = error.frame_sizes[0]
+        data = build_recordings(with_values(config, {"data.front_end": front_end | {"frame_size": size}}))
+        data.batch_size = 1
+        set_up(data)
+        return data, [f"{error}; shown are windows of {size:,}, and a search needs one of yours"]
+    return data, []
 
 
 def channel_ranges(values: Tensor) -> list[Channel]:
@@ -137,8 +153,8 @@ def _print(data: TimeSeriesData, channels: list[Channel], decisions: list[str], 
     console, recordings = Console(), data.recordings
     lengths = recordings.lengths
     console.print(
-        f"{recordings.source}: {len(recordings):,} recordings of {lengths.min():,} to {lengths.max():,} rows and "
-        f"{len(channels)} channels; a sample is {data.sample_shape[0]} x {data.sample_shape[1]}",
+        f"{recordings.source}: {len(recordings):,} recordings of {lengths.min():,} to {lengths.max():,} rows"
+        f"{_seconds(data)} and {len(channels)} channels; a sample is {data.sample_shape[0]} x {data.sample_shape[1]}",
         soft_wrap=True,
         highlight=False,
         markup=False,
@@ -151,6 +167,9 @@ def _print(data: TimeSeriesData, channels: list[Channel], decisions: list[str], 
         samples = [str(int((parts[split].labels == number).sum())) if split in parts else "0" for split in SPLITS]
         classes.add_row(escape(printable(name)), str(int((recordings.labels == number).sum())), *samples)
     console.print(classes)
+    for split, groups in _groups(data).items():
+        text = f"groups of {split}: {len(groups):,} ({brief(', '.join(groups))})"
+        console.print(text, soft_wrap=True, highlight=False, markup=False)
     ranges = Table("channel", "name", "least", "most", "mean", "deviation")
     names = recordings.channels or [""] * len(channels)
     for number, channel in enumerate(channels):
@@ -159,6 +178,24 @@ def _print(data: TimeSeriesData, channels: list[Channel], decisions: list[str], 
     console.print(ranges)
     for warning in warnings:
         console.print(f"warning: {warning}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _seconds(data: TimeSeriesData) -> str:
+    """The shortest and the longest recording in seconds, where all have a rate, or the user gives one."""
+    own = data.recordings.sampling_rates
+    rates = own if data.sampling_rate is None else np.full(len(own), data.sampling_rate)
+    if np.isnan(rates).any():
+        return ""
+    seconds = data.recordings.lengths / rates
+    return f" ({seconds.min():.3g} to {seconds.max():.3g} s)"
+
+
+def _groups(data: TimeSeriesData) -> dict[str, list[str]]:
+    """The groups of each split, by name; nothing where they are not known."""
+    groups = data.recordings.groups
+    if groups is None:
+        return {}
+    return {split: sorted(groups.taken(rows[:, 0]).present) for split, rows in data.segments.items()}
 
 
 def _draw(data: TimeSeriesData, folder: Path) -> None:

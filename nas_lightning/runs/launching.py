@@ -5,6 +5,7 @@ import itertools
 import shutil
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -174,13 +175,14 @@ def run_once(config: Config, folder: Path, resume: bool = False) -> "RunResult":
         KeyboardInterrupt: however it was interrupted.
         StoppedError: if the disk is full, or the folder is gone.
     """
+    since = time.perf_counter()  # the imports are part of the time of a run
     check_settings(config)  # before most of the package is imported
     warm_up_workers(config)
     with _uncollected():
         from nas_lightning.runs.modes import REPLACEABLE, run
 
     try:
-        return run(config, folder, resume=resume)
+        return run(config, folder, resume=resume, since=since)
     except SystemExit as error:  # Lightning ends an interrupted fit so
         raise KeyboardInterrupt from error
     except DamagedFileError as error:

@@ -12,6 +12,9 @@ from nas_lightning.training.length import Length, batches_of, is_shuffled
 SEARCH_EPOCHS = 10, 10
 """The least and the most of a search whose epochs are null."""
 
+SEARCH_STEPS = 400
+"""The most of a search whose steps are null."""
+
 TRAINING_EPOCHS = 20, 200
 """The same of a final training."""
 
@@ -47,7 +50,7 @@ def lengths_of(config: Config, data: SearchData) -> Lengths:
         return training.training_steps or _steps_of(data.sizes["train"], batches_of(train))
 
     return Lengths(
-        search=_length(training.nas_epochs, lambda: training.nas_steps, [train, alphas], SEARCH_EPOCHS),
+        search=_length(training.nas_epochs, lambda: training.nas_steps or SEARCH_STEPS, [train, alphas], SEARCH_EPOCHS),
         training=_looking(_length(training.training_epochs, training_steps, [train], TRAINING_EPOCHS), config, train),
         finetuning=_length(finetune.epochs, lambda: finetune.steps, [train], FINETUNING_EPOCHS),
     )
@@ -95,7 +98,7 @@ def length_of(epochs: int | None, steps: int, batches: int | None, bounds: tuple
 def in_full(config: Config, lengths: Lengths) -> Config:
     """The configuration with the epochs in the place of null, and of ``epochs`` in the schedules."""
     training = config.training
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {"training.nas_steps": training.nas_steps or SEARCH_STEPS}
     if training.nas_epochs is None:
         values["training.nas_epochs"] = lengths.search.epochs
     if training.training_epochs is None:

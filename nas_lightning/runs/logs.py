@@ -55,6 +55,7 @@ def quiet_lightning() -> Iterator[None]:
         warnings.filterwarnings("ignore", ".*does not have many workers.*")  # the data lie in memory
         warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")  # a resumed run
         warnings.filterwarnings("ignore", "GPU available but not used.*")  # for most searches a CPU is faster
+        warnings.filterwarnings("ignore", ".*in eval mode at the start of training.*")  # training.only_head
         warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated.*")  # Lightning's own use of torch
         try:
             yield

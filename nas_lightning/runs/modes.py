@@ -13,7 +13,14 @@ REPLACEABLE = ("searches.json", "contest.json", "metrics.json", STARTED)
 """Files of a run folder that can be removed where they are damaged; a run that goes on makes them again."""
 
 
-def run(config: Config, folder: Path, data: SearchData | None = None, *, resume: bool = False) -> RunResult:
+def run(
+    config: Config,
+    folder: Path,
+    data: SearchData | None = None,
+    *,
+    resume: bool = False,
+    since: float | None = None,
+) -> RunResult:
     """Do what the configuration asks for, and leave it in ``folder``.
 
     Args:
@@ -21,6 +28,7 @@ def run(config: Config, folder: Path, data: SearchData | None = None, *, resume:
         folder: the run folder.
         data: used instead of what the configuration names.
         resume: go on with what ``folder`` holds.
+        since: when the time of a single run began, by ``time.perf_counter``; None: now.
 
     Raises:
         UsedFolderError: if the folder holds a run already, or another process works in it.
@@ -38,4 +46,4 @@ def run(config: Config, folder: Path, data: SearchData | None = None, *, resume:
             from nas_lightning.runs import smallest
 
             return smallest.run(config, folder, data)
-        return pipeline.run(config, folder, data)
+        return pipeline.run(config, folder, data, since=since)

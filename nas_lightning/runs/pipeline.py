@@ -47,6 +47,7 @@ def run(
     data: SearchData | None = None,
     *,
     warm_start: Path | None = None,
+    since: float | None = None,
 ) -> RunResult:
     """Do the whole road once and leave its files in ``folder``; go on with the run that it holds a part of.
 
@@ -55,13 +56,14 @@ def run(
         folder: the run folder; made if it is missing.
         data: used instead of what the configuration names.
         warm_start: the checkpoints of another run of this size, from whose supernets the searches start.
+        since: when its time began, by ``time.perf_counter``; None: now.
 
     Raises:
         InputError: if the configuration or the data are wrong (then nothing is written), or the training diverges.
         BudgetError: if no network of the space meets the budget (then nothing is written).
         ParityError: if the exported file does not compute what the network computes.
     """
-    since, config = time.perf_counter(), without_search(config)
+    since, config = time.perf_counter() if since is None else since, without_search(config)
     stage = Run(config, check_start(config, folder, data), folder, warm_start)
     _ = stage.init  # refuses a network for other samples before anything is written
     with progress.step("pricing the networks of the space"):
@@ -104,8 +106,8 @@ def _identity(run: Run) -> RunMetrics:
 def _work(run: Run) -> tuple[int, float]:
     """How many searches and trainings there are to be done, and about how many steps of training."""
     config, batches = run.config, batches_of(run.data.train_dataloader())
-    trainings = config.selection.candidates if config.training.enable else 0
-    others = config.control.num_random + 2 if config.control.num_random and config.training.enable else 0
+    trainings = config.selection.trainings if config.training.enable else 0
+    others = config.control.networks + 2 if config.control.networks and config.training.enable else 0
     steps = run.lengths.training.steps(batches) or math.inf
     return max(trainings + others, run.plan.num_seeds), steps * (trainings + others / 8)
 
@@ -145,7 +147,7 @@ def _search_and_train(run: Run, pool: Pool) -> tuple[Blueprint, RunMetrics, Kept
     def second_run(searches: list[Searched]) -> None:
         """The fixed network's training, unless the control may put another network in its place."""
         if run.config.training.enable and not run.config.control.keep_better:
-            found = candidates_of(run, searches)[: run.config.selection.candidates]
+            found = candidates_of(run, searches)[: run.config.selection.trainings]
             trainings.begin([run.space.blueprint(architecture) for architecture in found])
 
     searches = search(run, evaluator, second_run, pool)
@@ -157,7 +159,7 @@ def _search_and_train(run: Run, pool: Pool) -> tuple[Blueprint, RunMetrics, Kept
 
 def _compared(run: Run, evaluator: Evaluator, searches: list[Searched]) -> tuple[list[Any], RunMetrics]:
     """The architectures to be trained, after the comparisons that the configuration asks for, and what these say."""
-    found, most = candidates_of(run, searches), run.config.selection.candidates
+    found, most = candidates_of(run, searches), run.config.selection.trainings
     candidates = found[:most]
     if len(found) > most and len(searches) > 1:
         log.info("selection: of %d candidates the first %d are trained (selection.candidates)", len(found), most)
@@ -165,7 +167,7 @@ def _compared(run: Run, evaluator: Evaluator, searches: list[Searched]) -> tuple
     if run.config.training.enable:
         if len(searches) > 1:
             metrics = replace(metrics, seeds=compare_seeds(run, evaluator, searches))
-        if run.config.control.num_random:
+        if run.config.control.networks:
             better, section = control(run, evaluator, candidates[0])
             metrics = replace(metrics, control=section)
             candidates = candidates if better == candidates[0] else [better]

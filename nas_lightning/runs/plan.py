@@ -17,13 +17,14 @@ import lightning as L
 
 from nas_lightning import progress
 from nas_lightning.config.records import Config, with_values
+from nas_lightning.config.settings import value_at
 from nas_lightning.files import plain, read_record, write_json, write_text
 from nas_lightning.progress import duration
 from nas_lightning.runs.context import Run
 from nas_lightning.runs.crew import num_workers
 from nas_lightning.runs.fitting import fit
 from nas_lightning.runs.init import fixed_network
-from nas_lightning.runs.lengths import SEARCH_EPOCHS, TRAINING_EPOCHS, length_of
+from nas_lightning.runs.lengths import SEARCH_EPOCHS, SEARCH_STEPS, TRAINING_EPOCHS, length_of
 from nas_lightning.runs.pools import pool_of
 from nas_lightning.runs.searches import problem_of, search_threads
 from nas_lightning.search.gradient import GradientSearch
@@ -55,6 +56,12 @@ _MOST_STEPS = 8000
 """Above it there are more trainings instead of longer ones."""
 
 _MOST_CANDIDATES = 16
+
+_PLANNED = (
+    *("training.nas_epochs", "training.nas_steps", "training.training_epochs", "training.training_steps"),
+    *("selection.candidates", "control.num_random"),
+)
+"""Keys that are planned where they are null, and else stay as they are."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,7 @@ class Plan:
             "selection.candidates": self.candidates,
             "control.num_random": self.num_random,
         }
-        return with_values(config, values)
+        return with_values(config, {key: value for key, value in values.items() if value_at(config, key) is None})
 
 
 @dataclass(frozen=True)
@@ -150,7 +157,8 @@ class Situation:
         return (num_random + 2) / self.workers * self._of_training(steps) / 8 if num_random else 0.0
 
     def _of_training(self, steps: int) -> float:
-        length = length_of(self.config.training.training_epochs, steps, self.batches, TRAINING_EPOCHS)
+        training = self.config.training
+        length = length_of(training.training_epochs, training.training_steps or steps, self.batches, TRAINING_EPOCHS)
         return self.training.seconds(length.steps(self.batches) or 0, length.epochs)
 
 
@@ -158,23 +166,25 @@ def plan_of(found: Situation) -> Plan:
     """The plan that uses the time best: a search of a fifth at most, then trainings as long as they gain.
 
     Where time is short there are fewer trainings and no control, instead of trainings that are too short; where it is
-    plenty, more trainings instead of longer ones.
+    plenty, more trainings instead of longer ones. What the configuration gives stays as it is.
     """
     config, left = found.config, found.seconds - found.export
-    nas_steps = _most(lambda steps: found.of_search(steps) <= _OF_SEARCH * left, config.training.nas_steps)
+    nas_steps = config.training.nas_steps or _most(
+        lambda steps: found.of_search(steps) <= _OF_SEARCH * left, SEARCH_STEPS
+    )
     rest = left - found.of_search(nas_steps)
 
     def steps_of(candidates: int, num_random: int) -> int:
         def fits(steps: int) -> bool:
             return found.of_trainings(steps, candidates) + found.of_control(steps, num_random) <= rest
 
-        return _most(fits, max(_MOST_STEPS, config.training.training_steps or 0))
+        return _most(fits, _MOST_STEPS)
 
     candidates, num_random, steps = 1, 0, 0
-    for candidates, num_random in _choices(config.selection.candidates, config.control.num_random, found.workers):
+    for candidates, num_random in _choices(config, found.workers):
         if (steps := steps_of(candidates, num_random)) >= _LEAST_STEPS:
             break
-    while candidates < _MOST_CANDIDATES and steps >= _LEAST_STEPS:
+    while config.selection.candidates is None and candidates < _MOST_CANDIDATES and steps >= _LEAST_STEPS:
         more = min(_MOST_CANDIDATES, (candidates // found.workers + 1) * found.workers)  # no worker is left without one
         if (longer := steps_of(more, num_random)) < min(steps, _MOST_STEPS):
             break
@@ -185,7 +195,7 @@ def plan_of(found: Situation) -> Plan:
         "control": found.of_control(steps, num_random),
         "export": found.export,
     }
-    return Plan(nas_steps, steps, candidates, num_random, seconds)
+    return Plan(nas_steps, config.training.training_steps or steps, candidates, num_random, seconds)
 
 
 def _most(fits: Callable[[int], bool], most: int) -> int:
@@ -200,11 +210,13 @@ def _most(fits: Callable[[int], bool], most: int) -> int:
     return least
 
 
-def _choices(candidates: int, num_random: int, workers: int) -> list[tuple[int, int]]:
-    """Numbers of trainings and of random networks, the most first; last a single training."""
-    fewer = [count for count in range(candidates - 1, 0, -1) if count % workers == 0 or count == 1]
-    counts = [candidates, *fewer]
-    return [(count, num_random) for count in counts] + ([(count, 0) for count in counts] if num_random else [])
+def _choices(config: Config, workers: int) -> list[tuple[int, int]]:
+    """Numbers of trainings and of random networks, the most first; those that are not given are fewer and fewer."""
+    most, networks = config.selection.trainings, config.control.networks
+    fewer = [count for count in range(most - 1, 0, -1) if count % workers == 0 or count == 1]
+    counts = [most, *(fewer if config.selection.candidates is None else [])]
+    controls = [networks, *([0] if config.control.num_random is None else [])]
+    return [(count, num_random) for num_random in controls for count in counts]
 
 
 def planned(config: Config, run: Run, since: float) -> Run:
@@ -221,22 +233,47 @@ def planned(config: Config, run: Run, since: float) -> Run:
     else:
         plan = plan_of(_situation(config, run, since))
         write_json(path, plain(plan))
-    _say(config, plan, since)
-    return Run(plan.applied(config), run.data, run.folder, run.warm_start)
+    own = Run(plan.applied(config), run.data, run.folder, run.warm_start)
+    total = time.perf_counter() - since + sum(plan.seconds.values())
+    _say(own, plan, total)
+    if total > 60 * own.config.run.max_minutes:  # type: ignore[operator] # the caller asks
+        log.warning("%s", _too_long(config, total))
+    return own
 
 
-def _say(config: Config, plan: Plan, since: float) -> None:
+def _say(run: Run, plan: Plan, total: float) -> None:
+    minutes = run.config.run.max_minutes
+    search, training = run.lengths.search, run.lengths.training
+    loaders = [run.data.train_dataloader(), run.data.alphas_dataloader()]
+    batches = [batches_of(loader) for loader in loaders]
+    most = max(filter(None, batches)) if all(batches) else None  # both go in step, and the longest counts
+    trainings = "1 training" if plan.candidates == 1 else f"{plan.candidates} trainings"
     parts = {
-        f"a search of {plan.nas_steps:,} steps": plan.seconds["search"],
-        f"{plan.candidates} trainings of up to {plan.training_steps:,} steps": plan.seconds["trainings"],
+        f"a search of {_length(search, most)}": plan.seconds["search"],
+        f"{trainings} of up to {_length(training, batches[0])}": plan.seconds["trainings"],
         f"a control of {plan.num_random} random networks": plan.seconds["control"],
         "export": plan.seconds["export"],
     }
     listed = ", ".join(f"{what} ({duration(seconds)})" for what, seconds in parts.items() if seconds)
-    total = time.perf_counter() - since + sum(plan.seconds.values())
-    text = f"plan for {config.run.max_minutes:g} minutes: {listed}; {duration(total)} in all"
+    text = f"plan for {minutes:g} {'minute' if minutes == 1 else 'minutes'}: {listed}; {duration(total)} in all"
     log.info("%s", text)
     progress.say(text)
+
+
+def _length(length: Length, batches: int | None) -> str:
+    """In words: steps, or epochs where nobody knows how many steps they have."""
+    steps = length.steps(batches)
+    count, unit = (length.epochs, "epoch") if steps is None else (steps, "step")
+    return f"{count:,} {unit}{'' if count == 1 else 's'}"
+
+
+def _too_long(config: Config, total: float) -> str:
+    """What is said where even the plan does not fit, with what was given and stays as it is."""
+    given = {key: value_at(config, key) for key in _PLANNED}
+    said = ", ".join(f"{key}={value}" for key, value in given.items() if value is not None)
+    reason = f"{said} stay as they are given" if said else "the shortest search and training take that"
+    found = f"{config.run.max_minutes:g}"
+    return f"run.max_minutes: found {found}, and the run takes about {duration(total)}, because {reason}"
 
 
 def _situation(config: Config, run: Run, since: float) -> Situation:

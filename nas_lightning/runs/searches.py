@@ -124,7 +124,7 @@ def search(
     for index in missing:
         with search_threads(run):
             result = _searcher(run, index, on_end).search(
-                problem_of(run, index), evaluator, run.config.selection.candidates
+                problem_of(run, index), evaluator, run.config.selection.trainings
             )
         if len(done) == index:  # no fit has told it
             on_end(result)
@@ -147,7 +147,7 @@ def _search_alone(run: Run, index: int) -> SearchResult:
     """One of several searches, in a worker."""
     evaluator = Evaluator(run.recipe, run.data, run.config.testing.metric)
     searcher = _searcher(run, index, lambda result: None)
-    return searcher.search(problem_of(run, index), evaluator, run.config.selection.candidates)
+    return searcher.search(problem_of(run, index), evaluator, run.config.selection.trainings)
 
 
 def _searcher(run: Run, index: int, on_end: Callable[[SearchResult], None]) -> Searcher:

@@ -112,10 +112,10 @@ class Evaluator:
         """The metric on ``val`` after a training of so many epochs."""
         return self(blueprint, epochs)[self._metric_of(blueprint)]
 
-    @property
-    def seconds(self) -> float:
-        """Of all trainings so far."""
-        return sum(row.seconds for row in self.rows)
+    def seconds(self, blueprints: Sequence[Blueprint], epochs: int) -> float:
+        """That their trainings took, also those that an earlier process did."""
+        networks = [plain(blueprint.to_dict()) for blueprint in blueprints]
+        return sum(row.seconds for row in self.rows if row.epochs == epochs and row.network in networks)
 
     def rank(self, blueprints: Sequence[Blueprint], epochs: int) -> list[tuple[float, int]]:
         """Value and index of each, the best first; of equal ones that of the smaller loss.

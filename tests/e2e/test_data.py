@@ -1,5 +1,6 @@
 """Recordings in folders, front ends and splits through the command line."""
 
+import itertools
 import json
 
 import numpy as np
@@ -273,7 +274,7 @@ def test_missing_values_are_treated_as_asked(tmp_path, policy):
         expected = (made[0][1][2, 1] + made[0][1][4, 1]) / 2
         assert data.recordings.values[3, 1].item() == pytest.approx(expected, abs=1e-6)
     else:
-        with pytest.raises(nas_lightning.InputError, match="the recordings have from 39 to 40 rows"):
+        with pytest.raises(nas_lightning.InputError, match=r"the recordings have from 39 \(39 s\) to 40 \(40 s\) rows"):
             data.setup()
 
 
@@ -316,6 +317,29 @@ def test_inspect_prints_draws_and_warns(cli, tmp_path):
     assert list((folder / "tensorboard").rglob("events*"))
     assert "calm" in out
     assert all(f"warning: {warning}" in out for warning in content["warnings"])
+
+
+def test_inspect_shows_lengths_in_seconds_windows_and_groups_where_no_window_is_given(cli, tmp_path):
+    """Recordings of 300 to 410 rows at 50 Hz: 6 to 8.2 seconds, and 256 rows are the largest power of 2 in all."""
+    path = csv_folder(tmp_path / "recordings", make_recordings(range(300, 420, 10)))
+    groups = "dataset.group_pattern=r\\d[02468]|r\\d[13579]"
+    rate = "data_processing_feature_extraction.sampling_rate=50"
+    status, out, err = cli("inspect", f"dataset.input_data_path={path}", rate, groups, "hydra.run.dir=look")
+    assert status == 0, err
+    assert "12 recordings of 300 to 410 rows (6 to 8.2 s) and 2 channels; a sample is 2 x 256" in out
+    said = (
+        "the recordings have from 300 (6 s) to 410 (8.2 s) rows; data_processing_feature_extraction.frame_size=N cuts "
+        "them into samples of N rows, for example 256 (5.12 s), 128 (2.56 s), 64 (1.28 s); shown are windows of 256, "
+        "and a search needs one of yours"
+    )
+    assert said in out
+    content, lists = read(tmp_path / "look", "inspection.json"), read(tmp_path / "look", "annotations/report.json")
+    assert content["groups"] == {split: lists[split]["groups"] for split in ("train", "val", "test")}
+    for split, names in content["groups"].items():
+        assert f"groups of {split}: {len(names)} ({', '.join(names)})" in out
+    assert sorted(itertools.chain(*content["groups"].values())) == [f"r{i:02d}" for i in range(12)]
+    status, out, err = cli(f"dataset.input_data_path={path}", rate, groups, "hydra.run.dir=run")
+    assert (status, "frame_size=N cuts them into samples of N rows, for example 256 (5.12 s)" in err) == (2, True)
 
 
 def test_a_class_that_is_never_predicted_is_named(cli, tmp_path):

@@ -231,7 +231,7 @@ class TestCard:
         assert cli("card", made[0], "out=card.md")[0] == 0  # the same once more
         status, _, err = cli("card", made[0], "out=card.md", "license=mit")
         assert (status, err) == (2, "error: out: card.md is there, with another content; allowed: a file that is not "
-                                    "there yet\n")  # fmt: skip
+                                    "there yet; remove it to make the card anew\n")  # fmt: skip
         assert cli("card", made[0], "out=mit.md", "license=mit")[0] == 0
         assert head_and_body((tmp_path / "mit.md").read_text())[0]["license"] == "mit"
 

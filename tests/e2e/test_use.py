@@ -328,8 +328,9 @@ def test_a_run_goes_on_with_the_network_of_another(run_of, tmp_path, quiet_fits)
     assert distance < 3 * sum(float(fresh[name].double().norm()) for name in old if "weight" in name)
 
 
-def test_only_the_head_is_trained_where_that_is_asked_for(run_of, tmp_path, quiet_fits):
+def test_only_the_head_is_trained_where_that_is_asked_for(run_of, tmp_path, quiet_fits, recwarn):
     before, after = go_on(run_of, tmp_path, "training.only_head=true")
+    assert not [each for each in recwarn if "eval mode" in str(each.message)]  # what stays as it is is meant to
     changed = {name for name, values in weights(after).items() if not torch.equal(values, weights(before)[name])}
     assert changed == {"head.weight", "head.bias"}
     assert metrics(after)["init"]["trained"] == "head"

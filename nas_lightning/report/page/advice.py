@@ -32,8 +32,9 @@ def _hand_made(files: RunFiles) -> Iterator[str]:
     for reference in control.references:
         if reference.value > control.found:
             yield (
-                f"The hand-made {reference.name} is better: `training.nas_enabled=false model={reference.name}` trains "
-                "it, and a larger `nas_model_size` gives the search as many parameters."
+                f"The hand-made {reference.name} is better than the search's first choice: "
+                f"`training.nas_enabled=false model={reference.name}` trains it, and a larger "
+                "`nas_model_size` gives the search as many parameters."
             )
 
 

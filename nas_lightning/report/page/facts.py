@@ -93,10 +93,26 @@ def lead(files: RunFiles) -> str:
     if control is not None and control.references:
         best, time = control.references[0], f"{control.epochs} {'epochs' if control.epochs > 1 else 'epoch'}"
         sentence += (
-            f"; after {time} of training it has {number(control.found)} on val, and the hand-made {best.name} with "
-            f"{best.params:,} parameters {number(best.value)}"
+            f"; after {time} of training {_first_choice(files)} has {number(control.found)} on val, and the hand-made "
+            f"{best.name} with {best.params:,} parameters {number(best.value)}"
         )
     return sentence + "."
+
+
+def _first_choice(files: RunFiles) -> str:
+    """What the control is about: the network that is kept may be another candidate."""
+    control = files.metrics.control
+    params = "" if control is None or control.params is None else f", with {control.params:,} parameters,"
+    return f"the search's first choice{params}"
+
+
+def frames(files: RunFiles) -> str:
+    """What the frames in the tables of the op weights are, in words."""
+    control, selection = files.metrics.control, files.metrics.selection
+    is_other = selection is not None and selection.trainings[selection.kept].network != 0
+    if (control is not None and control.kept == "random") or is_other:
+        return "what the network keeps, which is a drawn candidate and not the search's first choice"
+    return "what the network keeps"
 
 
 def _fits(files: RunFiles) -> str:
@@ -124,8 +140,9 @@ def alarms(files: RunFiles) -> list[str]:
     for reference in control.references:
         if reference.value > control.found:
             found.append(
-                f"The hand-made {reference.name} with {reference.params:,} parameters is better after as many epochs: "
-                f"{control.metric} {number(reference.value)} on val, the network found {number(control.found)}."
+                f"After as many epochs the hand-made {reference.name} with {reference.params:,} parameters is better "
+                f"than {_first_choice(files).rstrip(',')}: {control.metric} {number(reference.value)} on val against "
+                f"{number(control.found)}."
             )
     return found
 

@@ -125,7 +125,9 @@ def _spread(count: int, most: int) -> list[int]:
 
 def control_picture(found: float, random: Sequence[float], references: Sequence[tuple[str, float]]) -> Figure:
     """The value of what was found among those of random and of hand-made networks, on one axis."""
-    rows = [("random networks", list(random)), ("found", [found])] + [(name, [value]) for name, value in references]
+    rows = [("random networks", list(random)), ("first choice", [found])] + [
+        (name, [value]) for name, value in references
+    ]
     figure, axes = _framed(WIDTH, 0.5 + 0.34 * len(rows), left=1.75, bottom=0.35, top=0.1)
     for row, (_, values) in enumerate(rows):
         color = {0: MUTED, 1: SERIES[0]}.get(row, SERIES[1])

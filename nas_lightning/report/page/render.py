@@ -145,6 +145,7 @@ def run_page(files: RunFiles) -> str:
         "training_curves": _curves(files, "training"),
         "decisions": _decisions(files),
         "weights": _weights(files),
+        "frames": facts.frames(files),
         "control": _control(files),
         "samples": _samples(files),
         "num_shown": SHOWN_SAMPLES,
@@ -272,7 +273,7 @@ def _control(files: RunFiles) -> Markup | None:
     with style_of_page():
         references = [(reference.name, reference.value) for reference in control.references]
         figure = control_picture(control.found, control.random, references)
-        return inline(figure, "control", "the value of the network found among random ones")
+        return inline(figure, "control", "the value of the search's first choice among random networks")
 
 
 def _samples(files: RunFiles) -> list[Sample]:

@@ -211,6 +211,11 @@ def test_a_table_gives_what_its_file_gives(from_csv):
     assert batches(data) == from_csv(RAGGED, Y, variables=["c2", "c0"], **options)
 
 
+def test_a_program_is_told_how_windows_are_cut_in_its_own_words():
+    with pytest.raises(InputError, match=r"rows; front_end=FrontEnd\(frame_size=N\) cuts them into samples of N rows"):
+        TimeSeriesData.from_frame(table(RAGGED, Y), batch_size=4).setup()
+
+
 def test_a_table_of_polars_gives_the_same(from_csv):
     polars = pytest.importorskip("polars")
     frame = polars.DataFrame(table(RAGGED, Y).to_dict("list"))

@@ -104,6 +104,20 @@ def test_values_that_cannot_be_used(values, missing, text):
 
 
 @pytest.mark.parametrize(
+    ("values", "missing", "text"),
+    [
+        (GAPS, "error", "row 0 of channel 1 (v) is missing"),
+        ([[1, NAN], [2, NAN]], "interpolate", "channel 1 (v) has no value at all"),
+        ([[1, 2], [1e39, 2]], "error", "row 1 of channel 0 (u) is infinite"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named_with_its_channel(values, missing, text):
+    with pytest.raises(InputError) as error:
+        collect(source(values, B, channels=[("u", "v")] * 2), missing=missing)
+    assert text in str(error.value)
+
+
+@pytest.mark.parametrize(
     ("made", "text"),
     [
         (Source("made", []), "made: has no recordings; at least 2 are needed, of 2 classes"),

@@ -26,10 +26,12 @@ from nas_lightning.report.page.svg import SERIES, inline, style_of_page
 from nas_lightning.report.results import (
     Confidence,
     Control,
+    FinalTraining,
     Postprocess,
     Reference,
     RunMetrics,
     SearchSummary,
+    Selection,
     TrainingSummary,
 )
 from nas_lightning.runs.judging import thinned
@@ -69,7 +71,7 @@ def files():
     control = Control(
         rank=1, mean=0.5, interval=(0.4, 0.6), verdict="won", metric="accuracy", epochs=3, found=0.9, random=(0.5, 0.4),
         references=(Reference(name="cnn_s", params=900, value=0.8),), kept="found", seconds=1.0,
-        sentence="the search beat random choice",
+        sentence="the search beat random choice", params=12,
     )  # fmt: skip
     figures = {"accuracy": 0.9, "balanced_accuracy": 0.9, "macro_f1": 0.9, "loss": 0.3}
     metrics = RunMetrics(
@@ -96,16 +98,33 @@ def test_what_was_gained_is_one_sentence(files):
     assert advice(files) == facts.alarms(files) == []
     assert facts.lead(files) == (
         "The network that was found has 10 parameters, fits chip (flash 80 % of what it may use), and has an accuracy "
-        "of 0.9000 on test; after 3 epochs of training it has 0.9000 on val, and the hand-made cnn_s with 900 "
-        "parameters 0.8000."
+        "of 0.9000 on test; after 3 epochs of training the search's first choice, with 12 parameters, has 0.9000 on "
+        "val, and the hand-made cnn_s with 900 parameters 0.8000."
     )
+    older = changed(files, control=replace(files.metrics.control, params=None))
+    assert "; after 3 epochs of training the search's first choice has 0.9000 on val" in facts.lead(older)
+
+
+def test_a_frame_is_of_the_network_that_is_kept_which_may_be_a_drawn_one(files):
+    trainings = tuple(FinalTraining(network=n, params=10, value=0.5, seconds=1.0) for n in (0, 1, 0))
+    said = {
+        kept: facts.frames(changed(files, selection=Selection(metric="accuracy", trainings=trainings, kept=kept)))
+        for kept in range(3)
+    }
+    drawn_one = "what the network keeps, which is a drawn candidate and not the search's first choice"
+    assert said == {0: "what the network keeps", 1: drawn_one, 2: "what the network keeps"}
+    assert facts.frames(changed(files, control=replace(files.metrics.control, kept="random"))) == drawn_one
+    assert facts.frames(changed(files, control=None)) == "what the network keeps"
 
 
 def test_a_control_that_won_comes_first(files):
     lost = replace(files.metrics.control, verdict="lost", sentence="the search lost to random choice", found=0.7)
     found = changed(files, control=lost)
     assert facts.alarms(found)[0] == "The search lost to random choice."
-    assert "The hand-made cnn_s with 900 parameters is better" in facts.alarms(found)[1]
+    assert facts.alarms(found)[1] == (
+        "After as many epochs the hand-made cnn_s with 900 parameters is better than the search's first choice, with "
+        "12 parameters: accuracy 0.8000 on val against 0.7000."
+    )
     assert [text.split("`")[1] for text in advice(found)] == [
         "control.keep_better=true", "training.nas_enabled=false model=cnn_s",
     ]  # fmt: skip

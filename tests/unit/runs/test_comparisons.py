@@ -95,15 +95,23 @@ def test_a_training_that_diverged_is_the_worst(make_run, caplog):
 
 
 def test_the_verdict_by_hand():
-    """Mean 0.8, deviation 0.1, so that the half width is t(0.975, 2) * 0.1 / sqrt(3) = 0.2484."""
+    """Mean 0.6, deviation 0.1, so that the half width is t(0.975, 2) * 0.1 / sqrt(3) = 0.2484: 0.3516 to 0.8484."""
     half = stats.t.ppf(0.975, 2) * 0.1 / math.sqrt(3)
     assert half == pytest.approx(0.248414, abs=1e-6)
-    values = [0.9, 0.8, 0.7]
-    found = stand(1.05, values)
-    assert (found.rank, found.mean, found.verdict) == (1, pytest.approx(0.8), "won")
-    assert found.interval == pytest.approx((0.8 - half, 0.8 + half))
-    words = {value: (stand(value, values).rank, stand(value, values).verdict) for value in (1.04, 0.85, 0.75)}
-    assert words == {1.04: (1, "undecided"), 0.85: (2, "undecided"), 0.75: (3, "lost")}
+    values = [0.7, 0.6, 0.5]
+    found = stand(0.85, values)
+    assert (found.rank, found.mean, found.verdict) == (1, pytest.approx(0.6), "won")
+    assert found.interval == pytest.approx((0.6 - half, 0.6 + half))
+    words = {value: (stand(value, values).rank, stand(value, values).verdict) for value in (0.84, 0.65, 0.36, 0.35)}
+    assert words == {0.84: (1, "undecided"), 0.65: (2, "undecided"), 0.36: (4, "undecided"), 0.35: (4, "lost")}
+
+
+def test_an_interval_of_rates_ends_at_0_and_1():
+    """t(0.975, 1) = 12.7062, so two values 0.02 apart have a half width of 0.1271."""
+    assert stand(0.9, [0.98, 1.0]).interval == pytest.approx((0.99 - 0.127062, 1.0))
+    assert stand(1.0, [0.98, 1.0]).verdict == "undecided"
+    assert stand(0.0, [0.0, 0.02]).interval == pytest.approx((0.0, 0.01 + 0.127062))
+    assert stand(0.0, [0.0, 0.02]).verdict == "undecided"
 
 
 def test_a_tie_with_the_mean_is_undecided_and_the_rank_the_better_one():
@@ -113,7 +121,7 @@ def test_a_tie_with_the_mean_is_undecided_and_the_rank_the_better_one():
 
 def test_one_random_network_has_no_interval_and_none_no_mean():
     assert stand(0.9, [0.5]) == Standing(rank=1, mean=0.5, interval=None, verdict="undecided")
-    assert stand(0.4, [0.5]).verdict == "lost"
+    assert stand(0.4, [0.5]).verdict == "undecided"
     assert stand(0.4, []) == Standing(rank=1, mean=None, interval=None, verdict="undecided")
 
 
@@ -210,15 +218,16 @@ def test_the_control_compares_with_networks_drawn_by_the_seed(make_run):
     values = dict(zip(others[:3], (0.5, 0.7, 0.6), strict=True))
     reference = {"cnn_s": 0.8, "cnn_m": 0.8, "cnn_l": 0.8}
     evaluator = give_results(
-        run, [(5, kept, 0.55), *((5, g, v) for g, v in values.items()), *reference_rows(run, reference)]
+        run, [(5, kept, 0.25), *((5, g, v) for g, v in values.items()), *reference_rows(run, reference)]
     )
     genotype, section = control(run, evaluator, kept)
     assert genotype == kept
     assert section.random == (0.7, 0.6, 0.5)
-    assert (section.found, section.rank, section.verdict) == (0.55, 3, "lost")
+    assert (section.found, section.rank, section.verdict) == (0.25, 4, "lost")
     assert (section.mean, section.epochs, section.kept) == (pytest.approx(0.6), 5, "found")
-    assert section.sentence == sentence("accuracy", 5, 0.55, 3, section)
-    assert section.seconds == 0
+    assert section.sentence == sentence("accuracy", 5, 0.25, 3, section)
+    assert section.params == run.space.cost(kept)["params"]
+    assert section.seconds == 5  # a second each: that of the search, three random ones, and one made by hand
 
 
 def reference_rows(run, values):

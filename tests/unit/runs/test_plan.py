@@ -1,11 +1,13 @@
 """A run within a given time: what is planned from given paces, and a real run that keeps to its plan."""
 
 import json
+import time
 from dataclasses import replace
 
 import pytest
 
 from nas_lightning.config.compose import compose_config
+from nas_lightning.config.settings import value_at
 from nas_lightning.errors import InputError
 from nas_lightning.runs.finish import one_of_several
 from nas_lightning.runs.modes import run
@@ -58,6 +60,58 @@ def test_what_the_configuration_says_of_the_length_is_kept():
     assert plan.seconds["trainings"] == pytest.approx(plan.candidates / 2 * 8.7)
 
 
+GIVEN = ("selection.candidates=1", "control.num_random=0", "training.training_epochs=3", "training.nas_epochs=1")
+
+
+def test_what_is_given_is_not_planned():
+    """Its times by hand: an epoch of search of 170 steps, and one training of three epochs of 170 steps."""
+    plan = plan_of(situation(3600, *GIVEN))
+    assert (plan.candidates, plan.num_random) == (1, 0)
+    assert plan.seconds["search"] == pytest.approx(170 * 0.06 + 0.5)
+    assert plan.seconds["trainings"] == pytest.approx(3 * (170 * 0.005 + 0.02))
+    config = compose_config([*GIVEN, "run.max_minutes=60"])
+    applied = plan.applied(config)
+    for key in ("selection", "control"):
+        assert getattr(applied, key) == getattr(config, key)
+    assert (applied.training.training_epochs, applied.training.nas_epochs) == (3, 1)
+
+
+@pytest.mark.parametrize("seconds", [30, 60, 3600])
+@pytest.mark.parametrize(
+    ("key", "value", "found"),
+    [
+        ("selection.candidates", 4, "candidates"),  # the defaults, said aloud
+        ("control.num_random", 3, "num_random"),
+        ("training.nas_steps", 400, "nas_steps"),
+        ("training.training_steps", 1700, "training_steps"),
+        ("selection.candidates", 7, "candidates"),
+        ("control.num_random", 0, "num_random"),
+        ("training.nas_steps", 3000, "nas_steps"),
+        ("training.training_steps", 9000, "training_steps"),
+    ],
+)
+def test_each_given_number_stays_whatever_the_time(key, value, found, seconds):
+    given = situation(seconds, f"{key}={value}")
+    plan = plan_of(given)
+    assert getattr(plan, found) == value
+    applied = plan.applied(given.config)
+    keys = "selection.candidates", "control.num_random", "training.nas_steps", "training.training_steps"
+    values = {each: value_at(applied, each) for each in keys}
+    assert values[key] == value
+    assert None not in values.values()
+
+
+def test_a_given_length_of_trainings_leaves_their_number_to_the_plan():
+    """A training takes 10 * (170 * 0.005 + 0.02) = 8.7 seconds; of 40 seconds the search leaves about 20.
+
+    Four of them in two workers and a control of (3 + 2) / 2 eighths of one are 20.1.
+    """
+    plan = plan_of(situation(600, "training.training_epochs=10"))
+    assert plan.candidates == 16
+    assert plan.seconds["trainings"] == pytest.approx(16 / 2 * 8.7)
+    assert plan_of(situation(40, "training.training_epochs=10")).candidates == 2
+
+
 def test_more_workers_and_searches_count():
     one, two = (plan_of(situation(120, workers=workers)) for workers in (1, 2))
     assert one.training_steps < two.training_steps
@@ -71,7 +125,8 @@ def test_a_run_keeps_to_the_plan_in_its_folder(short_config, tmp_path):
     seconds = {"search": 1.0, "trainings": 1.0, "control": 0.0, "export": 1.0}
     plan = {"nas_steps": 7, "training_steps": 9, "candidates": 2, "num_random": 1, "seconds": seconds}
     (tmp_path / "run/plan.json").write_text(json.dumps(plan))
-    steps = ("training.nas_epochs=null", "training.training_epochs=null", "training.training_steps=5000")
+    open_keys = ("training.nas_epochs", "training.training_epochs", "selection.candidates", "control.num_random")
+    steps = [f"{key}=null" for key in open_keys]
     config = short_config(*steps, "logger=none", "run.max_minutes=1", "control.epochs=1")
     run(config, tmp_path / "run")
     metrics = json.loads((tmp_path / "run/metrics.json").read_text())
@@ -79,7 +134,30 @@ def test_a_run_keeps_to_the_plan_in_its_folder(short_config, tmp_path):
     assert len(metrics["selection"]["trainings"]) == 2
     assert metrics["training"]["epochs"] == 20
     assert len(metrics["control"]["random"]) == 1
-    assert "plan for 1 minutes: a search of 7 steps (1 s), 2 trainings" in (tmp_path / "run/run.log").read_text()
+    log = (tmp_path / "run/run.log").read_text()
+    assert "plan for 1 minute: a search of 10 steps (1 s), 2 trainings of up to " in log
+    assert "run.max_minutes" not in log
+
+
+def test_what_is_given_and_cannot_fit_is_named(short_config, tmp_path, caplog):
+    given = ("training.nas_epochs=1", "training.training_epochs=2", "selection.candidates=1", "control.num_random=0")
+    run(short_config(*given, "logger=none", "callbacks=none", "run.max_minutes=0.01"), tmp_path / "run")
+    plan = json.loads((tmp_path / "run/plan.json").read_text())
+    metrics = json.loads((tmp_path / "run/metrics.json").read_text())
+    assert (plan["candidates"], plan["num_random"]) == (1, 0)
+    assert len(metrics["selection"]["trainings"]) == 1
+    assert (metrics["search"]["epochs"], metrics["training"]["epochs"]) == (1, 2)
+    assert "control" not in metrics
+    said = next(each for each in caplog.messages if each.startswith("run.max_minutes: found 0.01, and the run takes "))
+    assert said.endswith("selection.candidates=1, control.num_random=0 stay as they are given")
+
+
+def test_the_time_of_a_run_begins_when_its_process_does(short_config, tmp_path):
+    """As the command line has it, which imports most of the package first: here an hour that is over."""
+    config = short_config("logger=none", "callbacks=none", "run.max_minutes=30")
+    run(config, tmp_path / "run", since=time.perf_counter() - 3600)
+    plan = json.loads((tmp_path / "run/plan.json").read_text())
+    assert (plan["candidates"], plan["training_steps"]) == (1, 1)
 
 
 def test_a_damaged_plan_is_named(short_config, tmp_path):
@@ -90,7 +168,7 @@ def test_a_damaged_plan_is_named(short_config, tmp_path):
 
 
 def test_a_plan_is_made_by_timing_some_steps(short_config, tmp_path):
-    explicit = ("training.nas_epochs=2", "training.training_epochs=2")  # the rest of the run is short
+    explicit = ("training.nas_epochs=2", "training.training_epochs=2", "selection.candidates=null")  # the rest is short
     run(short_config(*explicit, "logger=none", "run.max_minutes=5"), tmp_path / "run")
     plan = json.loads((tmp_path / "run/plan.json").read_text())
     assert plan["candidates"] == 16  # of two epochs each: there is time for many

@@ -123,7 +123,7 @@ def test_decimal_commas_in_series(tmp_path):
         ({4: [*X[4], "NaN"]}, "line 5 has no label"),
         ({4: [*[""] * 40, "wave"]}, "line 5 has no value"),
         ({4: ["wave"]}, "line 5 has 1 cells, and a series needs more"),
-        ({4: [*X[4][:9], 1e60, *X[4][10:], "wave"]}, "line 5: row 9 of channel 0 is infinite or too large"),
+        ({4: [*X[4][:9], 1e60, *X[4][10:], "wave"]}, "line 5: row 9 of channel 0 (value) is infinite or too large"),
     ],
 )
 def test_the_line_in_which_something_is_wrong_is_named(tmp_path, change, text):
