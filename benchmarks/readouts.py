@@ -23,6 +23,7 @@ import statistics
 import time
 import warnings
 from collections import defaultdict
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -74,12 +75,11 @@ class Case:
 class Shared:
     """A trunk in training, and a head for each exit and readout."""
 
-    def __init__(self, case: Case, exits: list[int], readouts: list[str]) -> None:
+    def __init__(self, case: Case, blocks: Sequence[Any], exits: list[int], readouts: list[str]) -> None:
         from torch import nn
 
         from nas_lightning.kernels.network_ops import Program
         from nas_lightning.space.readouts import build_readout
-        from nas_lightning.space.trunk import Block
 
         self.norm, self.blocks, self.readers = nn.BatchNorm1d(case.channels), nn.ModuleList(), {}
         self.heads, self.columns = nn.ModuleDict(), {}
@@ -89,9 +89,9 @@ class Shared:
             case.channels,
             case.length,
         )
-        for depth, (channels, taps, stride) in enumerate(BLOCKS):
-            self.blocks.append(Block("full", channels, taps, stride).build(before))
-            before, length = channels, -(-length // stride)
+        for depth, block in enumerate(blocks):
+            self.blocks.append(block.build(before))
+            before, length = block.channels, block.length(length)
             planes = self.program.layers(self.blocks[-1], planes)
             for name in readouts if depth in exits else ():
                 key, first = f"{depth} {name}", self.program.num_features
@@ -125,13 +125,16 @@ def train(path: Path, side: str, seed: int, steps: int, readout: str) -> Row:
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
 
+    from nas_lightning.space.trunk import Block
+
     torch.set_num_threads(1)
     case = Case(path, seed)
     torch.manual_seed(seed)
     readouts = {"mean": ["mean"], "alone": [readout]}.get(side, list(READOUTS))
-    shared = Shared(case, list(range(len(BLOCKS))) if side == "exits" else [LAST], readouts)
+    blocks = [Block("full", *sizes) for sizes in BLOCKS]
+    shared = Shared(case, blocks, list(range(len(BLOCKS))) if side == "exits" else [LAST], readouts)
     start = time.process_time()
-    fit(case, shared, side, seed, steps)
+    fit(case, shared, f"{LAST} mean" if side == "exits" else None, seed, steps)
     seconds = time.process_time() - start
     features = [shared.features(x) for x in case.x]
     heads = {
@@ -143,8 +146,11 @@ def train(path: Path, side: str, seed: int, steps: int, readout: str) -> Row:
     return row | {"seconds": round(seconds, 2), "heads": heads, "probes": probes}
 
 
-def fit(case: Case, shared: Shared, side: str, seed: int, steps: int) -> None:
-    """Train by AdamW with one cycle, on batches in an order that follows from the seed."""
+def fit(case: Case, shared: Shared, always: str | None, seed: int, steps: int) -> None:
+    """Train by AdamW with one cycle, on batches in an order that follows from the seed.
+
+    Each step trains two heads: one of them ``always``, if there is one, and the others at random.
+    """
     import torch
     from torch.nn import functional as F
 
@@ -157,7 +163,7 @@ def fit(case: Case, shared: Shared, side: str, seed: int, steps: int) -> None:
             order = torch.cat([order, torch.randperm(len(case.x[0]), generator=generator)])
         index, order = order[:BATCH], order[BATCH:]
         drawn = [keys[i] for i in torch.randperm(len(keys), generator=generator)[:2]]
-        drawn = [f"{LAST} mean", drawn[0]] if side == "exits" else drawn
+        drawn = [always, drawn[0]] if always else drawn
         features, target = shared.program(case.x[0][index]), case.y[0][index]
         logits = (shared.heads[key](features[:, shared.columns[key]]) for key in drawn)
         loss = sum(F.cross_entropy(each, target, label_smoothing=SMOOTHING) for each in logits)
