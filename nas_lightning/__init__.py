@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nas_lightning.search.strategy import Strategy
     from nas_lightning.space.cells.genotype import Genotype
     from nas_lightning.space.cells.space import CellSpace
+    from nas_lightning.space.outlines import Outline, OutlineSpace
     from nas_lightning.tasks import Classification
     from nas_lightning.training.evaluator import Evaluator
     from nas_lightning.training.module import TrainModule
@@ -49,6 +50,8 @@ __all__ = [
     "InputError",
     "NasClassifier",
     "Outcomes",
+    "Outline",
+    "OutlineSpace",
     "Predictions",
     "Problem",
     "RandomSearch",
@@ -81,6 +84,8 @@ _PLACES = {
     "InputError": "errors",
     "NasClassifier": "estimator",
     "Outcomes": "use.outcomes",
+    "Outline": "space.outlines",
+    "OutlineSpace": "space.outlines",
     "Predictions": "use.outcomes",
     "Problem": "search.base",
     "RandomSearch": "search.random",

@@ -184,7 +184,11 @@ class PartCost:
 
 def part_cost(part: nn.Module, in_channels: int, length: int, numbers: Numbers) -> PartCost:
     """The cost of a part of a network on one sample ``[1, in_channels, length]``."""
-    graph = trace(part, in_channels, length)
+    return graph_cost(trace(part, in_channels, length), numbers)
+
+
+def graph_cost(graph: LayerGraph, numbers: Numbers) -> PartCost:
+    """The same of a part whose graph is known."""
     cost = _price(graph, numbers)
     functions = {signature_of(layer): numbers.function_bytes(layer) for layer in graph.layers}
     sums = {measure: getattr(cost, measure) for measure in ADDITIVE}

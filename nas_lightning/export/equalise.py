@@ -74,11 +74,11 @@ class _Watch:
     def make(self, i: int, *values: Tensor) -> Tensor:
         """Make a value, and keep the magnitudes of its channels."""
         out = self.graph.layers[i - 1](*values) if i else values[0]
-        # What a ReLU removes is no part of the quantized range, and what is flattened was seen before.
-        is_seen = i > 0 and self.graph.layers[i - 1].kind.name == "flatten"
-        if len(self.writers[i]) == 1 and set(self.graph.reading_kinds(i)) != {"relu"} and not is_seen:
-            found = out.abs().transpose(0, 1).flatten(1).amax(1)
+        # What a ReLU removes is no part of the quantized range.
+        if len(self.writers[i]) == 1 and set(self.graph.reading_kinds(i)) != {"relu"}:
             (writer,) = self.writers[i]
+            channels = self.graph.layers[writer - 1].out_shape[1] if writer else out.shape[1]
+            found = out.abs().amax(0).reshape(channels, -1).amax(1)  # which also takes what is flattened
             self.magnitudes[writer] = torch.maximum(found, self.magnitudes.get(writer, found))
         return out
 

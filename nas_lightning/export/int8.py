@@ -137,35 +137,39 @@ class _Reader(CalibrationDataReader):
 
 
 def _all_convolutions(network: ModelProto) -> ModelProto:
-    """The same network with the mean over time and the linear layer as operators that have an integer form in float32.
+    """The same network with the mean over time and linear layers as operators that have an integer form in float32.
 
     ``ReduceMean`` has none, and that of ``Gemm`` computes in float64 when it is compiled; a linear layer on all of S
-    time steps is a convolution of S taps that meets them once.
+    time steps is a convolution of S taps that meets them once. So nothing is flattened but the logits.
     """
     model = copy.deepcopy(network)
     graph = model.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
-    flattened = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Flatten"}
     shapes = {info.name: _shape_of(info) for info in graph.value_info}
     nodes: list[NodeProto] = []
+    names, steps = dict[str, str](), dict[str, int]()  # of what was flattened: before it, and how many steps it has
     for node in graph.node:
+        inputs, output = [names.get(name, name) for name in node.input], node.output[0]
+        count = steps.get(inputs[0], 1)
         if node.op_type == "Flatten":
-            continue  # of what the linear layer reads
-        if node.op_type == "ReduceMean":
-            nodes.append(helper.make_node("GlobalAveragePool", node.input[:1], [node.output[0]], name="head.pool"))
+            names[output], steps[inputs[0]] = inputs[0], shapes[inputs[0]][2]
+        elif node.op_type == "ReduceMean":
+            nodes.append(helper.make_node("GlobalAveragePool", inputs[:1], [output], name=node.name))
         elif node.op_type == "Gemm":
-            source, weight = flattened.get(node.input[0], node.input[0]), weights[node.input[1]]
-            steps = shapes[source][2] if source != node.input[0] else 1
-            weight.dims[1] //= steps
-            weight.dims.append(steps)
-            inputs = [source, *node.input[1:]]
-            nodes.append(helper.make_node("Conv", inputs, ["head.steps"], name="head.linear", kernel_shape=[steps]))
-            nodes.append(helper.make_node("Flatten", ["head.steps"], node.output, name="head.flatten", axis=1))
+            weight = weights[inputs[1]]
+            weight.dims[1] //= count
+            weight.dims.append(count)
+            nodes.append(helper.make_node("Conv", inputs, [output], name=node.name, kernel_shape=[count]))
         else:
+            _keep(node.input, inputs)
+            steps |= {output: count} if node.op_type == "Relu" else {}
             nodes.append(node)
+    if len(_shape_of(graph.output[0])) == 2:
+        nodes[-1].output[0] = "head.steps"
+        nodes.append(helper.make_node("Flatten", ["head.steps"], [graph.output[0].name], name="head.flatten", axis=1))
     _keep(graph.node, nodes)
     _keep(graph.initializer, _used(nodes, graph.initializer))
-    del graph.value_info[:]  # the output of the mean has another rank now
+    del graph.value_info[:]  # what was flattened has another rank now
     return onnx.shape_inference.infer_shapes(model, strict_mode=True)
 
 

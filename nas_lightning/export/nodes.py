@@ -120,10 +120,9 @@ def _pool(operator: str) -> Callable[[_Writer, Layer, list[str], str], None]:
         if isinstance(module, nn.MaxPool1d):
             settings["dilations"] = [_number(module.dilation)]
         else:
-            settings["count_include_pad"] = int(module.count_include_pad)
-            if (
-                module.ceil_mode and not module.count_include_pad
-            ):  # padding says the same, to whoever knows no ceil_mode
+            counts_padding = module.count_include_pad and padding > 0
+            settings["count_include_pad"] = int(counts_padding)
+            if module.ceil_mode and not counts_padding:  # padding says the same to whoever knows no ceil_mode
                 settings |= {"pads": [padding, _missing(module, layer)], "ceil_mode": 0}
         writer.node(operator, inputs, output, layer.out_shape, **settings)
 

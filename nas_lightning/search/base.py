@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nas_lightning.cost.budget import Budget
 from nas_lightning.data.protocol import TrainingData
-from nas_lightning.space.base import Blueprint, SearchSpace
+from nas_lightning.space.base import Blueprint, PricedSpace
 from nas_lightning.tasks import Figures
 
 Evaluate = Callable[[Blueprint, int], Figures]
@@ -27,7 +27,7 @@ class Problem:
         seed: of all that is drawn.
     """
 
-    space: SearchSpace[Any]
+    space: PricedSpace[Any]
     data: TrainingData
     budget: Budget = field(default_factory=lambda: Budget({}))
     measure: str = "params"

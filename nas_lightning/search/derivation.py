@@ -12,7 +12,7 @@ from torch.func import functional_call
 from nas_lightning.errors import InputError
 from nas_lightning.search.arch_step import Batch
 from nas_lightning.search.moment import Moment
-from nas_lightning.space.base import Choice, Limits, OpWeights, Path, Supernet, meets
+from nas_lightning.space.base import Choice, Limits, OpWeights, Path, PricedSpace, Supernet, meets
 from nas_lightning.space.choices import draw, limit_free, uniform
 
 _TRIES = 1000
@@ -219,6 +219,17 @@ def _batch_statistics(supernet: Supernet) -> Iterator[Callable[[Tensor, Choice],
 def draw_within(
     moment: Moment, limits: Limits, count: int, op_weights: Mapping[str, Tensor] | None = None
 ) -> list[Any]:
+    """``draw_from`` the space of a moment, by its generator."""
+    return draw_from(moment.space, moment.generator, limits, count, op_weights)
+
+
+def draw_from(
+    space: PricedSpace[Any],
+    generator: torch.Generator,
+    limits: Limits,
+    count: int,
+    op_weights: Mapping[str, Tensor] | None = None,
+) -> list[Any]:
     """Up to ``count`` different architectures within limits, drawn in proportion to op weights, uniformly without them.
 
     If a thousand draws in a row find no further one, op weights times random numbers are projected onto the limits
@@ -228,22 +239,24 @@ def draw_within(
         BudgetError: if no architecture meets the limits.
     """
     found: dict[Any, None] = {}
-    weights = dict(op_weights or uniform(moment.space))
+    weights = dict(op_weights or uniform(space))
     while len(found) < count:
-        architecture = _draw_one(weights, moment, limits, found)
+        architecture = _draw_one(weights, space, generator, limits, found)
         if architecture is None:
-            noise = {name: torch.rand(w.shape, generator=moment.generator) * w for name, w in weights.items()}
-            architecture = moment.space.project(noise, limits).architecture
+            noise = {name: torch.rand(w.shape, generator=generator) * w for name, w in weights.items()}
+            architecture = space.project(noise, limits).architecture
         if architecture in found:
             break
         found[architecture] = None
     return list(found)
 
 
-def _draw_one(weights: OpWeights, moment: Moment, limits: Limits, known: dict[Any, None]) -> Any:
+def _draw_one(
+    weights: OpWeights, space: PricedSpace[Any], generator: torch.Generator, limits: Limits, known: dict[Any, None]
+) -> Any:
     for _ in range(_TRIES):
-        architecture = draw(weights, moment.space, moment.generator)
-        cost = moment.space.cost(architecture) if limits else {}
+        architecture = draw(weights, space, generator)
+        cost = space.cost(architecture) if limits else {}
         if architecture not in known and meets(cost, limits):
             return architecture
     return None

@@ -3,14 +3,16 @@
 import logging
 import time
 from collections.abc import Callable
+from typing import Any, cast
 
 import lightning as L
 
+from nas_lightning.errors import InputError
 from nas_lightning.search.base import Evaluate, Problem, SearchResult
 from nas_lightning.search.loaders import search_loader
 from nas_lightning.search.module import SearchModule
 from nas_lightning.search.strategy import Strategy
-from nas_lightning.space.base import meets
+from nas_lightning.space.base import SearchSpace, meets
 from nas_lightning.training.recipe import quiet_trainer
 
 log = logging.getLogger("nas_lightning")
@@ -56,10 +58,19 @@ class GradientSearch:
         self.fit, self.then = fit, then
 
     def module(self, problem: Problem) -> SearchModule:
-        """A fresh supernet with what trains it; sets all seeds."""
+        """A fresh supernet with what trains it; sets all seeds.
+
+        Raises:
+            InputError: for a space that has none.
+        """
+        if not hasattr(problem.space, "supernet"):
+            raise InputError(
+                f"space: found {type(problem.space).__name__}, which has no supernet; allowed: a SearchSpace, or a "
+                "search by trainings such as RandomSearch"
+            )
         L.seed_everything(problem.seed, workers=True, verbose=False)
         return SearchModule(
-            problem.space,
+            cast(SearchSpace[Any], problem.space),
             self.strategy,
             self.num_epochs,
             constants=(problem.data.mean, problem.data.std),

@@ -5,8 +5,8 @@ import time
 
 from nas_lightning.errors import InputError
 from nas_lightning.search.base import Evaluate, Problem, SearchResult
-from nas_lightning.search.derivation import draw_within
-from nas_lightning.search.moment import Moment, generator_of
+from nas_lightning.search.derivation import draw_from
+from nas_lightning.search.moment import generator_of
 from nas_lightning.space.base import Blueprint
 from nas_lightning.tasks import best_first
 
@@ -35,8 +35,8 @@ class RandomSearch:
     def search(self, problem: Problem, evaluate: Evaluate, count: int) -> SearchResult:
         """In the order in which they are drawn, or by the metric on ``val``, of equal ones by their loss."""
         start, space = time.perf_counter(), problem.space
-        moment = Moment(1.0, generator_of(problem.seed, 0, 2), space)
-        drawn = draw_within(moment, problem.budget, max(count, self.num_evaluated))
+        generator = generator_of(problem.seed, 0, 2)
+        drawn = draw_from(space, generator, problem.budget, max(count, self.num_evaluated))
         if self.num_evaluated:
 
             def rank(blueprint: Blueprint) -> tuple[float, float]:

@@ -146,12 +146,8 @@ class DecisionSpace(Protocol[A]):
         """The inverse."""
 
 
-class SearchSpace(DecisionSpace[A], Protocol[A]):
-    """Networks for one task that can be searched, priced before they are built."""
-
-    @property
-    def fixed(self) -> Mapping[str, int]:
-        """By additive measure what every network has."""
+class PricedSpace(DecisionSpace[A], Protocol[A]):
+    """Networks for one task, priced before they are built: what a search by trainings needs."""
 
     def blueprint(self, architecture: A) -> Blueprint:
         """The description of a network, which builds it."""
@@ -165,18 +161,26 @@ class SearchSpace(DecisionSpace[A], Protocol[A]):
     def num_params(self, architecture: A) -> int:
         """The parameters of a network, the same as in ``cost``."""
 
-    def largest(self, measure: str) -> float:
-        """An additive measure of the dearest network, or a bound of it."""
-
-    def expected(self, op_weights: OpWeights, measure: str) -> Tensor:
-        """The expectation of a measure, a scalar, differentiable in the op weights; of one-hot ones the exact cost."""
-
     def project(self, op_weights: OpWeights, limits: Limits) -> Projected[A]:
         """The architecture with the largest total log op-weight among all that meet every limit.
 
         Raises:
             BudgetError: if no architecture meets them.
         """
+
+
+class SearchSpace(PricedSpace[A], Protocol[A]):
+    """Networks that are searched by a supernet, too."""
+
+    @property
+    def fixed(self) -> Mapping[str, int]:
+        """By additive measure what every network has."""
+
+    def largest(self, measure: str) -> float:
+        """An additive measure of the dearest network, or a bound of it."""
+
+    def expected(self, op_weights: OpWeights, measure: str) -> Tensor:
+        """The expectation of a measure, a scalar, differentiable in the op weights; of one-hot ones the exact cost."""
 
     def supernet(self, alphas: nn.ParameterDict, partial: int = 1, kernels: str = "auto") -> Supernet:
         """All its networks at once.

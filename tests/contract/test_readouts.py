@@ -11,9 +11,11 @@ from nas_lightning.export.equalise import equalise
 from nas_lightning.export.firmware import Sources, Vectors, write_firmware
 from nas_lightning.export.int8 import quantize, to_qdq
 from nas_lightning.export.onnx import run_onnx, to_onnx
+from nas_lightning.graph.norm import InputNorm
 from nas_lightning.space.cells.genotype import Genotype
 from nas_lightning.space.cells.size import Size
 from nas_lightning.space.cells.space import CellSpace
+from nas_lightning.space.ops import conv_bn_relu
 from nas_lightning.space.readouts import DEPLOYABLE, READOUTS
 from nas_lightning.space.trunk import Block, Trunk, TrunkBlueprint
 from nas_lightning.tasks import Classes, Classification
@@ -90,3 +92,33 @@ def test_a_trunk_is_read_back(readout):
     assert TrunkBlueprint.from_dict(found.to_dict()) == found
     assert found.blocks[1] == Block("separable", 6, 5, dilation=3)
     assert found.total_stride == 2
+
+
+class Perceptron(nn.Module):
+    """Two linear layers on what is flattened, as a user may write them."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.conv = InputNorm(2, affine=True), conv_bn_relu(2, 4, 3, 2, affine=True)
+        self.head = nn.Sequential(
+            nn.AvgPool1d(4), nn.Flatten(), nn.ReLU(), nn.Linear(16, 6), nn.ReLU(), nn.Linear(6, 3)
+        )
+
+    def forward(self, x):
+        return self.head(self.conv(self.norm(x)))
+
+
+def test_a_flattening_may_be_followed_by_more_than_one_layer(tmp_path):
+    torch.manual_seed(0)
+    network, x = Perceptron(), torch.randn(100, 2, 32)
+    with torch.no_grad():
+        network.train()(x)
+    expected, floats = network.eval()(x).detach(), to_onnx(network, (2, 32))
+    torch.testing.assert_close(equalise(network, x)(x), expected, rtol=1e-4, atol=1e-4)
+    integer = quantize(floats, [x])
+    logits = run_onnx(integer.SerializeToString(), [x])
+    torch.testing.assert_close(logits, expected, rtol=0.05, atol=0.05)
+    sources = Sources(InputDescription("test", "perceptron", Classes(NAMES)))
+    write_firmware(tmp_path, floats, integer, Vectors(None, x.numpy(), expected.numpy(), logits.numpy()), sources)
+    assert host.check_int8(tmp_path, integer, [x]) == len(x)
+    assert host.check_float(tmp_path, floats, [x]) < host.TOLERANCE

@@ -17,10 +17,16 @@ from nas_lightning.search import strategies
 from nas_lightning.search.base import Problem
 from nas_lightning.search.gradient import GradientSearch
 from nas_lightning.search.random import RandomSearch
+from nas_lightning.space.outlines import OutlineSpace
 from nas_lightning.training.evaluator import Evaluator
 from nas_lightning.training.recipe import Recipe, quiet_trainer
 
-SPACES = {"stack": StackSpace, "cells": lambda task: CellSpace("s", task)}
+SPACES = {
+    "stack": StackSpace,
+    "cells": lambda task: CellSpace("s", task),
+    "outlines": lambda task: OutlineSpace(task, {"params": 500}),
+}
+WITHOUT = [("stack", "paths"), ("outlines", "gradient"), ("outlines", "paths")]
 SEARCHERS = {
     "gradient": lambda: GradientSearch(num_epochs=2),
     "paths": lambda: GradientSearch(strategies.gdas(), num_epochs=2),
@@ -43,7 +49,7 @@ def problem_of(data, space, limit=500, seed=0):
 
 
 @pytest.mark.parametrize(
-    ("space", "searcher"), [pair for pair in itertools.product(SPACES, SEARCHERS) if pair != ("stack", "paths")]
+    ("space", "searcher"), [pair for pair in itertools.product(SPACES, SEARCHERS) if pair not in WITHOUT]
 )
 def test_every_searcher_finds_networks_within_the_budget_in_every_space(data, tmp_path, space, searcher):
     """What is found costs what the space says, trains, and exports as what it is."""
@@ -137,3 +143,11 @@ def test_short_trainings_are_known_again_from_the_file(data, tmp_path):
     again = Evaluator(Recipe(epochs=2), data, path=path)
     assert again(blueprint, 1) == first
     assert len(again.rows) == 1
+
+
+def test_a_gradient_search_needs_a_supernet(data):
+    space = OutlineSpace(data.task, {"params": 500})
+    with pytest.raises(
+        InputError, match="space: found OutlineSpace, which has no supernet; allowed: a SearchSpace, or"
+    ):
+        GradientSearch().search(problem_of(data, space), Evaluator(Recipe(epochs=1), data), 1)
