@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from nas_lightning.errors import brief
+from nas_lightning.report.alarms import rejecting
 from nas_lightning.report.costs import CostReport, LimitReport
 from nas_lightning.report.page.files import RunFiles
 
@@ -131,10 +132,14 @@ def _share(limit: LimitReport) -> str:
 
 
 def alarms(files: RunFiles) -> list[str]:
-    """What must be said before what was gained: that chance, or a network made by hand, does as well or better."""
-    control, found = files.metrics.control, []
+    """What must be said before what was gained.
+
+    That nearly everything is rejected, and that chance, or a network made by hand, does as well or better.
+    """
+    control, rejects = files.metrics.control, rejecting(files.metrics)
+    found = [_sentence(rejects)] if rejects else []
     if control is None:
-        return []
+        return found
     if control.verdict == "lost":
         found.append(_sentence(control.sentence))
     for reference in control.references:

@@ -117,6 +117,16 @@ def test_a_frame_is_of_the_network_that_is_kept_which_may_be_a_drawn_one(files):
     assert facts.frames(changed(files, control=None)) == "what the network keeps"
 
 
+def test_that_nearly_everything_is_rejected_comes_before_all_else(files):
+    rejection = {"test": Rejection(coverage=Share.of(1, 40), accuracy=Share.of(1, 1), unknown_accepted=None)}
+    confidence = Confidence(temperature=1.0, threshold=0.9, calibration_error={}, rejection=rejection)
+    lost = replace(files.metrics.control, verdict="lost", sentence="the search lost to random choice")
+    for control, more in ((None, []), (lost, ["The search lost to random choice."])):
+        first, *others = facts.alarms(changed(files, confidence=confidence, control=control))
+        assert first.startswith("The decision rejects 97.5% of the 40 windows of test: the threshold is 0.9000, which ")
+        assert others == more
+
+
 def test_a_control_that_won_comes_first(files):
     lost = replace(files.metrics.control, verdict="lost", sentence="the search lost to random choice", found=0.7)
     found = changed(files, control=lost)
