@@ -59,7 +59,7 @@ class Float32:
         values = rows.values if not self.offsets.any() else rows.values - self.offsets
         single = _single(values)
         self._warn_of_steps(names, values, single, rows.lengths, channels)
-        return self._finite(names, Rows(single, rows.lengths, rows.breaks))
+        return self._finite(names, Rows(single, rows.lengths, rows.breaks), channels)
 
     def _first_offsets(self, name: str, rows: Rows, channels: Sequence[str] | None) -> np.ndarray:
         count = rows.values.shape[1]
@@ -102,7 +102,7 @@ class Float32:
                 names[0],
             )
 
-    def _finite(self, names: Sequence[str], rows: Rows) -> Rows:
+    def _finite(self, names: Sequence[str], rows: Rows, channels: Sequence[str] | None) -> Rows:
         values, lengths = rows.values, rows.lengths
         finite = np.isfinite(values)
         if values.size and lengths.all() and finite.all():
@@ -112,9 +112,9 @@ class Float32:
         num_gaps = np.diff(np.concatenate([[0], np.cumsum(~is_whole)])[bounds])
         for number in np.flatnonzero((num_gaps > 0) | (lengths == 0) | (values.shape[1] == 0)):
             part = slice(bounds[number], bounds[number + 1])
-            self._check(self._shown(names[number]), values[part])
+            self._check(self._shown(names[number]), values[part], channels)
             if self._missing == "interpolate":
-                self._fill(self._shown(names[number]), values[part])
+                self._fill(self._shown(names[number]), values[part], channels)
         first, count = names[int(np.argmax(num_gaps > 0))], int(num_gaps.sum())
         if self._missing == "interpolate":
             self._findings.decide("rows with missing values are filled", first, "`missing`", count)
@@ -123,7 +123,7 @@ class Float32:
         kept_before = np.concatenate([[0], np.cumsum(is_whole)])
         return Rows(values[is_whole], lengths - num_gaps, np.unique(kept_before[rows.breaks]))
 
-    def _check(self, shown: str, values: np.ndarray) -> None:
+    def _check(self, shown: str, values: np.ndarray, channels: Sequence[str] | None) -> None:
         """Refuse a recording of which no rows are left, or in which a value is infinite, or missing if none may be."""
         if values.size == 0:
             raise InputError(f"{shown} has {len(values)} rows of {values.shape[1]} channels; at least 1 is needed")
@@ -131,23 +131,26 @@ class Float32:
         if infinite.any():
             row, column = np.argwhere(infinite)[0]
             raise InputError(
-                f"{shown}: row {row} of channel {column} is infinite or too large; allowed: what float32 holds"
+                f"{shown}: row {row} of {_channel(column, channels)} is infinite or too large; allowed: what "
+                "float32 holds"
             )
         if self._missing == "error":
             row, column = np.argwhere(absent)[0]
             raise InputError(
-                f"{shown}: row {row} of channel {column} is missing, the first of {int(absent.sum())} values that are; "
-                "`missing`=interpolate fills them, `missing`=drop leaves their rows out"
+                f"{shown}: row {row} of {_channel(column, channels)} is missing, the first of {int(absent.sum())} "
+                "values that are; `missing`=interpolate fills them, `missing`=drop leaves their rows out"
             )
         if self._missing == "drop" and absent.any(1).all():
             raise InputError(f"{shown} has a missing value in every row; `missing`=drop would leave nothing")
 
-    def _fill(self, shown: str, values: np.ndarray) -> None:
+    def _fill(self, shown: str, values: np.ndarray, channels: Sequence[str] | None) -> None:
         """Fill gaps on a straight line, in place."""
         for channel in range(values.shape[1]):
             gaps = np.isnan(values[:, channel])
             if gaps.all():
-                raise InputError(f"{shown}: channel {channel} has no value at all; it cannot be interpolated")
+                raise InputError(
+                    f"{shown}: {_channel(channel, channels)} has no value at all; it cannot be interpolated"
+                )
             values[gaps, channel] = np.interp(np.flatnonzero(gaps), np.flatnonzero(~gaps), values[~gaps, channel])
 
 

@@ -73,7 +73,7 @@ def test_only_the_chosen_columns_are_read(tmp_path):
 
 def test_cells_that_are_missing_or_no_numbers(tmp_path):
     rows = [["x", "y"], [1, 2], [3, None], [5, 6], [7, 8]]
-    with pytest.raises(InputError, match=r"a/r.xlsx: row 1 of channel 1 is missing"):
+    with pytest.raises(InputError, match=r"a/r.xlsx: row 1 of channel 1 \(y\) is missing"):
         read(folder(tmp_path / "a", rows))
     rows[2][1] = "#DIV/0!"
     with pytest.raises(InputError, match="line 3, column 2 is '#DIV/0!'"):

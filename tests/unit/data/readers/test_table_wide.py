@@ -82,6 +82,10 @@ def test_the_label_of_a_series_is_named_or_the_only_text(tmp_path):
     found, _ = read(people, series_per_line=True, columns={"label": "activity", "group": "person"})
     assert list(found.groups) == ["anna"] * 9
     assert series_of(found) == X.astype("float32").tolist()
+    alone, other = written(tmp_path / "a.csv", rows, [*range(40), "activity"]), {"label": "activity", "group": "person"}
+    assert read(alone, series_per_line=True, columns=other, may_lack=("group",))[0].groups is None
+    with pytest.raises(InputError, match=r"`columns.group`: there is no column 'person'"):
+        read(alone, series_per_line=True, columns=other)
     with pytest.raises(InputError, match=r"`columns.label`: there is no column 'class'; found 0, 1, 2"):
         read(people, series_per_line=True, columns={"label": "class"})
 
@@ -123,7 +127,7 @@ def test_decimal_commas_in_series(tmp_path):
         ({4: [*X[4], "NaN"]}, "line 5 has no label"),
         ({4: [*[""] * 40, "wave"]}, "line 5 has no value"),
         ({4: ["wave"]}, "line 5 has 1 cells, and a series needs more"),
-        ({4: [*X[4][:9], 1e60, *X[4][10:], "wave"]}, "line 5: row 9 of channel 0 is infinite or too large"),
+        ({4: [*X[4][:9], 1e60, *X[4][10:], "wave"]}, "line 5: row 9 of channel 0 (value) is infinite or too large"),
     ],
 )
 def test_the_line_in_which_something_is_wrong_is_named(tmp_path, change, text):
