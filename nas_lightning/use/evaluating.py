@@ -6,6 +6,7 @@ import numpy as np
 
 from nas_lightning.data.preparation import span
 from nas_lightning.data.readers import open_source
+from nas_lightning.data.reading import Reading
 from nas_lightning.errors import InputError, brief
 from nas_lightning.files import plain, write_json
 from nas_lightning.runs.build import keyed
@@ -92,12 +93,19 @@ class _Evaluated:
             self.ranges.add(part)
             self.rates.append(part.recordings.sampling_rates)
         notes += source.findings.warnings
-        if self.groups.without is not None:
-            notes.append(
-                f"`group_pattern` of the training, {self.pattern!r}, finds nothing in the name of "
-                f"{brief(self.groups.without)}, so intervals count recordings"
-            )
+        notes += self._of_groups(reading)
         return self._evaluation()
+
+    def _of_groups(self, reading: Reading) -> list[str]:
+        """What to say where the groups of the training are not there."""
+        why, column = None, reading.columns.get("group")
+        if self.groups.without is not None:
+            why = (
+                f"`group_pattern` of the training, {self.pattern!r}, finds nothing in the name of {self.groups.without}"
+            )
+        elif column not in (None, "group") and "group" in reading.may_lack and not self.groups.are_known:
+            why = f"`columns.group` of the training, {column!r}, is not there"
+        return [] if why is None else [f"{brief(why)}, so intervals count recordings"]
 
     def _evaluation(self) -> Evaluation:
         words, classifier, tally = self.words, self.classifier, self.tally

@@ -209,9 +209,14 @@ class Groups:
     def _place(self, word: str) -> int:
         return self._names.setdefault(word, len(self._names))
 
+    @property
+    def are_known(self) -> bool:
+        """Whether each recording has a group."""
+        return not self._num_without and bool(self._numbers)
+
     def of(self, which: np.ndarray) -> tuple[np.ndarray | None, tuple[str, ...]]:
         """The groups of some recordings ``which [all]``, as numbers from 0, and their names; None if some have none."""
-        if self._num_without or not self._numbers:
+        if not self.are_known:
             return None, ()
         present, numbers = np.unique(np.concatenate(self._numbers)[which], return_inverse=True)
         names = list(self._names)

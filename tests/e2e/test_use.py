@@ -249,6 +249,15 @@ def test_groups_of_the_training_need_not_be_there(run_of, cli, tmp_path):
         assert status == 0, err
         found = json.loads((tmp_path / "e.json").read_text())
         assert (found["unit"], found["units"]) == (unit, units)
+        assert "note: " not in out
+
+    other = shutil.copytree(folder, tmp_path / "run")
+    prepared = json.loads((other / "preparation.json").read_text()) | {"group_pattern": None}
+    prepared["reading"]["columns"]["group"] = "machine"
+    write_json(other / "preparation.json", prepared)
+    status, out, err = cli("evaluate", other, "left.csv")
+    assert status == 0, err
+    assert "note: dataset.columns.group of the training, 'machine', is not there, so intervals count recordings" in out
 
 
 def test_nothing_half_written_remains(run_of, cli, tmp_path):
