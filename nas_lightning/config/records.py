@@ -27,13 +27,13 @@ class Common:
 class Columns:
     """``dataset.columns``: the column of a table that has each role; every other column is a variable.
 
-    A label of null says to ``predict`` that there is none.
+    A label of null says to ``predict`` that there is none, a group of null that there are no groups.
     """
 
     recording: str = MISSING
     time: str = MISSING
     label: str | None = MISSING
-    group: str = MISSING
+    group: str | None = MISSING
     split: str = MISSING
 
 

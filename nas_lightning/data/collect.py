@@ -259,9 +259,18 @@ class _Collected:
         return Words.of([_group(self._shown(name), name, self._pattern) for name in block.names])
 
 
-def _group(shown: str, name: str, pattern: str) -> str:
+def group_in(name: str, pattern: str) -> str | None:
+    """The group in the name of a recording: the first group of a regular expression, or its whole match.
+
+    >>> group_in("walk/p07_a.csv", "p([0-9]+)"), group_in("walk/a.csv", "p([0-9]+)")
+    ('07', None)
+    """
     match = re.search(pattern, name)
-    found = next((part for part in (match.groups() or (match[0],)) if part is not None), None) if match else None
+    return next((part for part in (match.groups() or (match[0],)) if part is not None), None) if match else None
+
+
+def _group(shown: str, name: str, pattern: str) -> str:
+    found = group_in(name, pattern)
     if found is None:
         raise InputError(
             f"`group_pattern`: {pattern!r} finds nothing in the name of {shown}; allowed: a pattern that "

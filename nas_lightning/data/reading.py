@@ -50,7 +50,8 @@ class Reading:
     """What the user says of the way in which a source is written; None: what it looks like, and that is said.
 
     Attributes:
-        columns: of tables, the name of the column for each of ``ROLES``; None for ``label`` says that there is none.
+        columns: of tables, the name of the column for each of ``ROLES``; None for ``label`` or ``group`` says that
+            there is none.
         variables: the channels to read: None for all, n for the first n, a list of numbers from 0 or of names.
         levels: what the folders of each level below the path are, each one of ``LEVELS``.
         label_pattern: a regular expression whose first group (or whole match) in a recording's name is its class.
@@ -75,6 +76,7 @@ class Reading:
         is_for_use: whether a trained network takes the recordings: what says nothing of their kind of source is then
             not refused, because it was said for the training, and a file that is one of a pair is read alone.
         unknown: the label of recordings that are of no class; None if all are of one.
+        may_lack: roles whose column may be absent, because its name was said of other recordings.
     """
 
     columns: Mapping[str, str | None] = field(default_factory=dict)
@@ -100,6 +102,7 @@ class Reading:
     is_labelled: bool = True
     is_for_use: bool = False
     unknown: str | None = None
+    may_lack: tuple[str, ...] = ()
 
     def column(self, role: str) -> str:
         """The name of the column of a role."""
@@ -109,7 +112,11 @@ class Reading:
     @property
     def has_no_label(self) -> bool:
         """Whether the user says that nothing in the file is a label."""
-        return self.columns.get("label", "label") is None
+        return self.has_none("label")
+
+    def has_none(self, role: str) -> bool:
+        """Whether the user says that there is no column of a role."""
+        return self.columns.get(role, role) is None
 
 
 class Findings:

@@ -108,6 +108,18 @@ class Decision:
             found[i] = stream.push(int(labels[i]), shares[i])
         return found
 
+    def means(self, logits: Floats, begins: NDArray[np.bool_]) -> Floats:
+        """The mean shares of the windows that decide together at each window, ``[N, K]``; see ``smoothed``."""
+        shares = self.shares(logits)
+        if self.smoothing is None:
+            return shares
+        means, found = Means(self.smoothing.windows), np.empty_like(shares)
+        for i, begin in enumerate(begins):
+            if begin:
+                means = Means(self.smoothing.windows)
+            found[i] = means.push(shares[i]) / np.float32(means.count)
+        return found
+
     def _powers(self, logits: Floats) -> tuple[Floats, Floats]:
         """``exp((l - max l) / T)`` ``[N, K]``, and its sum over classes in their order ``[N]``."""
         logits = np.asarray(logits, np.float32)
@@ -117,6 +129,39 @@ class Decision:
         for column in powers.T:
             total += column
         return powers, total
+
+
+class Means:
+    """The shares of the last windows of a recording.
+
+    Args:
+        windows: how many.
+    """
+
+    def __init__(self, windows: int) -> None:
+        self._windows = windows
+        self._slots: list[Floats] = []
+        self._seen = 0
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._slots)
+
+    def push(self, shares: Floats) -> Floats:
+        """The sum ``[K]`` with those of one more window.
+
+        It is taken in the order of the places, as in C, and anew each time, so that nothing is carried on.
+        """
+        if self._seen < self._windows:
+            self._slots.append(shares)
+        else:
+            self._slots[self._seen % self._windows] = shares
+        self._seen += 1
+        total = np.zeros_like(shares)
+        for each in self._slots:
+            total += each
+        return total
 
 
 class Stream:
@@ -134,8 +179,7 @@ class Stream:
         """A recording begins."""
         windows = self.decision.smoothing.windows if self.decision.smoothing else 1
         self._votes: deque[int] = deque(maxlen=windows)
-        self._slots: list[Floats] = []
-        self._seen = 0
+        self._means = Means(windows)
         self._held: int | None = None
         self._other, self._run = UNKNOWN, 0
 
@@ -152,7 +196,7 @@ class Stream:
             case "majority":
                 return self._majority(label)
             case "mean":
-                return self._mean(shares, self.decision.smoothing.windows)
+                return self._mean(shares)
             case _:
                 return self._hysteresis(label, self.decision.smoothing.windows)
 
@@ -160,18 +204,10 @@ class Stream:
         self._votes.appendleft(label)
         return max(self._votes, key=self._votes.count)  # the first, which is the latest, of equal ones
 
-    def _mean(self, shares: Floats, windows: int) -> int:
-        """The sum is taken in the order of the places, as in C, and anew each time, so that nothing is carried on."""
-        if self._seen < windows:
-            self._slots.append(shares)
-        else:
-            self._slots[self._seen % windows] = shares
-        self._seen += 1
-        total = np.zeros_like(shares)
-        for each in self._slots:
-            total += each
+    def _mean(self, shares: Floats) -> int:
+        total = self._means.push(shares)
         best, threshold = int(total.argmax()), self.decision.threshold
-        is_known = threshold is None or total[best] / np.float32(len(self._slots)) >= np.float32(threshold)
+        is_known = threshold is None or total[best] / np.float32(self._means.count) >= np.float32(threshold)
         return best if is_known else UNKNOWN
 
     def _hysteresis(self, label: int, windows: int) -> int:

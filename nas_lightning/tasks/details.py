@@ -55,7 +55,7 @@ class ClassDetails:
         f1: their harmonic mean.
         precision_interval: by Wilson, for the independent count of the units.
         recall_interval: the same.
-        f1_interval: by drawing units again.
+        f1_interval: by leaving each unit out.
     """
 
     name: str

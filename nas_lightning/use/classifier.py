@@ -1,6 +1,6 @@
 """A trained network with all that stands before it and behind it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from nas_lightning import progress
 from nas_lightning.data.collect import stream
 from nas_lightning.data.features import FrontEnd
 from nas_lightning.data.preparation import Preparation
-from nas_lightning.data.reading import Reading
+from nas_lightning.data.reading import ROLES, Reading
 from nas_lightning.data.recordings import Source
 from nas_lightning.errors import InputError, brief
 from nas_lightning.export.contract import InputDescription
@@ -23,6 +23,9 @@ from nas_lightning.use.channels import Arrangement
 from nas_lightning.use.outcomes import Outcomes, Predictions, by_recording
 from nas_lightning.use.parts import Cutter, Part
 from nas_lightning.use.sources import source_of
+
+UNNEEDED = ("group", "split")
+"""Roles of columns that a trained network does without."""
 
 
 class Classifier(nn.Module):
@@ -93,7 +96,14 @@ class Classifier(nn.Module):
         """What becomes of the logits: temperature, threshold and smoothing of the run."""
         return self.about.decision
 
-    def predict(self, x: Any, *, sampling_rate: float | None = None, reading: Reading | None = None) -> Predictions:
+    def predict(
+        self,
+        x: Any,
+        *,
+        sampling_rate: float | None = None,
+        reading: Reading | None = None,
+        columns: Mapping[str, str | None] | None = None,
+    ) -> Predictions:
         """The classes of recordings, by recording and by window.
 
         Offsets, channels, missing values, resampling, windows and the front end are those of the training, by its code.
@@ -104,16 +114,19 @@ class Classifier(nn.Module):
                 of a file or a folder of any format that a training reads; or a DataLoader.
             sampling_rate: Hz, of recordings that do not say it.
             reading: how a path or a data frame is written; None: as the recordings of the training were.
+            columns: names of columns by their roles (``recording``, ``time``, ``label``, ``group``, ``split``), in the
+                place of those of ``reading``. A group or a split of the training may be absent.
 
         Raises:
-            InputError: for channels, rates, lengths or values that the network was not trained for.
+            InputError: for a role that is none, and for channels, rates, lengths or values that the network was not
+                trained for.
         """
         if isinstance(x, DataLoader):
             return self._of_samples(x)
         if self.preparation is None and hasattr(x, "dtype"):
             return self._of_samples([x])
         notes: list[str] = []
-        source = source_of(x, self.reading(reading, is_labelled=False))
+        source = source_of(x, self.reading(reading, is_labelled=False, columns=columns), len(self.about.channels))
         windows, recordings = [], []
         for part in self.stream(source, notes, sampling_rate):
             windows.append(self.outcomes(part))
@@ -121,15 +134,33 @@ class Classifier(nn.Module):
         notes += source.findings.warnings
         return Predictions(Outcomes.join(recordings), Outcomes.join(windows), tuple(notes))
 
-    def reading(self, given: Reading | None = None, *, is_labelled: bool) -> Reading:
+    def reading(
+        self, given: Reading | None = None, *, is_labelled: bool, columns: Mapping[str, str | None] | None = None
+    ) -> Reading:
         """How recordings are read: as those of the training, without its table of labels.
 
         Args:
             given: used instead of what the training was told.
             is_labelled: whether each recording has a class.
+            columns: names of columns by their roles, in the place of those.
+
+        Raises:
+            InputError: for a role that is none, or a name that is no text.
         """
-        own = replace(self.prepared.reading, labels=None) if given is None else given
-        return replace(own, is_labelled=is_labelled, is_for_use=True)
+        own = given
+        if own is None:
+            own = replace(self.prepared.reading, labels=None, may_lack=UNNEEDED)
+        said = dict(columns or {})
+        for role, name in said.items():
+            if role not in ROLES or not (isinstance(name, str) or (name is None and role in ("label", "group"))):
+                raise InputError(
+                    f"columns: found {role!r}: {brief(repr(name))}; allowed: {', '.join(ROLES)}, each with the name of "
+                    "a column, and None for a label or a group that is not there"
+                )
+        may_lack = tuple(role for role in own.may_lack if role not in said)
+        return replace(
+            own, columns={**own.columns, **said}, may_lack=may_lack, is_labelled=is_labelled, is_for_use=True
+        )
 
     def stream(
         self, source: Source, notes: list[str], sampling_rate: float | None = None, *, has_groups: bool = False
@@ -168,11 +199,12 @@ class Classifier(nn.Module):
     def _outcomes(
         self, logits: np.ndarray, names: Sequence[str], rows: np.ndarray, seconds: np.ndarray, recordings: np.ndarray
     ) -> Outcomes:
-        decision, smoothed = self.decision, None
+        decision, smoothed, means = self.decision, None, None
         if decision.smoothing is not None:
-            smoothed = decision.smoothed(logits, begins_of(recordings))
+            begins = begins_of(recordings)
+            smoothed, means = decision.smoothed(logits, begins), decision.means(logits, begins).astype(np.float64)
         scores = decision.shares(logits).astype(np.float64)
-        return Outcomes(self.classes, names, scores, rows, seconds, decision.threshold, smoothed)
+        return Outcomes(self.classes, names, scores, rows, seconds, decision.threshold, smoothed, means, logits)
 
     @torch.no_grad()
     def _logits(self, batches: Iterable[Tensor], network: nn.Module | None = None) -> np.ndarray:

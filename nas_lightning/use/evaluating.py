@@ -1,21 +1,23 @@
 """``nas-lightning evaluate RUN data``: how good a network is on recordings that it was not trained on."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from nas_lightning.data.preparation import span
 from nas_lightning.data.readers import open_source
+from nas_lightning.data.reading import Reading
 from nas_lightning.errors import InputError, brief
 from nas_lightning.files import plain, write_json
 from nas_lightning.runs.build import keyed
 from nas_lightning.tasks.decisions import UNKNOWN
+from nas_lightning.use import measuring
 from nas_lightning.use.asked import Asked
 from nas_lightning.use.classifier import Classifier
-from nas_lightning.use.evaluation import Beside, Drift, Evaluation, GroupFigures, NoClass
+from nas_lightning.use.evaluation import Beside, Drift, Evaluation, NoClass
 from nas_lightning.use.evaluation_table import print_evaluation
-from nas_lightning.use.figures import Counts, Figure, share
+from nas_lightning.use.figures import Counts
+from nas_lightning.use.measuring import Units
 from nas_lightning.use.outcomes import by_recording
 from nas_lightning.use.predicting import say
 from nas_lightning.use.tally import Groups, Labels, Ranges, Tally
@@ -64,7 +66,8 @@ class _Evaluated:
     def __init__(self, words: Asked, classifier: Classifier, int8: Classifier | None) -> None:
         self.words, self.classifier, self.int8 = words, classifier, int8
         self.tally, self.beside = Tally(classifier.classes), Tally(classifier.classes)
-        self.groups, self.ranges = Groups(), Ranges(classifier.about)
+        self.pattern = None if words.says_groups else classifier.prepared.group_pattern
+        self.groups, self.ranges = Groups(self.pattern), Ranges(classifier.about)
         self.rates: list[np.ndarray] = []
         self.alike = 0
         self.unknown: str | None = None
@@ -76,7 +79,7 @@ class _Evaluated:
         self.unknown = reading.unknown
         labels = Labels(classifier.classes, reading.similar_labels == "merge", self.unknown)
         source = open_source(None, words.data, reading)
-        for part in classifier.stream(source, notes, words.sampling_rate, has_groups=True):
+        for part in classifier.stream(source, notes, words.sampling_rate, has_groups=words.says_groups):
             truth = labels.numbers(part.recordings)
             windows = classifier.outcomes(part)
             names = part.recordings.names
@@ -90,61 +93,70 @@ class _Evaluated:
             self.ranges.add(part)
             self.rates.append(part.recordings.sampling_rates)
         notes += source.findings.warnings
+        notes += self._of_groups(reading)
         return self._evaluation()
+
+    def _of_groups(self, reading: Reading) -> list[str]:
+        """What to say where the groups of the training are not there."""
+        why, column = None, reading.columns.get("group")
+        if self.groups.without is not None:
+            why = (
+                f"`group_pattern` of the training, {self.pattern!r}, finds nothing in the name of {self.groups.without}"
+            )
+        elif column not in (None, "group") and "group" in reading.may_lack and not self.groups.are_known:
+            why = f"`columns.group` of the training, {column!r}, is not there"
+        return [] if why is None else [f"{brief(why)}, so intervals count recordings"]
 
     def _evaluation(self) -> Evaluation:
         words, classifier, tally = self.words, self.classifier, self.tally
         if not tally.are_known.any():
             label = brief(str(self.unknown))
             raise InputError(f"{words.data}: has recordings of {label} alone; allowed: such of a class beside them")
-        counts, (groups, names) = tally.counts, self.groups.of(tally.are_known)
-        units = counts if groups is None else counts.merged(groups)
-        own = np.arange(len(counts.true)) if groups is None else groups
-        right, ones = np.zeros((2, len(units.true)), dtype=np.int64)
-        np.add.at(right, own, tally.are_right)
-        np.add.at(ones, own, 1)
-        windows, has_threshold = int(counts.true.sum()), classifier.decision.threshold is not None
-        of_recordings = share(right, ones)
-        assert of_recordings is not None  # nosec B101 # tells the type checker: there is a recording
+        units, decision = Units(*self.groups.of(tally.are_known)), classifier.decision
+        counts = tally.alone.counts
+        by_unit = units.of(counts)
         return Evaluation(
             run=str(words.run),
             data=words.data,
             backend=words.backend,
-            unit="recording" if groups is None else "group",
-            units=len(units.true),
+            unit=units.word,
+            units=len(by_unit.true),
             recordings=len(counts.true),
-            windows=windows,
-            **_figures(units),
-            loss=tally.loss / windows,
-            of_recordings=of_recordings,
-            classes=tuple(units.of_class(number, name) for number, name in enumerate(classifier.classes)),
+            windows=int(counts.true.sum()),
+            **measuring.alone(tally, units, decision),
+            classes=tuple(by_unit.of_class(number, name) for number, name in enumerate(classifier.classes)),
             drift=self._drift(counts),
-            accepted=tally.accepted / windows if has_threshold else None,
-            accuracy_of_accepted=tally.right_and_accepted / tally.accepted
-            if has_threshold and tally.accepted
-            else None,
-            groups=None if groups is None else self._of_groups(counts, groups, names),
-            int8=None if self.int8 is None else self._of_int8(groups, windows),
+            groups=measuring.by_group(tally, units, decision),
+            int8=None if self.int8 is None else self._of_int8(units),
             no_class=self._of_no_class(),
+            decision=measuring.in_words(decision),
+            decided=measuring.decided(tally, units, decision, classifier.classes),
         )
 
     def _of_no_class(self) -> NoClass | None:
         groups, _ = self.groups.of(~self.tally.are_known)
-        accepted = self.tally.accepted_of_no_class(groups)
+        accepted = self.tally.alone.accepted_of_no_class(groups)
         if accepted is None:
             return None
+        has_int8, decides = self.int8 is not None, self.classifier.decision.has_code
+        no_class = self.tally.alone.no_class
         return NoClass(
             label=str(self.unknown),
-            recordings=self.tally.no_class.shape[1],
-            windows=int(self.tally.no_class[1].sum()),
+            recordings=no_class.shape[1],
+            windows=int(no_class[1].sum()),
             accepted=accepted,
-            accepted_int8=None if self.int8 is None else self.beside.accepted_of_no_class(groups),
+            accepted_int8=self.beside.alone.accepted_of_no_class(groups) if has_int8 else None,
+            decided=self.tally.decided.accepted_of_no_class(groups) if decides else None,
+            decided_int8=self.beside.decided.accepted_of_no_class(groups) if decides and has_int8 else None,
         )
 
-    def _of_int8(self, groups: np.ndarray | None, windows: int) -> Beside:
-        counts = self.beside.counts
-        figures = _figures(counts if groups is None else counts.merged(groups))
-        return Beside(**figures, loss=self.beside.loss / windows, agreement=self.alike / windows)
+    def _of_int8(self, units: Units) -> Beside:
+        decision, windows = self.classifier.decision, int(self.tally.alone.counts.true.sum())
+        return Beside(
+            **measuring.alone(self.beside, units, decision),
+            agreement=self.alike / windows,
+            decided=measuring.decided(self.beside, units, decision, self.classifier.classes),
+        )
 
     def _drift(self, counts: Counts) -> Drift:
         absent = [name for name, count in zip(self.classifier.classes, counts.true.sum(0), strict=True) if not count]
@@ -155,19 +167,3 @@ class _Evaluated:
             trained_rates=trained,
             absent=tuple(absent),
         )
-
-    def _of_groups(self, counts: Counts, groups: np.ndarray, names: Sequence[str]) -> tuple[GroupFigures, ...]:
-        order = np.argsort(groups, kind="stable")
-        bounds = np.searchsorted(groups[order], np.arange(len(names) + 1))
-        found = []
-        for number, name in enumerate(names):
-            own = counts.taken(order[bounds[number] : bounds[number + 1]])
-            sizes = {"recordings": len(own.true), "windows": int(own.true.sum())}
-            found.append(GroupFigures(name=name, **sizes, accuracy=own.accuracy))
-        return tuple(sorted(found, key=lambda each: each.name))
-
-
-def _figures(units: Counts) -> dict[str, Figure]:
-    accuracy = units.accuracy
-    assert accuracy is not None  # nosec B101 # tells the type checker: there is a window
-    return {"accuracy": accuracy, **units.means()}

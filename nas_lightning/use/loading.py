@@ -44,6 +44,10 @@ def load(run: str | Path, config_dir: str | Path | None = None, backend: str = "
     if config_dir is not None:
         trust_config_dir(Path(config_dir))
     path = Path(run)
+    if not path.exists():
+        raise InputError(
+            f"{path}: there is no such folder or file; give the folder of a run that ended, or its deploy.zip"
+        )
     if not path.is_file():
         return _classifier(path, backend, is_trusted=True)
     from nas_lightning.export.bundle import unpack_bundle  # at need

@@ -1,4 +1,4 @@
-"""``nas-lightning predict RUN recordings``: the class of each window, in a file, however many recordings there are."""
+"""``nas-lightning predict RUN recordings``: the class of each window or recording, in a file."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from nas_lightning.errors import printable
 from nas_lightning.runs.build import keyed
 from nas_lightning.use.asked import Asked
 from nas_lightning.use.outcomes import Outcomes, by_recording
-from nas_lightning.use.tables import writing
+from nas_lightning.use.tables import columns_of, writing
 
 OUT = Path("predictions.csv")
 """What is written if nothing is said."""
@@ -31,10 +31,10 @@ class _Counts:
     def add(self, windows: Outcomes, recordings: Outcomes) -> None:
         """Count the outcomes of a part."""
         count = len(self._classes)
-        self._of["windows"] += np.bincount(windows.numbers, minlength=count)
-        self._of["recordings"] += np.bincount(recordings.numbers, minlength=count)
-        self._of["accepted"] += np.bincount(windows.numbers[windows.accepted], minlength=count)
-        self._scores += np.bincount(windows.numbers, windows.best, minlength=count)
+        self._of["windows"] += np.bincount(windows.named, minlength=count)
+        self._of["recordings"] += np.bincount(recordings.named, minlength=count)
+        self._of["accepted"] += np.bincount(windows.named[windows.accepted], minlength=count)
+        self._scores += np.bincount(windows.named, windows.best, minlength=count)
 
     def to_dict(self) -> dict[str, dict[str, int]]:
         """By class."""
@@ -54,7 +54,7 @@ class _Counts:
 
 
 def predict(words: Asked, config_dir: Path | None = None) -> dict[str, Any]:
-    """Write a file with a row for each window of some recordings, and print how often each class was found.
+    """Write a file with a row for each window or each of some recordings, and print how often each class was found.
 
     Args:
         words: of the command.
@@ -69,15 +69,21 @@ def predict(words: Asked, config_dir: Path | None = None) -> dict[str, Any]:
     """
     classifier, path, notes = words.classifier(config_dir), words.out or OUT, list[str]()
     counts = _Counts(classifier.classes)
-    with keyed("data"), writing(path) as file:
+    columns = columns_of(words.by, classifier.decision.smoothing is not None)
+    with keyed("data"), writing(path, columns) as file:
         source = open_source(None, words.data, words.reading(classifier, is_labelled=False))
         for part in classifier.stream(source, notes, words.sampling_rate):
             windows = classifier.outcomes(part)
-            counts.add(windows, by_recording(windows, part.numbers, part.recordings.names))
-            file.write(windows)
+            recordings = by_recording(windows, part.numbers, part.recordings.names)
+            counts.add(windows, recordings)
+            if words.by == "recording":
+                file.write(recordings, np.bincount(part.numbers, minlength=len(recordings)))
+            else:
+                file.write(windows, np.ones(len(windows), dtype=np.int64))
     say([*notes, *source.findings.warnings])
     Console().print(counts.table())
-    Console().print(f"predictions: {path}", soft_wrap=True, highlight=False, markup=False)
+    where = f"{path}, in the current folder; out=FILE names another" if words.out is None else str(path)
+    Console().print(f"predictions, a row a {words.by}: {where}", soft_wrap=True, highlight=False, markup=False)
     return {"predictions": str(path.absolute()), "classes": counts.to_dict(), "notes": notes}
 
 

@@ -18,12 +18,13 @@ _ALLOWED = (
 )
 
 
-def source_of(x: Any, reading: Reading) -> Source:
+def source_of(x: Any, reading: Reading, channels: int) -> Source:
     """The recordings that ``x`` is.
 
     Args:
         x: arrays, a list of them, a data frame, or a path.
         reading: what is known of the way in which a path or a data frame is written.
+        channels: of the network.
 
     Raises:
         InputError: if it is none of them.
@@ -34,10 +35,11 @@ def source_of(x: Any, reading: Reading) -> Source:
         from nas_lightning.data.readers.table import read_frame  # at need: pandas takes long to import
 
         return read_frame(x, replace(reading, is_for_use=True), "the data frame")
-    return Source("x", list(_recordings(x)))
+    return Source("x", list(_recordings(x, channels if reading.variables is None else None)))
 
 
-def _recordings(x: Any) -> Iterator[Recording]:
+def _recordings(x: Any, channels: int | None) -> Iterator[Recording]:
+    """Those of arrays; ``channels`` that each has to have, None if some of them are chosen later."""
     is_list = isinstance(x, list | tuple)
     items = list(x) if is_list else [_array("x", x)]
     if not is_list and items[0].ndim == 3:
@@ -46,6 +48,11 @@ def _recordings(x: Any) -> Iterator[Recording]:
         values = _array(f"x[{number}]", item)
         if values.ndim != 2 or not values.size:
             raise InputError(f"x: has a recording of shape {list(values.shape)}; allowed: {_ALLOWED}")
+        if channels is not None and values.shape[0] != channels == values.shape[1]:
+            raise InputError(
+                f"x: {number} has shape {list(values.shape)}; channels come first, [C, T], and the network takes "
+                f"{channels}: its transpose has that order"
+            )
         yield Recording(str(number), values.T, UNLABELLED)
 
 

@@ -2,7 +2,7 @@
 
 import csv
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -12,23 +12,71 @@ import numpy as np
 from nas_lightning.files import whole_file
 from nas_lightning.use.outcomes import Outcomes
 
+BY = ("window", "recording")
+"""What a row of a file of predictions can be of."""
+
 COLUMNS = ("recording", "time", "class", "score", "accepted")
-"""Of a file of predictions, a row a window; the time is in seconds, and empty where no sampling rate is known."""
+"""A row a window; the time is in seconds, and empty where no sampling rate is known."""
+
+ALONE = ("window_class", "window_score")
+"""What follows where several windows decide together: the class and the score of the window alone."""
+
+OF_RECORDINGS = ("recording", "windows", "class", "score", "accepted")
+"""A row a recording."""
 
 ENDINGS = (".csv", ".parquet")
 """Of such a file."""
 
 
+def columns_of(by: str, are_together: bool) -> tuple[str, ...]:
+    """The columns of a file.
+
+    Args:
+        by: one of ``BY``.
+        are_together: whether several windows decide together.
+    """
+    if by == "recording":
+        return OF_RECORDINGS
+    return (*COLUMNS, *ALONE) if are_together else COLUMNS
+
+
+def rows_of(columns: Sequence[str], found: Outcomes, windows: np.ndarray) -> list[Sequence[Any]]:
+    """The cells of some outcomes, column by column.
+
+    Args:
+        columns: that are asked for.
+        found: of N windows or recordings.
+        windows: int64 ``[N]``, how many windows each has.
+    """
+    classes = np.array(found.classes, dtype=object)
+    cells = {
+        "recording": lambda: found.names,
+        "time": lambda: found.seconds,
+        "windows": lambda: windows,
+        "class": lambda: found.labels,
+        "score": lambda: found.best,
+        "accepted": lambda: found.accepted,
+        "window_class": lambda: classes[found.numbers],
+        "window_score": lambda: found.scores.max(1),
+    }
+    return [cells[column]() for column in columns]
+
+
 class Writer(ABC):
     """Writes rows."""
 
+    columns: tuple[str, ...]
+
+    def write(self, found: Outcomes, windows: np.ndarray) -> None:
+        """A row for each; see ``rows_of``."""
+        self._write(rows_of(self.columns, found, windows))
+
     @abstractmethod
-    def write(self, windows: Outcomes) -> None:
-        """A row for each window."""
+    def _write(self, cells: list[Sequence[Any]]) -> None: ...
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Writer]:
+def writing(path: Path, columns: tuple[str, ...]) -> Iterator[Writer]:
     """A file of predictions, by the ending of its name.
 
     Raises:
@@ -36,43 +84,55 @@ def writing(path: Path) -> Iterator[Writer]:
     """
     with whole_file(path) as temporary:
         if path.suffix == ".parquet":
-            with _parquet(temporary) as file:
-                yield _Parquet(file)
+            with _parquet(temporary, columns) as file:
+                yield _Parquet(file, columns)
         else:
             with temporary.open("x", encoding="utf-8", newline="") as text:
-                yield _Csv(text)
+                yield _Csv(text, columns)
 
 
 class _Csv(Writer):
-    def __init__(self, file: TextIO) -> None:
+    def __init__(self, file: TextIO, columns: tuple[str, ...]) -> None:
+        self.columns = columns
         self._rows = csv.writer(file, lineterminator="\n")
-        self._rows.writerow(COLUMNS)
+        self._rows.writerow(columns)
 
-    def write(self, windows: Outcomes) -> None:
-        times = ["" if np.isnan(second) else f"{second:.6g}" for second in windows.seconds.tolist()]
-        scores = [f"{score:.6f}" for score in windows.best.tolist()]
-        accepted = ["true" if each else "false" for each in windows.accepted.tolist()]
-        self._rows.writerows(zip(windows.names, times, windows.labels, scores, accepted, strict=True))
+    def _write(self, cells: list[Sequence[Any]]) -> None:
+        texts = (_texts(name, column) for name, column in zip(self.columns, cells, strict=True))
+        self._rows.writerows(zip(*texts, strict=True))
+
+
+def _texts(name: str, cells: Sequence[Any]) -> Sequence[Any]:
+    match name:
+        case "time":
+            return ["" if np.isnan(second) else f"{second:.6g}" for second in cells]
+        case "score" | "window_score":
+            return [f"{score:.6f}" for score in cells]
+        case "accepted":
+            return ["true" if each else "false" for each in cells]
+        case _:
+            return cells
 
 
 @contextmanager
-def _parquet(path: Path) -> Iterator[Any]:
+def _parquet(path: Path, columns: tuple[str, ...]) -> Iterator[Any]:
     from nas_lightning.data.readers.table_rows import import_arrow  # at need
 
     arrow = import_arrow(path)
-    kinds = (arrow.string(), arrow.float64(), arrow.string(), arrow.float64(), arrow.bool_())
-    with arrow.parquet.ParquetWriter(path, arrow.schema(list(zip(COLUMNS, kinds, strict=True)))) as file:
+    numbers = dict.fromkeys(("time", "score", "window_score"), arrow.float64())
+    kinds = numbers | {"accepted": arrow.bool_(), "windows": arrow.int64()}
+    schema = arrow.schema([(name, kinds.get(name, arrow.string())) for name in columns])
+    with arrow.parquet.ParquetWriter(path, schema) as file:
         yield file
 
 
 class _Parquet(Writer):
-    def __init__(self, file: Any) -> None:
-        self._file = file
+    def __init__(self, file: Any, columns: tuple[str, ...]) -> None:
+        self._file, self.columns = file, columns
 
-    def write(self, windows: Outcomes) -> None:
+    def _write(self, cells: list[Sequence[Any]]) -> None:
         import pyarrow as pa
 
-        values = (list(windows.names), windows.seconds, windows.labels.tolist(), windows.best, windows.accepted)
-        columns = zip(values, self._file.schema.types, strict=True)
-        arrays = [pa.array(column, from_pandas=True, type=kind) for column, kind in columns]
+        columns = zip(cells, self._file.schema.types, strict=True)
+        arrays = [pa.array(list(column), from_pandas=True, type=kind) for column, kind in columns]
         self._file.write_table(pa.table(arrays, schema=self._file.schema))

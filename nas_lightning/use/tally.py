@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nas_lightning.data.collect import plain_label
+from nas_lightning.data.collect import group_in, plain_label
 from nas_lightning.data.recordings import Recordings
 from nas_lightning.errors import InputError, brief
 from nas_lightning.export.contract import InputDescription
@@ -63,62 +63,62 @@ class Labels:
         return next((number for name, number in self._numbers.items() if plain_label(name) == plain), None)
 
 
-class Tally:
-    """Counts of recordings and their windows, by recording; those of no class apart.
+class Counted:
+    """Counts of windows and recordings by recording, of one way to decide; those of no class apart.
 
     Args:
-        classes: K names.
+        num_classes: K.
     """
 
-    def __init__(self, classes: Sequence[str]) -> None:
-        self._classes = tuple(classes)
-        self._parts: list[Counts] = []
-        self._whole: list[np.ndarray] = []
-        self._known: list[np.ndarray] = []
+    def __init__(self, num_classes: int) -> None:
+        self._num_classes = num_classes
+        self._counts: list[Counts] = []
+        self._accepted: list[np.ndarray] = []
+        self._are_right: list[np.ndarray] = []
         self._no_class: list[np.ndarray] = []
-        self.loss = self.accepted = self.right_and_accepted = 0.0
 
-    def add(self, part: Part, truth: np.ndarray, windows: Outcomes, recordings: Outcomes) -> None:
+    def add(
+        self, numbers: np.ndarray, truth: np.ndarray, found: np.ndarray, decided: np.ndarray, recordings: np.ndarray
+    ) -> None:
         """Count a part.
 
         Args:
-            part: whose windows were looked at.
-            truth: int64 ``[R]``, the class of each of its recordings, or ``UNKNOWN``.
-            windows: what was said of these.
-            recordings: what was said of the recordings.
+            numbers: int64 ``[N]``, the recording of each window.
+            truth: int64 ``[R]``, the class of each recording, or ``UNKNOWN``.
+            found: int64 ``[N]``, the class that each window is taken for, or ``UNKNOWN``.
+            decided: int64 ``[N]``, the same behind the threshold.
+            recordings: int64 ``[R]``, the class that each recording is taken for, or ``UNKNOWN``.
         """
-        are_known = truth != UNKNOWN
-        own = are_known[part.numbers]
-        true, places = truth[part.numbers][own], np.cumsum(are_known) - 1
-        shape = int(are_known.sum()), len(self._classes)
-        self._parts.append(count_windows(true, windows.numbers[own], places[part.numbers][own], shape))
-        self._whole.append((recordings.numbers == truth)[are_known])
-        with np.errstate(divide="ignore"):
-            self.loss -= float(np.log(windows.scores[own][np.arange(len(true)), true]).sum())
-        self.accepted += int(windows.accepted[own].sum())
-        self.right_and_accepted += int((windows.decided[own] == true).sum())
-        self._known.append(are_known)
-        accepted, ones = (np.bincount(part.numbers, of, len(truth)) for of in (windows.accepted, np.ones(len(own))))
-        self._no_class.append(np.stack([accepted, ones])[:, ~are_known].astype(np.int64))
+        are_known, true = truth != UNKNOWN, truth[numbers]
+        own, places = are_known[numbers], np.cumsum(are_known) - 1
+        shape = int(are_known.sum()), self._num_classes
+        self._counts.append(count_windows(true[own], found[own], places[numbers][own], shape))
+        self._are_right.append((recordings == truth)[are_known])
+        accepted, right, ones = (
+            np.bincount(numbers, each, len(truth)).astype(np.int64)
+            for each in (decided != UNKNOWN, (decided == true) & own, np.ones(len(own)))
+        )
+        self._accepted.append(np.stack([accepted, right])[:, are_known])
+        self._no_class.append(np.stack([accepted, ones])[:, ~are_known])
 
     @property
     def counts(self) -> Counts:
         """By recording."""
-        return Counts(*(np.concatenate([getattr(p, key) for p in self._parts]) for key in ("true", "found", "right")))
+        return Counts(*(np.concatenate([getattr(p, key) for p in self._counts]) for key in ("true", "found", "right")))
+
+    @property
+    def accepted(self) -> np.ndarray:
+        """Of each recording the windows that are accepted, and those of them that are right, int64 ``[2, R]``."""
+        return np.concatenate(self._accepted, axis=1)
 
     @property
     def are_right(self) -> np.ndarray:
-        """Whether the mean scores of a recording are right, bool ``[R]``."""
-        return np.concatenate(self._whole)
-
-    @property
-    def are_known(self) -> np.ndarray:
-        """Whether a recording is of a class, bool ``[all]``; what else is said here is of those that are."""
-        return np.concatenate(self._known)
+        """Whether a recording is taken for its class, bool ``[R]``."""
+        return np.concatenate(self._are_right)
 
     @property
     def no_class(self) -> np.ndarray:
-        """Of each other recording the windows that are accepted, and all, int64 ``[2, others]``."""
+        """Of each recording of no class the windows that are accepted, and all, int64 ``[2, others]``."""
         return np.concatenate(self._no_class, axis=1)
 
     def accepted_of_no_class(self, groups: np.ndarray | None) -> Figure | None:
@@ -133,28 +133,93 @@ class Tally:
         return share(*counts)
 
 
-class Groups:
-    """The group of each recording, as numbers."""
+class Tally:
+    """What is counted of a network.
 
-    def __init__(self) -> None:
-        self.names: dict[str, int] = {}
+    Args:
+        classes: K names.
+
+    Attributes:
+        alone: of each window by itself, and of the mean scores of each recording.
+        decided: of the decision of the run: threshold and several windows together.
+        loss: the sum of the cross entropy of the logits as they are, at temperature 1.
+    """
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self.alone, self.decided = Counted(len(classes)), Counted(len(classes))
+        self._known: list[np.ndarray] = []
+        self.loss = 0.0
+
+    def add(self, part: Part, truth: np.ndarray, windows: Outcomes, recordings: Outcomes) -> None:
+        """Count a part.
+
+        Args:
+            part: whose windows were looked at.
+            truth: int64 ``[R]``, the class of each of its recordings, or ``UNKNOWN``.
+            windows: what was said of these.
+            recordings: what was said of the recordings.
+        """
+        assert windows.logits is not None  # nosec B101 # tells the type checker: these are windows
+        own = truth[part.numbers] != UNKNOWN
+        logits, true = windows.logits[own].astype(np.float64), truth[part.numbers][own]
+        logits -= logits.max(1, keepdims=True)
+        self.loss += float((np.log(np.exp(logits).sum(1)) - logits[np.arange(len(true)), true]).sum())
+        self.alone.add(part.numbers, truth, windows.numbers, windows.alone, recordings.numbers)
+        self.decided.add(part.numbers, truth, windows.decided, windows.decided, recordings.decided)
+        self._known.append(truth != UNKNOWN)
+
+    @property
+    def are_known(self) -> np.ndarray:
+        """Whether a recording is of a class, bool ``[all]``."""
+        return np.concatenate(self._known)
+
+
+class Groups:
+    """The group of each recording, as numbers.
+
+    Args:
+        pattern: of the training, which finds the group in a name; where it finds none, there are no groups.
+    """
+
+    def __init__(self, pattern: str | None = None) -> None:
+        self._pattern = pattern
+        self._names: dict[str, int] = {}
         self._numbers: list[np.ndarray] = []
         self._num_without = 0
+        self.without: str | None = None
+        """The first recording in whose name the pattern finds nothing."""
 
     def add(self, recordings: Recordings) -> None:
         """Keep those of a part."""
-        if recordings.groups is None:
+        if self._pattern is not None:
+            self._add_by_name(self._pattern, recordings.names)
+        elif recordings.groups is None:
             self._num_without += len(recordings)
-            return
-        places = [self.names.setdefault(word, len(self.names)) for word in recordings.groups.words]
-        self._numbers.append(np.array(places)[recordings.groups.numbers])
+        else:
+            places = [self._place(word) for word in recordings.groups.words]
+            self._numbers.append(np.array(places)[recordings.groups.numbers])
+
+    def _add_by_name(self, pattern: str, names: Sequence[str]) -> None:
+        found = [group_in(name, pattern) for name in names]
+        if None in found:
+            self.without = self.without or names[found.index(None)]
+        self._num_without += found.count(None)
+        self._numbers.append(np.array([-1 if word is None else self._place(word) for word in found], dtype=np.int64))
+
+    def _place(self, word: str) -> int:
+        return self._names.setdefault(word, len(self._names))
+
+    @property
+    def are_known(self) -> bool:
+        """Whether each recording has a group."""
+        return not self._num_without and bool(self._numbers)
 
     def of(self, which: np.ndarray) -> tuple[np.ndarray | None, tuple[str, ...]]:
         """The groups of some recordings ``which [all]``, as numbers from 0, and their names; None if some have none."""
-        if self._num_without or not self._numbers:
+        if not self.are_known:
             return None, ()
         present, numbers = np.unique(np.concatenate(self._numbers)[which], return_inverse=True)
-        names = list(self.names)
+        names = list(self._names)
         return numbers, tuple(names[number] for number in present)
 
 

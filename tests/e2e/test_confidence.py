@@ -1,11 +1,14 @@
 """Runs that reject and smooth: what they set by val, what they say of it, and what their firmware decides."""
 
+import csv
 import json
 import re
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from recording_files import csv_folder, make_recordings
@@ -13,6 +16,7 @@ from scipy.stats import binomtest
 
 import nas_lightning
 from nas_lightning.config.compose import compose_config
+from nas_lightning.data.annotations import read_lists
 from nas_lightning.data.loaders import LoaderData
 from nas_lightning.errors import InputError
 from nas_lightning.export import emulator, host
@@ -354,21 +358,98 @@ def test_an_evaluation_says_which_share_of_no_class_is_accepted(decided, recordi
     status, out, err = cli("evaluate", decided, recordings, "out=e.json")
     assert status == 0, err
     found = read(tmp_path, "e.json")
-    for backend, accepted in (("torch", "accepted"), ("int8", "accepted_int8")):
+    for backend, delivered in (("torch", "decided"), ("int8", "decided_int8")):
         windows = nas_lightning.load(decided, backend=backend).predict(recordings).windows
         labels = np.array([name.partition("/")[0] for name in windows.names])
-        are_none, share = labels == "noise", found["no_class"][accepted]
+        are_none, share = labels == "noise", found["no_class"][delivered]
         assert share["value"] == pytest.approx(windows.accepted[are_none].mean())
         assert share["interval"][0] < share["value"] < share["interval"][1]
         own = found if backend == "torch" else found["int8"]
         taken = np.array(windows.classes)[windows.numbers]
         assert own["accuracy"]["value"] == pytest.approx((taken == labels)[~are_none].mean())
         if backend == "torch":
-            assert found["accepted"] == pytest.approx(windows.accepted[~are_none].mean())
+            assert found["decided"]["accepted"]["value"] == pytest.approx(windows.accepted[~are_none].mean())
             first = taken
     assert found["int8"]["agreement"] == pytest.approx((first == taken)[~are_none].mean())
     assert (found["no_class"]["recordings"], found["no_class"]["windows"]) == (12, 96)
     assert (found["recordings"], found["windows"], found["units"]) == (24, 192, 24)
     assert [(each["name"], each["samples"]) for each in found["classes"]] == [("calm", 96), ("wild", 96)]
-    assert "noise: none │ 96" in out
+    assert re.search("noise: none +│ 96 ", out)
     assert "of no class accepted" in out
+
+
+@pytest.fixture(scope="module")
+def smoothed(tmp_path_factory, recordings):
+    """A run that rejects and takes the mean of three windows, and the recordings of its test split alone."""
+    asked = (UNKNOWN, "reject.coverage=0.8", "postprocess.method=mean", "postprocess.windows=3")
+    place = tmp_path_factory.mktemp("smoothed")
+    run = start(place / "run", f"dataset.input_data_path={recordings}", CUT, *asked, "export.max_int8_drop=1")
+    for name, *_ in read_lists(run / "annotations", "lists")["test"]:
+        to = place / "test" / "classes" / name
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(recordings / "classes" / name, to)
+    return run, place / "test"
+
+
+def test_an_evaluation_of_the_test_split_has_the_figures_of_the_run(smoothed, cli, tmp_path, capsys):
+    """Every figure that both have, by window alone and as delivered, float and int8, in the file and for a program."""
+    run, test = smoothed
+    status, out, err = cli("evaluate", run, test, "out=e.json")
+    assert status == 0, err
+    found, metrics = read(tmp_path, "e.json"), read(run, "metrics.json")
+    for own, split in ((found, "test"), (found["int8"], "test_int8")):
+        alone = {name: own[name]["value"] for name in ("accuracy", "balanced_accuracy", "macro_f1")}
+        assert alone | {"loss": own["loss"]} == pytest.approx(metrics[split], abs=1e-6)
+        rejection = metrics["confidence"]["rejection"][split]
+        assert own["accepted"] == pytest.approx(rejection["coverage"]["value"])
+        assert own["accuracy_of_accepted"] == pytest.approx(rejection["accuracy"]["value"])
+        delivered, of_run = own["decided"], metrics["postprocess"]["splits"][split]
+        for name in ("accuracy", "balanced_accuracy", "macro_f1"):
+            assert delivered[name]["value"] == pytest.approx(of_run["by_window"][name])
+        assert delivered["of_recordings"]["value"] == pytest.approx(of_run["by_recording"]["accuracy"])
+        name = "accepted" if split == "test" else "accepted_int8"
+        assert found["no_class"][name]["value"] == pytest.approx(rejection["unknown_accepted"]["value"])
+    details = metrics["test_details"]
+    assert found["accuracy"]["interval"] == pytest.approx(details["accuracy_interval"])
+    assert (found["units"], found["windows"]) == (details["units"], details["samples"])
+    for own, each in zip(found["classes"], details["classes"], strict=True):
+        assert own.keys() == each.keys()
+        for key, value in each.items():
+            assert own[key] == (value if key == "name" else pytest.approx(value))
+    assert (
+        found["decision"] == f"mean of 3 windows, accepted from a score of {metrics['confidence']['threshold']:.4g} on"
+    )
+    assert found["decided"]["accuracy"]["value"] != found["accuracy"]["value"]
+    first, second = out.partition("by each window alone")[::2]
+    assert f"delivered decision ({found['decision']}; no class counts as wrong):" in first
+    assert f"│ accuracy               │ {found['decided']['accuracy']['value']:.4f}" in first
+    assert f"│ accuracy of accepted   │ {found['decided']['accuracy_of_accepted']['value']:.4f}" in first
+    assert re.search(rf"│ accuracy +│ {found['accuracy']['value']:.4f}", second)
+    assert re.search(rf"│ loss \(temperature 1\) +│ {metrics['test']['loss']:.4f}", second)
+    status, out, err = cli("evaluate", run, test, "output=json")
+    assert json.loads(out) == found | {"data": str(test)}
+
+
+def test_a_row_of_predictions_is_of_the_decision_that_the_run_delivers(smoothed, cli, tmp_path):
+    """By a loop over the scores of ONNX Runtime."""
+    run, test = smoothed
+    status, _, err = cli("predict", run, test, "out=p.csv")
+    assert status == 0, err
+    with (tmp_path / "p.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0])[5:] == ["window_class", "window_score"]
+    about, session, last = read(run, "input.json"), open_session(run / "model.onnx"), []
+    for number, row in enumerate(rows):
+        if number == 0 or row["recording"] != rows[number - 1]["recording"]:
+            values, last, start = pd.read_csv(test / "classes" / row["recording"])[["ch0", "ch1"]].to_numpy(), [], 0
+        logits = session.run(None, {"x": values[start : start + 25].T[None].astype(np.float32)})[0][0]
+        start += 25
+        last = [*last, torch.from_numpy(logits).double().div(about["temperature"]).softmax(0).numpy()][-3:]
+        mean = np.mean(last, axis=0)
+        assert row["class"] == about["class_names"][mean.argmax()]
+        assert float(row["score"]) == pytest.approx(mean.max(), abs=1e-4)
+        assert (row["accepted"] == "true") == (mean.max() >= about["threshold"])
+        assert row["window_class"] == about["class_names"][last[-1].argmax()]
+        assert float(row["window_score"]) == pytest.approx(last[-1].max(), abs=1e-4)
+    assert {row["accepted"] for row in rows} == {"true", "false"}
+    assert any(row["class"] != row["window_class"] for row in rows)

@@ -186,7 +186,7 @@ def test_predictions_are_the_same_in_both_formats(run_of, cli, tmp_path):
     for name in ("a.csv", "a.parquet"):
         status, out, err = cli("predict", folder, data.path, f"out={name}", "backend=int8")
         assert status == 0, err
-        assert f"predictions: {name}" in out
+        assert f"predictions, a row a window: {name}\n" in out
     text, table = pd.read_csv(tmp_path / "a.csv"), pd.read_parquet(tmp_path / "a.parquet")
     assert text.columns.tolist() == table.columns.tolist()
     assert text["class"].tolist() == table["class"].tolist()
@@ -195,6 +195,69 @@ def test_predictions_are_the_same_in_both_formats(run_of, cli, tmp_path):
     assert table["recording"].tolist() == expected.names
     np.testing.assert_array_equal(table["score"], expected.best)
     assert table["time"].isna().all()
+
+
+def test_a_row_can_be_a_recording(run_of, cli, tmp_path):
+    folder, data = run_of("windows")
+    expected = nas_lightning.load(folder).predict(data.path).recordings
+    for name in ("a.csv", "a.parquet"):
+        status, out, err = cli("predict", folder, data.path, f"out={name}", "by=recording")
+        assert status == 0, err
+        assert f"predictions, a row a recording: {name}" in out
+        table = (pd.read_csv if name.endswith("csv") else pd.read_parquet)(tmp_path / name)
+        assert table.columns.tolist() == ["recording", "windows", "class", "score", "accepted"]
+        assert table["recording"].tolist() == expected.names
+        assert table["class"].tolist() == expected.labels.tolist()
+        assert (table["windows"] == 5).all()  # 60 rows in steps of 10, 20 at a time
+        np.testing.assert_allclose(table["score"], expected.scores.max(1), atol=1e-6)
+        assert table["accepted"].all()
+
+
+def test_it_is_said_where_predictions_are_where_nobody_named_a_file(run_of, cli, tmp_path):
+    folder, data = run_of("windows")
+    status, out, err = cli("predict", folder, data.path)
+    assert status == 0, err
+    assert "predictions, a row a window: predictions.csv, in the current folder; out=FILE names another" in out
+    assert (tmp_path / "predictions.csv").exists()
+
+
+def test_groups_of_the_training_need_not_be_there(run_of, cli, tmp_path):
+    """Its pattern, r and a digit, and then a column that is named."""
+    folder, _ = run_of("windows")
+    made = [(name.replace("r", "x"), *rest) for name, *rest in make_recordings((60,) * 6, seed=3)]
+    class_folders(tmp_path / "new", made, lambda to, values: np.save(to, values), "npy")
+    status, out, err = cli("evaluate", folder, "new", "out=e.json")
+    assert status == 0, err
+    assert "95 % intervals by recording (6), which are wide because there are 6 recordings only" in out
+    assert (
+        "note: dataset.group_pattern of the training, 'r(\\\\d)', finds nothing in the name of calm/x00.npy, so "
+        "intervals count recordings\n"
+    ) in out
+    found = json.loads((tmp_path / "e.json").read_text())
+    assert (found["unit"], "groups" in found) == ("recording", False)
+    status, _, err = cli("evaluate", folder, "new", r"dataset.group_pattern='r(\d)'")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "finds nothing in the name of" in err
+
+    parts = [pd.DataFrame(values, columns=["ch0", "ch1"]) for _, values, _ in made]
+    parts = [part.assign(recording=made[i][0], label=made[i][2], who=f"p{i // 3}") for i, part in enumerate(parts)]
+    pd.concat(parts).to_csv(tmp_path / "t.csv", index=False)
+    for said, unit, units in (("who", "group", 2), ("null", "recording", 6)):
+        left = pd.read_csv(tmp_path / "t.csv").drop(columns=["who"] if said == "null" else [])
+        left.to_csv(tmp_path / "left.csv", index=False)
+        status, out, err = cli("evaluate", folder, "left.csv", f"dataset.columns.group={said}", "out=e.json")
+        assert status == 0, err
+        found = json.loads((tmp_path / "e.json").read_text())
+        assert (found["unit"], found["units"]) == (unit, units)
+        assert "note: " not in out
+
+    other = shutil.copytree(folder, tmp_path / "run")
+    prepared = json.loads((other / "preparation.json").read_text()) | {"group_pattern": None}
+    prepared["reading"]["columns"]["group"] = "machine"
+    write_json(other / "preparation.json", prepared)
+    status, out, err = cli("evaluate", other, "left.csv")
+    assert status == 0, err
+    assert "note: dataset.columns.group of the training, 'machine', is not there, so intervals count recordings" in out
 
 
 def test_nothing_half_written_remains(run_of, cli, tmp_path):
@@ -279,11 +342,17 @@ def test_a_label_that_the_network_does_not_know_is_refused(run_of, cli, tmp_path
     ("words", "said"),
     [
         (["predict"], "predict: found []; allowed: RUN DATA, out=FILE"),
-        (["predict", "a", "b", "c=1"], "predict: found ['a', 'b', 'c=1']; allowed: RUN DATA"),
+        (["predict", "a", "b", "c=1"], "predict: does not know 'c=1'; allowed: RUN DATA, out=FILE"),
         (["predict", "a", "b", "out=x.txt"], "predict: out=x.txt ends in '.txt'; allowed: .csv or .parquet"),
         (["evaluate", "a", "b", "out=no/x.json"], "evaluate: out=no/x.json cannot be written; allowed: a file"),
         (["evaluate", "a", "b", "dataset.gaps=leap"], "dataset.gaps: found 'leap'; allowed: cut, keep"),
-        (["evaluate", "nowhere", "b"], "nowhere: has no model.pt; give the folder of a run that ended"),
+        (["evaluate", "nowhere", "b"], "nowhere: there is no such folder or file; give the folder of a run that ended"),
+        (["predict", ".", "b"], ".: has no model.pt; give the folder of a run that ended"),
+        (["predict", "a", "b", "ouput=x.csv"], "predict: does not know 'ouput=x.csv'; the nearest word is out=;"),
+        (["predict", "a", "b", "columns.lable=x"], "the nearest word is dataset.columns.label=; allowed"),
+        (["predict", "a", "b", "by=class"], "predict: by=class; allowed: window or recording"),
+        (["evaluate", "a", "b", "by=recording"], "evaluate: does not know 'by=recording'"),
+        (["evaluate", "a", "b", "--fast"], "evaluate: does not know '--fast'; allowed: RUN DATA"),
     ],
 )  # fmt: skip
 def test_mistakes_are_said(cli, words, said):

@@ -75,9 +75,13 @@ def columns_of(
         return _nameless(shown, rows[0], find, findings), False
     columns = {}
     for role, words in _ROLES.items():
+        if role == "group" and reading.has_none(role):
+            continue
         given = reading.columns.get(role)
         if given is not None and given != role:
             if given.strip().lower() not in first:
+                if role in reading.may_lack:
+                    continue
                 raise InputError(
                     f"{shown}: has no column {given!r}, which `columns.{role}` names; found {names_of(rows[0])}"
                 )

@@ -30,13 +30,13 @@ class _How:
 
     Attributes:
         label: the column of the labels.
-        group: the column of the groups, which need not be there.
+        group: the column of the groups, which need not be there; None if there is none.
         turned: brings series to ``[T, C]``.
         findings: gets what is decided.
     """
 
     label: str
-    group: str
+    group: str | None
     turned: Orientation
     findings: Findings
 
@@ -52,7 +52,9 @@ def read_saved_dataset(path: Path, reading: Reading) -> Source:
     """
     findings = Findings()
     turned = Orientation(str(path), reading.axes, "time_first", findings)
-    how = _How(reading.column("label"), reading.column("group"), turned, findings)
+    how = _How(
+        reading.column("label"), None if reading.has_none("group") else reading.column("group"), turned, findings
+    )
     for found in sorted(path.rglob("*")):
         if found.is_symlink() and found.is_dir():
             check_inside(found, path, str(path))

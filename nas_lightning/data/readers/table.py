@@ -1,7 +1,7 @@
 """Long tables: one row a time step of one recording, with columns for recording, time, label and variables."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -79,9 +79,11 @@ def read_frame(frame: Any, reading: Reading, shown: str = "the data frame") -> S
 
 
 def _source(shown: str, frames: Frames, reading: Reading, findings: Findings) -> Source:
+    made: Collection[str] = ()
     if not reading.is_labelled:
         frames, reading = Unlabelled(frames, reading), replace(reading, recording_ends=_without_labels(reading))
-    columns = find_columns(shown, frames.names, lambda: frames.first, reading, findings)
+        made = frames.made
+    columns = find_columns(shown, frames.names, lambda: frames.first, reading, findings, made)
     reading = _with_day_first(frames, columns, reading, findings)
     table = _Table(shown, frames, columns, reading, findings)
     return Source(

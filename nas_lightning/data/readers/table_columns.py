@@ -1,6 +1,6 @@
 """What each column of a long table is: a role, a variable, or nothing that is read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,7 +56,12 @@ def is_said(reading: Reading, role: str) -> bool:
 
 
 def find_columns(
-    shown: str, names: Sequence[str], look: Callable[[], pd.DataFrame], reading: Reading, findings: Findings
+    shown: str,
+    names: Sequence[str],
+    look: Callable[[], pd.DataFrame],
+    reading: Reading,
+    findings: Findings,
+    made: Collection[str] = (),
 ) -> Columns:
     """Decide what each column is, by its name, and by the first rows where the name leaves it open.
 
@@ -66,6 +71,7 @@ def find_columns(
         look: gives the first rows.
         reading: what the user says.
         findings: keeps what is decided here.
+        made: names that the table itself does not have, for messages.
 
     Raises:
         InputError: if a column is missing, or there are two of one name.
@@ -74,7 +80,8 @@ def find_columns(
     if twice is not None:
         raise InputError(f"{shown}: has two columns {brief(twice)!r}; allowed: each name once")
     wanted = [name.strip() for name in reading.variables] if is_named(reading.variables) else []
-    columns = _roles(shown, names, wanted, reading, findings)
+    there = [name for name in names if name not in made]
+    columns = _roles(shown, names, wanted, reading, findings, there)
     named = [name for name in names if name and not name.startswith(_NAMELESS)]
     if len(named) < len(names):
         findings.decide("the column without a name is left out as an index", shown)
@@ -88,30 +95,43 @@ def find_columns(
     kept = [name for name in free if name not in (*left_out, columns.time)]
     variables = [name for name in named if name in kept or (name in wanted and name not in columns.words)]
     if not variables:
-        raise InputError(f"{shown}: has no column besides {brief(', '.join(names))}; variables are needed")
+        raise InputError(f"{shown}: has no column besides {brief(', '.join(there))}; variables are needed")
     chosen = choose(shown, len(variables), variables, wanted or reading.variables)
     return replace(columns, variables=tuple(variables[i] for i in chosen))
 
 
-def _roles(shown: str, names: Sequence[str], wanted: Sequence[str], reading: Reading, findings: Findings) -> Columns:
+def _roles(
+    shown: str,
+    names: Sequence[str],
+    wanted: Sequence[str],
+    reading: Reading,
+    findings: Findings,
+    there: Sequence[str],
+) -> Columns:
     """The columns with a role, but for a time of another name."""
     if reading.recording_ends not in (None, *ENDS):
         allowed = ", ".join(ENDS)
         raise InputError(f"`recording_ends`: found {reading.recording_ends!r}; allowed: null, {allowed}")
-    found = {role: _role(shown, role, names, reading, findings) for role in ROLES}
+    found = {role: _role(shown, role, names, reading, findings, there) for role in ROLES}
     if found["time"] in wanted and not is_said(reading, "time"):
         found["time"] = None
     return Columns(found["label"] or "", (), found["recording"], found["time"], found["group"], found["split"])
 
 
-def _role(shown: str, role: str, names: Sequence[str], reading: Reading, findings: Findings) -> str | None:
+def _role(
+    shown: str, role: str, names: Sequence[str], reading: Reading, findings: Findings, there: Sequence[str]
+) -> str | None:
+    if role == "group" and reading.has_none(role):
+        return None
     name = column_of(reading, role)
     if name in names:
         return name
     other = next((other for other in names if other.lower() == name.lower()), None)
     is_needed = role == "label" or (role == "recording" and reading.recording_ends in (None, "column"))
+    if role in reading.may_lack:
+        return None
     if is_needed or is_said(reading, role):
-        found = brief(", ".join(names)) if other is None else f"{other!r}; set `columns.{role}`={other}"
+        found = brief(", ".join(there)) if other is None else f"{other!r}; set `columns.{role}`={other}"
         others = ""
         if role == "recording" and other is None:
             others = (

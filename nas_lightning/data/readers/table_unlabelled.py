@@ -18,6 +18,9 @@ class Unlabelled(Frames):
     Args:
         frames: the table.
         reading: what is known of its columns.
+
+    Attributes:
+        made: names of columns that the table itself does not have.
     """
 
     def __init__(self, frames: Frames, reading: Reading) -> None:
@@ -26,6 +29,7 @@ class Unlabelled(Frames):
         if (recording := column_of(reading, "recording")) not in frames.names and reading.recording_ends is None:
             self._filled[recording] = WHOLE
         self.names = (*(name for name in frames.names if name not in self._filled), *self._filled)
+        self.made = frozenset(self._filled) - set(frames.names)
         self.total = frames.total
 
     def with_unit(self, name: str) -> str:

@@ -145,10 +145,12 @@ def is_evident(path: Path, layout: Layout, reading: Reading) -> bool:
 
 def _place(names: Sequence[str], layout: Layout, reading: Reading, role: str) -> int | None:
     """The number of the column of a role; a column without a name is said by its number, from the end if negative."""
+    if role == "group" and reading.has_none(role):
+        return None
     name = column_of(reading, role)
     if name in names:
         return names.index(name)
-    if not is_said(reading, role):
+    if not is_said(reading, role) or (role in reading.may_lack and names):
         return None
     if not names and re.fullmatch(r"-?\d+", name) and -layout.num_columns <= int(name) < layout.num_columns:
         return int(name) % layout.num_columns

@@ -6,7 +6,9 @@ from dataclasses import fields
 from nas_lightning.data.reading import Reading
 from nas_lightning.errors import InputError, brief
 
-_EVERYWHERE = frozenset(("columns", "variables", "similar_labels", "offset", "is_labelled", "is_for_use", "unknown"))
+_EVERYWHERE = frozenset(
+    ("columns", "variables", "similar_labels", "offset", "is_labelled", "is_for_use", "unknown", "may_lack")
+)
 _TIMES = frozenset(("time_unit", "day_first", "clock", "gaps"))
 _TEXT = _TIMES | {"header", "skip_rows", "delimiter", "decimal"}
 _CUTS = frozenset(("recording_ends", "series_per_line"))

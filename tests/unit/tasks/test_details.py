@@ -79,8 +79,8 @@ def test_the_independent_count_is_between_one_and_all_samples():
     assert share_interval(np.array([0, 0]), np.array([1, 0])) == pytest.approx(wilson(0.0, 1))
 
 
-def test_the_interval_of_f1_is_that_of_drawing_units_again():
-    """By a loop that shares no code, and its own random numbers."""
+def test_the_interval_of_f1_is_about_that_of_drawing_units_again():
+    """By a loop that shares no code; of 40 units both agree, of few ones the draws vary too little."""
     random = np.random.default_rng(5)
     right, labelled, predicted = (random.integers(low, high, 40) for low, high in ((0, 4), (4, 7), (4, 8)))
     drawn = []
@@ -89,7 +89,21 @@ def test_the_interval_of_f1_is_that_of_drawing_units_again():
         drawn.append(2 * right[units].sum() / (labelled[units].sum() + predicted[units].sum()))
     expected = np.percentile(drawn, [2.5, 97.5])
     assert f1_interval(right, labelled, predicted) == pytest.approx(expected, abs=0.01)
-    assert f1_interval(right, labelled, predicted) == f1_interval(right, labelled, predicted)
+
+
+def test_the_interval_of_f1_holds_the_truth_in_19_of_20_samples_of_8_units():
+    """Drawing units again held it in 0.88 of these."""
+    random = np.random.default_rng(0)
+
+    def units(count):
+        labelled = np.where(random.random(count) < 0.5, 10, 0)
+        right = random.binomial(labelled, random.beta(6, 1.5, count))
+        return right, labelled, right + random.binomial(10 - labelled, random.beta(1, 6, count))
+
+    right, labelled, predicted = units(200_000)
+    truth = 2 * right.sum() / (labelled.sum() + predicted.sum())
+    intervals = [f1_interval(*units(8)) for _ in range(600)]
+    assert 0.93 <= np.mean([low <= truth <= high for low, high in intervals]) <= 0.99
 
 
 def test_a_class_without_a_mistake_has_an_interval_all_the_same():

@@ -107,6 +107,9 @@ def test_a_frame_may_name_recordings_and_classes():
         (lambda: frame(("ch0",)), "the data frame: all lacks ch1; the network takes the channels ch0, ch1, each once"),
         (lambda: frame(("ch0", "ch1", "more")), "the data frame: all also has more; the network takes the channels "),
         (lambda: np.zeros((1, 3, 40)), "x: 0 has 3 channels; the network takes 2: ch0, ch1"),
+        (lambda: np.zeros((40, 2)), "x: 0 has shape [40, 2]; channels come first, [C, T], and the network takes 2"),
+        (lambda: [np.zeros((2, 40)), np.zeros((40, 2))], "x: 1 has shape [40, 2]; channels come first"),
+        (lambda: frame().assign(ch1=np.nan), "the data frame: all: row 0 of channel 1 (ch1) is missing, the first of"),
         (lambda: np.zeros((1, 2, 19)), "x: 0 has 19 rows in a row; the network takes windows of 20, and was"),
         (lambda: np.zeros((2, 2, 2, 40)), "x: has a recording of shape [2, 2, 2, 40]; allowed: arrays"),
         (lambda: np.full((1, 2, 20), np.nan), "x: 0: row 0 of channel 0 is missing, the first of 40 values that are; "),
@@ -176,6 +179,56 @@ def test_windows_decide_together_as_the_run_says(method):
     assert found.windows.decided.tolist() != alone.predict(x).windows.decided.tolist()
     assert found.recordings.decided.tolist() == [max(own, key=own.count) for own in expected]
     assert found.windows.accepted.tolist() == [each >= 0 for own in expected for each in own]
+
+
+@pytest.mark.parametrize("method", [None, "majority", "mean", "hysteresis"])
+@pytest.mark.parametrize("threshold", [None, 0.52])
+def test_class_score_and_accepted_are_of_one_decision(method, threshold):
+    """The score is the mean of that class over the windows that decide, by a loop of its own."""
+    x = np.random.default_rng(1).standard_normal((3, 2, 400)) * np.linspace(0, 3, 400)
+    smoothing = None if method is None else Smoothing(method, 3)
+    classifier = deciding(new_classifier(), threshold=threshold, postprocess=smoothing)
+    found = classifier.predict(x)
+    windows = x.reshape(3, 2, 20, 20).transpose(0, 2, 1, 3)
+    num_changed = 0
+    for number, recording in enumerate(windows):
+        scores, stream = scores_of(classifier, recording), classifier.decision.stream()
+        with torch.no_grad():
+            said = [stream(row) for row in classifier.network(torch.from_numpy(recording.astype(np.float32))).numpy()]
+        for i, decided in enumerate(said):
+            row = 20 * number + i
+            means = scores[max(0, i - (0 if method is None else 2)) : i + 1].mean(0)
+            named = means.argmax() if decided < 0 else decided
+            assert found.windows.labels[row] == CLASSES[named]
+            assert found.windows.best[row] == pytest.approx(means[named], abs=1e-5)
+            assert found.windows.accepted[row] == (decided >= 0)
+            if threshold is not None and method in (None, "mean"):
+                assert found.windows.accepted[row] == (found.windows.best[row] >= np.float32(threshold))
+            np.testing.assert_allclose(found.windows.scores[row], scores[i], atol=1e-5)
+            num_changed += named != scores[i].argmax()
+        recorded = found.recordings.labels[number], found.recordings.best[number]
+        assert recorded[1] == pytest.approx(scores.mean(0)[CLASSES.index(recorded[0])], abs=1e-5)
+    assert (num_changed > 0) == (method is not None)
+
+
+def test_columns_are_named_and_those_of_groups_may_be_absent():
+    classifier = new_classifier()
+    own = {"recording": "run_id", "group": "machine", "label": "state", "split": "fold"}
+    classifier.preparation = replace(classifier.preparation, reading=Reading(columns=own))
+    expected = new_classifier().predict(frame()).windows.scores
+    for more in ({}, {"machine": "m1", "state": "odd", "fold": "train"}):
+        found = classifier.predict(frame(run_id="a", **more))
+        assert found.recordings.names == ["a"]
+        np.testing.assert_array_equal(found.windows.scores, expected)
+    found = classifier.predict(frame(who="b"), columns={"recording": "who"})
+    assert found.recordings.names == ["b"]
+    assert classifier.predict(frame(), columns={"recording": "recording", "group": None}).recordings.names == ["all"]
+    with pytest.raises(InputError) as error:
+        classifier.predict(frame(run_id="a"), columns={"group": "person"})
+    assert str(error.value).endswith("has no column 'person', which `columns.group` names; found ch0, ch1, run_id")
+    for wrong in ({"sensor": "a"}, {"time": None}, {"group": 3}):
+        with pytest.raises(InputError, match=r"^columns: found .*; allowed: recording, time, label, group, split"):
+            classifier.predict(frame(run_id="a"), columns=wrong)
 
 
 def test_a_loader_gives_samples_that_are_ready(x):

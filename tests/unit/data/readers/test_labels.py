@@ -168,8 +168,19 @@ def test_columns_with_other_names(tmp_path):
         "calm",
         "wild",
     }
+    other = columns | {"group": "owner"}
+    assert {group for _, group, _ in table(read(tmp_path, columns=other, may_lack=("group",))[0]).values()} == {None}
+    with pytest.raises(InputError, match=r"has no column 'owner', which `columns.group` names"):
+        read(tmp_path, columns=other)
     with pytest.raises(InputError, match=r"has no column 'sound', which `columns.recording` names"):
         read(tmp_path, columns={"recording": "sound"})
+
+
+def test_null_says_that_no_column_is_the_group(tmp_path):
+    rows = [f"{name},{LABELS[name]},p" for name in NAMES]
+    (flat(tmp_path) / "labels.csv").write_text("\n".join(["file,label,group", *rows]))
+    for said, groups in (({}, {"p"}), ({"group": None}, {None})):
+        assert {group for _, group, _ in table(read(tmp_path, columns=said)[0]).values()} == groups
 
 
 @pytest.mark.parametrize("where", ["audio", "."])

@@ -101,6 +101,12 @@ def test_groups_are_read_and_other_columns_are_named(tmp_path):
     assert read(path)[0].groups is None
 
 
+def test_null_says_that_no_column_is_the_group(tmp_path):
+    path = saved(tmp_path, signal=lists(SERIES), label=LABELS, group=list("aabbcc"))
+    assert list(read(path)[0].groups) == list("aabbcc")
+    assert read(path, columns={"group": None})[0].groups is None
+
+
 def test_a_split_that_stands_twice_is_refused(tmp_path):
     for split in ("train", "valid", "validation"):
         saved(tmp_path / split, signal=lists(SERIES), label=LABELS)

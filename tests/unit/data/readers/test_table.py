@@ -65,6 +65,27 @@ def test_other_names_for_columns(tmp_path):
         read(tmp_path, frame, names | {"group": "persn"})
 
 
+def test_null_says_that_no_column_is_the_group(tmp_path):
+    frame = long_table(MADE).assign(group=4.0)
+    assert list(read(tmp_path, frame).groups) == ["4.0"] * 6
+    found = read(tmp_path, frame, {"group": None})
+    assert found.groups is None
+    assert (found.channels[-1], set(found.values[:, -1].tolist())) == ("group", {4.0})
+
+
+@pytest.mark.parametrize("may_lack", [(), ("group",)])
+def test_a_column_that_other_recordings_had_may_be_absent(tmp_path, may_lack):
+    long_table(MADE).drop(columns="label").to_csv(tmp_path / "t.csv", index=False)
+    said = Reading(columns={"group": "person", "label": "state"}, is_labelled=False, may_lack=may_lack)
+    if may_lack:
+        assert sum(map(len, open_source(None, str(tmp_path / "t.csv"), said).recordings)) == 6
+        return
+    with pytest.raises(InputError) as error:
+        open_source(None, str(tmp_path / "t.csv"), said)
+    columns = (tmp_path / "t.csv").read_text().splitlines()[0].replace(",", ", ")
+    assert str(error.value).endswith(f"has no column 'person', which `columns.group` names; found {columns}")
+
+
 def test_groups_from_names(tmp_path):
     assert read(tmp_path, long_table(MADE), group_pattern=r"r(\d)\d|s(\d)").groups[:].words == ("0",)
     with pytest.raises(InputError, match=r"`group_pattern`: 's\(\\\\d\)' finds nothing in the name of .*t.csv: r00"):

@@ -82,6 +82,10 @@ def test_the_label_of_a_series_is_named_or_the_only_text(tmp_path):
     found, _ = read(people, series_per_line=True, columns={"label": "activity", "group": "person"})
     assert list(found.groups) == ["anna"] * 9
     assert series_of(found) == X.astype("float32").tolist()
+    alone, other = written(tmp_path / "a.csv", rows, [*range(40), "activity"]), {"label": "activity", "group": "person"}
+    assert read(alone, series_per_line=True, columns=other, may_lack=("group",))[0].groups is None
+    with pytest.raises(InputError, match=r"`columns.group`: there is no column 'person'"):
+        read(alone, series_per_line=True, columns=other)
     with pytest.raises(InputError, match=r"`columns.label`: there is no column 'class'; found 0, 1, 2"):
         read(people, series_per_line=True, columns={"label": "class"})
 

@@ -41,7 +41,7 @@ def test_a_key_of_another_kind_of_source_is_refused(tmp_path, name):
 
 def test_every_key_is_of_some_kind():
     known = FOLDERS.union(*USED.values()) | {"columns", "variables", "similar_labels", "offset"}
-    known |= {"is_labelled", "is_for_use", "unknown"}
+    known |= {"is_labelled", "is_for_use", "unknown", "may_lack"}
     assert known == {field.name for field in fields(Reading)}
 
 
