@@ -68,6 +68,7 @@ class Dataset:
     array: str | None = None
     offset: Any = None
     unknown: str | None = None
+    aligned: bool | None = None
 
 
 @dataclass(frozen=True)

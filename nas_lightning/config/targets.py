@@ -54,7 +54,7 @@ PARTS = frozenset(
         "nas_lightning.search.relaxation.UniformPath",
         "nas_lightning.search.strategy.Strategy",
         "nas_lightning.space.blueprint.ReferenceBlueprint",
-        "nas_lightning.space.trunk.TrunkBlueprint",
+        "nas_lightning.space.trunk.listed_trunk",
         "torch.optim.Adam",
         "torch.optim.AdamW",
         "torch.optim.SGD",

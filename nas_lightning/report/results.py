@@ -222,6 +222,23 @@ class Postprocess:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Alignment:
+    """How much a network rests on where a window begins, on ``val``.
+
+    Attributes:
+        steps: by which windows were moved.
+        accuracy: of windows as they are.
+        moved: of moved ones, in the worse of both directions.
+        clear: whether significantly more answers became wrong than right.
+    """
+
+    steps: int
+    accuracy: float
+    moved: float
+    clear: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunMetrics:
     """The content of ``metrics.json``; a section that is None is left out."""
 
@@ -236,6 +253,7 @@ class RunMetrics:
     test: Figures | None = None
     selection: Selection | None = None
     training: TrainingSummary | None = None
+    alignment: Alignment | None = None
     onnx: OnnxParity | None = None
     val_int8: Figures | None = None
     test_int8: Figures | None = None

@@ -40,7 +40,7 @@ from nas_lightning.space.cells.genotype import Genotypes
 from nas_lightning.space.cells.npu import accelerated_ops, round_channels
 from nas_lightning.space.cells.size import Size
 from nas_lightning.space.reference import OwnBlueprint, ReferenceBlueprint
-from nas_lightning.space.trunk import TrunkBlueprint
+from nas_lightning.space.trunk import listed_trunk
 from nas_lightning.tasks import Classification, Task
 from nas_lightning.training.averaging import MovingAverage
 from nas_lightning.training.length import Length
@@ -194,7 +194,7 @@ def hand_made(model: dict[str, Any], task: Task) -> Blueprint:
     make = _call("model", model, _partial_=True)  # Hydra would turn the record `task` into a dictionary
     if not isinstance(make, partial):
         raise InputError(f"model: found {shown(model)}; allowed: a _target_ and its arguments")
-    if make.func in (ReferenceBlueprint, TrunkBlueprint):
+    if make.func in (ReferenceBlueprint, listed_trunk):
         return cast(Blueprint, called("model", make, task=task))
     return OwnBlueprint(model, make, task)
 

@@ -16,7 +16,7 @@ from nas_lightning.kernels.build import why_not_native
 from nas_lightning.kernels.choice import KERNELS
 from nas_lightning.runs.build import build_budget, build_candidates, build_numbers, build_ops, build_size
 from nas_lightning.space.ops import OPS
-from nas_lightning.space.readouts import DEPLOYABLE
+from nas_lightning.space.readouts import DEPLOYABLE, keeps_position
 from nas_lightning.tasks.classification import CLASS_WEIGHTS, METRICS
 from nas_lightning.tasks.decisions import METHODS as SMOOTHINGS
 
@@ -157,6 +157,17 @@ def _check_latency(config: Config) -> None:
         raise InputError(f"{key}: needs a clock; choose a target_device, or set device.clock_mhz")
 
 
+def _check_alignment(config: Config) -> None:
+    """Refuse a readout that keeps the place where windows begin anywhere."""
+    is_searched = config.training.nas_enabled
+    key, readout = ("space", config.space.readout) if is_searched else ("model", config.model.get("readout", "mean"))
+    if config.dataset.aligned is False and isinstance(readout, str) and keeps_position(readout):
+        raise InputError(
+            f"{key}.readout: found {readout}; allowed: mean, maximum, because windows begin anywhere "
+            "(dataset.aligned=false)"
+        )
+
+
 def _check_space(config: Config) -> None:
     ops = config.space.ops
     for op in ops:
@@ -170,6 +181,7 @@ def _check_space(config: Config) -> None:
             raise InputError(f"{key}: found []; allowed: a list of numbers, each {range_of(key)}")
     check_choice("space.shape", config.space.shape, ("preset", "wide"))
     check_choice("space.readout", config.space.readout, DEPLOYABLE)
+    _check_alignment(config)
     if config.space.shape == "wide" and config.training.nas_model_size == "auto":
         raise InputError(
             "space.shape: found wide; allowed: preset, because nas_model_size=auto chooses layers and channels"

@@ -25,6 +25,7 @@ from nas_lightning.report.pictures import outcome_picture
 from nas_lightning.report.results import OnnxParity, RunMetrics, RunResult
 from nas_lightning.report.tables import print_summary
 from nas_lightning.runs import card
+from nas_lightning.runs.alignment import alignment_of
 from nas_lightning.runs.build import build_loggers, keyed
 from nas_lightning.runs.context import Run, identity
 from nas_lightning.runs.costs import cost_report, with_decision
@@ -75,6 +76,7 @@ def finish(run: Run, kept: Kept, metrics: RunMetrics) -> RunResult:
         metrics = judged(metrics, decision, answers)
     metrics = metrics.with_figures({"val": best.val, split: run.task.figures(logits, y)})
     metrics = metrics.with_details({name: details_on(run, name, *each) for name, each in outputs.items()})
+    metrics = replace(metrics, alignment=alignment_of(run, best.blueprint, network, *outputs["val"]))
     write_mistakes(run, split, logits, y)
     for doubt in run.task.doubts(logits, y):
         log.warning("%s: %s", split, in_keys(doubt, "training"))

@@ -192,3 +192,12 @@ def build_readout(name: str, length: int) -> Readout:
         )
     readouts = [READOUTS[each](length) for each in names]
     return readouts[0] if len(readouts) == 1 else Together(readouts)
+
+
+def keeps_position(name: str) -> bool:
+    """Whether a readout tells the head where in the window something is.
+
+    >>> keeps_position("means_4"), keeps_position("mean+maximum")
+    (True, False)
+    """
+    return any(each.startswith("means_") for each in name.split("+"))

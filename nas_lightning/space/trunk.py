@@ -130,7 +130,7 @@ class TrunkBlueprint:
     """A network of blocks in a row; ``to_dict`` is the content of ``model.json``.
 
     Attributes:
-        blocks: at least one; as the arguments of a ``Block`` each, too.
+        blocks: at least one.
         task: what the data ask of it.
         readout: see ``build_readout``.
     """
@@ -141,8 +141,7 @@ class TrunkBlueprint:
     readout: str = "mean"
 
     def __post_init__(self) -> None:
-        blocks = tuple(each if isinstance(each, Block) else _block_of(each) for each in self.blocks)
-        object.__setattr__(self, "blocks", blocks)
+        blocks = self.blocks
         if not 1 <= len(blocks) <= _MOST_BLOCKS:
             raise InputError(f"`blocks`: found {len(blocks)}; allowed: 1 to {_MOST_BLOCKS}")
         before = [self.task.in_channels, *(block.channels for block in blocks)]
@@ -187,9 +186,23 @@ class TrunkBlueprint:
         return [("blocks", ", ".join(map(_short, self.blocks))), ("readout", self.readout)]
 
 
-def _block_of(given: Any) -> Block:
+def listed_trunk(blocks: list[list[Any]], task: Task, readout: str = "mean") -> TrunkBlueprint:
+    """A network of blocks as a configuration lists them: kind, channels, taps, stride, dilation.
+
+    Args:
+        blocks: at least one; stride and dilation may be missing.
+        task: what the data ask of it.
+        readout: see ``build_readout``.
+
+    Raises:
+        InputError: for what is no block, or cannot follow the one before it.
+    """
+    return TrunkBlueprint(tuple(map(_block_of, blocks)), task, readout)
+
+
+def _block_of(given: list[Any]) -> Block:
     try:
-        return Block(**given) if isinstance(given, dict) else Block(*given)
+        return Block(*given)
     except TypeError as error:
         raise InputError(
             f"`blocks`: found {given!r}; allowed: [kind, channels, kernel_size, stride, dilation], of which the last "

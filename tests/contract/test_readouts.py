@@ -17,7 +17,7 @@ from nas_lightning.space.cells.size import Size
 from nas_lightning.space.cells.space import CellSpace
 from nas_lightning.space.ops import conv_bn_relu
 from nas_lightning.space.readouts import DEPLOYABLE, READOUTS
-from nas_lightning.space.trunk import Block, Trunk, TrunkBlueprint
+from nas_lightning.space.trunk import Block, Trunk, TrunkBlueprint, listed_trunk
 from nas_lightning.tasks import Classes, Classification
 from nas_lightning.training.fake_quant import fake_quantized, observe
 
@@ -87,8 +87,8 @@ def test_a_space_of_cells_takes_it_and_prices_it(readout):
 
 @pytest.mark.parametrize("readout", READOUTS)
 def test_a_trunk_is_read_back(readout):
-    blocks = [["full", 4, 7, 2], ["separable", 6, 5, 1, 3], {"kind": "pool", "channels": 6, "kernel_size": 3}]
-    found = TrunkBlueprint(blocks, Classification(1, 20, 2), readout)
+    blocks = [["full", 4, 7, 2], ["separable", 6, 5, 1, 3], ["pool", 6, 3]]
+    found = listed_trunk(blocks, Classification(1, 20, 2), readout)
     assert TrunkBlueprint.from_dict(found.to_dict()) == found
     assert found.blocks[1] == Block("separable", 6, 5, dilation=3)
     assert found.total_stride == 2

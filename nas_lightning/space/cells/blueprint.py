@@ -54,6 +54,11 @@ class CellBlueprint:
         """Steps of the input behind one step of the last cell."""
         return self.size.total_stride
 
+    @property
+    def readout(self) -> str:
+        """What the linear head sees of the last cell."""
+        return self.size.readout
+
     def build(self) -> Network:
         """The network with fresh weights."""
         return Network(self.genotype, self.size, self.task)

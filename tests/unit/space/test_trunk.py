@@ -8,7 +8,7 @@ from nas_lightning.config.compose import conf_dir, options_of
 from nas_lightning.cost.exact import cost_of
 from nas_lightning.errors import InputError
 from nas_lightning.space.blueprint import READERS
-from nas_lightning.space.trunk import Block, TrunkBlueprint
+from nas_lightning.space.trunk import Block, TrunkBlueprint, listed_trunk
 from nas_lightning.tasks import Classification
 
 # Of the published layer lists for one channel and two classes: the weights of each convolution, None for a pool, and
@@ -34,8 +34,8 @@ STRIDES = {
 
 def standard(name):
     content = yaml.safe_load((conf_dir() / "model" / f"{name}.yaml").read_text())
-    assert content.pop("_target_") == "nas_lightning.space.trunk.TrunkBlueprint"
-    return TrunkBlueprint(task=Classification(1, 256, 2), **content)
+    assert content.pop("_target_") == "nas_lightning.space.trunk.listed_trunk"
+    return listed_trunk(task=Classification(1, 256, 2), **content)
 
 
 def test_all_standard_models_are_there():
@@ -89,7 +89,7 @@ def test_a_summary_says_what_is_not_usual():
 )
 def test_what_cannot_be_is_refused(given, text):
     with pytest.raises(InputError, match=text):
-        TrunkBlueprint(task=Classification(1, 20, 2), **given)
+        listed_trunk(task=Classification(1, 20, 2), **given)
 
 
 @pytest.mark.parametrize("content", [{"blocks": [{"kind": "full"}], "readout": "mean"}, {"blocks": 3}, {"blocks": [3]}])
