@@ -10,7 +10,7 @@ import torch
 from scipy import stats
 from torch import nn
 
-from nas_lightning.config.compose import compose_config, reference_model
+from nas_lightning.config.compose import compose_config, options_of, reference_model
 from nas_lightning.cost.exact import cost_of
 from nas_lightning.files import plain, read_records, write_json
 from nas_lightning.report.costs import CostReport
@@ -177,7 +177,7 @@ def test_nothing_is_trained_twice(make_run):
     assert section.seconds > 0
     assert len(first.rows) == 1 + 2 + 1
     before = (run.folder / CONTEST).read_bytes()
-    assert control(run, evaluator_of(run), kept) == (kept, replace(section, seconds=0))
+    assert control(run, evaluator_of(run), kept) == (kept, section)
     assert (run.folder / CONTEST).read_bytes() == before
     rows = json.loads(before)
     (run.folder / CONTEST).write_text(json.dumps(rows[:-2]))
@@ -216,7 +216,7 @@ def test_the_control_compares_with_networks_drawn_by_the_seed(make_run):
     (kept,), others = drawn(run, 1), control_draws(run, 4)
     assert kept not in others
     values = dict(zip(others[:3], (0.5, 0.7, 0.6), strict=True))
-    reference = {"cnn_s": 0.8, "cnn_m": 0.8, "cnn_l": 0.8}
+    reference = dict.fromkeys(options_of("model"), 0.8)
     evaluator = give_results(
         run, [(5, kept, 0.25), *((5, g, v) for g, v in values.items()), *reference_rows(run, reference)]
     )
@@ -245,7 +245,7 @@ def test_keep_better_keeps_the_best_random_network(make_run, keep_better, best, 
     (kept,), others = drawn(run, 1), control_draws(run, 3)
     rows = [(1, kept, 0.4), (1, others[0], 0.2), (1, others[1], best)]
     genotype, section = control(
-        run, give_results(run, [*rows, *reference_rows(run, {"cnn_s": 0, "cnn_m": 0, "cnn_l": 0})]), kept
+        run, give_results(run, [*rows, *reference_rows(run, dict.fromkeys(options_of("model"), 0))]), kept
     )
     assert genotype == (others[1] if is_swapped else kept)
     assert section.kept == ("random" if is_swapped else "found")
@@ -256,19 +256,19 @@ def test_what_was_found_is_not_among_the_random_ones(make_run):
     run = make_run("control.num_random=2")
     others = control_draws(run, 3)
     rows = [(1, genotype, value) for genotype, value in zip(others, (0.4, 0.2, 0.3), strict=True)]
-    evaluator = give_results(run, [*rows, *reference_rows(run, {"cnn_s": 0, "cnn_m": 0, "cnn_l": 0})])
+    evaluator = give_results(run, [*rows, *reference_rows(run, dict.fromkeys(options_of("model"), 0))])
     assert control(run, evaluator, others[0])[1].random == (0.3, 0.2)
     assert control(run, evaluator, others[1])[1].random == (0.4, 0.3)
 
 
-@pytest.mark.parametrize(("limit", "name"), [(None, "cnn_s"), (1, None)])
-def test_the_hand_made_network_is_the_smallest_that_is_as_large(make_run, limit, name):
+@pytest.mark.parametrize(("channels", "name"), [(1, "cls_100"), (2, "cnn_s"), (64, None)])
+def test_the_hand_made_network_is_the_smallest_that_is_as_large(make_run, channels, name):
     """A network of one channel is smaller than all of them; one of 64 is larger."""
-    channels = 1 if limit is None else 64
     run = make_run("control.num_random=1", f"training.nas_init_channels={channels}")
     (kept,), others = drawn(run, 1), control_draws(run, 2)
     rows = [(1, kept, 0.4), (1, others[0], 0.2), (1, others[1], 0.2)]
-    evaluator = give_results(run, [*rows, *reference_rows(run, {"cnn_s": 0.6, "cnn_m": 0.7, "cnn_l": 0.8})])
+    values = {each: 0.6 if each == name else 0.7 for each in options_of("model")}
+    evaluator = give_results(run, [*rows, *reference_rows(run, values)])
     references = control(run, evaluator, kept)[1].references
     if name is None:
         assert references == ()
