@@ -197,9 +197,10 @@ def _moved(metrics: RunMetrics) -> str:
     found = metrics.alignment
     if found is None:
         return "How the network answers to a window that begins elsewhere was not measured."
+    verdict = "clearly worse" if found.clear else "no clear difference"
     return (
-        f"On val, with windows that begin {found.steps:,} steps earlier or later, the accuracy is {found.moved:.4f} "
-        f"instead of {found.accuracy:.4f}, which is {'clearly worse' if found.clear else 'no clear difference'}."
+        f"On val, with windows that begin {found.steps:,} steps earlier or later, the {found.metric} is "
+        f"{found.moved:.4f} instead of {found.value:.4f}, which is {verdict}."
     )
 
 

@@ -227,13 +227,15 @@ class Alignment:
 
     Attributes:
         steps: by which windows were moved.
-        accuracy: of windows as they are.
+        metric: which figure.
+        value: of windows as they are.
         moved: of moved ones, in the worse of both directions.
-        clear: whether significantly more answers became wrong than right.
+        clear: whether significantly more answers became worse than better.
     """
 
     steps: int
-    accuracy: float
+    metric: str
+    value: float
     moved: float
     clear: bool
 

@@ -96,8 +96,8 @@ def _shares(cost: CostReport) -> str:
 
 def _of_decisions(metrics: RunMetrics) -> Iterator[Line]:
     if (alignment := metrics.alignment) is not None and alignment.clear:
-        moved = f"{alignment.moved:.4f} instead of {alignment.accuracy:.4f}"
-        yield "windows on val", f"accuracy {moved} if they begin {alignment.steps:,} steps earlier or later"
+        moved = f"{alignment.moved:.4f} instead of {alignment.value:.4f}"
+        yield "windows on val", f"{alignment.metric} {moved} if they begin {alignment.steps:,} steps earlier or later"
     split, confidence = metrics.tested, metrics.confidence
     if confidence is not None and confidence.rejection and (found := confidence.rejection.get(split)) is not None:
         shares = {"accepted": found.coverage, "accuracy of these": found.accuracy, "unknown": found.unknown_accepted}

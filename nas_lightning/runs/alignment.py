@@ -18,7 +18,7 @@ _SHARE = 8
 """A window is moved by one of this many parts of it."""
 
 _CLEAR = 1.96
-"""How many standard deviations the answers that became wrong must be more than those that became right."""
+"""How many standard deviations what is lost must be more than what is won."""
 
 
 def alignment_of(
@@ -28,8 +28,8 @@ def alignment_of(
 
     A window is moved in both directions by an eighth; what it lacks then is its last or first value once more. Of both
     directions the worse one counts. It is ``clear`` that the network rests on the place if significantly more answers
-    became wrong than right (McNemar 1947, "Note on the sampling error of the difference between correlated proportions
-    or percentages").
+    became worse than better (McNemar 1947, "Note on the sampling error of the difference between correlated proportions
+    or percentages"; for answers that are right or wrong this is the same sum).
 
     Args:
         run: whose configuration and data are meant.
@@ -38,20 +38,19 @@ def alignment_of(
         outputs: of it on ``val`` ``[N, K]``.
         target: of ``val`` ``[N]``.
     """
-    steps = run.task.length // _SHARE
-    if run.config.dataset.aligned is not None or run.data.front_end.names or steps < 1 or not run.task.decides:
+    steps, task = run.task.length // _SHARE, run.task
+    if run.config.dataset.aligned is not None or run.data.front_end.names or steps < 1:
         return None
-    right, found = outputs.argmax(1) == target, []
-    for by in (steps, -steps):
-        moved, _ = predict(network, _moved(run.data.val_dataloader(), by))
-        found.append(moved.argmax(1) == target)
-    worse = min(found, key=lambda hits: int(hits.sum()))
-    lost, won = int((right & ~worse).sum()), int((~right & worse).sum())
+    rewards = task.rewards(outputs, target)
+    moved = [task.rewards(*predict(network, _moved(run.data.val_dataloader(), by))) for by in (steps, -steps)]
+    worse = min(moved, key=lambda each: float(each.sum()))
+    less = (rewards - worse).double()
     section = Alignment(
         steps=steps,
-        accuracy=float(right.double().mean()),
+        metric=task.monitor,
+        value=float(rewards.double().mean()),
         moved=float(worse.double().mean()),
-        clear=lost - won > _CLEAR * max(1, lost + won) ** 0.5,
+        clear=float(less.sum()) > _CLEAR * max(1.0, float(less.square().sum())) ** 0.5,
     )
     if section.clear:
         log.warning("%s", sentence(section, keeps_position(getattr(blueprint, "readout", "mean"))))
@@ -61,9 +60,9 @@ def alignment_of(
 def sentence(section: Alignment, can_be_other: bool) -> str:
     """What it means for who uses the network."""
     text = (
-        f"windows that begin {section.steps} steps earlier or later are told worse: accuracy {section.moved:.4f} on "
-        f"val instead of {section.accuracy:.4f}; begin a window where those of the training begin, and say "
-        "dataset.aligned=true if all do"
+        f"windows that begin {section.steps} steps earlier or later are told worse: {section.metric} "
+        f"{section.moved:.4f} on val instead of {section.value:.4f}; begin a window where those of the training "
+        "begin, and say dataset.aligned=true if all do"
     )
     return text + ("; space.readout=mean rests less on the place" if can_be_other else "")
 

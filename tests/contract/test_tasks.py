@@ -21,6 +21,8 @@ MAY_SAY = {
     "space/cells/blueprint.py": "the record of that file",
     "search/derivation.py": "what a paper looks at",
     "runs/candidates.py": "the strongest operation of an edge",
+    "api.py": "an argument of search_and_get_model",
+    "data/loaders.py": "that argument",
     "data/datamodule.py": "an argument of from_arrays",
     "data/made.py": "that argument",
     "data/readers/arff.py": "columns that hold labels",

@@ -73,7 +73,7 @@ def test_the_page_runs_and_what_it_finds_keeps_the_budget(tmp_path, monkeypatch)
     L.seed_everything(0, verbose=False)
     page = Path(__file__).parents[2] / "docs/own_trainer.md"
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     names = {}
     for block in blocks:
         exec(compile(block, str(page), "exec"), names)

@@ -323,7 +323,7 @@ def test_a_yaml_in_the_layout_of_the_guide_runs(cli, tmp_path, write_npz):
     genotype = read(tmp_path / "run", "genotype.json")
     assert genotype["size"] | {"post_reduction_stride": 0} == {
         "layers": 4, "nodes_per_layer": 4, "init_channels": 1, "init_channel_multiplier": 3, "fanout_concat": 4,
-        "post_reduction_stride": 0,
+        "post_reduction_stride": 0, "readout": "mean",
     }  # fmt: skip
     assert genotype["task"]["in_channels"] == 1
     assert read(tmp_path / "run", "metrics.json")["training"]["epochs"] == 3
@@ -415,7 +415,7 @@ def test_options_come_from_a_folder_of_the_user_too(cli, tmp_path):
     [
         (["--help"], "nas_model_size: auto, l, m, s, xl, xxl\n"),
         (["nas_model_size=m", "-h"], "logger: csv, mlflow, none, tensorboard, tensorboard_csv, wandb\n"),
-        (["--cfg", "job"], "nas_steps: 400"),
+        (["--cfg", "job"], "nas_steps: null"),
     ],
 )
 def test_help_and_configuration_are_printed(cli, arguments, text):

@@ -172,8 +172,8 @@ MISTAKES = [
     ("darts_pt", "search.derivation.num_steps=-1", "allowed: 0 to 100000"),
     ("beta_darts", "search.regularisers.beta.weight=-1", "allowed: 0 or more"),
     ("drnas", "search.regularisers.anchor.weight=-1", "allowed: 0 or more"),
-    (None, "selection.candidates=0", "allowed: 1 to 1000"),
-    (None, "control.num_random=-1", "allowed: 0 to 1000"),
+    (None, "selection.candidates=0", "allowed: 1 to 1000, or null"),
+    (None, "control.num_random=-1", "allowed: 0 to 1000, or null"),
     (None, "control.epochs=0", "allowed: 1 to 1000000, or null"),
 ]
 

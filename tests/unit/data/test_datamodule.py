@@ -73,5 +73,5 @@ def test_a_rate_that_is_given_holds_for_all(tmp_path):
 
 def test_lengths_that_differ_by_more_are_refused(tmp_path):
     path = table_of_clocks(tmp_path / "t.csv", (50.0, 100.0) * 4)
-    with pytest.raises(InputError, match="the recordings have from 100 to 200 rows"):
+    with pytest.raises(InputError, match=r"the recordings have from 100 \(2 s\) to 200 \(4 s\) rows"):
         TimeSeriesData(path=path, new_sr=50.0).setup()

@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from nas_lightning.cost.exact import cost_of
+from nas_lightning.report.card import _moved
 from nas_lightning.report.costs import CostReport, LimitReport
 from nas_lightning.report.results import (
+    Alignment,
     Confidence,
     Control,
     Postprocess,
@@ -144,3 +146,14 @@ def test_windows_that_decide_alone_are_no_verdict(rows):
     section = Postprocess(method="none", windows=1, tried=(alone,), splits={"test": alone})
     _, found = rows(replace(METRICS, postprocess=section))
     assert found["smoothed test"] == "no smoothing is best on val: accuracy 0.2500, of recordings 0.5000"
+
+
+@pytest.mark.parametrize(("clear", "verdict"), [(True, "clearly worse"), (False, "no clear difference")])
+def test_windows_that_begin_elsewhere_are_told_of_where_it_matters(rows, clear, verdict):
+    found = replace(METRICS, alignment=Alignment(steps=12, metric="accuracy", value=0.9, moved=0.75, clear=clear))
+    _, lines = rows(found)
+    assert lines.get("windows on val") == (
+        "accuracy 0.7500 instead of 0.9000 if they begin 12 steps earlier or later" if clear else None
+    )
+    assert _moved(found).endswith(f"the accuracy is 0.7500 instead of 0.9000, which is {verdict}.")
+    assert _moved(METRICS) == "How the network answers to a window that begins elsewhere was not measured."
