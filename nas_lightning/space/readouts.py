@@ -188,7 +188,7 @@ def build_readout(name: str, length: int) -> Readout:
     unknown = [each for each in names if each not in READOUTS]
     if unknown:
         raise InputError(
-            f"readout: found {', '.join(unknown)}; allowed: {', '.join(READOUTS)}, and several joined by +"
+            f"`readout`: found {', '.join(unknown)}; allowed: {', '.join(READOUTS)}, and several joined by +"
         )
     readouts = [READOUTS[each](length) for each in names]
     return readouts[0] if len(readouts) == 1 else Together(readouts)

@@ -42,6 +42,7 @@ CASES = {
     ),
     "whole": (),
 }  # fmt: skip
+OF_THE_PAGE = (f"{SECTION}.frame_size=60",)
 
 
 def write_npz(path, recordings, **more):
@@ -61,7 +62,7 @@ def run_of(once, tmp_path_factory):
             class_folders(path, make_recordings((60,) * 24), lambda to, values: np.save(to, values), "npy")
         else:
             path = write_npz(place / "data.npz", make_recordings((60,) * 24))
-        config = compose_config([*QUICK, *CASES[name], f"dataset.input_data_path={path}"])
+        config = compose_config([*QUICK, *CASES.get(name, OF_THE_PAGE), f"dataset.input_data_path={path}"])
         data = build_data(config)
         data.setup()
         run_config(config, place / "run", data)
@@ -461,7 +462,7 @@ def test_a_run_that_ended_says_how_its_network_is_trained_on(run_of, cli):
 
 @pytest.mark.slow
 def test_the_page_holds_one_program_and_commands_that_run(run_of, cli, tmp_path, quiet_fits, capsys):
-    folder, _ = run_of("whole")
+    folder, _ = run_of("page")
     shutil.copytree(folder, tmp_path / "run")
     made = make_recordings((60,) * 12, seed=11)
     for name in ("test", "more"):

@@ -77,7 +77,7 @@ def test_the_others_can(name, kinds):
 
 @pytest.mark.parametrize("name", ["", "median", "mean+", "mean,maximum"])
 def test_another_readout_is_refused(name):
-    with pytest.raises(InputError, match=r"readout: found .*; allowed: mean, means_2, "):
+    with pytest.raises(InputError, match=r"`readout`: found .*; allowed: mean, means_2, "):
         build_readout(name, 4)
 
 

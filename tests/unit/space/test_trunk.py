@@ -84,7 +84,7 @@ def test_a_summary_says_what_is_not_usual():
             {"blocks": [["full", 9999, 9]] * 2},
             r"`blocks` make a network of 899,9\d\d,\d+ weights; allowed: up to 100,000,000",
         ),
-        ({"blocks": [["full", 4, 3]], "readout": "median"}, "readout: found median; allowed: mean, means_2, "),
+        ({"blocks": [["full", 4, 3]], "readout": "median"}, "`readout`: found median; allowed: mean, means_2, "),
     ],
 )
 def test_what_cannot_be_is_refused(given, text):
