@@ -13,7 +13,7 @@ from nas_lightning.files import plain
 from nas_lightning.graph.norm import InputNorm
 from nas_lightning.kernels.network_ops import STRIDES
 from nas_lightning.space.base import SCHEMA_VERSION
-from nas_lightning.space.readouts import build_readout
+from nas_lightning.space.readouts import DEPLOYABLE, build_readout
 from nas_lightning.tasks import Task, task_of
 
 BlockKind = Literal["full", "depthwise", "separable", "pool"]
@@ -148,6 +148,11 @@ class TrunkBlueprint:
         weights = sum(block.weights(channels) for block, channels in zip(blocks, before, strict=False))
         if weights > _MOST_WEIGHTS:
             raise InputError(f"`blocks` make a network of {weights:,} weights; allowed: up to {_MOST_WEIGHTS:,}")
+        for block, channels in zip(blocks, before, strict=False):
+            if block.keeps_channels and block.channels != channels:
+                raise InputError(
+                    f"`blocks`: found {block.kind} of {block.channels} channels; allowed: {channels}, for it keeps them"
+                )
         build_readout(self.readout, 1)
 
     @property
@@ -195,8 +200,10 @@ def listed_trunk(blocks: list[list[Any]], task: Task, readout: str = "mean") -> 
         readout: see ``build_readout``.
 
     Raises:
-        InputError: for what is no block, or cannot follow the one before it.
+        InputError: for what is no block, or cannot follow the one before it, or a readout that cannot be deployed.
     """
+    if readout not in DEPLOYABLE:
+        raise InputError(f"`readout`: found {readout}; allowed: {', '.join(DEPLOYABLE)}")
     return TrunkBlueprint(tuple(map(_block_of, blocks)), task, readout)
 
 

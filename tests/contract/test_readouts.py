@@ -1,5 +1,7 @@
 """Every readout that can be deployed is the same network in every form: ONNX, int8 and C, at any length."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -88,7 +90,7 @@ def test_a_space_of_cells_takes_it_and_prices_it(readout):
 @pytest.mark.parametrize("readout", READOUTS)
 def test_a_trunk_is_read_back(readout):
     blocks = [["full", 4, 7, 2], ["separable", 6, 5, 1, 3], ["pool", 6, 3]]
-    found = listed_trunk(blocks, Classification(1, 20, 2), readout)
+    found = replace(listed_trunk(blocks, Classification(1, 20, 2)), readout=readout)
     assert TrunkBlueprint.from_dict(found.to_dict()) == found
     assert found.blocks[1] == Block("separable", 6, 5, dilation=3)
     assert found.total_stride == 2

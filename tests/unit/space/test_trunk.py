@@ -85,6 +85,11 @@ def test_a_summary_says_what_is_not_usual():
             r"`blocks` make a network of 899,9\d\d,\d+ weights; allowed: up to 100,000,000",
         ),
         ({"blocks": [["full", 4, 3]], "readout": "median"}, "`readout`: found median; allowed: mean, means_2, "),
+        ({"blocks": [["full", 4, 3]], "readout": "positive_mean"}, "found positive_mean; allowed: .*means_8, maximum$"),
+        (
+            {"blocks": [["full", 6, 3], ["depthwise", 4, 3]]},
+            "`blocks`: found depthwise of 4 channels; allowed: 6, for it keeps them",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(given, text):
