@@ -148,7 +148,8 @@ class TrunkBlueprint:
         weights = sum(block.weights(channels) for block, channels in zip(blocks, before, strict=False))
         if weights > _MOST_WEIGHTS:
             raise InputError(f"`blocks` make a network of {weights:,} weights; allowed: up to {_MOST_WEIGHTS:,}")
-        for block, channels in zip(blocks, before, strict=False):
+        # The first one's are those of the data, which are not known where a configuration is checked.
+        for block, channels in zip(blocks[1:], before[1:], strict=False):
             if block.keeps_channels and block.channels != channels:
                 raise InputError(
                     f"`blocks`: found {block.kind} of {block.channels} channels; allowed: {channels}, for it keeps them"
