@@ -173,7 +173,7 @@ def test_an_option_that_cannot_be_used_is_left_out_of_the_control(tmp_path, make
     run = make_reference_run(tmp_path / "mine")
     (genotype,) = draw_within(Moment(1.0, torch.Generator(), run.space), {}, 1)
     found = _references(run, genotype)
-    assert [name for name, _, _ in found] == ["cnn_s"]
+    assert [name for name, _, _ in found] == ["cls_500"]
     assert "control: the hand-made network bad is left out: model: found" in caplog.text
 
 
@@ -255,7 +255,7 @@ def test_a_strategy_and_a_size_are_used_and_a_network_is_held_beside(cli, mine, 
     options = mine(
         search="defaults: [gdas, _self_]\nname: mine\n",
         nas_model_size="# @package training\ndefaults: [s]\nnas_model_size: mine\nnas_layers: 4\n",
-        model={"_target_": "own_parts.Net", "width": 10},
+        model={"_target_": "own_parts.Net", "width": 8},  # 302 parameters; cls_100 has 310
     )
     control = "control.num_random=1", "control.epochs=1", "training.training_epochs=1", "training.nas_epochs=1"
     status, _, err = cli(*options, "search=mine", "nas_model_size=mine", *SHORT, *control)
