@@ -22,7 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from readouts import Case, Row, Shared, figures, fit
+from readouts import Case, Row, Shared, figures, fit, known_rows, sets_in
 
 PARAMS, MACS_A_STEP = 10_000, 3_300
 
@@ -113,11 +113,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--report", action="store_true")
     options = parser.parse_args()
-    rows = [json.loads(line) for line in options.rows.read_text().splitlines()] if options.rows.exists() else []
+    rows = known_rows(options.rows)
     if options.report:
         report(rows)
         return
-    paths = [path for given in options.data for path in (sorted(given.glob("*.npz")) if given.is_dir() else [given])]
+    paths = sets_in(options.data)
     known = {(row["set"], row["number"], row["seed"], row["steps"]) for row in rows}
     jobs: list[tuple[Any, ...]] = [
         (path, number, options.seed, options.steps)

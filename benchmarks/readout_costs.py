@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from addition_costs import CORES, MARGIN
 from firmware_costs import MODELS, give_weights
 from scipy.optimize import nnls
 
@@ -34,7 +35,6 @@ from nas_lightning.space.readouts import DEPLOYABLE
 from nas_lightning.space.trunk import Block, Trunk
 from nas_lightning.tasks import Classes, Classification
 
-CORES = Path(__file__).parents[1] / "nas_lightning" / "cost" / "cores.json"
 FUNCTIONS = {
     "segment_mean": ("averagepool", "qlinearaveragepool", "mean_in_float"),
     "segment_max": ("maxpool",),
@@ -42,7 +42,6 @@ FUNCTIONS = {
 }
 OF_THREE = {"segment_mean": "avg_pool", "segment_max": "max_pool"}
 WITH_FLOATS = ("cortex-m4", "cortex-m7", "cortex-m33")
-MARGIN = 1.06  # as in fit_cores.py
 
 
 def measure() -> None:

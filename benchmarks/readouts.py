@@ -245,6 +245,16 @@ def choices(sides: dict[str, Row]) -> dict[str, float]:
     return found | {"shared, best on test (an oracle)": max(value[2] for value in probes.values())}
 
 
+def known_rows(path: Path) -> list[Row]:
+    """Those that are in a file already; none without it."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def sets_in(given: Sequence[Path]) -> list[Path]:
+    """The files of data sets, of folders by name."""
+    return [path for each in given for path in (sorted(each.glob("*.npz")) if each.is_dir() else [each])]
+
+
 def main() -> None:
     """Run what is missing, or report."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -255,11 +265,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--report", action="store_true")
     options = parser.parse_args()
-    rows = [json.loads(line) for line in options.rows.read_text().splitlines()] if options.rows.exists() else []
+    rows = known_rows(options.rows)
     if options.report:
         report(rows)
         return
-    paths = [path for given in options.data for path in (sorted(given.glob("*.npz")) if given.is_dir() else [given])]
+    paths = sets_in(options.data)
     with ProcessPoolExecutor(options.workers, multiprocessing.get_context("spawn")) as pool:
         jobs = []
         for seed in range(options.seeds):

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from torch import nn
 
+from nas_lightning.graph.layers import SEGMENTS, one
 from nas_lightning.graph.trace import Layer
 
 REFERENCE_CORE = "cortex-m4"
@@ -25,8 +26,7 @@ Signature = tuple[Any, ...]
 
 def taps_of(layer: Layer) -> int:
     """The steps of a window of a pool."""
-    taps = cast(Any, layer.module).kernel_size
-    return int(taps if isinstance(taps, int) else taps[0])
+    return one(cast(Any, layer.module).kernel_size)
 
 
 def signature_of(layer: Layer) -> Signature:
@@ -35,7 +35,7 @@ def signature_of(layer: Layer) -> Signature:
     settings: Signature = ()
     if isinstance(module, nn.Conv1d):
         settings = (module.kernel_size, module.stride, module.dilation, module.groups, module.bias is None)
-    if layer.kind.name in ("segment_max", "segment_mean"):
+    if layer.kind.name in SEGMENTS:
         settings = (taps_of(layer),)
     return (layer.kind.name, tuple(layer.in_shape[1:]), tuple(layer.out_shape[1:]), settings)
 
@@ -65,7 +65,7 @@ FEATURES: dict[str, Callable[[Layer], tuple[int, ...]]] = {
     **dict.fromkeys(("affine", "relu", "max_pool", "avg_pool", "add"), _of_elements),
     **dict.fromkeys(("conv", "depthwise"), _of_convolution),
     **dict.fromkeys(("pointwise", "linear"), _of_products),
-    **dict.fromkeys(("segment_max", "segment_mean"), _of_windows),
+    **dict.fromkeys(SEGMENTS, _of_windows),
     "flatten": lambda layer: (layer.out_shape.numel(),),
     "concat": lambda layer: (len(layer.inputs), layer.out_shape.numel()),
     "global_avg_pool": lambda layer: (layer.out_shape[1], layer.in_shape.numel()),

@@ -8,7 +8,7 @@ from torch import nn
 
 from nas_lightning.cost.code import REFERENCE_CORE, CodeModel, Signature, code_model, signature_of, taps_of
 from nas_lightning.errors import InputError
-from nas_lightning.graph.layers import POOLS, PRODUCTS
+from nas_lightning.graph.layers import POOLS, PRODUCTS, WITHIN_OTHERS
 from nas_lightning.graph.liveness import peak_elements
 from nas_lightning.graph.trace import Layer, LayerGraph, trace
 
@@ -19,8 +19,6 @@ ADDITIVE = ("params", "macs", "flash_bytes", "instructions")
 """The measures that are sums over layers, but for the flash of functions that layers share; peak RAM is not."""
 
 BITS = (8, 16, 32)
-
-_WITHOUT_SCALES = ("relu", "flatten")  # part of the layer before or behind them
 
 _ALIGNMENT = 8  # bytes, to which linkers round the size of static memory
 
@@ -76,7 +74,7 @@ class Numbers:
         """Flash of the function of a layer, which all layers of its signature share."""
         if self.code_bytes_per_layer is None:
             return self.code.code_of(layer)
-        return 0 if layer.kind.name in _WITHOUT_SCALES else self.code_bytes_per_layer
+        return 0 if layer.kind.name in WITHIN_OTHERS else self.code_bytes_per_layer
 
     def own_bytes(self, layer: Layer) -> int:
         """Flash of a layer besides its function: the call, weights, biases and, with integers, scales."""
@@ -84,7 +82,7 @@ class Numbers:
         call = self.code.call_of(layer) if self.code_bytes_per_layer is None else 0
         if layer.kind.name == "affine":  # stays float
             return 4 * (weights + biases) + call
-        is_integer = self.weight_bits < 32 and layer.kind.name not in _WITHOUT_SCALES
+        is_integer = self.weight_bits < 32 and layer.kind.name not in WITHIN_OTHERS
         scales = 5 * (1 + layer.out_shape[1] * (weights > 0)) if is_integer else 0  # 4 bytes, and 1 of a zero point
         if is_integer and layer.kind.name == "segment_mean":
             scales += 4 * (1 + taps_of(layer))  # what a sum of one value is multiplied by, of two, and so on
@@ -199,7 +197,7 @@ def graph_cost(graph: LayerGraph, numbers: Numbers) -> PartCost:
 MACS: dict[str, Callable[[Layer], int]] = {
     "affine": lambda layer: layer.out_shape.numel(),
     **dict.fromkeys(PRODUCTS, lambda layer: _sizes(layer)[0] * math.prod(layer.out_shape[2:])),
-    **dict.fromkeys((*POOLS, "relu", "concat", "global_avg_pool", "add", "flatten"), lambda layer: 0),
+    **dict.fromkeys((*POOLS, *WITHIN_OTHERS, "concat", "global_avg_pool", "add"), lambda layer: 0),
 }
 """Multiply-accumulates by kind."""
 

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from torch import nn
 
+from nas_lightning.graph.layers import WITHIN_OTHERS, one
 from nas_lightning.graph.trace import Layer, trace
 
 MULTIPLE = 4
@@ -63,7 +64,7 @@ def npu_report(network: nn.Module, in_channels: int, length: int, profile: Profi
     rows = []
     is_first = True
     for layer in trace(network, in_channels, length).layers:
-        if layer.kind.name in ("relu", "flatten"):  # nothing of its own runs
+        if layer.kind.name in WITHIN_OTHERS:  # nothing of its own runs
             continue
         objection = _objection(layer, profile, is_first)
         is_first = is_first and layer.kind.label != "Conv1d"
@@ -114,11 +115,11 @@ def _depthwise_objection(layer: Layer, profile: Profile, is_first: bool) -> str 
     """Of a depthwise convolution, and of an average pool, which runs as one."""
     module: Any = layer.module
     dilation = module.dilation[0] if isinstance(module, nn.Conv1d) else 1
-    return _channel_objection(layer.in_shape[1]) or _taps_objection(_width(module), dilation, profile)
+    return _channel_objection(layer.in_shape[1]) or _taps_objection(one(module.kernel_size), dilation, profile)
 
 
 def _max_pool_objection(layer: Layer, profile: Profile, is_first: bool) -> str | None:
-    width = _width(layer.module)
+    width = one(cast(Any, layer.module).kernel_size)
     if width > _MOST_POOL:
         return f"a maximum pool of {width}; allowed: up to {_MOST_POOL}"
     return _channel_objection(layer.in_shape[1])
@@ -130,17 +131,12 @@ def _average_objection(layer: Layer, profile: Profile, is_first: bool) -> str | 
     return _channel_objection(layer.in_shape[1])
 
 
-def _width(module: Any) -> int:
-    return module.kernel_size[0] if isinstance(module.kernel_size, tuple) else module.kernel_size
-
-
 RULES: dict[str, Callable[[Layer, Profile, bool], str | None] | None] = {
     **dict.fromkeys(("conv", "pointwise"), _conv_objection),
     **dict.fromkeys(("depthwise", "avg_pool", "segment_mean"), _depthwise_objection),
     **dict.fromkeys(("affine", "concat", "add"), None),
     "linear": _linear_objection,
-    # A ReLU runs within the layer before it, and what is flattened stays where it lies.
-    **dict.fromkeys(("relu", "flatten"), lambda layer, profile, is_first: None),
+    **dict.fromkeys(WITHIN_OTHERS, lambda layer, profile, is_first: None),
     **dict.fromkeys(("max_pool", "segment_max"), _max_pool_objection),
     "global_avg_pool": _average_objection,
 }

@@ -10,7 +10,7 @@ from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, num
 from torch import Tensor, nn
 
 from nas_lightning.errors import InputError
-from nas_lightning.graph.layers import CONVOLUTIONS
+from nas_lightning.graph.layers import CONVOLUTIONS, one
 from nas_lightning.graph.norm import ChannelAffine
 from nas_lightning.graph.trace import Layer, LayerGraph
 
@@ -110,15 +110,15 @@ def _linear(writer: _Writer, layer: Layer, inputs: list[str], output: str) -> No
 def _pool(operator: str) -> Callable[[_Writer, Layer, list[str], str], None]:
     def write(writer: _Writer, layer: Layer, inputs: list[str], output: str) -> None:
         module = cast(nn.MaxPool1d | nn.AvgPool1d, layer.module)
-        padding = _number(module.padding)
+        padding = one(module.padding)
         settings: dict[str, Any] = {
-            "kernel_shape": [_number(module.kernel_size)],
-            "strides": [_number(module.stride)],
+            "kernel_shape": [one(module.kernel_size)],
+            "strides": [one(module.stride)],
             "pads": [padding, padding],
             "ceil_mode": int(module.ceil_mode),
         }
         if isinstance(module, nn.MaxPool1d):
-            settings["dilations"] = [_number(module.dilation)]
+            settings["dilations"] = [one(module.dilation)]
         else:
             counts_padding = module.count_include_pad and padding > 0
             settings["count_include_pad"] = int(counts_padding)
@@ -131,13 +131,8 @@ def _pool(operator: str) -> Callable[[_Writer, Layer, list[str], str], None]:
 
 def _missing(pool: nn.AvgPool1d, layer: Layer) -> int:
     """Steps of the last window that are behind the end of what a pool reads."""
-    end = (layer.out_shape[2] - 1) * _number(pool.stride) + _number(pool.kernel_size)
-    return max(0, end - layer.in_shape[2] - _number(pool.padding))
-
-
-def _number(value: int | tuple[int, ...]) -> int:
-    """Of a setting of a pool, which may be a tuple of one."""
-    return value if isinstance(value, int) else value[0]
+    end = (layer.out_shape[2] - 1) * one(pool.stride) + one(pool.kernel_size)
+    return max(0, end - layer.in_shape[2] - one(pool.padding))
 
 
 def _concat(writer: _Writer, layer: Layer, inputs: list[str], output: str) -> None:

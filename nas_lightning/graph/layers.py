@@ -43,11 +43,19 @@ def _is(module: type[nn.Module], condition: Callable[[Any], bool] = lambda found
     return lambda found: type(found) is module and condition(found)
 
 
+def one(size: int | tuple[int, ...]) -> int:
+    """The number that a setting of a layer is, which may be a tuple of one.
+
+    >>> one(3), one((3,))
+    (3, 3)
+    """
+    return size if isinstance(size, int) else size[0]
+
+
 def _is_split(pool: Any) -> bool:
     """Whether the windows of a pool lie side by side, so that each value is read once."""
-    sizes = (pool.kernel_size, pool.stride, pool.padding)
-    taps, stride, padding = (size if isinstance(size, int) else size[0] for size in sizes)
-    return (taps, padding, getattr(pool, "dilation", 1)) == (stride, 0, 1)
+    found = (one(pool.kernel_size), one(pool.padding), one(getattr(pool, "dilation", 1)))
+    return found == (one(pool.stride), 0, 1)
 
 
 def _calls(function: Any, dims: tuple[int, ...]) -> Callable[[Any], bool]:
@@ -75,8 +83,8 @@ _LAYERS = (
     LayerKind("relu", "ReLU", _is(nn.ReLU), in_place=True),
     LayerKind("max_pool", "MaxPool1d", _is(nn.MaxPool1d, lambda pool: not _is_split(pool))),
     LayerKind("avg_pool", "AvgPool1d", _is(nn.AvgPool1d, lambda pool: not _is_split(pool))),
-    LayerKind("segment_max", "MaxPool1d", _is(nn.MaxPool1d, lambda pool: _is_split(pool))),
-    LayerKind("segment_mean", "AvgPool1d", _is(nn.AvgPool1d, lambda pool: _is_split(pool))),
+    LayerKind("segment_max", "MaxPool1d", _is(nn.MaxPool1d, _is_split)),
+    LayerKind("segment_mean", "AvgPool1d", _is(nn.AvgPool1d, _is_split)),
     LayerKind("flatten", "Flatten", _is(nn.Flatten, lambda found: (found.start_dim, found.end_dim) == (1, -1))),
     LayerKind("concat", "Concat", _calls(torch.cat, (1, -2)), lambda *values: torch.cat(values, dim=1)),
     LayerKind("global_avg_pool", "GlobalAvgPool", _calls("mean", (2, -1)), lambda x: x.mean(2)),
@@ -86,7 +94,13 @@ _LAYERS = (
 LAYERS = {kind.name: kind for kind in _LAYERS}
 """All kinds, by name."""
 
-POOLS = ("max_pool", "avg_pool", "segment_max", "segment_mean")
+SEGMENTS = ("segment_max", "segment_mean")
+"""Pools whose windows lie side by side."""
+
+POOLS = ("max_pool", "avg_pool", *SEGMENTS)
+WITHIN_OTHERS = ("relu", "flatten")
+"""What runs within the layer before it, or does nothing, in integers and on an NPU."""
+
 CONVOLUTIONS = ("conv", "pointwise", "depthwise")
 PRODUCTS = (*CONVOLUTIONS, "linear")
 """What has weights."""

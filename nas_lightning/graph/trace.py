@@ -1,6 +1,6 @@
 """From a network to the graph of its layers, folded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -112,6 +112,24 @@ def trace(network: nn.Module, in_channels: int, length: int) -> LayerGraph:
             values.append(layer(*(values[i] for i in inputs)))
             layers.append(replace(layer, out_shape=values[-1].shape))
     return LayerGraph(root[0], sample.shape, tuple(layers), inputs[0])
+
+
+@torch.no_grad()
+def in_a_row(layers: Iterable[nn.Module | LayerKind], *shape: int) -> LayerGraph:
+    """The graph of folded layers that follow each other, many times as fast as by ``trace``, which looks for it.
+
+    Args:
+        layers: modules, and kinds that are functions; on the device ``meta`` nothing is computed.
+        shape: of the sample, ``[1, C, L]``.
+    """
+    value, found = torch.empty(shape, device="meta"), list[Layer]()
+    for number, each in enumerate(layers):
+        kind, module = (each, None) if isinstance(each, LayerKind) else (kind_of(each), each)
+        assert kind is not None  # nosec B101 # for mypy: the layers are those of a deployed network
+        layer = Layer(f"{kind.name}_{number}", kind, module, (number,), value.shape, torch.Size())
+        value = layer(value)
+        found.append(replace(layer, out_shape=value.shape))
+    return LayerGraph(nn.Identity(), torch.Size(shape), tuple(found), len(found))
 
 
 def _inputs(node: fx.Node, numbers: dict[fx.Node, int]) -> tuple[int, ...]:

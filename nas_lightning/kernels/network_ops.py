@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from nas_lightning.graph.layers import CONVOLUTIONS, kind_of
+from nas_lightning.graph.layers import CONVOLUTIONS, SEGMENTS, kind_of, one
 from nas_lightning.kernels.build import library
 from nas_lightning.kernels.workspaces import Workspace
 
@@ -139,9 +139,9 @@ class Program:
             UnsupportedError: for any other.
         """
         counts_padding = isinstance(pool, nn.AvgPool1d) and pool.count_include_pad
-        if (_one(pool.kernel_size), _one(pool.padding)) != (3, 1) or pool.ceil_mode or counts_padding:
+        if (one(pool.kernel_size), one(pool.padding)) != (3, 1) or pool.ceil_mode or counts_padding:
             raise UnsupportedError(str(pool))
-        stride = _one(pool.stride)
+        stride = one(pool.stride)
         outs = self._new(len(planes), -(-self.lengths[planes[0]] // stride))
         kind = _Kind.AVERAGE if isinstance(pool, nn.AvgPool1d) else _Kind.MAXIMUM
         self.code += [kind, len(planes), stride, *planes, *outs]
@@ -258,13 +258,11 @@ class Program:
         return self._phases[known]
 
 
-_READ = ("segment_max", "segment_mean")  # as parts of a readout
-
 WRITERS: dict[str, Callable[[Program, Any, Planes], Planes] | None] = {
     **dict.fromkeys(CONVOLUTIONS, Program.conv),
     **dict.fromkeys(("max_pool", "avg_pool"), Program.pool),
-    # Normalisation, head and end are parts of a program of their own, and a concatenation is a list of planes.
-    **dict.fromkeys((*_READ, "affine", "linear", "relu", "concat", "global_avg_pool", "add", "flatten"), None),
+    # Normalisation, readout, head and end are parts of a program of their own; a concatenation is a list of planes.
+    **dict.fromkeys((*SEGMENTS, "affine", "linear", "relu", "concat", "global_avg_pool", "add", "flatten"), None),
 }
 """By kind of layer what writes it where it stands alone; None for what a network with it leaves to PyTorch."""
 
@@ -320,7 +318,3 @@ def _pointers(parts: Iterable[tuple[Tensor, int]]) -> Any:
     """Pointers to elements of tensors."""
     found = [tensor.data_ptr() + at * tensor.element_size() for tensor, at in parts]
     return (ctypes.c_void_p * len(found))(*found)
-
-
-def _one(size: Any) -> int:
-    return size if isinstance(size, int) else size[0]

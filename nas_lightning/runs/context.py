@@ -26,8 +26,7 @@ from nas_lightning.runs.build import (
 )
 from nas_lightning.runs.init import Init, read_init
 from nas_lightning.runs.lengths import Lengths, in_full, lengths_of
-from nas_lightning.search.derivation import draw_within
-from nas_lightning.search.moment import Moment
+from nas_lightning.search.derivation import draw_from
 from nas_lightning.search.strategy import SearchPlan, Strategy
 from nas_lightning.space.cells.size import Size
 from nas_lightning.space.cells.sizing import choose_size, nearest_size
@@ -106,8 +105,7 @@ class Run:
 
     def draw(self, count: int) -> list[Any]:
         """So many different random architectures within the limits, if there are as many; they follow from the seed."""
-        moment = Moment(1.0, torch.Generator().manual_seed(self.config.seed), self.space)
-        return draw_within(moment, self.limits, count)
+        return draw_from(self.space, torch.Generator().manual_seed(self.config.seed), self.limits, count)
 
     @cached_property
     def init(self) -> Init | None:

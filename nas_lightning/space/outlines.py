@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,7 +17,7 @@ from nas_lightning.cost.exact import ADDITIVE, Numbers, PartCost, graph_cost
 from nas_lightning.errors import BudgetError, InputError
 from nas_lightning.graph.layers import LAYERS
 from nas_lightning.graph.norm import ChannelAffine
-from nas_lightning.graph.trace import Layer, LayerGraph
+from nas_lightning.graph.trace import in_a_row
 from nas_lightning.space.base import Decisions, Limits, OpWeights, Picks, Projected, meets
 from nas_lightning.space.readouts import DEPLOYABLE, Mean, build_readout
 from nas_lightning.space.trunk import Block, BlockKind, TrunkBlueprint
@@ -245,63 +246,23 @@ def _rounded(width: float, multiple: int) -> int:
     return max(1, round(width / multiple)) * multiple
 
 
-# Written down by hand as ``trace`` would find them, and thirty times as fast: an outline is priced at a dozen widths.
-
-
 @lru_cache(maxsize=65536)
 def _block_cost(block: Block, channels: int, length: int, is_first: bool, numbers: Numbers) -> PartCost:
-    writer = _Writer(channels, length)
-    if is_first:
-        writer.add("affine", ChannelAffine(*torch.ones(3, channels)), channels, length)
-    steps = block.length(length)
-    if block.kind == "pool":
-        writer.add("max_pool", nn.MaxPool1d(block.kernel_size, block.stride), channels, steps)
-        return graph_cost(writer.graph(), numbers)
-    reach = (block.kernel_size, block.stride, 0, block.dilation)
-    with torch.device("meta"):  # draws no random numbers
-        if block.kind == "full":
-            kind = "conv" if block.kernel_size > 1 else "pointwise"
-            writer.add(kind, nn.Conv1d(channels, block.channels, *reach), block.channels, steps)
-        else:
-            is_whole = block.kind == "depthwise"
-            kind = "depthwise" if channels > 1 else "conv" if block.kernel_size > 1 else "pointwise"
-            depthwise = nn.Conv1d(channels, channels, *reach, groups=channels, bias=is_whole)
-            writer.add(kind, depthwise, channels, steps)
-            if not is_whole:
-                writer.add("pointwise", nn.Conv1d(channels, block.channels, 1), block.channels, steps)
-    writer.add("relu", nn.ReLU(), block.channels, steps)
-    return graph_cost(writer.graph(), numbers)
+    with torch.device("meta"):  # computes nothing and draws no random numbers
+        layers = [each for each in block.build(channels).modules() if not isinstance(each, nn.Sequential)]
+        for conv, norm in pairwise(layers):
+            if isinstance(conv, nn.Conv1d) and isinstance(norm, nn.BatchNorm1d):  # which is folded into it
+                conv.bias = nn.Parameter(torch.empty(conv.out_channels))
+        if is_first:
+            layers.insert(0, ChannelAffine(*torch.empty(3, channels)))
+    deployed = [each for each in layers if not isinstance(each, nn.BatchNorm1d)]
+    return graph_cost(in_a_row(deployed, 1, channels, length), numbers)
 
 
 @lru_cache(maxsize=65536)
 def _head_cost(readout: str, channels: int, length: int, task: Task, numbers: Numbers) -> PartCost:
-    writer, built = _Writer(channels, length), build_readout(readout, length)
-    columns = built.columns(channels)
-    if isinstance(built, Mean):
-        writer.add("global_avg_pool", None, channels)
-    else:
-        pool, flatten = cast(nn.Sequential, built)
-        writer.add(
-            "segment_mean" if isinstance(pool, nn.AvgPool1d) else "segment_max", pool, channels, columns // channels
-        )
-        writer.add("flatten", flatten, columns)
     with torch.device("meta"):
-        writer.add("linear", task.head(columns), task.num_outputs)
-    return graph_cost(writer.graph(), numbers)
-
-
-class _Writer:
-    """Layers in a row, from ``[1, channels, length]``."""
-
-    def __init__(self, *shape: int) -> None:
-        self.shapes, self.layers = [torch.Size((1, *shape))], list[Layer]()
-
-    def add(self, kind: str, module: nn.Module | None, *shape: int) -> None:
-        """Append a layer that makes this shape of what the one before it makes."""
-        self.shapes.append(torch.Size((1, *shape)))
-        number = len(self.layers)
-        self.layers.append(Layer(f"{kind}_{number}", LAYERS[kind], module, (number,), *self.shapes[-2:]))
-
-    def graph(self) -> LayerGraph:
-        """All of them."""
-        return LayerGraph(nn.Identity(), self.shapes[0], tuple(self.layers), len(self.layers))
+        built = build_readout(readout, length)
+        head = task.head(built.columns(channels))
+    reads = [LAYERS["global_avg_pool"]] if isinstance(built, Mean) else built.children()
+    return graph_cost(in_a_row([*reads, head], 1, channels, length), numbers)
