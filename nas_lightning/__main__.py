@@ -25,6 +25,7 @@ from nas_lightning.config.compose import (
     load_config,
     moved,
     one_sentence,
+    with_size,
 )
 from nas_lightning.config.keys import guide_overrides, merge_overrides
 from nas_lightning.config.records import Config
@@ -141,7 +142,7 @@ def _run_command(arguments: list[str]) -> Answer | None:
         return _resume(Path(plain(resumed[0].partition("=")[2])), others)
     defaults, arguments = _with_first_word(arguments)
     _without_config_dir(arguments)  # Hydra would take an empty one for the current folder
-    return _run(merge_overrides(defaults, arguments))
+    return _run(with_size(merge_overrides(defaults, arguments)))
 
 
 def _run(arguments: list[str]) -> Answer | None:

@@ -32,11 +32,12 @@ class NasClassifier(ClassifierMixin, BaseEstimator):
     does a whole run as the command line does, with a share of ``X`` as the split ``val`` that chooses the network.
 
     Args:
-        nas_model_size: ``s`` to ``xxl``, or ``auto``.
+        nas_model_size: ``s`` to ``xxl``, or ``auto``; None: ``auto`` with a budget, else ``s``.
         budget: limits by measure, for example ``{"params": 500}``; None for none.
         epochs: of the final trainings; None: by the number of series.
         search_epochs: of the search; None: 10.
-        candidates: final trainings, of which the best is kept; None: 4, or what ``run.max_minutes`` has time for.
+        candidates: final trainings, of which the best is kept; None: 4, of outlines 8, or what ``run.max_minutes`` has
+            time for.
         val_share: of the series, for the split ``val``.
         device: where is trained, as ``trainer.accelerator`` of Lightning: ``cpu``, ``gpu`` or ``auto``.
         seed: of splits, search and trainings: one seed gives the same network twice.
@@ -53,7 +54,7 @@ class NasClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        nas_model_size: str = "s",
+        nas_model_size: str | None = None,
         budget: dict[str, float] | None = None,
         epochs: int | None = None,
         search_epochs: int | None = None,
@@ -156,8 +157,7 @@ class NasClassifier(ClassifierMixin, BaseEstimator):
         }
 
     def _settings(self) -> dict[str, Any]:
-        settings = {
-            "nas_model_size": self.nas_model_size,
+        settings: dict[str, Any] = {
             "seed": self.seed,
             "training.training_epochs": self.epochs,
             "training.nas_epochs": self.search_epochs,
@@ -168,6 +168,8 @@ class NasClassifier(ClassifierMixin, BaseEstimator):
             "logger": "none",
             "callbacks": "none",
         }
+        if self.nas_model_size is not None:
+            settings["nas_model_size"] = self.nas_model_size
         return settings | {f"budget.{measure}": limit for measure, limit in (self.budget or {}).items()}
 
 

@@ -23,9 +23,9 @@ class StageBar(ProgressBar):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Open the bar; a resumed stage starts where it was."""
         steps, epochs = int(trainer.num_training_batches), trainer.max_epochs or 0
-        stage = type(pl_module).__name__.removesuffix("Module").lower()
+        stage = getattr(pl_module, "stage", type(pl_module).__name__)
         if self._is_shown:
-            self._bar = progress.bar(stage, steps * epochs, "step", steps * trainer.current_epoch)
+            self._bar = progress.bar(str(stage), steps * epochs, "step", steps * trainer.current_epoch)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int

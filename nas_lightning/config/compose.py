@@ -41,6 +41,13 @@ _OF_RECORDINGS = ("variables", "sampling_rate", "new_sr", "anti_alias", "keep_sh
 """Keys of the feature extraction that say something of the recordings, whatever is made of them."""
 
 
+_WHAT_IS_SEARCHED = frozenset({"nas_model_size", "search", "experiment", "init_from", "model", "training.nas_enabled"})
+_OF_CELLS = (
+    *("search.", "model.", "space.ops", "space.shape", "space.readout", "space.post_reduction_stride", "space.auto_"),
+    *(f"training.nas_{name}" for name in ("model_size", "layers", "nodes", "init", "fanout", "epochs", "steps")),
+)
+"""Keys, or what they start with, that say what is searched."""
+
 _ADDED = ("init_from",)
 """Keys that the ``config.yaml`` of an older version does not have."""
 
@@ -101,6 +108,29 @@ def with_features(config: Config, name: str) -> Config:
     return replace(config, data_processing_feature_extraction=FeatureExtraction(**chosen), data=data)
 
 
+def with_size(overrides: list[str]) -> list[str]:
+    """The same, with outlines where there is something to use, a budget or a device, and nothing says what to search.
+
+    >>> with_size(["budget.params=900"]), with_size(["budget.params=900", "nas_model_size=s"])
+    (['budget.params=900', 'nas_model_size=auto'], ['budget.params=900', 'nas_model_size=s'])
+    """
+    given = dict(override.lstrip("+").partition("=")[::2] for override in overrides)
+    given = {key: value for key, value in given.items() if value != "null"}
+    is_said = any(key in _WHAT_IS_SEARCHED or key.startswith(_OF_CELLS) for key in given)
+    limits = [key for key in given if key.startswith("budget.") and key != "budget.fraction"]
+    device = given.get("target_device", "none")
+    if is_said or not (limits or _has_memory(device)):
+        return overrides
+    return [*overrides, "nas_model_size=auto"]
+
+
+def _has_memory(device: str) -> bool:
+    """Whether the card of a device says how much memory it has; one of the user's own is taken to say it."""
+    path = conf_dir() / "target_device" / f"{device}.yaml"
+    card = read_yaml(path) if path.exists() else {"flash_bytes": 0}
+    return any(card.get(name) is not None for name in ("flash_bytes", "ram_bytes"))
+
+
 def register_records() -> None:
     """Make the typed records known to Hydra, as the first entry of the defaults list."""
     ConfigStore.instance().store(name="base_config", node=schema(Config))
@@ -116,6 +146,7 @@ def compose_config(overrides: list[str], config_dirs: Iterable[str | Path] = ())
     Raises:
         InputError: for an override that Hydra refuses.
     """
+    overrides = with_size(overrides)
     check_values(overrides)
     register_records()
     outer = GlobalHydra.instance().hydra

@@ -32,6 +32,7 @@ class Range:
         below: whether ``most`` itself is too large.
         choices: all numbers that are allowed, if they are few.
         is_nonzero: whether all but 0 are allowed.
+        is_odd: whether even numbers are not allowed.
     """
 
     least: float = -math.inf
@@ -40,9 +41,10 @@ class Range:
     below: bool = False
     choices: tuple[int, ...] = ()
     is_nonzero: bool = False
+    is_odd: bool = False
 
     def __contains__(self, number: float) -> bool:
-        if not math.isfinite(number) or (self.is_nonzero and number == 0):
+        if not math.isfinite(number) or (self.is_nonzero and number == 0) or (self.is_odd and number % 2 == 0):
             return False
         if self.choices:
             return number in self.choices
@@ -55,6 +57,8 @@ class Range:
             return (" or " if len(self.choices) == 2 else ", ").join(map(str, self.choices))
         if self.is_nonzero:
             return "a number other than 0"
+        if self.is_odd:
+            return f"odd numbers from {self.least:.0f} to {self.most:.0f}"
         if math.isinf(self.least):
             return "a finite number"
         least = f"more than {_shown(self.least)}" if self.above else _shown(self.least)
@@ -72,6 +76,7 @@ _POSITIVE = Range(0, above=True)
 _SHARE = Range(0, 1, above=True)
 _DECAY = Range(0, 1, below=True)
 _EPOCHS = Range(1, _MOST_EPOCHS)
+_TAPS = Range(1, 1023, is_odd=True)
 _WINDOWS = Range(2, 1024)  # each is remembered on the device
 
 RANGES: dict[str, Range] = {
@@ -142,6 +147,14 @@ RANGES: dict[str, Range] = {
     "space.post_reduction_stride": Range(choices=(1, 2)),
     "space.auto_layers": Range(3, _MOST_LAYERS),
     "space.auto_init_channels": Range(1, _MOST_CHANNELS),
+    "space.outline.first": _TAPS,
+    "space.outline.decimation": Range(choices=(1, 2, 4)),
+    "space.outline.depth": Range(1, 40),
+    "space.outline.taps": _TAPS,
+    "space.outline.stride": Range(choices=(1, 2, 4, 8, 16, 32, 64)),
+    "space.outline.growth": Range(0.1, 4),
+    "space.outline.dilation": Range(1, 4),  # to the power of the depth
+    "space.outline.fill": _SHARE,
     "search.num_seeds": Range(1, _MOST_NETWORKS),
     "search.warmup": Range(0, 1),
     "search.partial_channels": Range(1, _MOST_CHANNELS),

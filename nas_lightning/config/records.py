@@ -174,12 +174,8 @@ class Selection:
     """``selection``: what decides where one of several networks is kept."""
 
     by: str = MISSING
+    score: str | None = None
     candidates: int | None = None
-
-    @property
-    def trainings(self) -> int:
-        """How many final trainings there are."""
-        return 4 if self.candidates is None else self.candidates
 
 
 @dataclass(frozen=True)
@@ -214,6 +210,22 @@ class Postprocess:
 
 
 @dataclass(frozen=True)
+class OutlineFactors:
+    """``space.outline``: what each factor of an outline may be, see ``space.outlines.Outline``."""
+
+    kind: list[str] = MISSING
+    first: list[int] = MISSING
+    decimation: list[int] = MISSING
+    depth: list[int] = MISSING
+    taps: list[int] = MISSING
+    stride: list[int] = MISSING
+    growth: list[float] = MISSING
+    dilation: list[int] = MISSING
+    fill: list[float] = MISSING
+    readout: list[str] = MISSING
+
+
+@dataclass(frozen=True)
 class Space:
     """``space``: what can be found, besides the size."""
 
@@ -223,6 +235,7 @@ class Space:
     readout: str = MISSING
     auto_layers: list[int] = MISSING
     auto_init_channels: list[int] = MISSING
+    outline: OutlineFactors = field(default_factory=OutlineFactors)
 
 
 @dataclass(frozen=True)
@@ -308,6 +321,22 @@ class Config:
     trainer: dict[str, Any] = field(default_factory=dict)
     logger: dict[str, Any] = field(default_factory=dict)
     callbacks: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def searches_outlines(self) -> bool:
+        """Whether outlines are searched, and not cells."""
+        return self.training.nas_enabled and self.training.nas_model_size == "auto"
+
+    @property
+    def score(self) -> str:
+        """The figure on val by which the best final training is kept: ``loss``, or that which counts."""
+        chosen = self.selection.score or ("loss" if self.searches_outlines else "metric")
+        return "loss" if chosen == "loss" else self.testing.metric
+
+    @property
+    def num_trainings(self) -> int:
+        """How many final trainings there are."""
+        return self.selection.candidates or (8 if self.searches_outlines else 4)
 
 
 def with_values(record: R, values: Mapping[str, Any]) -> R:

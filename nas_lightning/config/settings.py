@@ -129,14 +129,16 @@ def _check_init(config: Config) -> None:
 
 def _check_numbers(config: Config) -> None:
     """Ranges; and the seed, which those of several searches and trainings follow."""
-    left_out = frozenset(_CHOSEN) if config.training.nas_model_size == "auto" else frozenset()
+    size = config.training.nas_model_size
+    left_out = frozenset(_CHOSEN) if size in ("auto", "auto_cells") else frozenset()
     for key in left_out:
         if (found := value_at(config, key)) != 0:
-            raise InputError(f"{key}: found {found}; nas_model_size=auto chooses it from {_CHOSEN[key]}")
+            reason = "outlines have no cells" if size == "auto" else f"it is chosen from {_CHOSEN[key]}"
+            raise InputError(f"{key}: found {found}; allowed: 0 with nas_model_size={size}, because {reason}")
     nullable = frozenset(key for key, hint in key_types().items() if type(None) in get_args(hint))
     check_ranges(asdict(config), nullable, left_out)
     num_seeds = config.search.get("num_seeds", 1)
-    num_seeds = max(config.selection.trainings, num_seeds if isinstance(num_seeds, int) else 1)
+    num_seeds = max(config.num_trainings, num_seeds if isinstance(num_seeds, int) else 1)
     if config.seed + num_seeds - 1 not in range_of("seed"):
         raise InputError(
             f"seed: found {config.seed}; allowed: 0 to {2**32 - num_seeds}, because {num_seeds} searches or trainings "
@@ -208,8 +210,8 @@ def _check_target(config: Config) -> None:
         return
     if not (config.training.enable and config.training.nas_enabled):
         raise InputError("target_accuracy: needs training.enable and training.nas_enabled")
-    if config.training.nas_model_size == "auto":
-        raise InputError("target_accuracy: finds the limit itself; allowed: any nas_model_size but auto")
+    if config.training.nas_model_size == "auto_cells":
+        raise InputError("target_accuracy: finds the limit itself; allowed: any nas_model_size but auto_cells")
 
 
 def _check_contest(config: Config) -> None:

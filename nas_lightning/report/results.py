@@ -105,21 +105,33 @@ class Control(Standing):
 
 @dataclass(frozen=True, kw_only=True)
 class FinalTraining:
-    """One final training: of which candidate, and what came of it on val; None if it diverged."""
+    """One final training: of which candidate, and what came of it on val; None if it diverged.
+
+    Attributes:
+        network: the number of the candidate.
+        params: of the network.
+        value: of the metric.
+        seconds: that it took.
+        loss: on val.
+        words: what the network is.
+    """
 
     network: int
     params: int
     value: float | None
     seconds: float
+    loss: float | None = None
+    words: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """The section ``selection``: the final trainings, and the index of the one that is kept."""
+    """The section ``selection``: the final trainings, the index of the one that is kept, and by which figure it is."""
 
     metric: str
     trainings: tuple[FinalTraining, ...]
     kept: int
+    score: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,6 +39,8 @@ from nas_lightning.space.base import Blueprint
 from nas_lightning.space.cells.genotype import Genotypes
 from nas_lightning.space.cells.npu import accelerated_ops, round_channels
 from nas_lightning.space.cells.size import Size
+from nas_lightning.space.outlines import accelerated
+from nas_lightning.space.readouts import keeps_position
 from nas_lightning.space.reference import OwnBlueprint, ReferenceBlueprint
 from nas_lightning.space.trunk import listed_trunk
 from nas_lightning.tasks import Classification, Task
@@ -88,6 +90,13 @@ def build_strategy(config: Config) -> Strategy:
         strategy = called("search", replace, strategy, arch_step=Unrolled())
     if plan.on_collapse == "switch" and strategy.arch_step is None:
         raise InputError(f"search.on_collapse: found switch; allowed: warn, because {strategy.name} learns no alphas")
+    if config.searches_outlines and plan.trains:
+        raise InputError(
+            f"search: found {strategy.name}; allowed: outlines, random with nas_model_size=auto, because outlines have "
+            "no supernet; nas_model_size=auto_cells searches cells by it"
+        )
+    if not config.searches_outlines and plan.prior:
+        raise InputError("search.prior: found true; allowed: false, because nas_model_size=auto alone has outlines")
     if not (plan.trains or type(strategy.derivation) is Uniform):
         raise InputError("search.trains: found false; allowed: true, because only Uniform derives without a supernet")
     return strategy
@@ -150,6 +159,27 @@ def build_ops(config: Config) -> tuple[str, ...]:
     return kept
 
 
+def build_factors(config: Config) -> dict[str, tuple[Any, ...]]:
+    """What each factor of an outline may be: of readouts those that suit the windows, and all that an NPU accelerates.
+
+    Raises:
+        InputError: if nothing is left of a factor.
+    """
+    asked = {name: tuple(values) for name, values in vars(config.space.outline).items()}
+    kept, reasons = dict(asked), []
+    if config.dataset.aligned is False:
+        kept["readout"] = tuple(name for name in asked["readout"] if not keeps_position(name))
+        reasons.append("windows begin anywhere (dataset.aligned=false)")
+    if config.device.npu_profile is not None:
+        kept = accelerated(kept, PROFILES[config.device.npu_profile])
+        reasons.append(f"of the NPU of {config.device.name}")
+    for name, values in kept.items():
+        if not values:
+            found = ", ".join(map(str, asked[name]))
+            raise InputError(f"space.outline.{name}: found {found}; allowed: others, because {' and '.join(reasons)}")
+    return kept
+
+
 def build_size(config: Config) -> Size:
     """The size, from the ``training.nas_*`` keys; channels are rounded up if the device has an NPU."""
     training = config.training
@@ -162,7 +192,7 @@ def build_wide_sizes(config: Config) -> Iterator[Size]:
 
 
 def build_candidates(config: Config) -> list[Size]:
-    """The sizes that ``nas_model_size=auto`` chooses from."""
+    """The sizes that ``nas_model_size=auto_cells`` chooses from."""
     pairs = itertools.product(config.space.auto_layers, config.space.auto_init_channels)
     return list(dict.fromkeys(_for_device(config, _size(config, *pair)) for pair in pairs))
 

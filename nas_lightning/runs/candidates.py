@@ -56,7 +56,7 @@ def compare_seeds(run: Run, evaluator: Evaluator, searches: Sequence[Searched]) 
     from scipy import stats  # at need: its import takes long
 
     epochs = control_epochs(run)
-    found = [run.space.blueprint(each.genotypes[0]) for each in searches]
+    found = [run.blueprint(each.genotypes[0]) for each in searches]
     evaluator.figures(found, epochs, "seeds: short trainings")
     values = [evaluator.value(blueprint, epochs) for blueprint in found]
     mean, count = float(np.mean(values)), sum(len(y) for _, y in run.data.val_dataloader())

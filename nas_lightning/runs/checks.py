@@ -14,8 +14,16 @@ from nas_lightning.export.host import TOOLS, missing_tools
 from nas_lightning.export.texts import PREFIX
 from nas_lightning.kernels.build import why_not_native
 from nas_lightning.kernels.choice import KERNELS
-from nas_lightning.runs.build import build_budget, build_candidates, build_numbers, build_ops, build_size
+from nas_lightning.runs.build import (
+    build_budget,
+    build_candidates,
+    build_factors,
+    build_numbers,
+    build_ops,
+    build_size,
+)
 from nas_lightning.space.ops import OPS
+from nas_lightning.space.outlines import CONVOLUTION_KINDS
 from nas_lightning.space.readouts import DEPLOYABLE, keeps_position
 from nas_lightning.tasks.classification import CLASS_WEIGHTS, METRICS
 from nas_lightning.tasks.decisions import METHODS as SMOOTHINGS
@@ -85,7 +93,9 @@ def _check_training(config: Config) -> None:
 
 def _check_weights(config: Config) -> None:
     """Refuse sizes whose supernet would fill the memory, from a count that needs no network."""
-    sizes = build_candidates(config) if config.training.nas_model_size == "auto" else [build_size(config)]
+    if config.searches_outlines:
+        return
+    sizes = build_candidates(config) if config.training.nas_model_size == "auto_cells" else [build_size(config)]
     for size in sizes:
         edges = size.num_edges * _OP_WEIGHTS
         weights = sum(cell.channels * (cell.in_channels + edges * cell.channels) for cell in size.plan())
@@ -100,6 +110,8 @@ def _check_weights(config: Config) -> None:
 def _check_export(config: Config) -> None:
     export = config.export
     check_choice("selection.by", config.selection.by, ("float", "int8"))
+    if config.selection.score is not None:
+        check_choice("selection.score", config.selection.score, ("metric", "loss"))
     check_choice("compilation.backend", config.compilation.backend, tuple(BACKENDS))
     for remedy in export.int8_remedies:
         check_choice("export.int8_remedies", remedy, REMEDIES)
@@ -137,9 +149,13 @@ def _check_device(config: Config) -> None:
     if config.device.npu_profile is not None:
         check_choice("device.npu_profile", config.device.npu_profile, (*PROFILES, "null"))
     build_numbers(config)
-    build_ops(config)
-    if config.training.nas_model_size == "auto" and config.training.nas_enabled and not build_budget(config):
-        raise InputError("nas_model_size=auto: there is no limit to use; set one of " + ", ".join(_LIMITS))
+    if config.searches_outlines:
+        build_factors(config)
+    else:
+        build_ops(config)
+    size = config.training.nas_model_size
+    if size in ("auto", "auto_cells") and config.training.nas_enabled and not build_budget(config):
+        raise InputError(f"nas_model_size={size}: there is no limit to use; set one of {', '.join(_LIMITS)}")
 
 
 def _check_latency(config: Config) -> None:
@@ -160,6 +176,8 @@ def _check_latency(config: Config) -> None:
 def _check_alignment(config: Config) -> None:
     """Refuse a readout that keeps the place where windows begin anywhere."""
     is_searched = config.training.nas_enabled
+    if config.searches_outlines:
+        return  # those that keep it are left out
     key, readout = ("space", config.space.readout) if is_searched else ("model", config.model.get("readout", "mean"))
     if config.dataset.aligned is False and isinstance(readout, str) and keeps_position(readout):
         raise InputError(
@@ -182,7 +200,25 @@ def _check_space(config: Config) -> None:
     check_choice("space.shape", config.space.shape, ("preset", "wide"))
     check_choice("space.readout", config.space.readout, DEPLOYABLE)
     _check_alignment(config)
-    if config.space.shape == "wide" and config.training.nas_model_size == "auto":
+    if config.space.shape == "wide" and config.training.nas_model_size in ("auto", "auto_cells"):
         raise InputError(
-            "space.shape: found wide; allowed: preset, because nas_model_size=auto chooses layers and channels"
+            f"space.shape: found wide; allowed: preset, because nas_model_size={config.training.nas_model_size} "
+            "chooses how wide a network is"
+        )
+    if config.searches_outlines:
+        _check_outlines(config)
+
+
+def _check_outlines(config: Config) -> None:
+    for name, values in vars(config.space.outline).items():
+        if not values:
+            raise InputError(f"space.outline.{name}: found []; allowed: a list of one value or more")
+    for kind in config.space.outline.kind:
+        check_choice("space.outline.kind", kind, CONVOLUTION_KINDS)
+    for readout in config.space.outline.readout:
+        check_choice("space.outline.readout", readout, DEPLOYABLE)
+    if config.space.readout != "mean":
+        raise InputError(
+            f"space.readout: found {config.space.readout}; allowed: mean with nas_model_size=auto, which chooses from "
+            "space.outline.readout"
         )

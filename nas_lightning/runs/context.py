@@ -11,11 +11,13 @@ from nas_lightning.config.compose import source_of
 from nas_lightning.config.records import Config
 from nas_lightning.cost.budget import Budget
 from nas_lightning.cost.exact import Numbers
+from nas_lightning.cost.npu import MULTIPLE
 from nas_lightning.data.protocol import SearchData
 from nas_lightning.report.results import RunMetrics
 from nas_lightning.runs.build import (
     build_budget,
     build_candidates,
+    build_factors,
     build_numbers,
     build_ops,
     build_plan,
@@ -28,9 +30,11 @@ from nas_lightning.runs.init import Init, read_init
 from nas_lightning.runs.lengths import Lengths, in_full, lengths_of
 from nas_lightning.search.derivation import draw_from
 from nas_lightning.search.strategy import SearchPlan, Strategy
+from nas_lightning.space.base import Blueprint
 from nas_lightning.space.cells.size import Size
 from nas_lightning.space.cells.sizing import choose_size, nearest_size
 from nas_lightning.space.cells.space import CellSpace
+from nas_lightning.space.outlines import OutlineSpace
 from nas_lightning.tasks import Task
 from nas_lightning.training.recipe import Recipe
 
@@ -85,13 +89,21 @@ class Run:
 
     @property
     def size_share(self) -> float | None:
-        """With ``nas_model_size=auto`` the share of the budget that an average network of the chosen size uses."""
+        """With ``nas_model_size=auto_cells`` the share of the budget that an average network of that size uses."""
         return self._sized[1]
 
     @cached_property
-    def space(self) -> CellSpace:
+    def space(self) -> CellSpace | OutlineSpace:
         """What is searched."""
-        return CellSpace(self._sized[0], self.task, build_ops(self.config), self.numbers)
+        if not self.config.searches_outlines:
+            return CellSpace(self._sized[0], self.task, build_ops(self.config), self.numbers)
+        multiple = 1 if self.config.device.npu_profile is None else MULTIPLE
+        return OutlineSpace(self.task, self.limits, build_factors(self.config), self.numbers, multiple)
+
+    def blueprint(self, architecture: Any) -> Blueprint:
+        """What is trained of an architecture: an outline has the heads of all readouts that fit."""
+        space: Any = self.space
+        return space.shared(architecture) if self.config.searches_outlines else space.blueprint(architecture)
 
     @cached_property
     def strategy(self) -> Strategy:
@@ -121,7 +133,7 @@ class Run:
     @cached_property
     def _sized(self) -> tuple[Size, float | None]:
         rest = (self.task, build_ops(self.config), self.numbers)
-        if self.config.training.nas_model_size == "auto":
+        if self.config.training.nas_model_size == "auto_cells":
             return choose_size(build_candidates(self.config), *rest, self.limits)
         size = build_size(self.config)
         if self.config.space.shape == "wide":

@@ -39,6 +39,7 @@ from nas_lightning.runs.logs import quiet_lightning
 from nas_lightning.runs.page import end_with_page
 from nas_lightning.runs.trainings import Kept
 from nas_lightning.space.base import Blueprint
+from nas_lightning.space.cells.space import CellSpace
 from nas_lightning.tasks.confidence import Answers
 from nas_lightning.training.evaluate import predict
 
@@ -209,7 +210,7 @@ def _log_results(
         return
     add_picture(logs, *outcome_picture(run.task, logits, y, split), best.epochs)
     training = {key: value for key, value in asdict(run.config.training).items() if key.startswith("nas_")}
-    if run.config.training.nas_enabled:
+    if run.config.training.nas_enabled and isinstance(run.space, CellSpace):
         training |= {"nas_layers": run.space.size.layers, "nas_init_channels": run.space.size.init_channels}
     results = {f"hparams/{name}": float(metrics.figures(split)[name]) for name in run.task.summary}
     results |= {f"hparams/{name}": float(getattr(cost, name)) for name in ("params", "macs")}

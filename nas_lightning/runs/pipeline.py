@@ -91,7 +91,7 @@ def run(
         if kept is not None:
             return finish(stage, kept, metrics)
         cost = describe(stage, first)
-        log.info("training.enable is false: the run ends with genotype.json")
+        log.info("training.enable is false: the run ends with %s", first.file)
         return RunResult(folder, metrics, cost)
 
 
@@ -106,7 +106,7 @@ def _identity(run: Run) -> RunMetrics:
 def _work(run: Run) -> tuple[int, float]:
     """How many searches and trainings there are to be done, and about how many steps of training."""
     config, batches = run.config, batches_of(run.data.train_dataloader())
-    trainings = config.selection.trainings if config.training.enable else 0
+    trainings = config.num_trainings if config.training.enable else 0
     others = config.control.networks + 2 if config.control.networks and config.training.enable else 0
     steps = run.lengths.training.steps(batches) or math.inf
     return max(trainings + others, run.plan.num_seeds), steps * (trainings + others / 8)
@@ -147,19 +147,21 @@ def _search_and_train(run: Run, pool: Pool) -> tuple[Blueprint, RunMetrics, Kept
     def second_run(searches: list[Searched]) -> None:
         """The fixed network's training, unless the control may put another network in its place."""
         if run.config.training.enable and not run.config.control.keep_better:
-            found = candidates_of(run, searches)[: run.config.selection.trainings]
-            trainings.begin([run.space.blueprint(architecture) for architecture in found])
+            found = candidates_of(run, searches)[: run.config.num_trainings]
+            trainings.begin([run.blueprint(architecture) for architecture in found])
 
     searches = search(run, evaluator, second_run, pool)
     candidates, metrics = _compared(run, evaluator, searches)
     write_json(run.folder / "metrics.json", plain(metrics))
-    blueprints = [run.space.blueprint(architecture) for architecture in candidates]
-    return blueprints[0], metrics, trainings.train(blueprints) if run.config.training.enable else None
+    first = run.space.blueprint(candidates[0])
+    if not run.config.training.enable:
+        return first, metrics, None
+    return first, metrics, trainings.train([run.blueprint(architecture) for architecture in candidates])
 
 
 def _compared(run: Run, evaluator: Evaluator, searches: list[Searched]) -> tuple[list[Any], RunMetrics]:
     """The architectures to be trained, after the comparisons that the configuration asks for, and what these say."""
-    found, most = candidates_of(run, searches), run.config.selection.trainings
+    found, most = candidates_of(run, searches), run.config.num_trainings
     candidates = found[:most]
     if len(found) > most and len(searches) > 1:
         log.info("selection: of %d candidates the first %d are trained (selection.candidates)", len(found), most)

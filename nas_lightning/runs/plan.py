@@ -212,7 +212,7 @@ def _most(fits: Callable[[int], bool], most: int) -> int:
 
 def _choices(config: Config, workers: int) -> list[tuple[int, int]]:
     """Numbers of trainings and of random networks, the most first; those that are not given are fewer and fewer."""
-    most, networks = config.selection.trainings, config.control.networks
+    most, networks = config.num_trainings, config.control.networks
     fewer = [count for count in range(most - 1, 0, -1) if count % workers == 0 or count == 1]
     counts = [most, *(fewer if config.selection.candidates is None else [])]
     controls = [networks, *([0] if config.control.num_random is None else [])]
@@ -321,7 +321,7 @@ def _typical(run: Run) -> Blueprint:
     """A network as those that are trained: a random one of the space, or the one made by hand."""
     if not run.config.training.nas_enabled:
         return fixed_network(run.config, run.task)
-    return run.space.blueprint(run.draw(1)[0])
+    return run.blueprint(run.draw(1)[0])
 
 
 def time_training(run: Run, blueprint: Blueprint) -> Pace:

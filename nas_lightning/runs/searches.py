@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,8 +25,10 @@ from nas_lightning.search.derivation import Derivation, Found
 from nas_lightning.search.gradient import End, GradientSearch
 from nas_lightning.search.loaders import search_loader
 from nas_lightning.search.module import SearchModule
+from nas_lightning.search.prior import prior
 from nas_lightning.search.random import RandomSearch
-from nas_lightning.space.base import A, SearchSpace
+from nas_lightning.space.base import A, PricedSpace
+from nas_lightning.space.cells.space import CellSpace
 from nas_lightning.space.cells.tables import SpaceCost
 from nas_lightning.training.evaluator import Evaluator
 from nas_lightning.workers.base import Pool, one_thread
@@ -70,7 +72,7 @@ class Searched(Generic[A]):
         weights = {name: tuple(map(tuple, of_table.tolist())) for name, of_table in result.op_weights.items()}
         return cls(seed, result.seconds, result.epochs, result.steps, result.architectures, weights)
 
-    def check(self, space: SearchSpace[A]) -> None:
+    def check(self, space: PricedSpace[A]) -> None:
         """Refuse what another space has.
 
         Raises:
@@ -123,9 +125,7 @@ def search(
         return done
     for index in missing:
         with search_threads(run):
-            result = _searcher(run, index, on_end).search(
-                problem_of(run, index), evaluator, run.config.selection.trainings
-            )
+            result = _searcher(run, index, on_end).search(problem_of(run, index), evaluator, run.config.num_trainings)
         if len(done) == index:  # no fit has told it
             on_end(result)
     return done
@@ -133,7 +133,7 @@ def search(
 
 def search_threads(run: Run) -> AbstractContextManager[None]:
     """The threads of a search: one of several, and of a small supernet, which gains nothing by more."""
-    is_alone = run.plan.num_seeds > 1 or run.space.largest("macs") < _SMALL
+    is_alone = run.plan.num_seeds > 1 or not isinstance(run.space, CellSpace) or run.space.largest("macs") < _SMALL
     return one_thread() if is_alone else nullcontext()
 
 
@@ -147,14 +147,14 @@ def _search_alone(run: Run, index: int) -> SearchResult:
     """One of several searches, in a worker."""
     evaluator = Evaluator(run.recipe, run.data, run.config.testing.metric)
     searcher = _searcher(run, index, lambda result: None)
-    return searcher.search(problem_of(run, index), evaluator, run.config.selection.trainings)
+    return searcher.search(problem_of(run, index), evaluator, run.config.num_trainings)
 
 
 def _searcher(run: Run, index: int, on_end: Callable[[SearchResult], None]) -> Searcher:
     training = run.config.training
     if not run.plan.trains:
         log.info("search: %s, which trains no supernet", run.strategy.name)
-        return RandomSearch()
+        return RandomSearch(weights=prior if run.plan.prior else None)
     own_fit = partial(_fit, run, f"_{index}" if index else "")
     strategy = replace(run.strategy, derivation=_shown(run.strategy.derivation))
     return GradientSearch(strategy, run.lengths.search.epochs, kernels=training.nas_kernels, fit=own_fit, then=on_end)
@@ -189,6 +189,21 @@ def _fit(run: Run, suffix: str, module: SearchModule, problem: Problem, end: End
 def log_space(run: Run) -> None:
     """Say what the limits are, which size was chosen for them, and what an NPU changed before the search."""
     config, space = run.config, run.space
+    if run.budget:
+        limits = ", ".join(f"{measure} {limit:,}" for measure, limit in run.budget.items())
+        log.info("budget: %s (device %s)", limits, config.device.name)
+    if isinstance(space, CellSpace):
+        _log_cells(run, space)
+    else:
+        log.info("outlines: %s", "; ".join(f"{name} {_listed(values)}" for name, values in space.factors.items()))
+
+
+def _listed(values: Iterable[object]) -> str:
+    return ", ".join(map(str, values))
+
+
+def _log_cells(run: Run, space: CellSpace) -> None:
+    config = run.config
     if run.size_share is not None:
         text = "size: %d layers and %d initial channels; an average network of this size uses %.0f %% of the budget"
         log.info(text, space.size.layers, space.size.init_channels, 100 * run.size_share)
@@ -196,10 +211,7 @@ def log_space(run: Run) -> None:
         log.info(
             "size: %d layers and %d initial channels, by space.shape=wide", space.size.layers, space.size.init_channels
         )
-    if run.budget:
-        limits = ", ".join(f"{measure} {limit:,}" for measure, limit in run.budget.items())
-        log.info("budget: %s (device %s)", limits, config.device.name)
-    larger = "a larger nas_model_size" if config.space.shape == "wide" else "nas_model_size=auto"
+    larger = "a larger nas_model_size" if config.space.shape == "wide" else "nas_model_size=auto_cells"
     for measure in sorted(run.budget.targets & set(ADDITIVE)):
         share = space.largest(measure) / run.limits[measure]
         if share < 1 and run.size_share is None:

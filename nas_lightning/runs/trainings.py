@@ -24,6 +24,7 @@ from nas_lightning.runs.fitting import fit, read_checkpoint
 from nas_lightning.space.base import Blueprint
 from nas_lightning.tasks import Figures, best_first
 from nas_lightning.training.evaluate import predict
+from nas_lightning.training.shared import kept_of
 from nas_lightning.workers.base import Pending, Pool
 
 log = logging.getLogger("nas_lightning")
@@ -115,12 +116,12 @@ class FinalTrainings:
             self._begun = []
         others = self.pool.map(self._jobs(candidates)[len(self._begun) :])
         done = [*(pending.result() for pending in self._begun), *others]
-        kept = best_of(done, config.testing.metric)
+        kept = best_of(done, config.score)
         if kept is None:
             raise _diverged(config, candidates[0])
         return Kept(
             best=done[kept],
-            selection=_selection(done, config.testing.metric, len(candidates), kept),
+            selection=_selection(done, config, len(candidates), kept),
             summary=TrainingSummary(
                 seconds=sum(trained.seconds for trained in done),
                 epochs=done[kept].epochs,
@@ -131,24 +132,29 @@ class FinalTrainings:
     def _jobs(self, candidates: Sequence[Blueprint]) -> list[Callable[[Run], Trained]]:
         return [
             partial(train_one, blueprint=candidates[index % len(candidates)], index=index)
-            for index in range(self.run.config.selection.trainings)
+            for index in range(self.run.config.num_trainings)
         ]
 
 
-def best_of(trainings: Sequence[Trained], metric: str) -> int | None:
-    """The index of the best on ``val``, of equally good ones that of the smaller loss; None if all diverged."""
+def best_of(trainings: Sequence[Trained], score: str) -> int | None:
+    """The index of the best on ``val`` by a metric or the loss, see ``best_first``; None if all diverged."""
     ended = [i for i, trained in enumerate(trainings) if trained.has_converged]
-    return min(ended, key=lambda i: best_first(trainings[i].val, metric), default=None)
+    return min(ended, key=lambda i: best_first(trainings[i].val, score), default=None)
 
 
-def _selection(trainings: Sequence[Trained], metric: str, num_candidates: int, kept: int) -> Selection:
+def _selection(trainings: Sequence[Trained], config: Config, num_candidates: int, kept: int) -> Selection:
     rows = [
         FinalTraining(
-            network=i % num_candidates, params=trained.params, value=trained.value(metric), seconds=trained.seconds
+            network=i % num_candidates,
+            params=trained.params,
+            value=trained.value(config.testing.metric),
+            seconds=trained.seconds,
+            loss=trained.value("loss"),
+            words="; ".join(f"{name} {words}" for name, words in trained.blueprint.summary()),
         )
         for i, trained in enumerate(trainings)
     ]
-    return Selection(metric=metric, trainings=tuple(rows), kept=kept)
+    return Selection(metric=config.testing.metric, trainings=tuple(rows), kept=kept, score=config.score)
 
 
 def _diverged(config: Config, blueprint: Blueprint) -> InputError:
@@ -172,7 +178,6 @@ def train_one(run: Run, blueprint: Blueprint, index: int) -> Trained:
         BudgetError: if the network exceeds a limit.
     """
     config, seed = run.config, run.config.seed + index
-    params = cost_report(run, blueprint.build()).params
     name, length = f"training_{index}" if index else "training", run.lengths.training
     checkpoints, best = run.folder / "checkpoints" / name, None
     while best is None:
@@ -184,9 +189,10 @@ def train_one(run: Run, blueprint: Blueprint, index: int) -> Trained:
         if best is None:  # damaged since it was written: the same fit from its beginning gives the same
             shutil.rmtree(checkpoints)
     module.load_state_dict(best["state_dict"])
-    network = module.network.cpu().float()
+    kept, network = kept_of(module, blueprint, run.data.val_dataloader())
+    network, params = network.cpu().float(), cost_report(run, kept.build()).params
     trained = Trained(
-        blueprint=blueprint,
+        blueprint=kept,
         params=params,
         network=network,
         val=run.task.figures(*predict(network, run.data.val_dataloader(), "figures on val")),

@@ -50,6 +50,7 @@ class SearchModule(CountingModule):
 
     automatic_optimization = False
     off_the_bar = ("/alphas_",)
+    stage = "search"
 
     def __init__(
         self,

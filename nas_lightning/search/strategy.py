@@ -107,6 +107,7 @@ class SearchPlan:
         vote: whether what several searches choose together is one of the candidates.
         on_collapse: what is done about a collapse, ``warn`` or ``switch`` (``callbacks.CollapseAlarm``).
         unrolled: second-order steps of the alphas if true: ``Unrolled`` in the place of ``FirstOrder``.
+        prior: whether outlines are drawn in proportion to what was good on other data (``search.prior``).
 
     Raises:
         InputError: for another value of one of them.
@@ -117,6 +118,7 @@ class SearchPlan:
     vote: bool = True
     on_collapse: str = "warn"
     unrolled: bool = False
+    prior: bool = False
 
     def __post_init__(self) -> None:
         if self.num_seeds < 1:

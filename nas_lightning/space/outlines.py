@@ -3,7 +3,7 @@
 import heapq
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -14,14 +14,19 @@ import torch
 from torch import nn
 
 from nas_lightning.cost.exact import ADDITIVE, Numbers, PartCost, graph_cost
+from nas_lightning.cost.npu import MULTIPLE, Profile, is_accelerated
 from nas_lightning.errors import BudgetError, InputError
 from nas_lightning.graph.layers import LAYERS
 from nas_lightning.graph.norm import ChannelAffine
 from nas_lightning.graph.trace import in_a_row
 from nas_lightning.space.base import Decisions, Limits, OpWeights, Picks, Projected, meets
 from nas_lightning.space.readouts import DEPLOYABLE, Mean, build_readout
+from nas_lightning.space.shared import SharedBlueprint
 from nas_lightning.space.trunk import Block, BlockKind, TrunkBlueprint
 from nas_lightning.tasks import Task
+
+CONVOLUTION_KINDS: tuple[BlockKind, ...] = ("full", "separable")
+"""What the convolutions behind the first one may be."""
 
 _STEPS = 4  # widths to try between two whole numbers of channels of the first block
 _MOST_CHANNELS = 512
@@ -42,7 +47,7 @@ class Outline:
         growth: channels of a convolution over those of the one before.
         dilation: by which the steps between taps grow from one convolution to the next; 1 for none.
         fill: how much of the narrowest limit is used.
-        readout: see ``space.readouts``.
+        readout: for which the width is chosen, see ``space.readouts``.
     """
 
     kind: BlockKind
@@ -84,12 +89,12 @@ class Outline:
 
 FACTORS: Mapping[str, tuple[Any, ...]] = MappingProxyType(
     {
-        "kind": ("full", "separable"),
+        "kind": CONVOLUTION_KINDS,
         "first": (7, 15, 31),
         "decimation": (1, 2, 4),
         "depth": (2, 3, 4),
         "taps": (3, 5, 9, 15),
-        "stride": (2, 4, 8),
+        "stride": (1, 2, 4, 8),
         "growth": (1.0, 1.4),
         "dilation": (1, 2),
         "fill": (0.6, 0.8, 0.95),
@@ -111,7 +116,8 @@ class OutlineSpace:
     Args:
         task: input channels, length and outputs.
         limits: by measure; at least one.
-        factors: what each factor may be; those of ``FACTORS`` where it does not stand.
+        factors: what each factor may be; those of ``FACTORS`` where it does not stand. Strides that leave less than two
+            steps of a sample are left out.
         numbers: bits, core and allowances; None for 8 bits.
         multiple: what the channels of every block are a multiple of.
 
@@ -139,6 +145,10 @@ class OutlineSpace:
             raise InputError("limits: found none; allowed: one or more, because the width of a trunk follows from them")
         self.task, self.limits, self.numbers, self.multiple = task, dict(limits), numbers or Numbers(), multiple
         self.factors = {name: tuple(factors.get(name, FACTORS[name])) for name in names}
+        for name in ("decimation", "stride"):  # where a sample is too short for all, the run says so
+            strides = self.factors[name]
+            served = tuple(stride for stride in strides if math.ceil(task.length / stride) >= _LEAST_STEPS)
+            self.factors[name] = served or (min(strides),)
 
     @cached_property
     def decisions(self) -> Mapping[str, Decisions]:
@@ -157,6 +167,16 @@ class OutlineSpace:
         """The widest trunk of an outline that uses no more of each limit than ``fill``; the narrowest if none does."""
         return TrunkBlueprint(self._widest(architecture)[0], self.task, architecture.readout)
 
+    def shared(self, architecture: Outline) -> TrunkBlueprint | SharedBlueprint:
+        """The same trunk under every readout of the space with which it is within the limits: training chooses one."""
+        alone = self.blueprint(architecture)
+        fitting = [
+            name
+            for name in self.factors["readout"]
+            if name == alone.readout or meets(self._cost(alone.blocks, name), self.limits)
+        ]
+        return alone if len(fitting) == 1 else SharedBlueprint(alone.blocks, self.task, tuple(fitting))
+
     def picture(self, architecture: Outline) -> None:
         """None: a row of blocks is said in words."""
 
@@ -168,14 +188,40 @@ class OutlineSpace:
         """The parameters of that trunk."""
         return self.cost(architecture)["params"]
 
-    def serves(self, outline: Outline) -> bool:
-        """Whether samples are long enough for an outline."""
-        return math.ceil(self.task.length / max(outline.stride, outline.decimation)) >= _LEAST_STEPS
+    @property
+    def total_stride(self) -> int:
+        """Steps of the input behind one step of the last block, where they are fewest."""
+        return max(min(self.factors["stride"]), min(self.factors["decimation"]))
 
     def every(self) -> Iterator[Outline]:
-        """All outlines for which samples are long enough."""
-        found = (Outline(*values) for values in itertools.product(*self.factors.values()))
-        return (outline for outline in found if self.serves(outline))
+        """All outlines."""
+        return (Outline(*values) for values in itertools.product(*self.factors.values()))
+
+    def check_feasible(self, limits: Limits) -> None:
+        """Refuse limits that no outline meets.
+
+        Raises:
+            BudgetError: with the limits that bind, and the nearest that can be met.
+        """
+        nearest = dict.fromkeys(limits, math.inf)
+        for cost in self._narrowest():
+            if meets(cost, limits):
+                return
+            nearest = {measure: min(value, cost[measure]) for measure, value in nearest.items()}
+        raise _beyond(limits, nearest)
+
+    def least(self, measure: str, limits: Limits) -> int | None:
+        """The smallest value of a measure that an outline within the other limits has; None if there is none."""
+        others = {name: limit for name, limit in limits.items() if name != measure}
+        return min((cost[measure] for cost in self._narrowest() if meets(cost, others)), default=None)
+
+    def _narrowest(self) -> Iterator[dict[str, int]]:
+        """What outlines cost where they are narrowest, of equal ones once."""
+        known = set()
+        for outline in self.every():
+            if (trunk := (outline.blocks(1, self.multiple), outline.readout)) not in known:
+                known.add(trunk)
+                yield self._cost(*trunk)
 
     def project(self, op_weights: OpWeights, limits: Limits) -> Projected[Outline]:
         """The outline with the largest total log op-weight among all that meet every limit.
@@ -188,11 +234,10 @@ class OutlineSpace:
         for log_weight, outline in self._by_weight(op_weights):
             cost = self.cost(outline)
             first = first or (cost, log_weight)
-            if self.serves(outline) and meets(cost, limits):
+            if meets(cost, limits):
                 return Projected(outline, cost, log_weight, *first)
             nearest = {measure: min(value, cost[measure]) for measure, value in nearest.items()}
-        found = {measure: int(value) for measure, value in nearest.items()}
-        raise BudgetError("no outline meets", limits, [name for name in limits if found[name] > limits[name]], found)
+        raise _beyond(limits, nearest)
 
     def _by_weight(self, op_weights: OpWeights) -> Iterator[tuple[float, Outline]]:
         """All outlines by falling total log op-weight, which is a sum over factors: the best first, lazily."""
@@ -240,6 +285,29 @@ class OutlineSpace:
         found = {measure: sum(part.sums[measure] for part in parts) for measure in ADDITIVE}
         found["flash_bytes"] += self.numbers.base_bytes + sum(functions.values())
         return found | {"ram_bytes": max(part.ram_bytes for part in parts)}
+
+
+def accelerated(factors: Mapping[str, Sequence[Any]], profile: Profile) -> dict[str, tuple[Any, ...]]:
+    """What is left of each factor where an NPU is to accelerate all convolutions; of readouts the mean alone."""
+    blocks: dict[str, Callable[[Any], Block]] = {
+        "kind": lambda kind: Block(kind, MULTIPLE, 3),
+        "first": lambda taps: Block("full", MULTIPLE, taps),
+        "decimation": lambda stride: Block("full", MULTIPLE, 3, stride),
+        "taps": lambda taps: Block("full", MULTIPLE, taps),
+        "dilation": lambda dilation: Block("full", MULTIPLE, 3, dilation=dilation),
+    }
+
+    def is_kept(name: str, value: Any) -> bool:
+        if name == "readout":
+            return bool(value == "mean")
+        return name not in blocks or is_accelerated(blocks[name](value).build(MULTIPLE), profile)
+
+    return {name: tuple(value for value in values if is_kept(name, value)) for name, values in factors.items()}
+
+
+def _beyond(limits: Limits, nearest: Mapping[str, float]) -> BudgetError:
+    found = {measure: int(value) for measure, value in nearest.items()}
+    return BudgetError("no outline meets", limits, [name for name in limits if found[name] > limits[name]], found)
 
 
 def _rounded(width: float, multiple: int) -> int:

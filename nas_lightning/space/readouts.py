@@ -125,18 +125,19 @@ class Together(nn.Module):
 
     def columns(self, channels: int) -> int:
         """The sum of theirs."""
-        return sum(readout.columns(channels) for readout in self._all())
+        return sum(readout.columns(channels) for readout in self.parts())
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[B, C, L]`` to ``[B, columns(C)]``."""
-        return torch.cat([readout(x) for readout in self._all()], dim=1)
+        return torch.cat([readout(x) for readout in self.parts()], dim=1)
 
     def write(self, program: Program, planes: Planes) -> None:
         """The same in a program."""
-        for readout in self._all():
+        for readout in self.parts():
             readout.write(program, planes)
 
-    def _all(self) -> list[Any]:
+    def parts(self) -> list[Any]:
+        """The readouts, in order."""
         return list(self.readouts)
 
 

@@ -118,7 +118,11 @@ class Trunk(nn.Module):
         channels = [task.in_channels, *(block.channels for block in blocks)]
         self.blocks = nn.Sequential(*(block.build(before) for block, before in zip(blocks, channels, strict=False)))
         self.readout = build_readout(readout, reduce(lambda steps, block: block.length(steps), blocks, task.length))
-        self.task, self.head = task, task.head(self.readout.columns(channels[-1]))
+        self.task = task
+        self.head = self._new_head(channels[-1])
+
+    def _new_head(self, channels: int) -> nn.Module:
+        return self.task.head(self.readout.columns(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[B, C_in, L]`` to logits ``[B, K]``."""

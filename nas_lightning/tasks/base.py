@@ -17,8 +17,8 @@ More of a metric is better, as with the scores of scikit-learn: an error counts 
 
 
 def best_first(figures: Figures, metric: str) -> tuple[float, float]:
-    """What to sort networks by: the largest metric first, of equal ones the smallest loss."""
-    return -figures[metric], figures["loss"]
+    """What to sort networks by: the largest metric first, of equal ones the smallest loss; or the ``loss`` alone."""
+    return (0.0 if metric == "loss" else -figures[metric]), figures["loss"]
 
 
 @dataclass(frozen=True)

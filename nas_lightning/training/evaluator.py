@@ -21,6 +21,7 @@ from nas_lightning.space.base import Blueprint
 from nas_lightning.tasks import Figures, best_first
 from nas_lightning.training.evaluate import predict
 from nas_lightning.training.recipe import Recipe
+from nas_lightning.training.shared import kept_of
 from nas_lightning.workers.base import Here, Pool
 
 log = logging.getLogger("nas_lightning")
@@ -141,7 +142,8 @@ def train_shortly(course: Course, blueprint: Blueprint, epochs: int) -> tuple[Fi
     module = recipe.module(blueprint, data, recipe.seed, recipe.epochs / epochs)
     trainer = recipe.short_trainer(epochs)
     trainer.fit(module, data.train_dataloader(), data.val_dataloader())
-    found = blueprint.task.figures(*predict(module.network, data.val_dataloader()))
+    _, network = kept_of(module, blueprint, data.val_dataloader())
+    found = blueprint.task.figures(*predict(network, data.val_dataloader()))
     if not math.isfinite(found["loss"]):
         log.warning("contest: a training of %d epochs diverged", epochs)
         found = blueprint.task.worst_figures()

@@ -46,6 +46,9 @@ class CountingModule(L.LightningModule):
     off_the_bar: tuple[str, ...] = ()
     """What stands in the names of figures that no bar shows."""
 
+    stage = "fit"
+    """What a bar calls it."""
+
     def __init__(self) -> None:
         super().__init__()
         self.means = {"train": Means(), "val": Means()}

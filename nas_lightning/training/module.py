@@ -61,6 +61,8 @@ class TrainModule(CountingModule):
         InputError: if neither ``task`` is given nor the network has one.
     """
 
+    stage = "train"
+
     def __init__(
         self,
         network: nn.Module,
@@ -118,11 +120,15 @@ class TrainModule(CountingModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The loss of one batch."""
         x, target = batch
-        outputs = self(x)
+        outputs, target = self._judged(self(x), target)
         loss, reward = self.loss(outputs, target), self.task.rewards(outputs, target).mean()
         values = {"training/train_loss": loss, f"training/train_{self.task.monitor}": reward}
         self.means["train"].add(values, len(target))
         return loss
+
+    def _judged(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """The outputs of a step ``[N, K]`` that its loss sees, and a target for each."""
+        return outputs, target
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Count for loss and metrics."""

@@ -13,8 +13,10 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from nas_lightning.data.protocol import TrainingData
 from nas_lightning.space.base import Blueprint
 from nas_lightning.space.cells.compiled import compile_network
+from nas_lightning.space.shared import SharedTrunk
 from nas_lightning.space.stem import set_constants
 from nas_lightning.training.module import TrainModule, learning_rate, open_relus
+from nas_lightning.training.shared import SharedModule
 
 
 def quiet_trainer(epochs: int) -> L.Trainer:
@@ -74,7 +76,8 @@ class Recipe:
         is_whole = all(parameter.requires_grad for parameter in network.parameters())
         compiled = compile_network(network, blueprint.task, self.kernels if is_whole else "torch")
         optimizers = (self.optimizers or self._adamw)(network)
-        module = TrainModule(network, *optimizers, blueprint.task, self.loss, self.clip_norm, pace, compiled)
+        kind = SharedModule if isinstance(network, SharedTrunk) else TrainModule
+        module = kind(network, *optimizers, blueprint.task, self.loss, self.clip_norm, pace, compiled)
         return module if is_whole else module.train()  # a Trainer leaves the mode of each part as it is
 
     def _adamw(self, network: nn.Module) -> tuple[Any, Any]:

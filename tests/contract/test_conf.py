@@ -43,7 +43,8 @@ def composed(*overrides):
 def test_every_option_composes_and_builds(option, tmp_path):
     if option in ("logger=mlflow", "logger=wandb"):
         pytest.importorskip(option.partition("=")[2], reason="needs the extra of this name")
-    needed = ["budget.params=400"] if option == "nas_model_size=auto" else []
+    needed = ["budget.params=400"] if option.startswith("nas_model_size=auto") else []
+    needed += ["budget.params=400", "nas_model_size=auto"] if option == "search=outlines" else []
     if option.startswith("features=Custom"):
         section = "data_processing_feature_extraction"
         needed = [f"{section}.frame_size=64", f"{section}.feature_size_per_frame=16"]
@@ -57,7 +58,11 @@ def test_every_option_composes_and_builds(option, tmp_path):
 
 
 def test_the_sizes_are_those_of_the_guide():
-    assert {option.partition("=")[2] for option in OPTIONS if option.startswith("nas_model_size")} == {*SIZES, "auto"}
+    assert {option.partition("=")[2] for option in OPTIONS if option.startswith("nas_model_size")} == {
+        *SIZES,
+        "auto",
+        "auto_cells",
+    }
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -112,7 +117,21 @@ def test_an_npu_prunes_operations_and_rounds_channels():
     assert build_ops(with_npu) == ("none", "conv_bn_relu_3x1")
     assert build_ops(without) == ("none", "conv_bn_relu_3x1", "dil_conv_3x1")
     assert (build_size(with_npu).init_channels, build_size(without).init_channels) == (4, 1)
-    assert build_size(composed("target_device=F28P55", "device.npu_profile=null")).init_channels == 1
+    free = composed("target_device=F28P55", "nas_model_size=s", "device.npu_profile=null")
+    assert build_size(free).init_channels == 1
+
+
+def test_a_budget_or_a_device_with_memory_asks_for_outlines_where_nothing_else_is_said():
+    def size(*overrides):
+        return compose_config(list(overrides)).training.nas_model_size
+
+    assert size("budget.params=900") == size("target_device=cortex_m4") == size("budget.latency_ms=2") == "auto"
+    assert size() == size("budget.params=null") == size("budget.fraction=0.1") == size("target_device=none") == "s"
+    assert size("target_device=CC1314") == "s"  # whose memory is not known
+    for said in ("nas_model_size=s", "training.nas_model_size=s", "search=darts", "space.ops=[none,skip_connect]"):
+        assert size("budget.params=900", said) == "s"
+    assert size("budget.params=900", "training.nas_layers=5") == "s"
+    assert size("budget.params=900", "training.nas_epochs=null") == "auto"
 
 
 TASK_TYPES = [option.partition("=")[2] for option in OPTIONS if option.startswith("task_type=")]
@@ -148,5 +167,5 @@ def test_three_reference_models_differ_in_size():
 
 
 def test_the_sizes_of_the_guide_are_the_same_in_python():
-    names = {path.stem for path in (conf_dir() / "nas_model_size").glob("*.yaml")} - {"auto"}
+    names = {path.stem for path in (conf_dir() / "nas_model_size").glob("*.yaml")} - {"auto", "auto_cells"}
     assert {name: build_size(composed(f"nas_model_size={name}")) for name in names} == PRESETS

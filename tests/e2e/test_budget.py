@@ -67,7 +67,7 @@ def test_the_log_says_what_the_budget_cost(run):
 
 
 def test_a_budget_that_nothing_meets_ends_with_status_3_before_anything_is_written(cli, tmp_path):
-    status, out, err = cli("budget.params=100")
+    status, out, err = cli("nas_model_size=s", "budget.params=100")
     assert (status, out) == (3, "")
     assert err.startswith("error: budget: no network of this space meets params 100; params binds; the nearest limits")
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -82,7 +82,7 @@ def test_a_hand_made_network_above_the_budget_is_refused(run, tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "advice"),
     [
-        ([], "% of macs 9,000,000; nas_model_size=auto uses more of it\n"),
+        ([], "% of macs 9,000,000; nas_model_size=auto_cells uses more of it\n"),
         (["space.shape=wide"], "% of macs 9,000,000; a larger nas_model_size uses more of it\n"),
     ],
 )
@@ -128,7 +128,7 @@ def test_bits_change_what_a_network_costs(run):
 
 
 def test_the_size_is_chosen_for_the_budget(run):
-    settings = ["nas_model_size=auto", "training.enable=false", "training.nas_epochs=1"]
+    settings = ["nas_model_size=auto_cells", "training.enable=false", "training.nas_epochs=1"]
     sizes = [
         read(run(*settings, f"budget.params={limit}", name=str(limit)), "genotype.json")["size"]
         for limit in (400, 3000)

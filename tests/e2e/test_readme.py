@@ -80,7 +80,11 @@ def own_options(tmp_path_factory):
     """A folder with options of the user's own: the first of each group, under the names of the pages."""
     folder = tmp_path_factory.mktemp("own")
     for group in ("nas_model_size", "model", "features", "target_device", "search", "logger"):
-        first = next(path for path in sorted((conf_dir() / group).glob("*.yaml")) if path.stem not in ("auto", "none"))
+        first = next(
+            path
+            for path in sorted((conf_dir() / group).glob("*.yaml"))
+            if path.stem not in ("auto", "auto_cells", "none")
+        )
         (folder / group).mkdir()
         for name in OWN:
             shutil.copy(first, folder / group / f"{name}.yaml")

@@ -29,12 +29,13 @@ def _hand_made(files: RunFiles) -> Iterator[str]:
     control = files.metrics.control
     if control is None:
         return
+    larger = "budget" if files.setting("training.nas_model_size") == "auto" else "`nas_model_size`"
     for reference in control.references:
         if reference.value > control.found:
             yield (
                 f"The hand-made {reference.name} is better than the search's first choice: "
-                f"`training.nas_enabled=false model={reference.name}` trains it, and a larger "
-                "`nas_model_size` gives the search as many parameters."
+                f"`training.nas_enabled=false model={reference.name}` trains it, and a larger {larger} gives the search "
+                "as many parameters."
             )
 
 
@@ -77,8 +78,8 @@ def _unused(files: RunFiles) -> Iterator[str]:
     is_searched = files.metrics.search is not None and files.setting("training.nas_model_size") != "auto"
     if shares and is_searched and max(shares) < _UNUSED:
         yield (
-            f"The network uses at most {100 * max(shares):.0f} % of a limit: `nas_model_size=auto` chooses layers and "
-            "channels that use more of it."
+            f"The network uses at most {100 * max(shares):.0f} % of a limit: `nas_model_size=auto` searches networks "
+            "that use more of it."
         )
 
 

@@ -33,6 +33,17 @@ def test_the_figure_that_counts_is_the_configured_one():
     assert [kept(*results, metric=name) for name in ("accuracy", "macro_f1")] == [1, 0]
 
 
+def test_by_the_loss_alone_the_accuracy_does_not_count():
+    assert kept((0.5, 0.9, 0.1), (0.7, 0.1, 0.9), (0.6, 0.5, 0.2), metric="loss") == 0
+
+
+def test_the_score_is_a_key_and_by_itself_the_loss_of_outlines(short_config):
+    outlines = ("nas_model_size=auto", "budget.params=900")
+    assert [short_config(*more).score for more in ((), outlines)] == ["accuracy", "loss"]
+    assert short_config("selection.score=loss").score == "loss"
+    assert short_config(*outlines, "selection.score=metric", "testing.metric=macro_f1").score == "macro_f1"
+
+
 def test_a_training_that_diverged_is_not_kept():
     assert kept((0.9, 0, math.nan), (0.2, 0, 1.0), (0.8, 0, math.inf)) == 1
     assert kept((0.9, 0, math.nan)) is None
@@ -62,10 +73,12 @@ def train(monkeypatch, short_config):
 def test_networks_are_trained_in_turn_and_every_training_is_told(train):
     found, done = train([(0.1, 0, 1.0), (0.2, 0, math.nan), (0.3, 0, 1.0)], num_networks=2)
     assert done == [(0, 0), (1, 1), (0, 2)]
-    rows = [{"network": 0, "params": 100, "value": 0.1, "seconds": 10.0}]
+    shared = [{"words": f"hand-made widths [{width}], kernel 3"} for width in (2, 3, 2)]
+    rows = [{"network": 0, "params": 100, "value": 0.1, "seconds": 10.0, "loss": 1.0}]
     rows += [{"network": 1, "params": 101, "value": None, "seconds": 11.0}]
-    rows += [{"network": 0, "params": 102, "value": 0.3, "seconds": 12.0}]
-    assert plain(found.selection) == {"metric": "accuracy", "trainings": rows, "kept": 2}
+    rows += [{"network": 0, "params": 102, "value": 0.3, "seconds": 12.0, "loss": 1.0}]
+    told = [row | words for row, words in zip(rows, shared, strict=True)]
+    assert plain(found.selection) == {"metric": "accuracy", "trainings": told, "kept": 2, "score": "accuracy"}
     assert plain(found.summary) == {"seconds": 33.0, "epochs": 2, "best_epoch": 1}
     assert found.best.params == 102
 
