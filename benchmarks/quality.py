@@ -132,7 +132,7 @@ def run_case(case: Case, options: argparse.Namespace, candidates: int) -> dict[s
         "val_accuracy": metrics["val"]["accuracy"],
         **{name: cost[name] for name in ("params", "macs")},
         "seconds": seconds,
-        "candidates": config.num_trainings,
+        "candidates": config.selection.trainings,
         "wall_seconds": time.perf_counter() - start,
         "recipe": recipe_of(options, RECIPE),
     }

@@ -36,8 +36,7 @@ class NasClassifier(ClassifierMixin, BaseEstimator):
         budget: limits by measure, for example ``{"params": 500}``; None for none.
         epochs: of the final trainings; None: by the number of series.
         search_epochs: of the search; None: 10.
-        candidates: final trainings, of which the best is kept; None: 4, of outlines 8, or what ``run.max_minutes`` has
-            time for.
+        candidates: final trainings, of which the best is kept; None: 4, or what ``run.max_minutes`` has time for.
         val_share: of the series, for the split ``val``.
         device: where is trained, as ``trainer.accelerator`` of Lightning: ``cpu``, ``gpu`` or ``auto``.
         seed: of splits, search and trainings: one seed gives the same network twice.

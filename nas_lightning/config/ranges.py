@@ -180,6 +180,8 @@ RANGES: dict[str, Range] = {
     "scheduler.T_max": _EPOCHS,
     "scheduler.eta_min": Range(0),
     "scheduler.factor": _SHARE,
+    "scheduler.epochs": _EPOCHS,
+    "scheduler.warmup": _DECAY,
     "model.widths": Range(1, 4096),
     "model.kernel_size": Range(1, 1023),
     "trainer.log_every_n_steps": Range(1),

@@ -111,7 +111,7 @@ class Training:
     patience: float | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
-    norm_bias: float = MISSING
+    norm_bias: float | None = None
     label_smoothing: float = MISSING
     class_weights: str = MISSING
     average_decay: float = MISSING
@@ -176,6 +176,11 @@ class Selection:
     by: str = MISSING
     score: str | None = None
     candidates: int | None = None
+
+    @property
+    def trainings(self) -> int:
+        """How many final trainings there are."""
+        return 4 if self.candidates is None else self.candidates
 
 
 @dataclass(frozen=True)
@@ -332,11 +337,6 @@ class Config:
         """The figure on val by which the best final training is kept: ``loss``, or that which counts."""
         chosen = self.selection.score or ("loss" if self.searches_outlines else "metric")
         return "loss" if chosen == "loss" else self.testing.metric
-
-    @property
-    def num_trainings(self) -> int:
-        """How many final trainings there are."""
-        return self.selection.candidates or (8 if self.searches_outlines else 4)
 
 
 def with_values(record: R, values: Mapping[str, Any]) -> R:

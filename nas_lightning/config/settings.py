@@ -138,7 +138,7 @@ def _check_numbers(config: Config) -> None:
     nullable = frozenset(key for key, hint in key_types().items() if type(None) in get_args(hint))
     check_ranges(asdict(config), nullable, left_out)
     num_seeds = config.search.get("num_seeds", 1)
-    num_seeds = max(config.num_trainings, num_seeds if isinstance(num_seeds, int) else 1)
+    num_seeds = max(config.selection.trainings, num_seeds if isinstance(num_seeds, int) else 1)
     if config.seed + num_seeds - 1 not in range_of("seed"):
         raise InputError(
             f"seed: found {config.seed}; allowed: 0 to {2**32 - num_seeds}, because {num_seeds} searches or trainings "

@@ -55,6 +55,7 @@ PARTS = frozenset(
         "nas_lightning.search.strategy.Strategy",
         "nas_lightning.space.blueprint.ReferenceBlueprint",
         "nas_lightning.space.trunk.listed_trunk",
+        "nas_lightning.training.schedule.one_cycle",
         "torch.optim.Adam",
         "torch.optim.AdamW",
         "torch.optim.SGD",

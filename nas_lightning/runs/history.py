@@ -19,7 +19,7 @@ def write_history(run: Run, kept: str) -> None:
         kept: the name of the training that is kept.
     """
     searches = [f"search_{index}" if index else "search" for index in range(run.plan.num_seeds)]
-    trainings = [f"training_{index}" if index else "training" for index in range(run.config.num_trainings)]
+    trainings = [f"training_{index}" if index else "training" for index in range(run.config.selection.trainings)]
     names = [*searches[: MOST_FITS // 2], kept, *(name for name in trainings if name != kept)]
     if not run.config.training.nas_enabled:
         names = names[names.index(kept) :]

@@ -22,6 +22,9 @@ LIKELY_EPOCHS, LEAST_SAMPLES, MOST_SAMPLES = 24, 80_000, 192_000
 """What a training of unknown length sees: all samples so often, within bounds; see
 docs/decisions/training_length.md."""
 
+OF_OUTLINE = 48_000
+"""What the training of an outline sees at least: three times the steps gain nothing; see docs/notebook/recipes.md."""
+
 FINETUNING_EPOCHS = 1, 10
 """The same of fine-tuning for int8."""
 
@@ -47,7 +50,8 @@ def lengths_of(config: Config, data: SearchData) -> Lengths:
     train, alphas = data.train_dataloader(), data.alphas_dataloader()
 
     def training_steps() -> int:
-        return training.training_steps or _steps_of(data.sizes["train"], batches_of(train))
+        least = OF_OUTLINE if config.searches_outlines else LEAST_SAMPLES
+        return training.training_steps or _steps_of(data.sizes["train"], batches_of(train), least)
 
     return Lengths(
         search=_length(training.nas_epochs, lambda: training.nas_steps or SEARCH_STEPS, [train, alphas], SEARCH_EPOCHS),
@@ -63,18 +67,18 @@ def _looking(length: Length, config: Config, train: Any) -> Length:
     return replace(length, every=max((n for n in _EVERY if n * batches <= _STEPS_APART), default=1))
 
 
-def _steps_of(samples: int, batches: int | None) -> int:
+def _steps_of(samples: int, batches: int | None, least: int) -> int:
     """Of a final training whose epochs nobody has given."""
-    return math.ceil(samples_seen(samples) / (32 if batches is None else math.ceil(samples / batches)))
+    return math.ceil(samples_seen(samples, least) / (32 if batches is None else math.ceil(samples / batches)))
 
 
-def samples_seen(samples: int) -> int:
+def samples_seen(samples: int, least: int = LEAST_SAMPLES) -> int:
     """How many samples a final training sees where nobody has said how long it is.
 
     >>> [samples_seen(samples) for samples in (500, 5_000, 1_000_000)]
     [80000, 120000, 192000]
     """
-    return min(max(LIKELY_EPOCHS * samples, LEAST_SAMPLES), MOST_SAMPLES)
+    return min(max(LIKELY_EPOCHS * samples, least), MOST_SAMPLES)
 
 
 def _length(epochs: int | None, steps: Callable[[], int], loaders: Sequence[Any], bounds: tuple[int, int]) -> Length:

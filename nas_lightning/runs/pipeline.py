@@ -106,7 +106,7 @@ def _identity(run: Run) -> RunMetrics:
 def _work(run: Run) -> tuple[int, float]:
     """How many searches and trainings there are to be done, and about how many steps of training."""
     config, batches = run.config, batches_of(run.data.train_dataloader())
-    trainings = config.num_trainings if config.training.enable else 0
+    trainings = config.selection.trainings if config.training.enable else 0
     others = config.control.networks + 2 if config.control.networks and config.training.enable else 0
     steps = run.lengths.training.steps(batches) or math.inf
     return max(trainings + others, run.plan.num_seeds), steps * (trainings + others / 8)
@@ -147,7 +147,7 @@ def _search_and_train(run: Run, pool: Pool) -> tuple[Blueprint, RunMetrics, Kept
     def second_run(searches: list[Searched]) -> None:
         """The fixed network's training, unless the control may put another network in its place."""
         if run.config.training.enable and not run.config.control.keep_better:
-            found = candidates_of(run, searches)[: run.config.num_trainings]
+            found = candidates_of(run, searches)[: run.config.selection.trainings]
             trainings.begin([run.blueprint(architecture) for architecture in found])
 
     searches = search(run, evaluator, second_run, pool)
@@ -161,7 +161,7 @@ def _search_and_train(run: Run, pool: Pool) -> tuple[Blueprint, RunMetrics, Kept
 
 def _compared(run: Run, evaluator: Evaluator, searches: list[Searched]) -> tuple[list[Any], RunMetrics]:
     """The architectures to be trained, after the comparisons that the configuration asks for, and what these say."""
-    found, most = candidates_of(run, searches), run.config.num_trainings
+    found, most = candidates_of(run, searches), run.config.selection.trainings
     candidates = found[:most]
     if len(found) > most and len(searches) > 1:
         log.info("selection: of %d candidates the first %d are trained (selection.candidates)", len(found), most)

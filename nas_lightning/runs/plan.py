@@ -57,6 +57,9 @@ _MOST_STEPS = 8000
 
 _MOST_CANDIDATES = 16
 
+_DRAWN = 7
+"""Networks of which one is timed: the arithmetic of outlines differs by a factor of ten."""
+
 _PLANNED = (
     *("training.nas_epochs", "training.nas_steps", "training.training_epochs", "training.training_steps"),
     *("selection.candidates", "control.num_random"),
@@ -212,7 +215,7 @@ def _most(fits: Callable[[int], bool], most: int) -> int:
 
 def _choices(config: Config, workers: int) -> list[tuple[int, int]]:
     """Numbers of trainings and of random networks, the most first; those that are not given are fewer and fewer."""
-    most, networks = config.num_trainings, config.control.networks
+    most, networks = config.selection.trainings, config.control.networks
     fewer = [count for count in range(most - 1, 0, -1) if count % workers == 0 or count == 1]
     counts = [most, *(fewer if config.selection.candidates is None else [])]
     controls = [networks, *([0] if config.control.num_random is None else [])]
@@ -318,10 +321,11 @@ def _in_silence() -> Iterator[None]:
 
 
 def _typical(run: Run) -> Blueprint:
-    """A network as those that are trained: a random one of the space, or the one made by hand."""
+    """A network as those that are trained: of some random ones that of middling arithmetic, or the one made by hand."""
     if not run.config.training.nas_enabled:
         return fixed_network(run.config, run.task)
-    return run.blueprint(run.draw(1)[0])
+    drawn = sorted(run.draw(_DRAWN), key=lambda architecture: run.space.cost(architecture)["macs"])
+    return run.blueprint(drawn[len(drawn) // 2])
 
 
 def time_training(run: Run, blueprint: Blueprint) -> Pace:

@@ -125,7 +125,8 @@ def search(
         return done
     for index in missing:
         with search_threads(run):
-            result = _searcher(run, index, on_end).search(problem_of(run, index), evaluator, run.config.num_trainings)
+            searcher, count = _searcher(run, index, on_end), run.config.selection.trainings
+            result = searcher.search(problem_of(run, index), evaluator, count)
         if len(done) == index:  # no fit has told it
             on_end(result)
     return done
@@ -147,7 +148,7 @@ def _search_alone(run: Run, index: int) -> SearchResult:
     """One of several searches, in a worker."""
     evaluator = Evaluator(run.recipe, run.data, run.config.testing.metric)
     searcher = _searcher(run, index, lambda result: None)
-    return searcher.search(problem_of(run, index), evaluator, run.config.num_trainings)
+    return searcher.search(problem_of(run, index), evaluator, run.config.selection.trainings)
 
 
 def _searcher(run: Run, index: int, on_end: Callable[[SearchResult], None]) -> Searcher:

@@ -132,7 +132,7 @@ class FinalTrainings:
     def _jobs(self, candidates: Sequence[Blueprint]) -> list[Callable[[Run], Trained]]:
         return [
             partial(train_one, blueprint=candidates[index % len(candidates)], index=index)
-            for index in range(self.run.config.num_trainings)
+            for index in range(self.run.config.selection.trainings)
         ]
 
 

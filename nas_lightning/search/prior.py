@@ -13,7 +13,7 @@ from nas_lightning.space.base import PricedSpace
 
 _PATH = Path(__file__).with_name("prior.json")
 
-_POINT = 1.0
+_POINTS = 0.3
 """Points of the metric, in percent, by which a value becomes e times as likely."""
 
 
@@ -30,7 +30,7 @@ def prior(space: PricedSpace[Any], points: Mapping[str, Mapping[str, float]] | N
     >>> from nas_lightning.space.outlines import OutlineSpace
     >>> from nas_lightning.tasks import Classification
     >>> space = OutlineSpace(Classification(1, 64, 2), {"params": 900}, {"stride": [2, 4]})
-    >>> prior(space, {"stride": {"2": 1.0}})["stride"]
+    >>> prior(space, {"stride": {"2": 0.3}})["stride"]
     tensor([[0.7311, 0.2689]])
 
     Args:
@@ -39,6 +39,6 @@ def prior(space: PricedSpace[Any], points: Mapping[str, Mapping[str, float]] | N
     """
     known = known_points() if points is None else points
     return {
-        name: torch.tensor([[known.get(name, {}).get(option, 0.0) / _POINT for option in table.options]]).softmax(1)
+        name: torch.tensor([[known.get(name, {}).get(option, 0.0) / _POINTS for option in table.options]]).softmax(1)
         for name, table in space.decisions.items()
     }

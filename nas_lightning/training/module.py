@@ -12,17 +12,24 @@ from torch.optim.lr_scheduler import LRScheduler
 from nas_lightning.errors import InputError
 from nas_lightning.space.cells.compiled import CompiledNetwork
 from nas_lightning.space.cells.network import Network
+from nas_lightning.space.trunk import Trunk
 from nas_lightning.tasks import Task
 from nas_lightning.training.means import CountingModule
 
 
 @torch.no_grad()
-def open_relus(network: nn.Module, bias: float) -> None:
+def open_relus(network: nn.Module, bias: float | None = None) -> None:
     """Set the biases of all BatchNorms that a ReLU follows.
 
     From 0, every ReLU starts with half of its values cut off, and through ten cells in a row that are one channel wide
     hardly anything comes; see docs/decisions/norm_bias.md.
+
+    Args:
+        network: that is fresh.
+        bias: None for 1, and 0 in a ``Trunk``, which is wider and gains nothing by it.
     """
+    if bias is None:
+        bias = 0.0 if isinstance(network, Trunk) else 1.0
     for sequence in network.modules():
         if isinstance(sequence, nn.Sequential):
             for norm, after in pairwise(sequence):
@@ -33,9 +40,11 @@ def open_relus(network: nn.Module, bias: float) -> None:
 def learning_rate(network: nn.Module) -> float:
     """A rate at which a network trains well by AdamW: 0.02, and less for one that is both deep and large.
 
-    Of more than three cells and 2,000 parameters it falls with the square root of the parameters. See
-    docs/notebook/learning_rate.md.
+    Of more than three cells and 2,000 parameters it falls with the square root of the parameters; for a ``Trunk`` it is
+    0.01. See docs/notebook/learning_rate.md and docs/notebook/recipes.md.
     """
+    if isinstance(network, Trunk):
+        return 0.01
     if not isinstance(network, Network) or len(network.cells) <= 3:
         return 0.02
     params = sum(parameter.numel() for parameter in network.parameters())

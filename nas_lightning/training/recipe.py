@@ -41,7 +41,7 @@ class Recipe:
         seed: of the first weights of the first final training.
         optimizers: from the network to what makes its optimizer and its scheduler; None for AdamW with a cosine.
         loss: of outputs and targets, a scalar; None for that of the task.
-        norm_bias: of the BatchNorms before a ReLU, at the start.
+        norm_bias: of the BatchNorms before a ReLU, at the start; None for that of ``open_relus``.
         clip_norm: largest norm of the gradient; None for any.
         kernels: what computes the network in training: ``native``, ``torch`` or ``auto``.
         short_trainer: from a number of epochs to the Trainer of a short training.
@@ -52,7 +52,7 @@ class Recipe:
     seed: int = 0
     optimizers: Callable[[nn.Module], tuple[Any, Any]] | None = None
     loss: Callable[[Tensor, Tensor], Tensor] | None = None
-    norm_bias: float = 1.0
+    norm_bias: float | None = None
     clip_norm: float | None = None
     kernels: str = "auto"
     short_trainer: Callable[[int], L.Trainer] = quiet_trainer

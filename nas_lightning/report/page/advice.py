@@ -34,8 +34,8 @@ def _hand_made(files: RunFiles) -> Iterator[str]:
         if reference.value > control.found:
             yield (
                 f"The hand-made {reference.name} is better than the search's first choice: "
-                f"`training.nas_enabled=false model={reference.name}` trains it, and a larger {larger} gives the search "
-                "as many parameters."
+                f"`training.nas_enabled=false model={reference.name}` trains it, and a larger {larger} gives the "
+                "search as many parameters."
             )
 
 

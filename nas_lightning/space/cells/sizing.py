@@ -1,4 +1,4 @@
-"""Sizes that are chosen: the one that uses a budget (``nas_model_size=auto_cells``), and the wide ones (``space.shape``)."""
+"""Sizes that are chosen: that which uses a budget (``nas_model_size=auto_cells``), and wide ones (``space.shape``)."""
 
 from collections.abc import Iterable
 

@@ -55,7 +55,11 @@ def test_no_function_of_the_package_but_two_can_be_called():
                 except InputError:
                     continue
                 found.append(f"{module.name}.{name}")
-    assert found == ["nas_lightning.data.augment.build_augmentation", "nas_lightning.space.trunk.listed_trunk"]
+    assert found == [
+        "nas_lightning.data.augment.build_augmentation",
+        "nas_lightning.space.trunk.listed_trunk",
+        "nas_lightning.training.schedule.one_cycle",
+    ]
 
 
 @pytest.mark.parametrize(
