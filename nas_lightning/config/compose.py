@@ -41,7 +41,14 @@ _OF_RECORDINGS = ("variables", "sampling_rate", "new_sr", "anti_alias", "keep_sh
 """Keys of the feature extraction that say something of the recordings, whatever is made of them."""
 
 
-_WHAT_IS_SEARCHED = frozenset({"nas_model_size", "search", "experiment", "init_from", "model", "training.nas_enabled"})
+_LIMITS = frozenset(
+    {
+        *(f"budget.{name}" for name in ("params", "macs", "flash_bytes", "ram_bytes", "latency_ms")),
+        *("device.flash_bytes", "device.ram_bytes"),
+    }
+)
+_WHAT_IS_SEARCHED = frozenset({"nas_model_size", "experiment", "init_from", "model"})
+_OF_OUTLINES = frozenset({"search.prior", "search.num_seeds", "search.vote"})
 _OF_CELLS = (
     *("search.", "model.", "space.ops", "space.shape", "space.readout", "space.post_reduction_stride", "space.auto_"),
     *(f"training.nas_{name}" for name in ("model_size", "layers", "nodes", "init", "fanout", "epochs", "steps")),
@@ -114,21 +121,33 @@ def with_size(overrides: list[str]) -> list[str]:
     >>> with_size(["budget.params=900"]), with_size(["budget.params=900", "nas_model_size=s"])
     (['budget.params=900', 'nas_model_size=auto'], ['budget.params=900', 'nas_model_size=s'])
     """
-    given = dict(override.lstrip("+").partition("=")[::2] for override in overrides)
-    given = {key: value for key, value in given.items() if value != "null"}
-    is_said = any(key in _WHAT_IS_SEARCHED or key.startswith(_OF_CELLS) for key in given)
-    limits = [key for key in given if key.startswith("budget.") and key != "budget.fraction"]
-    device = given.get("target_device", "none")
-    if is_said or not (limits or _has_memory(device)):
+    words = [override.lstrip("+").partition("=")[::2] for override in overrides]
+    given = {key: value for key, value in words if value != "null"}
+    nulls = {key for key, value in words if value == "null"}
+    if any(_says_what_is_searched(key, value) for key, value in given.items()):
         return overrides
-    return [*overrides, "nas_model_size=auto"]
+    limits = [value for key, value in given.items() if key in _LIMITS]
+    devices = given.get("target_device", "none").split(",")  # several, of a sweep
+    has_limit = any("null" not in value.split(",") for value in limits)
+    return (
+        [*overrides, "nas_model_size=auto"] if has_limit or all(_has_memory(d, nulls) for d in devices) else overrides
+    )
 
 
-def _has_memory(device: str) -> bool:
+def _says_what_is_searched(key: str, value: str) -> bool:
+    if key == "training.nas_enabled":
+        return value.lower() == "false"
+    if key == "search":
+        return value != "outlines"
+    return key in _WHAT_IS_SEARCHED or (key.startswith(_OF_CELLS) and key not in _OF_OUTLINES)
+
+
+def _has_memory(device: str, nulls: set[str]) -> bool:
     """Whether the card of a device says how much memory it has; one of the user's own is taken to say it."""
     path = conf_dir() / "target_device" / f"{device}.yaml"
-    card = read_yaml(path) if path.exists() else {"flash_bytes": 0}
-    return any(card.get(name) is not None for name in ("flash_bytes", "ram_bytes"))
+    card = read_yaml(path) if path.exists() else None
+    memories = [name for name in ("flash_bytes", "ram_bytes") if f"device.{name}" not in nulls]
+    return bool(memories) if card is None else any(card.get(name) is not None for name in memories)
 
 
 def register_records() -> None:

@@ -218,16 +218,16 @@ class Postprocess:
 class OutlineFactors:
     """``space.outline``: what each factor of an outline may be, see ``space.outlines.Outline``."""
 
-    kind: list[str] = MISSING
-    first: list[int] = MISSING
-    decimation: list[int] = MISSING
-    depth: list[int] = MISSING
-    taps: list[int] = MISSING
-    stride: list[int] = MISSING
-    growth: list[float] = MISSING
-    dilation: list[int] = MISSING
-    fill: list[float] = MISSING
-    readout: list[str] = MISSING
+    kind: list[str] = field(default_factory=list)
+    first: list[int] = field(default_factory=list)
+    decimation: list[int] = field(default_factory=list)
+    depth: list[int] = field(default_factory=list)
+    taps: list[int] = field(default_factory=list)
+    stride: list[int] = field(default_factory=list)
+    growth: list[float] = field(default_factory=list)
+    dilation: list[int] = field(default_factory=list)
+    fill: list[float] = field(default_factory=list)
+    readout: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -237,9 +237,10 @@ class Space:
     ops: list[str] = MISSING
     shape: str = MISSING
     post_reduction_stride: int = MISSING
-    readout: str = MISSING
+    readout: str = "mean"
     auto_layers: list[int] = MISSING
     auto_init_channels: list[int] = MISSING
+    auto_params: int | None = 20_000
     outline: OutlineFactors = field(default_factory=OutlineFactors)
 
 
@@ -335,7 +336,8 @@ class Config:
     @property
     def score(self) -> str:
         """The figure on val by which the best final training is kept: ``loss``, or that which counts."""
-        chosen = self.selection.score or ("loss" if self.searches_outlines else "metric")
+        is_plain = self.searches_outlines and self.testing.metric == "accuracy"
+        chosen = self.selection.score or ("loss" if is_plain else "metric")
         return "loss" if chosen == "loss" else self.testing.metric
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, fields, replace
 from functools import partial
@@ -39,7 +39,7 @@ from nas_lightning.space.base import Blueprint
 from nas_lightning.space.cells.genotype import Genotypes
 from nas_lightning.space.cells.npu import accelerated_ops, round_channels
 from nas_lightning.space.cells.size import Size
-from nas_lightning.space.outlines import accelerated
+from nas_lightning.space.outlines import FACTORS, accelerated
 from nas_lightning.space.readouts import keeps_position
 from nas_lightning.space.reference import OwnBlueprint, ReferenceBlueprint
 from nas_lightning.space.trunk import listed_trunk
@@ -95,7 +95,7 @@ def build_strategy(config: Config) -> Strategy:
             f"search: found {strategy.name}; allowed: outlines, random with nas_model_size=auto, because outlines have "
             "no supernet; nas_model_size=auto_cells searches cells by it"
         )
-    if not config.searches_outlines and plan.prior:
+    if config.training.nas_enabled and not config.searches_outlines and plan.prior:
         raise InputError("search.prior: found true; allowed: false, because nas_model_size=auto alone has outlines")
     if not (plan.trains or type(strategy.derivation) is Uniform):
         raise InputError("search.trains: found false; allowed: true, because only Uniform derives without a supernet")
@@ -166,18 +166,23 @@ def build_factors(config: Config) -> dict[str, tuple[Any, ...]]:
         InputError: if nothing is left of a factor.
     """
     asked = {name: tuple(values) for name, values in vars(config.space.outline).items()}
-    kept, reasons = dict(asked), []
+    kept, reasons = _kept(config, asked), []
     if config.dataset.aligned is False:
-        kept["readout"] = tuple(name for name in asked["readout"] if not keeps_position(name))
         reasons.append("windows begin anywhere (dataset.aligned=false)")
     if config.device.npu_profile is not None:
-        kept = accelerated(kept, PROFILES[config.device.npu_profile])
         reasons.append(f"of the NPU of {config.device.name}")
     for name, values in kept.items():
         if not values:
-            found = ", ".join(map(str, asked[name]))
-            raise InputError(f"space.outline.{name}: found {found}; allowed: others, because {' and '.join(reasons)}")
+            found, others = (", ".join(map(str, each)) for each in (asked[name], _kept(config, FACTORS)[name]))
+            raise InputError(f"space.outline.{name}: found {found}; allowed: {others}, because {' and '.join(reasons)}")
     return kept
+
+
+def _kept(config: Config, factors: Mapping[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+    kept = dict(factors)
+    if config.dataset.aligned is False:
+        kept["readout"] = tuple(name for name in factors["readout"] if not keeps_position(name))
+    return kept if config.device.npu_profile is None else accelerated(kept, PROFILES[config.device.npu_profile])
 
 
 def build_size(config: Config) -> Size:

@@ -93,8 +93,8 @@ def _check_training(config: Config) -> None:
 
 def _check_weights(config: Config) -> None:
     """Refuse sizes whose supernet would fill the memory, from a count that needs no network."""
-    if config.searches_outlines:
-        return
+    if config.training.nas_model_size == "auto":
+        return  # there are no cells
     sizes = build_candidates(config) if config.training.nas_model_size == "auto_cells" else [build_size(config)]
     for size in sizes:
         edges = size.num_edges * _OP_WEIGHTS
@@ -213,6 +213,8 @@ def _check_outlines(config: Config) -> None:
     for name, values in vars(config.space.outline).items():
         if not values:
             raise InputError(f"space.outline.{name}: found []; allowed: a list of one value or more")
+        if len(set(values)) < len(values):
+            raise InputError(f"space.outline.{name}: a value stands twice in {values}; allowed: each once")
     for kind in config.space.outline.kind:
         check_choice("space.outline.kind", kind, CONVOLUTION_KINDS)
     for readout in config.space.outline.readout:

@@ -98,7 +98,9 @@ class Run:
         if not self.config.searches_outlines:
             return CellSpace(self._sized[0], self.task, build_ops(self.config), self.numbers)
         multiple = 1 if self.config.device.npu_profile is None else MULTIPLE
-        return OutlineSpace(self.task, self.limits, build_factors(self.config), self.numbers, multiple)
+        most = self.config.space.auto_params
+        capped = self.limits if most is None else {"params": most, **self.limits}
+        return OutlineSpace(self.task, capped, build_factors(self.config), self.numbers, multiple)
 
     def blueprint(self, architecture: Any) -> Blueprint:
         """What is trained of an architecture: an outline has the heads of all readouts that fit."""

@@ -32,7 +32,7 @@ def control(run: Run, evaluator: Evaluator, kept: Any) -> tuple[Any, Control]:
     """
     epochs, metric = control_epochs(run), run.config.testing.metric
     drawn = _random_networks(run, kept)
-    found, *others = (run.blueprint(architecture) for architecture in (kept, *drawn))
+    found, *others = (run.space.blueprint(architecture) for architecture in (kept, *drawn))  # with one readout each
     made_by_hand = _references(run, kept)
     every = [found, *others, *(blueprint for _, _, blueprint in made_by_hand)]
     evaluator.figures(every, epochs, "control: short trainings")

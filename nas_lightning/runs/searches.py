@@ -212,7 +212,7 @@ def _log_cells(run: Run, space: CellSpace) -> None:
         log.info(
             "size: %d layers and %d initial channels, by space.shape=wide", space.size.layers, space.size.init_channels
         )
-    larger = "a larger nas_model_size" if config.space.shape == "wide" else "nas_model_size=auto_cells"
+    larger = "a larger nas_model_size" if config.space.shape == "wide" else "nas_model_size=auto"
     for measure in sorted(run.budget.targets & set(ADDITIVE)):
         share = space.largest(measure) / run.limits[measure]
         if share < 1 and run.size_share is None:

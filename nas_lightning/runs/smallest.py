@@ -112,6 +112,7 @@ class _Descent:
     def _config_of(self, limit: int | None) -> Config:
         """The configuration of a round within a limit; None for no other than those that are configured."""
         values: dict[str, object] = {"target_accuracy": None, "testing.metric": self.metric}  # the target is one of it
+        values |= {"selection.score": "metric"}
         if self.measure != "instructions":
             values |= {f"budget.{self.measure}": limit}
         elif limit is not None:

@@ -40,10 +40,10 @@ class Outline:
     Attributes:
         kind: of the convolutions behind the first one, which is full.
         first: taps of the first convolution.
-        decimation: its stride.
+        decimation: its stride, if that is not more than that of all together.
         depth: convolutions behind it.
         taps: of each of them.
-        stride: of all together, the first one's included.
+        stride: of all together, the first one's included, at most: a convolution behind it has 2 at most.
         growth: channels of a convolution over those of the one before.
         dilation: by which the steps between taps grow from one convolution to the next; 1 for none.
         fill: how much of the narrowest limit is used.
@@ -68,8 +68,9 @@ class Outline:
             width: channels of the first block before rounding.
             multiple: what the channels of every block are a multiple of.
         """
-        left = max(1, self.stride // self.decimation)
-        found = [Block("full", _rounded(width, multiple), self.first, self.decimation)]
+        decimation = min(self.decimation, self.stride)
+        left = self.stride // decimation
+        found = [Block("full", _rounded(width, multiple), self.first, decimation)]
         for i in range(self.depth):
             width *= self.growth
             step = 2 if left > 1 else 1
@@ -145,10 +146,9 @@ class OutlineSpace:
             raise InputError("limits: found none; allowed: one or more, because the width of a trunk follows from them")
         self.task, self.limits, self.numbers, self.multiple = task, dict(limits), numbers or Numbers(), multiple
         self.factors = {name: tuple(factors.get(name, FACTORS[name])) for name in names}
-        for name in ("decimation", "stride"):  # where a sample is too short for all, the run says so
-            strides = self.factors[name]
-            served = tuple(stride for stride in strides if math.ceil(task.length / stride) >= _LEAST_STEPS)
-            self.factors[name] = served or (min(strides),)
+        strides = self.factors["stride"]
+        served = tuple(stride for stride in strides if math.ceil(task.length / stride) >= _LEAST_STEPS)
+        self.factors["stride"] = served or (min(strides),)  # where a sample is too short for all, the run says so
 
     @cached_property
     def decisions(self) -> Mapping[str, Decisions]:
@@ -191,7 +191,7 @@ class OutlineSpace:
     @property
     def total_stride(self) -> int:
         """Steps of the input behind one step of the last block, where they are fewest."""
-        return max(min(self.factors["stride"]), min(self.factors["decimation"]))
+        return int(min(self.factors["stride"]))
 
     def every(self) -> Iterator[Outline]:
         """All outlines."""

@@ -30,16 +30,17 @@ class SharedModule(TrainModule):
     def on_validation_epoch_end(self) -> None:
         """Log loss and metrics of the best head."""
         outputs, target = (torch.cat(parts) for parts in zip(*self._outputs, strict=True))
-        losses = losses_of(self, outputs, target)
-        best = int(torch.stack(losses).argmin())
-        self.means["val"].add({"training/val_loss": losses[best]}, len(target))
+        best, loss = best_of(self, outputs, target)
+        self.means["val"].add({"training/val_loss": loss}, len(target))
         self.metric.update(outputs[:, best], target)
         super().on_validation_epoch_end()
 
 
-def losses_of(module: TrainModule, outputs: Tensor, target: Tensor) -> list[Tensor]:
-    """The loss of each head on ``val``, from outputs ``[N, R, K]``."""
-    return [module.loss(outputs[:, i], target) for i in range(outputs.shape[1])]
+def best_of(module: TrainModule, outputs: Tensor, target: Tensor) -> tuple[int, Tensor]:
+    """The head with the least loss on ``val``, and that loss, from outputs ``[N, R, K]``."""
+    losses = torch.stack([module.loss(outputs[:, i], target) for i in range(outputs.shape[1])])
+    best = int(losses.nan_to_num(torch.inf).argmin())  # one that diverged is no better than others
+    return best, losses[best]
 
 
 def kept_of(
@@ -50,5 +51,5 @@ def kept_of(
         return blueprint, module.network
     network: Any = module.network
     outputs, target = predict(network, val)
-    best = int(torch.stack(losses_of(module.eval(), outputs, target)).argmin())
+    best, _ = best_of(module.eval(), outputs, target)
     return blueprint.alone(best), network.alone(best)

@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 from torch import nn
 
-from nas_lightning.config.compose import compose_config, conf_dir, device_cards
+from nas_lightning.config.compose import compose_config, conf_dir, device_cards, with_size
 from nas_lightning.cost.npu import PROFILES
 from nas_lightning.runs.build import (
     build_budget,
@@ -132,6 +132,18 @@ def test_a_budget_or_a_device_with_memory_asks_for_outlines_where_nothing_else_i
         assert size("budget.params=900", said) == "s"
     assert size("budget.params=900", "training.nas_layers=5") == "s"
     assert size("budget.params=900", "training.nas_epochs=null") == "auto"
+    for outlines in ("search=outlines", "search.prior=false", "search.num_seeds=2", "training.nas_enabled=true"):
+        assert size("budget.params=900", outlines) == "auto"
+    assert size("budget.params=900", "training.nas_enabled=false") == "s"
+    assert size("target_device=CC1314", "device.flash_bytes=90000") == size("device.ram_bytes=900") == "auto"
+    assert size("target_device=cortex_m4", "device.flash_bytes=null", "device.ram_bytes=null") == "s"
+
+
+def test_a_sweep_has_outlines_if_each_of_its_runs_has_a_limit():
+    assert with_size(["-m", "target_device=cortex_m4,MSPM0G3507"])[-1] == "nas_model_size=auto"
+    assert with_size(["-m", "budget.params=900,300"])[-1] == "nas_model_size=auto"
+    for mixed in ("target_device=none,cortex_m4", "budget.params=900,null"):
+        assert with_size(["-m", mixed]) == ["-m", mixed]
 
 
 TASK_TYPES = [option.partition("=")[2] for option in OPTIONS if option.startswith("task_type=")]

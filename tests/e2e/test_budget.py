@@ -82,7 +82,7 @@ def test_a_hand_made_network_above_the_budget_is_refused(run, tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "advice"),
     [
-        ([], "% of macs 9,000,000; nas_model_size=auto_cells uses more of it\n"),
+        ([], "% of macs 9,000,000; nas_model_size=auto uses more of it\n"),
         (["space.shape=wide"], "% of macs 9,000,000; a larger nas_model_size uses more of it\n"),
     ],
 )

@@ -135,6 +135,26 @@ def test_an_npu_has_channels_and_layers_of_its_own(run):
     assert not {kind for kind in refused if kind.startswith("Conv1d")}
 
 
+def test_without_a_limit_on_them_there_are_no_more_parameters_than_help(run):
+    settings = ("training.enable=false", "budget.params=null", "budget.flash_bytes=400000")
+    counts = [
+        read(run(*settings, f"space.auto_params={most}", name=str(most)), "cost.json")["params"]
+        for most in (900, 20000)
+    ]
+    assert counts[0] <= 900 < counts[1] <= 20000
+
+
+def test_a_hand_made_network_needs_no_search_whatever_the_size(run):
+    folder = run("training.nas_enabled=false", "budget.params=null", "training.training_epochs=1")
+    assert "widths" in read(folder, "model.json")
+
+
+def test_a_figure_that_must_be_reached_decides_which_training_is_kept(run):
+    """By the loss the first run might miss a target that one of its trainings has."""
+    folder = run("target_accuracy=0.1", "target_rounds=1", "training.training_epochs=1")
+    assert "score: metric" in (folder / "rounds" / "0" / "config.yaml").read_text()
+
+
 def test_the_smallest_network_is_found_among_outlines(run):
     folder = run("target_accuracy=0.2", "target_rounds=1", "selection.candidates=1", "training.training_epochs=1")
     rounds = [read(each, "cost.json")["params"] for each in sorted((folder / "rounds").iterdir())]

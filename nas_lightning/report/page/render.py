@@ -31,7 +31,7 @@ LONGEST = 60
 FILES = (
     ("metrics.json", "all figures of this page, and more"),
     ("genotype.json", "the network that was found"),
-    ("model.json", "the hand-made network"),
+    ("model.json", "the network: its blocks and its readout, or what was made by hand"),
     ("cost.json", "cost, layer by layer"),
     ("model.pt", "weights"),
     ("model.onnx", "the network for ONNX Runtime"),

@@ -41,7 +41,8 @@ def test_the_score_is_a_key_and_by_itself_the_loss_of_outlines(short_config):
     outlines = ("nas_model_size=auto", "budget.params=900")
     assert [short_config(*more).score for more in ((), outlines)] == ["accuracy", "loss"]
     assert short_config("selection.score=loss").score == "loss"
-    assert short_config(*outlines, "selection.score=metric", "testing.metric=macro_f1").score == "macro_f1"
+    assert short_config(*outlines, "testing.metric=macro_f1").score == "macro_f1"
+    assert short_config(*outlines, "selection.score=metric").score == "accuracy"
 
 
 def test_a_training_that_diverged_is_not_kept():

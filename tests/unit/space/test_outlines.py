@@ -97,6 +97,13 @@ def test_decisions_make_outlines_and_back():
         assert {getattr(outline, name) for outline in drawn} == set(values)  # all values are drawn
 
 
+def test_the_stride_of_all_is_not_exceeded():
+    space = OutlineSpace(TASK, {"params": 4000})
+    for outline in random.Random(4).sample(list(space.every()), 40):
+        assert space.blueprint(outline).total_stride <= outline.stride
+    assert space.blueprint(Outline("full", 7, 4, 2, 3, 2, 1.0, 1, 0.8, "mean")).blocks[0].stride == 2
+
+
 @pytest.mark.parametrize("name", FACTORS)
 def test_a_factor_can_be_fixed(name):
     for value in FACTORS[name][:2]:
