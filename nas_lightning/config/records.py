@@ -333,13 +333,6 @@ class Config:
         """Whether outlines are searched, and not cells."""
         return self.training.nas_enabled and self.training.nas_model_size == "auto"
 
-    @property
-    def score(self) -> str:
-        """The figure on val by which the best final training is kept: ``loss``, or that which counts."""
-        is_plain = self.searches_outlines and self.testing.metric == "accuracy"
-        chosen = self.selection.score or ("loss" if is_plain else "metric")
-        return "loss" if chosen == "loss" else self.testing.metric
-
 
 def with_values(record: R, values: Mapping[str, Any]) -> R:
     """The same record with other values, each by its key.

@@ -22,7 +22,7 @@ from nas_lightning.runs.context import Run
 from nas_lightning.runs.costs import cost_report
 from nas_lightning.runs.fitting import fit, read_checkpoint
 from nas_lightning.space.base import Blueprint
-from nas_lightning.tasks import Figures, best_first
+from nas_lightning.tasks import Figures, Task, best_first
 from nas_lightning.training.evaluate import predict
 from nas_lightning.training.shared import kept_of
 from nas_lightning.workers.base import Pending, Pool
@@ -116,12 +116,13 @@ class FinalTrainings:
             self._begun = []
         others = self.pool.map(self._jobs(candidates)[len(self._begun) :])
         done = [*(pending.result() for pending in self._begun), *others]
-        kept = best_of(done, config.score)
+        score = score_of(config, self.run.task)
+        kept = best_of(done, score)
         if kept is None:
             raise _diverged(config, candidates[0])
         return Kept(
             best=done[kept],
-            selection=_selection(done, config, len(candidates), kept),
+            selection=_selection(done, config, score, len(candidates), kept),
             summary=TrainingSummary(
                 seconds=sum(trained.seconds for trained in done),
                 epochs=done[kept].epochs,
@@ -142,7 +143,14 @@ def best_of(trainings: Sequence[Trained], score: str) -> int | None:
     return min(ended, key=lambda i: best_first(trainings[i].val, score), default=None)
 
 
-def _selection(trainings: Sequence[Trained], config: Config, num_candidates: int, kept: int) -> Selection:
+def score_of(config: Config, task: Task) -> str:
+    """The figure on val by which the best final training is kept: ``loss``, or that which counts."""
+    by_loss = config.searches_outlines and config.testing.metric == task.monitor
+    chosen = config.selection.score or ("loss" if by_loss else "metric")
+    return "loss" if chosen == "loss" else config.testing.metric
+
+
+def _selection(trainings: Sequence[Trained], config: Config, score: str, num_candidates: int, kept: int) -> Selection:
     rows = [
         FinalTraining(
             network=i % num_candidates,
@@ -154,7 +162,7 @@ def _selection(trainings: Sequence[Trained], config: Config, num_candidates: int
         )
         for i, trained in enumerate(trainings)
     ]
-    return Selection(metric=config.testing.metric, trainings=tuple(rows), kept=kept, score=config.score)
+    return Selection(metric=config.testing.metric, trainings=tuple(rows), kept=kept, score=score)
 
 
 def _diverged(config: Config, blueprint: Blueprint) -> InputError:

@@ -8,10 +8,12 @@ import pytest
 from nas_lightning.errors import InputError
 from nas_lightning.files import plain
 from nas_lightning.runs import trainings
-from nas_lightning.runs.trainings import FinalTrainings, Trained, best_of
+from nas_lightning.runs.trainings import FinalTrainings, Trained, best_of, score_of
 from nas_lightning.space.reference import ReferenceBlueprint
 from nas_lightning.tasks import Classification
 from nas_lightning.workers.base import Here
+
+TASK = Classification(1, 8, 2)
 
 
 def trained(index, accuracy, macro_f1, loss, blueprint=None):
@@ -39,10 +41,14 @@ def test_by_the_loss_alone_the_accuracy_does_not_count():
 
 def test_the_score_is_a_key_and_by_itself_the_loss_of_outlines(short_config):
     outlines = ("nas_model_size=auto", "budget.params=900")
-    assert [short_config(*more).score for more in ((), outlines)] == ["accuracy", "loss"]
-    assert short_config("selection.score=loss").score == "loss"
-    assert short_config(*outlines, "testing.metric=macro_f1").score == "macro_f1"
-    assert short_config(*outlines, "selection.score=metric").score == "accuracy"
+
+    def score(*overrides):
+        return score_of(short_config(*overrides), TASK)
+
+    assert [score(*more) for more in ((), outlines)] == ["accuracy", "loss"]
+    assert score("selection.score=loss") == "loss"
+    assert score(*outlines, "testing.metric=macro_f1") == "macro_f1"
+    assert score(*outlines, "selection.score=metric") == "accuracy"
 
 
 def test_a_training_that_diverged_is_not_kept():
@@ -55,7 +61,7 @@ def train(monkeypatch, short_config):
     """Train candidates whose results on ``val`` are given in order; returns what is kept, and what was trained."""
 
     def call(results, *overrides, num_networks=1, first=None):
-        run = SimpleNamespace(config=short_config(f"selection.candidates={len(results)}", *overrides))
+        run = SimpleNamespace(task=TASK, config=short_config(f"selection.candidates={len(results)}", *overrides))
         networks, done = [ReferenceBlueprint((2 + i,), 3, Classification(1, 8, 2)) for i in range(num_networks)], []
 
         def train_one(run, blueprint, index):
