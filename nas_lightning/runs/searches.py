@@ -102,7 +102,7 @@ def search(
         pool: where several searches are done; its jobs share the run.
     """
     with progress.step("pricing the networks of the space"):
-        log_space(run)  # and price it, which draws random numbers for modules that are not in a cache yet
+        log_space(run)  # and price it
     path, num_seeds = run.folder / FILE, run.plan.num_seeds
     kind: Any = Searched
     done: list[Searched[Any]] = read_records(path, kind[run.space.Architecture]) if path.exists() else []

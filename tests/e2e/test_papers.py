@@ -109,7 +109,7 @@ class TestAnswers:
         ("arguments", "status", "text"),
         [
             (["serach=darts"], 2, "command line: unknown key 'serach'; the nearest known key is 'search'"),
-            (["budget.params=1"], 3, "budget: no network"),
+            (["budget.params=1"], 3, "budget: no outline"),
             (["--cfg", "job"], 2, "output: found json; allowed for arguments that only ask for a text: text"),
             (["--help"], 2, "output: found json; allowed for arguments that only ask for a text: text"),
             (["--unknown"], 2, "ended with status 2, and stderr says why"),

@@ -413,7 +413,7 @@ def test_options_come_from_a_folder_of_the_user_too(cli, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--help"], "nas_model_size: auto, l, m, s, xl, xxl\n"),
+        (["--help"], "nas_model_size: auto, auto_cells, l, m, s, xl, xxl\n"),
         (["nas_model_size=m", "-h"], "logger: csv, mlflow, none, tensorboard, tensorboard_csv, wandb\n"),
         (["--cfg", "job"], "nas_steps: null"),
     ],
@@ -428,7 +428,7 @@ def test_help_knows_the_groups_and_options_of_hydra_and_those_of_a_config_dir(cl
     (tmp_path / "mine/nas_model_size").mkdir(parents=True)
     (tmp_path / "mine/nas_model_size/tiny.yaml").write_text("training: {}\n")
     _, out, _ = cli("--help", "--config-dir", "mine")
-    assert "nas_model_size: auto, l, m, s, tiny, xl, xxl\n" in out
+    assert "nas_model_size: auto, auto_cells, l, m, s, tiny, xl, xxl\n" in out
     found = {line.partition(":")[0] for line in out.partition("options:")[2].partition("Examples:")[0].splitlines()}
     groups = {path.name for path in conf_dir().iterdir() if path.is_dir()} - {"hydra"}
     assert {name for name in found if name and not name.startswith(" ")} == groups

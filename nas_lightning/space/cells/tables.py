@@ -1,6 +1,7 @@
 """What every choice of a space costs, so that any network of it is priced without being built."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import cache, cached_property
 
 import torch
@@ -169,14 +170,21 @@ class _Head(nn.Module):
         return self.linear(self.readout(x))
 
 
+def _no_draws() -> AbstractContextManager[None]:
+    """In here random numbers are drawn in vain: what comes later must not depend on what is in a cache."""
+    return torch.random.fork_rng(devices=[])
+
+
 @cache
 def _stem_cost(in_channels: int, channels: int, length: int, numbers: Numbers) -> PartCost:
-    return part_cost(Stem(in_channels, channels, True), in_channels, length, numbers)
+    with _no_draws():
+        return part_cost(Stem(in_channels, channels, True), in_channels, length, numbers)
 
 
 @cache
 def _preprocess_cost(in_channels: int, channels: int, stride: int, length: int, numbers: Numbers) -> PartCost:
-    return part_cost(conv_bn_relu(in_channels, channels, 1, stride, True), in_channels, length, numbers)
+    with _no_draws():
+        return part_cost(conv_bn_relu(in_channels, channels, 1, stride, True), in_channels, length, numbers)
 
 
 @cache
@@ -191,9 +199,11 @@ def _concat_cost(channels: int, num_inputs: int, length: int, numbers: Numbers) 
 
 @cache
 def _head_cost(size: Size, task: Task, length: int, numbers: Numbers) -> PartCost:
-    return part_cost(_Head(size, task), size.out_channels, length, numbers)
+    with _no_draws():
+        return part_cost(_Head(size, task), size.out_channels, length, numbers)
 
 
 @cache
 def _op_cost(op: str, channels: int, length: int, stride: int, numbers: Numbers) -> PartCost:
-    return part_cost(OPS[op](channels, stride, True), channels, length, numbers)
+    with _no_draws():
+        return part_cost(OPS[op](channels, stride, True), channels, length, numbers)
