@@ -13,18 +13,16 @@ Limits: parameters, and multiply-accumulates a time step, by default a third of 
 
 import argparse
 import json
-import multiprocessing
 import os
 import statistics
 import time
 import zlib
 from collections import defaultdict
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from readouts import Case, Row, Shared, figures, fit, known_rows, sets_in
+from readouts import Case, Row, Shared, figures, fit, known_rows, sets_in, train_all
 
 PARAMS, MACS_A_STEP = 10_000, 3_300
 SHRINKAGE = 60  # trainings of no effect that each value of a factor is given
@@ -35,11 +33,8 @@ def train(path: Path, number: int, seed: int, steps: int, params: int, macs: int
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
 
-    from nas_lightning.cost.exact import cost_of
     from nas_lightning.search.derivation import draw_from
     from nas_lightning.space.outlines import OutlineSpace
-    from nas_lightning.space.readouts import DEPLOYABLE
-    from nas_lightning.space.trunk import TrunkBlueprint
     from nas_lightning.tasks import Classification
 
     torch.set_num_threads(1)
@@ -50,10 +45,7 @@ def train(path: Path, number: int, seed: int, steps: int, params: int, macs: int
     generator = torch.Generator().manual_seed(zlib.crc32(f"{path.stem} {number}".encode()))
     (outline,) = draw_from(space, generator, limits, 1)
     blocks = space.blueprint(outline).blocks
-    costs = {
-        name: cost_of(TrunkBlueprint(blocks, task, name).build(), task.in_channels, task.length).params
-        for name in DEPLOYABLE
-    }
+    costs = params_by_readout(blocks, task)
     readouts = [name for name, found in costs.items() if found <= params]
     torch.manual_seed(seed)
     shared = Shared(case, blocks, [len(blocks) - 1], readouts)
@@ -74,6 +66,18 @@ def train(path: Path, number: int, seed: int, steps: int, params: int, macs: int
     }
     row |= {"channels": [block.channels for block in blocks], "reach": outline.reach, "length": case.length}
     return row | {"macs": space.cost(outline)["macs"], "seconds": round(seconds, 2), "heads": heads}
+
+
+def params_by_readout(blocks: Any, task: Any) -> dict[str, int]:
+    """The parameters of a trunk with each readout that can be deployed."""
+    from nas_lightning.cost.exact import cost_of
+    from nas_lightning.space.readouts import DEPLOYABLE
+    from nas_lightning.space.trunk import TrunkBlueprint
+
+    return {
+        name: cost_of(TrunkBlueprint(blocks, task, name).build(), task.in_channels, task.length).params
+        for name in DEPLOYABLE
+    }
 
 
 def report(rows: list[Row]) -> None:
@@ -130,6 +134,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, nargs="*", default=[], help="folders of .npz files, or such files")
     parser.add_argument("--rows", type=Path, required=True)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--report", action="store_true")
     parser.add_argument("--outlines", type=int, default=8)
     parser.add_argument("--first", type=int, default=0, help="number of an outline of a set")
     parser.add_argument("--seed", type=int, default=0)
@@ -137,8 +143,6 @@ def main() -> None:
     parser.add_argument("--params", type=int, default=PARAMS)
     parser.add_argument("--macs", type=int, default=MACS_A_STEP, help="a time step")
     parser.add_argument("--strides", type=int, nargs="*", default=[], help="of all blocks together; none: any")
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--report", action="store_true")
     parser.add_argument("--prior", type=Path, help="a file that is written")
     options = parser.parse_args()
     rows = known_rows(options.rows)
@@ -151,18 +155,12 @@ def main() -> None:
     paths = sets_in(options.data)
     known = {(row["set"], row["number"], row["seed"], row["steps"]) for row in rows}
     jobs: list[tuple[Any, ...]] = [
-        (path, number, options.seed, options.steps)
+        (path, number, options.seed, options.steps, options.params, options.macs, options.strides)
         for number in range(options.first, options.outlines)
         for path in paths
         if (path.stem, number, options.seed, options.steps) not in known
     ]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.workers, context) as pool, options.rows.open("a") as file:
-        for done in as_completed(
-            [pool.submit(train, *job, options.params, options.macs, options.strides) for job in jobs]
-        ):
-            file.write(json.dumps(done.result()) + "\n")
-            file.flush()
+    train_all(train, jobs, options.workers, options.rows)
 
 
 if __name__ == "__main__":

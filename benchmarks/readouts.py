@@ -23,7 +23,7 @@ import statistics
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -157,11 +157,7 @@ def fit(case: Case, shared: Shared, always: str | None, seed: int, steps: int) -
     optimizer = torch.optim.AdamW(shared.parameters(), RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
     generator, keys = torch.Generator().manual_seed(seed), list(shared.heads)
-    order = torch.empty(0, dtype=torch.long)
-    for _ in range(steps):
-        while len(order) < BATCH:
-            order = torch.cat([order, torch.randperm(len(case.x[0]), generator=generator)])
-        index, order = order[:BATCH], order[BATCH:]
+    for index in batches(len(case.x[0]), steps, generator):
         drawn = [keys[i] for i in torch.randperm(len(keys), generator=generator)[:2]]
         drawn = [always, drawn[0]] if always else drawn
         features, target = shared.program(case.x[0][index]), case.y[0][index]
@@ -171,6 +167,18 @@ def fit(case: Case, shared: Shared, always: str | None, seed: int, steps: int) -
         loss.backward()
         optimizer.step()
         schedule.step()
+
+
+def batches(count: int, steps: int, generator: Any) -> Iterator[Any]:
+    """The samples of each step: all of them in a random order, and again."""
+    import torch
+
+    order = torch.empty(0, dtype=torch.long)
+    for _ in range(steps):
+        while len(order) < BATCH:
+            order = torch.cat([order, torch.randperm(count, generator=generator)])
+        index, order = order[:BATCH], order[BATCH:]
+        yield index
 
 
 def figures(logits: list[Any], targets: list[Any]) -> list[float]:
@@ -255,15 +263,23 @@ def sets_in(given: Sequence[Path]) -> list[Path]:
     return [path for each in given for path in (sorted(each.glob("*.npz")) if each.is_dir() else [each])]
 
 
+def train_all(train: Callable[..., Row], jobs: Sequence[tuple[Any, ...]], workers: int, path: Path) -> None:
+    """A row of each job, written when it is there."""
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool, path.open("a") as file:
+        for done in as_completed([pool.submit(train, *job) for job in jobs]):
+            file.write(json.dumps(done.result()) + "\n")
+            file.flush()
+
+
 def main() -> None:
     """Run what is missing, or report."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, nargs="*", default=[], help="folders of .npz files, or such files")
     parser.add_argument("--rows", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--report", action="store_true")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=1000)
     options = parser.parse_args()
     rows = known_rows(options.rows)
     if options.report:

@@ -9,19 +9,16 @@ and 3,300 multiply-accumulates a time step. A row has by readout, and for the me
 """
 
 import argparse
-import json
-import multiprocessing
 import os
 import statistics
 import time
 from collections import defaultdict
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from outlines import MACS_A_STEP, PARAMS
-from readouts import BATCH, SMOOTHING, Case, Row, Shared, figures, known_rows, sets_in
+from outlines import MACS_A_STEP, PARAMS, params_by_readout
+from readouts import SMOOTHING, Case, Row, Shared, batches, figures, known_rows, sets_in, train_all
 
 OUTLINE = {
     **{"kind": "separable", "first": 15, "decimation": 1, "depth": 3, "taps": 9, "stride": 2, "growth": 1.4},
@@ -76,10 +73,7 @@ def train(path: Path, name: str, seed: int) -> Row:
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
 
-    from nas_lightning.cost.exact import cost_of
     from nas_lightning.space.outlines import Outline, OutlineSpace
-    from nas_lightning.space.readouts import DEPLOYABLE
-    from nas_lightning.space.trunk import TrunkBlueprint
     from nas_lightning.tasks import Classification
     from nas_lightning.training.module import open_relus
 
@@ -88,10 +82,7 @@ def train(path: Path, name: str, seed: int) -> Row:
     task = Classification(case.channels, case.length, case.classes)
     space = OutlineSpace(task, {"params": PARAMS, "macs": MACS_A_STEP * case.length})
     blocks = space.blueprint(Outline(**OUTLINE)).blocks  # type: ignore[arg-type]
-    params = {
-        each: cost_of(TrunkBlueprint(blocks, task, each).build(), task.in_channels, task.length).params
-        for each in DEPLOYABLE
-    }
+    params = params_by_readout(blocks, task)
     torch.manual_seed(seed)
     shared = Shared(case, blocks, [len(blocks) - 1], [each for each, count in params.items() if count <= PARAMS])
     open_relus(shared.blocks, recipe.bias)
@@ -119,11 +110,7 @@ def fit(case: Case, shared: Shared, recipe: Recipe, seed: int) -> None:
         else schedules.CosineAnnealingLR(optimizer, recipe.steps)
     )
     generator, keys = torch.Generator().manual_seed(seed), list(shared.heads)
-    order = torch.empty(0, dtype=torch.long)
-    for _ in range(recipe.steps):
-        while len(order) < BATCH:
-            order = torch.cat([order, torch.randperm(len(case.x[0]), generator=generator)])
-        index, order = order[:BATCH], order[BATCH:]
+    for index in batches(len(case.x[0]), recipe.steps, generator):
         x, target, share, other = _changed(case.x[0][index], case.y[0][index], recipe, generator)
         drawn = [keys[i] for i in torch.randperm(len(keys), generator=generator)[: recipe.heads or None]]
         features, loss = shared.program(x), torch.zeros(())
@@ -182,10 +169,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, nargs="*", default=[], help="folders of .npz files, or such files")
     parser.add_argument("--rows", type=Path, required=True)
-    parser.add_argument("--recipes", nargs="*", default=list(RECIPES), choices=list(RECIPES))
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--report", action="store_true")
+    parser.add_argument("--recipes", nargs="*", default=list(RECIPES), choices=list(RECIPES))
+    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     rows = known_rows(options.rows)
     if options.report:
@@ -198,11 +185,7 @@ def main() -> None:
         for path in sets_in(options.data)
         if (path.stem, name, options.seed) not in known
     ]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.workers, context) as pool, options.rows.open("a") as file:
-        for done in as_completed([pool.submit(train, *job) for job in jobs]):
-            file.write(json.dumps(done.result()) + "\n")
-            file.flush()
+    train_all(train, jobs, options.workers, options.rows)
 
 
 if __name__ == "__main__":

@@ -40,13 +40,9 @@ PLACES = {f"dataset.{key}": argument for key, argument in _PATHS.items()}
 _OF_RECORDINGS = ("variables", "sampling_rate", "new_sr", "anti_alias", "keep_short_tails", "scale")
 """Keys of the feature extraction that say something of the recordings, whatever is made of them."""
 
+LIMITS = tuple(f"budget.{name}" for name in ("params", "macs", "flash_bytes", "ram_bytes", "latency_ms"))
+"""Keys that limit a network."""
 
-_LIMITS = frozenset(
-    {
-        *(f"budget.{name}" for name in ("params", "macs", "flash_bytes", "ram_bytes", "latency_ms")),
-        *("device.flash_bytes", "device.ram_bytes"),
-    }
-)
 _WHAT_IS_SEARCHED = frozenset({"nas_model_size", "experiment", "init_from", "model"})
 _OF_OUTLINES = frozenset({"search.prior", "search.num_seeds", "search.vote"})
 _OF_CELLS = (
@@ -126,7 +122,7 @@ def with_size(overrides: list[str]) -> list[str]:
     nulls = {key for key, value in words if value == "null"}
     if any(_says_what_is_searched(key, value) for key, value in given.items()):
         return overrides
-    limits = [value for key, value in given.items() if key in _LIMITS]
+    limits = [value for key, value in given.items() if key in (*LIMITS, "device.flash_bytes", "device.ram_bytes")]
     devices = given.get("target_device", "none").split(",")  # several, of a sweep
     has_limit = any("null" not in value.split(",") for value in limits)
     return (

@@ -129,6 +129,11 @@ class Training:
     nas_kernels: str = MISSING
     only_head: bool = False
 
+    @property
+    def size_is_chosen(self) -> bool:
+        """Whether how large a network is follows from the budget."""
+        return self.nas_model_size in ("auto", "auto_cells")
+
 
 @dataclass(frozen=True)
 class Testing:

@@ -130,7 +130,7 @@ def _check_init(config: Config) -> None:
 def _check_numbers(config: Config) -> None:
     """Ranges; and the seed, which those of several searches and trainings follow."""
     size = config.training.nas_model_size
-    left_out = frozenset(_CHOSEN) if size in ("auto", "auto_cells") else frozenset()
+    left_out = frozenset(_CHOSEN) if config.training.size_is_chosen else frozenset()
     for key in left_out:
         if (found := value_at(config, key)) != 0:
             reason = "outlines have no cells" if size == "auto" else f"it is chosen from {_CHOSEN[key]}"

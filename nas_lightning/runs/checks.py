@@ -1,6 +1,6 @@
 """Checks of the configuration, before any data is read: one sentence for the first thing that is wrong."""
 
-from nas_lightning.config.compose import device_cards
+from nas_lightning.config.compose import LIMITS, device_cards
 from nas_lightning.config.ranges import range_of
 from nas_lightning.config.records import Config
 from nas_lightning.config.settings import check_choice, check_settings, value_at
@@ -39,8 +39,6 @@ _MOST_WEIGHTS = 100_000_000
 
 _OP_WEIGHTS = 15
 """Of an edge, for each pair of channels: kernels of 3, 5 and 7."""
-
-_LIMITS = tuple(f"budget.{name}" for name in ("params", "macs", "flash_bytes", "ram_bytes", "latency_ms"))
 
 
 def check_config(config: Config) -> None:
@@ -153,9 +151,11 @@ def _check_device(config: Config) -> None:
         build_factors(config)
     else:
         build_ops(config)
-    size = config.training.nas_model_size
-    if size in ("auto", "auto_cells") and config.training.nas_enabled and not build_budget(config):
-        raise InputError(f"nas_model_size={size}: there is no limit to use; set one of {', '.join(_LIMITS)}")
+    training = config.training
+    if training.size_is_chosen and training.nas_enabled and not build_budget(config):
+        raise InputError(
+            f"nas_model_size={training.nas_model_size}: there is no limit to use; set one of {', '.join(LIMITS)}"
+        )
 
 
 def _check_latency(config: Config) -> None:
@@ -175,9 +175,9 @@ def _check_latency(config: Config) -> None:
 
 def _check_alignment(config: Config) -> None:
     """Refuse a readout that keeps the place where windows begin anywhere."""
-    is_searched = config.training.nas_enabled
     if config.searches_outlines:
         return  # those that keep it are left out
+    is_searched = config.training.nas_enabled
     key, readout = ("space", config.space.readout) if is_searched else ("model", config.model.get("readout", "mean"))
     if config.dataset.aligned is False and isinstance(readout, str) and keeps_position(readout):
         raise InputError(
@@ -200,7 +200,7 @@ def _check_space(config: Config) -> None:
     check_choice("space.shape", config.space.shape, ("preset", "wide"))
     check_choice("space.readout", config.space.readout, DEPLOYABLE)
     _check_alignment(config)
-    if config.space.shape == "wide" and config.training.nas_model_size in ("auto", "auto_cells"):
+    if config.space.shape == "wide" and config.training.size_is_chosen:
         raise InputError(
             f"space.shape: found wide; allowed: preset, because nas_model_size={config.training.nas_model_size} "
             "chooses how wide a network is"

@@ -38,7 +38,7 @@ from nas_lightning.runs.judging import details_on, loader_of, write_mistakes
 from nas_lightning.runs.logs import quiet_lightning
 from nas_lightning.runs.page import end_with_page
 from nas_lightning.runs.trainings import Kept
-from nas_lightning.space.base import Blueprint
+from nas_lightning.space.base import Blueprint, in_words
 from nas_lightning.space.cells.space import CellSpace
 from nas_lightning.tasks.confidence import Answers
 from nas_lightning.training.evaluate import predict
@@ -48,7 +48,7 @@ log = logging.getLogger("nas_lightning")
 
 def describe(run: Run, blueprint: Blueprint) -> CostReport:
     """Write what the network is, ``genotype.json`` or ``model.json``, and ``cost.json``."""
-    log.info("network: %s", "; ".join(f"{name} {words}" for name, words in blueprint.summary()))
+    log.info("network: %s", in_words(blueprint))
     cost = cost_report(run, blueprint.build())
     write_json(run.folder / "cost.json", plain(cost))
     write_json(run.folder / blueprint.file, content_of(blueprint, run.task))

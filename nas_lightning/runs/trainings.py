@@ -21,7 +21,7 @@ from nas_lightning.runs.build import build_averaging, build_rate
 from nas_lightning.runs.context import Run
 from nas_lightning.runs.costs import cost_report
 from nas_lightning.runs.fitting import fit, read_checkpoint
-from nas_lightning.space.base import Blueprint
+from nas_lightning.space.base import Blueprint, in_words
 from nas_lightning.tasks import Figures, Task, best_first
 from nas_lightning.training.evaluate import predict
 from nas_lightning.training.shared import kept_of
@@ -158,7 +158,7 @@ def _selection(trainings: Sequence[Trained], config: Config, score: str, num_can
             value=trained.value(config.testing.metric),
             seconds=trained.seconds,
             loss=trained.value("loss"),
-            words="; ".join(f"{name} {words}" for name, words in trained.blueprint.summary()),
+            words=in_words(trained.blueprint),
         )
         for i, trained in enumerate(trainings)
     ]

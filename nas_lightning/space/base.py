@@ -132,6 +132,11 @@ class Blueprint(Protocol):
         """What it is, for a reader: names and words."""
 
 
+def in_words(blueprint: Blueprint) -> str:
+    """What a network is, in one line."""
+    return "; ".join(f"{name} {words}" for name, words in blueprint.summary())
+
+
 class DecisionSpace(Protocol[A]):
     """What there is to decide, and what architecture a decision makes."""
 

@@ -16,6 +16,8 @@ from nas_lightning.tasks import Task
 class SharedTrunk(Trunk):
     """A trunk whose features several linear heads read, each through a readout of its own.
 
+    ``forward`` maps ``[B, C_in, L]`` to outputs ``[B, R, K]``, of each of R readouts.
+
     >>> from nas_lightning.tasks import Classification
     >>> shared = SharedTrunk(Classification(1, 50, 3), [Block("full", 4, 7, stride=2)], ["mean", "means_4"])
     >>> shared(torch.randn(2, 1, 50)).shape, shared.alone(1)(torch.randn(2, 1, 50)).shape
@@ -36,10 +38,6 @@ class SharedTrunk(Trunk):
 
     def _new_head(self, channels: int) -> "Heads":
         return Heads(self.task, [each.columns(channels) for each in self.readout.parts()])
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, C_in, L]`` to outputs ``[B, R, K]``, of each of R readouts."""
-        return super().forward(x)
 
     def alone(self, index: int) -> Trunk:
         """The network with one of the readouts, with the same weights."""
